@@ -1,0 +1,63 @@
+"""Global explanations of medical image classifiers, and the proof that they are faithful.
+
+The public names are imported on first use: importing this package loads neither torch, MONAI
+nor Qt, so that the command line answers at once and napari does not stall at start-up.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from napari_globalxai.cohort.table import Cohort, read_cohort
+    from napari_globalxai.errors import Cancelled, InputError
+    from napari_globalxai.models.classifier import Classifier
+    from napari_globalxai.models.loaders import load_model
+    from napari_globalxai.faithfulness.result import PepprResult
+    from napari_globalxai.runs.evaluate import peppr
+    from napari_globalxai.runs.pipeline import explain
+    from napari_globalxai.runs.run import Run, open_run
+
+_HOME = {
+    "Cancelled": "napari_globalxai.errors",
+    "Classifier": "napari_globalxai.models.classifier",
+    "Cohort": "napari_globalxai.cohort.table",
+    "InputError": "napari_globalxai.errors",
+    "PepprResult": "napari_globalxai.faithfulness.result",
+    "Run": "napari_globalxai.runs.run",
+    "explain": "napari_globalxai.runs.pipeline",
+    "load_model": "napari_globalxai.models.loaders",
+    "open_run": "napari_globalxai.runs.run",
+    "peppr": "napari_globalxai.runs.evaluate",
+    "read_cohort": "napari_globalxai.cohort.table",
+}
+
+__all__ = [
+    "Cancelled",
+    "Classifier",
+    "Cohort",
+    "InputError",
+    "PepprResult",
+    "Run",
+    "__version__",
+    "explain",
+    "load_model",
+    "open_run",
+    "peppr",
+    "read_cohort",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,1 @@
+"""Global maps and statistics: reductions of the attribution store, without the model."""

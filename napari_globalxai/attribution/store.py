@@ -1,0 +1,93 @@
+"""The attribution store: image-wise maps at native resolution, written once, read many times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+from zarr.codecs import BloscCodec
+
+from napari_globalxai.errors import InputError
+from napari_globalxai.models.geometry import CellGrid
+
+_CHUNK_BYTES = 1 << 20
+_MOST_IMAGES_A_CHUNK = 32
+
+
+class AttributionStore:
+    """A Zarr array (image, label, rows, columns), float32; NaN where nothing was computed.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        Labels along the second axis.
+    grid : CellGrid
+        Where the cells lie in the frame.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._array: Any = zarr.open_array(path, mode="r+")
+            self.labels: tuple[str, ...] = tuple(self._array.attrs["labels"])
+            self.grid = CellGrid.from_dict(self._array.attrs["grid"])
+        except (FileNotFoundError, KeyError, ValueError) as why:
+            raise InputError(f"{path}: is not an attribution store; explain the cohort again.") from why
+
+    @classmethod
+    def create(
+        cls, path: Path, size: int, labels: Sequence[str], grid: CellGrid, fingerprint: str
+    ) -> AttributionStore:
+        """Make an empty store for `size` images, replacing what is there."""
+        rows, columns = grid.shape
+        # One chunk holds one label of several images: small enough to look at one image, large
+        # enough to go through one label of the whole cohort.
+        images = max(1, min(_MOST_IMAGES_A_CHUNK, size, _CHUNK_BYTES // (rows * columns * 4)))
+        array = zarr.create_array(
+            path,
+            shape=(size, len(labels), rows, columns),
+            chunks=(images, 1, rows, columns),
+            dtype="float32",
+            fill_value=np.nan,
+            compressors=BloscCodec(cname="zstd", clevel=1),
+            dimension_names=("image", "label", "y", "x"),
+            overwrite=True,
+        )
+        array.attrs["labels"] = list(labels)
+        array.attrs["grid"] = grid.to_dict()
+        array.attrs["fingerprint"] = fingerprint
+        return cls(path)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the model, method and settings that the maps were made with."""
+        return str(self._array.attrs["fingerprint"])
+
+    def __len__(self) -> int:
+        return int(self._array.shape[0])
+
+    @property
+    def images_per_chunk(self) -> int:
+        """Number of images that are written together."""
+        return int(self._array.chunks[0])
+
+    def write(self, start: int, maps: npt.NDArray[np.float32]) -> None:
+        """Write whole chunks of images, (image, label, rows, columns), from row `start` on."""
+        self._array[start : start + len(maps)] = maps
+
+    def read(self, row: int, label: int) -> npt.NDArray[np.float32]:
+        """Return the map of one image and label, (rows, columns)."""
+        return np.asarray(self._array[row, label])
+
+    def chunks(
+        self, rows: npt.NDArray[np.int64], label: int
+    ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
+        """Go through one label: give the rows of each chunk among `rows`, and their maps."""
+        size = self.images_per_chunk
+        for start in np.unique(rows // size) * size:
+            inside = rows[(rows >= start) & (rows < start + size)]
+            yield inside, np.asarray(self._array[start : start + size, label])[inside - start]

@@ -1,0 +1,310 @@
+"""The command line: it parses, calls the Python API and prints. It computes nothing.
+
+Heavy packages are imported inside the commands, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import napari_globalxai
+from napari_globalxai.errors import Cancelled, InputError
+from napari_globalxai.progress import Progress, RemainingTime, format_seconds
+
+if TYPE_CHECKING:
+    from napari_globalxai.cohort.table import Cohort
+    from napari_globalxai.runs.run import Run
+
+app = typer.Typer(
+    name="napari-globalxai",
+    help="Global explanations of image classifiers, and the proof that they are faithful.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+CohortArgument = Annotated[Path, typer.Argument(help="Table of images, CSV or TSV.")]
+RunArgument = Annotated[Path, typer.Argument(help="Run folder.")]
+ModelOption = Annotated[Path, typer.Option(help="Model card (model.yaml) or weights.")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, mps …")]
+ImageRootOption = Annotated[
+    Path | None, typer.Option(help="Folder of the images; by default the table's.")
+]
+FileColumnOption = Annotated[str | None, typer.Option(help="Column of the image files.")]
+LateralityColumnOption = Annotated[str | None, typer.Option(help="Column of L and R.")]
+PatientColumnOption = Annotated[str | None, typer.Option(help="Column of patients.")]
+ClassColumnOption = Annotated[
+    str | None, typer.Option(help="The one class column of a multi-class table.")
+]
+LabelColumnsOption = Annotated[
+    str | None, typer.Option(help="0/1 columns to take as labels, comma separated.")
+]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(napari_globalxai.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Global explanations of image classifiers, and the proof that they are faithful."""
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Where the results go.")] = Path("globalxai-demo"),
+    headless: Annotated[bool, typer.Option(help="Do not open napari.")] = False,
+    device: DeviceOption = "auto",
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+) -> None:
+    """Run the main job on the bundled cohort: global maps, PEPPR, figures, report."""
+    from napari_globalxai.demo import run_demo
+
+    run_demo(out, device=device, seed=seed, open_viewer=not headless, progress=_Printer(), say=_say)
+
+
+@app.command()
+def explain(
+    cohort: CohortArgument,
+    model: ModelOption,
+    out: Annotated[Path, typer.Option(help="Run folder to make.")],
+    method: Annotated[
+        str, typer.Option(help="grad-cam, saliency, integrated-gradients or a plug-in's.")
+    ] = "grad-cam",
+    labels: Annotated[str | None, typer.Option(help="Labels to explain, comma separated.")] = None,
+    file_column: FileColumnOption = None,
+    laterality_column: LateralityColumnOption = None,
+    patient_column: PatientColumnOption = None,
+    label_columns: LabelColumnsOption = None,
+    class_column: ClassColumnOption = None,
+    image_root: ImageRootOption = None,
+    select: Annotated[
+        str | None,
+        typer.Option(
+            help="Images in a label's map: positives, predicted-positives, true-positives, "
+            "false-positives, false-negatives or all."
+        ),
+    ] = None,
+    part: Annotated[str | None, typer.Option(help="positive, absolute or signed.")] = None,
+    scale: Annotated[str | None, typer.Option(help="Per image: none, max or mass.")] = None,
+    valid_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of images whose field holds a valid pixel.")
+    ] = 0.5,
+    device: DeviceOption = "auto",
+    precision: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
+    batch_size: Annotated[int, typer.Option(min=1, help="Images a forward.")] = 16,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped run.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with status 1 if any image failed.")
+    ] = False,
+) -> None:
+    """Explain a cohort: align, predict, attribute, average into global maps."""
+    from napari_globalxai.models.loaders import load_model
+    from napari_globalxai.runs.pipeline import explain as run_explain
+
+    table = _read_cohort(
+        cohort,
+        image_root,
+        file_column,
+        laterality_column,
+        patient_column,
+        label_columns,
+        class_column,
+    )
+    wanted = {"selection": select, "part": part, "scale": scale}
+    run = run_explain(
+        table,
+        load_model(model, device=device, precision=precision),
+        out,
+        method,
+        labels=_split(labels),
+        aggregation={key: value for key, value in wanted.items() if value is not None},
+        valid_share=valid_share,
+        batch_size=batch_size,
+        seed=seed,
+        resume=resume,
+        progress=_Printer(),
+    )
+    failed = _say_run(run)
+    if failed and strict:
+        raise typer.Exit(1)
+
+
+@app.command()
+def peppr(
+    run: RunArgument,
+    map_name: Annotated[
+        str, typer.Option("--map", help="overall, a label, or a TIFF file.")
+    ] = "overall",
+    fill: Annotated[
+        str, typer.Option(help="What erased pixels show: mean-image, mean-colour or black.")
+    ] = "mean-image",
+    steps: Annotated[int, typer.Option(help="Steps of the curves.")] = 30,
+    controls: Annotated[int, typer.Option(help="Random and shifted orders each.")] = 19,
+    seed: Annotated[int, typer.Option(help="Of ties, controls and resamples.")] = 0,
+    valid_share: Annotated[
+        float | None, typer.Option(help="As for explain; 0 ranks the full frame.")
+    ] = None,
+    model: Annotated[Path | None, typer.Option(help="The model, if it has moved.")] = None,
+    device: DeviceOption = "auto",
+    batch_size: Annotated[int, typer.Option(min=1, help="Images a forward.")] = 64,
+) -> None:
+    """Test whether a global map is faithful: erase and restore along it, against controls."""
+    from napari_globalxai.runs.evaluate import peppr as run_peppr
+
+    result = run_peppr(
+        run,
+        map_name,
+        model=model,
+        device=device,
+        batch_size=batch_size,
+        valid_share=valid_share,
+        progress=_Printer(),
+        fill=fill,
+        steps=steps,
+        controls=controls,
+        seed=seed,
+    )
+    for label, verdict in result.verdict.items():
+        _say(f"{result.map_name} for {label}: {verdict.word} ({verdict.reason})")
+    _say(f"Results: {run / 'peppr' / result.map_name}.csv, .json")
+
+
+@app.command()
+def report(run: RunArgument) -> None:
+    """Draw the figures of a run and write its report.html."""
+    from napari_globalxai.report.html import write_report
+    from napari_globalxai.runs.run import open_run
+
+    _say(f"Report: {write_report(open_run(run))}")
+
+
+@app.command()
+def check(
+    cohort: CohortArgument,
+    model: ModelOption,
+    file_column: FileColumnOption = None,
+    laterality_column: LateralityColumnOption = None,
+    patient_column: PatientColumnOption = None,
+    label_columns: LabelColumnsOption = None,
+    class_column: ClassColumnOption = None,
+    image_root: ImageRootOption = None,
+    device: DeviceOption = "auto",
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with status 1 if any image would fail.")
+    ] = False,
+) -> None:
+    """Read everything, compute nothing costly, and say what would go wrong."""
+    from napari_globalxai.runs.check import check_inputs
+
+    table = _read_cohort(
+        cohort,
+        image_root,
+        file_column,
+        laterality_column,
+        patient_column,
+        label_columns,
+        class_column,
+    )
+    found = check_inputs(table, model, device=device, progress=_Printer())
+    for line in found.facts:
+        _say(line)
+    for problem in found.problems:
+        _say(f"problem: {problem}")
+    _say("No problem was found." if not found.problems else f"{len(found.problems)} problems.")
+    if found.problems and strict:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command line; an error that the user can mend is one line on stderr."""
+    try:
+        app()
+    except InputError as why:
+        typer.echo(f"napari-globalxai: {why}", err=True)
+        sys.exit(2)
+    except (Cancelled, KeyboardInterrupt):
+        typer.echo("napari-globalxai: stopped; go on with --resume.", err=True)
+        sys.exit(130)
+
+
+def _read_cohort(
+    cohort: Path,
+    image_root: Path | None,
+    file_column: str | None,
+    laterality_column: str | None,
+    patient_column: str | None,
+    label_columns: str | None,
+    class_column: str | None,
+) -> Cohort:
+    from napari_globalxai.cohort.table import read_cohort
+
+    table = read_cohort(
+        cohort,
+        image_root=image_root,
+        file_column=file_column,
+        laterality_column=laterality_column,
+        patient_column=patient_column,
+        label_columns=_split(label_columns),
+        class_column=class_column,
+    )
+    _say(f"{cohort}: {len(table)} images")
+    for role, column in table.guesses.items():
+        _say(f"  {role}: {column}")
+    for warning in table.warnings:
+        _say(f"  warning: {warning}")
+    return table
+
+
+def _say(line: str) -> None:
+    typer.echo(line)
+
+
+def _say_run(run: Run) -> int:
+    """Print what a run came to; return the number of images that failed."""
+    failed = run.images[run.images["status"] == "failed"]
+    counts = run.info["counts"]
+    _say(f"Explained {counts['explained']} of {counts['images']} images.")
+    for message in failed["error"]:
+        _say(f"  failed: {message}")
+    for warning in run.info["warnings"]:
+        _say(f"  warning: {warning}")
+    for row in run.statistics.itertuples():
+        _say(f"  {row.map}: {row.n} images of {row.n_patients} patients")
+    _say(f"Run: {run.folder}")
+    return len(failed)
+
+
+def _split(text: str | None) -> list[str] | None:
+    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
+class _Printer:
+    """Print progress on stderr: one live line in a terminal, a line a stage elsewhere."""
+
+    def __init__(self) -> None:
+        self._stage = ""
+        self._remaining = RemainingTime()
+        self._live = sys.stderr.isatty()
+
+    def __call__(self, progress: Progress) -> None:
+        left = self._remaining.seconds(progress)
+        if self._live:
+            tail = f", {format_seconds(left)} left" if left and progress.done else ""
+            end = "\n" if progress.done >= progress.total else ""
+            line = f"\r\033[K{progress.stage}: {progress.done} of {progress.total}{tail}"
+            typer.echo(line + end, err=True, nl=False)
+        elif progress.stage != self._stage:
+            typer.echo(progress.stage, err=True)
+        self._stage = progress.stage

@@ -1,0 +1,1 @@
+"""From a table and a folder of images to one aligned stack in the frame."""

@@ -1,0 +1,278 @@
+"""The aligned stack: every image of a cohort in the frame, made once and kept on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+from zarr.codecs import BloscCodec
+
+from napari_globalxai.cohort.table import Cohort
+from napari_globalxai.errors import InputError
+from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
+from napari_globalxai.storage import Journal, hash_value
+
+T = TypeVar("T")
+
+IMAGES_PER_COMMIT = 16
+DECODING_THREADS = 4
+
+
+@dataclass(frozen=True)
+class FrameSettings:
+    """What decides how an image looks in the frame.
+
+    Attributes
+    ----------
+    height, width : int
+        Size of the frame in pixels.
+    channels : tuple of str
+        Channels kept, by name.
+    """
+
+    height: int
+    width: int
+    channels: tuple[str, ...]
+
+
+class AlignedStack:
+    """Images of a cohort in the frame, as an OME-Zarr group on disk.
+
+    Pixels are kept as 8-bit, as the source files are; every computation reads the same stack, so
+    that attributions and PEPPR see the same input.
+
+    Attributes
+    ----------
+    images : zarr.Array
+        uint8, (image, channel, height, width).
+    fields : zarr.Array
+        Masks of the field of view: bool, (image, height, width).
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        group = zarr.open_group(folder, mode="r+")
+        self.images: Any = group["0"]
+        self.fields: Any = group["field_of_view"]
+        # Hash of the cohort's files and the frame.
+        self.key = str(group.attrs.get("key", ""))
+        self._journal = Journal(folder / "rows.jsonl")
+
+    @classmethod
+    def create(cls, folder: Path, size: int, frame: FrameSettings, key: str) -> AlignedStack:
+        """Make an empty stack for `size` images, replacing what is there."""
+        group = zarr.create_group(folder, overwrite=True)
+        channels = len(frame.channels)
+        group.create_array(
+            "0",
+            shape=(size, channels, frame.height, frame.width),
+            chunks=(1, channels, frame.height, frame.width),
+            dtype="uint8",
+            compressors=BloscCodec(cname="zstd", clevel=1),
+            dimension_names=("image", "c", "y", "x"),
+        )
+        group.create_array(
+            "field_of_view",
+            shape=(size, frame.height, frame.width),
+            chunks=(1, frame.height, frame.width),
+            dtype="bool",
+            compressors=BloscCodec(cname="zstd", clevel=1),
+        )
+        group.attrs["ome"] = {
+            "version": "0.5",
+            "multiscales": [
+                {
+                    "axes": [
+                        {"name": "image"},
+                        {"name": "c", "type": "channel"},
+                        {"name": "y", "type": "space"},
+                        {"name": "x", "type": "space"},
+                    ],
+                    "datasets": [
+                        {
+                            "path": "0",
+                            "coordinateTransformations": [{"type": "scale", "scale": [1, 1, 1, 1]}],
+                        }
+                    ],
+                }
+            ],
+        }
+        group.attrs["key"] = key
+        group.attrs["channels"] = list(frame.channels)
+        return cls(folder)
+
+    def __len__(self) -> int:
+        return int(self.images.shape[0])
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the frame in pixels."""
+        return int(self.images.shape[2]), int(self.images.shape[3])
+
+    def status(self) -> dict[int, str]:
+        """Return the error of each image looked at so far; empty text where it was aligned."""
+        return {entry["row"]: entry["error"] for entry in self._journal.read()}
+
+    def write(self, entries: Sequence[tuple[int, AlignedImage | str]]) -> None:
+        """Store aligned images, or the error that stands for one."""
+        for row, result in entries:
+            if isinstance(result, AlignedImage):
+                self.images[row] = result.image
+                self.fields[row] = result.field
+        self._journal.append(
+            [{"row": row, "error": r if isinstance(r, str) else ""} for row, r in entries]
+        )
+
+    def read(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        """Return images as uint8 (len(rows), channel, height, width)."""
+        return np.asarray(self.images.oindex[np.asarray(rows, dtype=int)])
+
+    def coverage(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Return the share of images whose field of view holds each pixel, (height, width)."""
+        total = np.zeros(self.shape, np.int64)
+        for part in batches(rows, 256):
+            total += self.fields.oindex[np.asarray(part)].sum(axis=0)
+        return (total / max(1, len(rows))).astype(np.float32)
+
+    def mean_image(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Return the mean of images, float32 (channel, height, width) in 0–255."""
+        total = np.zeros(self.images.shape[1:], np.float64)
+        for part in batches(rows, 64):
+            total += self.read(part).sum(axis=0, dtype=np.int64)
+        return (total / max(1, len(rows))).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class AlignedImage:
+    """One image in the frame.
+
+    Attributes
+    ----------
+    image : numpy.ndarray
+        uint8, (channel, height, width).
+    field : numpy.ndarray
+        Field of view: bool, (height, width).
+    """
+
+    image: npt.NDArray[np.uint8]
+    field: npt.NDArray[np.bool_]
+
+
+class Aligner:
+    """Brings the images of a cohort into the frame, one at a time.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The images and their laterality.
+    frame : FrameSettings
+        The frame.
+    """
+
+    def __init__(self, cohort: Cohort, frame: FrameSettings) -> None:
+        # MONAI takes seconds to import; reading a table must not.
+        from napari_globalxai.cohort.transforms import frame_transforms
+
+        self.cohort = cohort
+        self.transforms = frame_transforms(frame.height, frame.width, frame.channels)
+
+    def __call__(self, row: int) -> AlignedImage | str:
+        """Return the aligned image of a row, or a sentence that says why there is none."""
+        from napari_globalxai.cohort.transforms import plain_array
+
+        path, name = self.cohort.files[row], self.cohort.names[row]
+        if not name:
+            return f"row {row + 1} of {self.cohort.source.name} names no file."
+        if not path.is_file():
+            return f"{name}: the file does not exist."
+        try:
+            item = self.transforms({"image": path, "laterality": self.cohort.laterality[row]})
+        # Decoders fail in as many ways as files can be broken; each is one image's error.
+        except Exception as why:
+            reason = _first_cause(why)
+            return f"{name}: cannot be read as an image ({reason})."
+        image = np.clip(np.rint(plain_array(item["image"])), 0, 255).astype(np.uint8)
+        return AlignedImage(image, plain_array(item["field_of_view"])[0].astype(bool))
+
+
+def align(
+    cohort: Cohort,
+    frame: FrameSettings,
+    folder: Path,
+    progress: ProgressCallback = ignore_progress,
+) -> AlignedStack:
+    """Bring a cohort into the frame; go on where an earlier call stopped.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The images.
+    frame : FrameSettings
+        The frame.
+    folder : pathlib.Path
+        Where the stack lives or is to live.
+    progress : callable, optional
+        Called after each group of images; may raise `Cancelled`.
+
+    Returns
+    -------
+    AlignedStack
+        Rows in the order of the cohort table; rows that failed are zero, see `status`.
+    """
+    stack = _open_matching(cohort, frame, folder)
+    seen = stack.status()
+    rows = [row for row in range(len(cohort)) if row not in seen]
+    done = len(seen)
+    progress(Progress("Aligning images", done, len(cohort)))
+    if not rows:
+        return stack
+    aligner = Aligner(cohort, frame)
+    with ThreadPoolExecutor(DECODING_THREADS) as pool:
+        for part in batches(rows, IMAGES_PER_COMMIT):
+            stack.write(list(zip(part, pool.map(aligner, part), strict=True)))
+            done += len(part)
+            progress(Progress("Aligning images", done, len(cohort)))
+    return stack
+
+
+def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Split items into lists of at most `size`."""
+    iterator = iter(items)
+    while part := list(islice(iterator, size)):
+        yield part
+
+
+def _open_matching(cohort: Cohort, frame: FrameSettings, folder: Path) -> AlignedStack:
+    """Open the stack in `folder` if it is of this cohort and frame, else start a new one."""
+    facts = []
+    for path, side in zip(cohort.files, cohort.laterality, strict=True):
+        stat = path.stat() if path.is_file() else None
+        facts.append(
+            [str(path.absolute()), side, (stat.st_size, stat.st_mtime_ns) if stat else None]
+        )
+    key = hash_value([frame.height, frame.width, list(frame.channels), facts])
+    if folder.exists():
+        try:
+            group = zarr.open_group(folder, mode="r+")
+        except (FileNotFoundError, ValueError, KeyError) as why:
+            raise InputError(
+                f"{folder}: exists but is not an aligned stack; choose another output folder."
+            ) from why
+        if group.attrs.get("key") == key:
+            return AlignedStack(folder)
+    return AlignedStack.create(folder, len(cohort), frame, key)
+
+
+def _first_cause(why: BaseException) -> str:
+    """Return the innermost reason in one line: MONAI wraps errors in a pipeline's traceback."""
+    while why.__cause__ is not None:
+        why = why.__cause__
+    lines = [line.strip() for line in str(why).splitlines() if line.strip()]
+    return lines[-1].rstrip(".")[:200] if lines else type(why).__name__

@@ -1,0 +1,163 @@
+"""What every order of PEPPR is evaluated on, and the cache of what was evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_globalxai.cohort.stack import AlignedStack
+from napari_globalxai.faithfulness.masked_prediction import predict_masked
+from napari_globalxai.faithfulness.orders import Mask, Order, kept_pixels
+from napari_globalxai.faithfulness.scores import FloatArray, roc_auc
+from napari_globalxai.models.classifier import Classifier
+from napari_globalxai.storage import atomic_path, hash_value
+
+ARMS = ("erase", "restore")
+LogitsByArm = dict[str, npt.NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What every order is evaluated on.
+
+    Attributes
+    ----------
+    classifier : Classifier
+        The model.
+    stack : AlignedStack
+        The images.
+    rows : numpy.ndarray
+        Images evaluated.
+    truth : numpy.ndarray
+        (image, label) for those rows: 1, 0 or NaN.
+    patients : tuple of str
+        For those rows.
+    valid : numpy.ndarray
+        Pixels that are ranked, bool (height, width).
+    fill : numpy.ndarray
+        float32 (channel, height, width) in 0–255.
+    batch_size : int
+        Images a forward.
+    key : str
+        Hash of the model and the images, for the cache.
+    """
+
+    classifier: Classifier
+    stack: AlignedStack
+    rows: npt.NDArray[np.int64]
+    truth: npt.NDArray[np.float64]
+    patients: tuple[str, ...]
+    valid: Mask
+    fill: npt.NDArray[np.float32]
+    batch_size: int
+    key: str
+
+    def logits(
+        self,
+        order: Order,
+        counts: npt.NDArray[np.int64],
+        tick: Callable[[int, int], None] = lambda done, total: None,
+    ) -> LogitsByArm:
+        """Return logits (step, image, label) of both arms along an order."""
+        shape = self.stack.shape
+        kept = [
+            kept_pixels(order, int(count), arm, shape) for arm in ARMS for count in counts
+        ]
+        both = predict_masked(
+            self.classifier,
+            self.stack,
+            self.rows,
+            kept,
+            self.fill,
+            batch_size=self.batch_size,
+            tick=tick,
+        )
+        return dict(zip(ARMS, np.split(both, 2), strict=True))
+
+    def cases(self, label: int) -> npt.NDArray[np.bool_]:
+        """Return which images have a known truth of a label."""
+        known: npt.NDArray[np.bool_] = np.isfinite(self.truth[:, label])
+        return known
+
+    def ranking(self, logits: npt.NDArray[np.float32]) -> FloatArray:
+        """Return what images are ranked by; only a sigmoid's logits rank as probabilities do."""
+        if self.classifier.card.activation == "softmax":
+            return self.classifier.probabilities(logits)
+        return logits.astype(np.float64)
+
+    def roc_auc_curves(self, logits: LogitsByArm) -> npt.NDArray[np.float64]:
+        """Return ROC AUC (arm, step, label); NaN for labels with one class only."""
+        n_labels = len(self.classifier.labels)
+        result = np.full((len(ARMS), len(logits["erase"]), n_labels), np.nan)
+        for arm_index, arm in enumerate(ARMS):
+            ranking = self.ranking(logits[arm])
+            for label in range(n_labels):
+                known = self.cases(label)
+                truth = self.truth[known, label] == 1
+                for step in range(len(ranking)):
+                    result[arm_index, step, label] = roc_auc(truth, ranking[step, known, label])
+        return result
+
+
+class ControlCache:
+    """Predictions along control orders, kept on disk under a hash of all that they depend on.
+
+    Random orders are shared by all maps of a run, and a stopped PEPPR goes on from here.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        What is evaluated.
+    counts : numpy.ndarray
+        Numbers of pixels at which controls are evaluated.
+    folder : pathlib.Path
+        Where the files go.
+    """
+
+    def __init__(
+        self, evaluation: Evaluation, counts: npt.NDArray[np.int64], folder: Path
+    ) -> None:
+        self.evaluation = evaluation
+        self.counts = counts
+        self.folder = folder
+        self._key = hash_value(
+            [
+                evaluation.key,
+                counts.tolist(),
+                evaluation.fill.tobytes().hex(),
+                np.packbits(evaluation.valid).tobytes().hex(),
+                evaluation.rows.tolist(),
+                # NaN is not equal to itself, text is.
+                [str(value) for value in evaluation.truth.ravel()],
+            ]
+        )
+
+    def logits(self, order: Order) -> LogitsByArm:
+        """Return logits (step, image, label) of both arms."""
+        path = self._path(order, "logits")
+        if path.is_file():
+            return dict(zip(ARMS, np.load(path), strict=True))
+        result = self.evaluation.logits(order, self.counts)
+        self._save(path, np.stack([result[arm] for arm in ARMS]))
+        return result
+
+    def roc_auc_curves(self, order: Order) -> npt.NDArray[np.float64]:
+        """Return ROC AUC (arm, step, label), which is all that is kept of the many controls."""
+        path = self._path(order, "auc")
+        if path.is_file():
+            return np.asarray(np.load(path))
+        result = self.evaluation.roc_auc_curves(self.evaluation.logits(order, self.counts))
+        self._save(path, result)
+        return result
+
+    def _path(self, order: Order, what: str) -> Path:
+        return self.folder / f"{hash_value([self._key, order.tobytes().hex()])[:32]}-{what}.npy"
+
+    @staticmethod
+    def _save(path: Path, array: npt.NDArray[np.floating]) -> None:
+        with atomic_path(path) as temporary:
+            np.save(temporary, array)

@@ -1,0 +1,121 @@
+"""Orders in which the valid pixels are erased or restored.
+
+An order is an array of flat pixel indices of the frame, most important first; it holds every valid
+pixel exactly once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+Order = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+
+def order_by_map(image: npt.NDArray[np.floating], valid: Mask, seed: int) -> Order:
+    """Rank valid pixels by a map, highest first; ties fall in a seeded random order.
+
+    A stable sort would erase a plateau row by row from the top.
+
+    Parameters
+    ----------
+    image : numpy.ndarray
+        (height, width).
+    valid : numpy.ndarray
+        Pixels to rank, bool (height, width).
+    seed : int
+        Of the random field that breaks ties.
+    """
+    pixels = np.flatnonzero(valid)
+    field = np.random.default_rng(seed).random(valid.size)
+    return pixels[np.lexsort((field[pixels], -image.ravel()[pixels]))]
+
+
+def random_orders(valid: Mask, count: int, seed: int) -> Iterator[Order]:
+    """Give random pixel-wise orders, the same for every image and map."""
+    pixels = np.flatnonzero(valid)
+    for child in np.random.SeedSequence([seed, 1]).spawn(count):
+        yield np.random.default_rng(child).permutation(pixels)
+
+
+def shifted_orders(
+    image: npt.NDArray[np.floating], valid: Mask, count: int, seed: int
+) -> Iterator[Order]:
+    """Give orders by the map circularly shifted: as smooth as the map, but elsewhere.
+
+    Shifts are uniform over the frame, without the identity, so a few land close to the map.
+    """
+    height, width = image.shape
+    for number, child in enumerate(np.random.SeedSequence([seed, 2]).spawn(count)):
+        offset = int(np.random.default_rng(child).integers(1, height * width))
+        moved = np.roll(image, divmod(offset, width), axis=(0, 1))
+        yield order_by_map(moved, valid, seed + number + 1)
+
+
+def centre_distance_order(valid: Mask, seed: int) -> Order:
+    """Rank pixels by nearness to the centre of the valid area."""
+    rows, columns = np.nonzero(valid)
+    y, x = np.indices(valid.shape)
+    distance = np.hypot(y - rows.mean(), x - columns.mean())
+    return order_by_map(-distance, valid, seed)
+
+
+def mean_intensity_order(mean_image: npt.NDArray[np.floating], valid: Mask, seed: int) -> Order:
+    """Rank pixels by brightness of the cohort's mean image, (channel, height, width)."""
+    return order_by_map(mean_image.mean(axis=0), valid, seed)
+
+
+def step_counts(pixels: int, steps: int) -> npt.NDArray[np.int64]:
+    """Return the numbers of pixels K_t, from 0 to all, crowded at both ends.
+
+    Curves bend early, erasing along a poor order also late. The counts are symmetric, K and all − K
+    together: only then is the expected Δ of a random order 0, and a reversed order gives the same
+    curves mirrored.
+
+    Parameters
+    ----------
+    pixels : int
+        Number of valid pixels.
+    steps : int
+        Number of steps, rounded up to even; two fifths of them lie below a fraction of 0.2 and as
+        many above 0.8. Counts are distinct, so a small area may get fewer.
+    """
+    half = -(-steps // 2)
+    early = max(1, round(0.8 * half))
+    fractions = np.concatenate(
+        [np.linspace(0, 0.2, early, endpoint=False), np.linspace(0.2, 0.5, half - early + 1)]
+    )
+    lower = np.rint(fractions * pixels).astype(np.int64)
+    return np.unique(np.concatenate([lower, pixels - lower]))
+
+
+def mask_of_first(order: Order, count: int, shape: tuple[int, int]) -> Mask:
+    """Return a mask (height, width) of the first `count` pixels of an order: exactly `count`."""
+    mask = np.zeros(shape, dtype=bool)
+    mask.ravel()[order[:count]] = True
+    return mask
+
+
+def kept_pixels(order: Order, count: int, arm: str, shape: tuple[int, int]) -> Mask:
+    """Return which pixels show the image at one step; all others show the fill.
+
+    Pixels that are not in the order, outside the valid area, show the fill in both arms: otherwise
+    what lies outside would leak into the end points.
+
+    Parameters
+    ----------
+    order : numpy.ndarray
+        The order.
+    count : int
+        Number of pixels erased or restored.
+    arm : str
+        ``erase`` or ``restore``.
+    shape : tuple of int
+        Height and width of the frame.
+    """
+    if arm == "restore":
+        return mask_of_first(order, count, shape)
+    return mask_of_first(order[::-1], len(order) - count, shape)

@@ -1,0 +1,101 @@
+"""Performance of predictions, and its uncertainty by resampling patients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import average_precision_score
+
+FloatArray = npt.NDArray[np.float64]
+METRICS = ("roc_auc", "average_precision", "mean_probability", "mean_logit")
+
+
+def weighted_roc_auc(
+    truth: npt.NDArray[np.bool_], scores: FloatArray, weights: FloatArray
+) -> FloatArray:
+    """Return the ROC AUC under each row of case weights; ties count a half.
+
+    Parameters
+    ----------
+    truth : numpy.ndarray
+        bool (image,).
+    scores : numpy.ndarray
+        (image,).
+    weights : numpy.ndarray
+        (resample, image), not negative.
+
+    Returns
+    -------
+    numpy.ndarray
+        (resample,); NaN where a resample has one class only.
+    """
+    distinct, group = np.unique(scores, return_inverse=True)
+    # Weight of each class at each distinct score; then every positive is above all negatives with
+    # lower scores and level with those of its own.
+    positive = np.zeros((len(weights), len(distinct)))
+    negative = np.zeros((len(weights), len(distinct)))
+    np.add.at(positive.T, group[truth], weights[:, truth].T)
+    np.add.at(negative.T, group[~truth], weights[:, ~truth].T)
+    below = np.cumsum(negative, axis=1) - negative
+    wins = (positive * (below + negative / 2)).sum(axis=1)
+    pairs = positive.sum(axis=1) * negative.sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.where(pairs > 0, wins / pairs, np.nan))
+
+
+def roc_auc(truth: npt.NDArray[np.bool_], scores: FloatArray) -> float:
+    """Return the ROC AUC of one set of scores; NaN with one class only."""
+    return float(weighted_roc_auc(truth, scores, np.ones((1, len(scores))))[0])
+
+
+def score(
+    metric: str,
+    truth: npt.NDArray[np.bool_],
+    ranking: FloatArray,
+    probability: FloatArray,
+    logit: FloatArray,
+) -> float:
+    """Return one metric of one label.
+
+    Parameters
+    ----------
+    metric : str
+        One of `METRICS`; the last two are means over the images that truly carry the label.
+    truth : numpy.ndarray
+        bool (image,).
+    ranking, probability, logit : numpy.ndarray
+        (image,): what images are ranked by, the probability and the logit.
+    """
+    if metric == "roc_auc":
+        return roc_auc(truth, ranking)
+    if metric == "average_precision":
+        return float(average_precision_score(truth, ranking))
+    return float((probability if metric == "mean_probability" else logit)[truth].mean())
+
+
+def patient_resamples(
+    patients: Sequence[str], truth: npt.NDArray[np.bool_], count: int, seed: int
+) -> FloatArray:
+    """Return case weights (count, image) of a patient-level stratified bootstrap.
+
+    Patients are drawn with replacement, those with a positive image and those without apart, and
+    bring all their images along, because images of one patient are not independent.
+    """
+    _, owner = np.unique(np.asarray(patients), return_inverse=True)
+    n_patients = int(owner.max()) + 1 if len(owner) else 0
+    has_positive = np.zeros(n_patients, dtype=bool)
+    has_positive[owner[truth]] = True
+    generator = np.random.default_rng(seed)
+    drawn = np.zeros((count, n_patients))
+    for stratum in (np.flatnonzero(has_positive), np.flatnonzero(~has_positive)):
+        if len(stratum):
+            share = np.full(len(stratum), 1 / len(stratum))
+            drawn[:, stratum] = generator.multinomial(len(stratum), share, size=count)
+    return drawn[:, owner]
+
+
+def area(fractions: FloatArray, values: FloatArray) -> FloatArray:
+    """Return areas under curves by the trapezoid rule over the actual fractions, last axis."""
+    return np.asarray(np.trapezoid(values, fractions, axis=-1))

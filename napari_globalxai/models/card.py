@@ -1,0 +1,195 @@
+"""The model card: the facts about a classifier that its weights do not tell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from napari_globalxai.errors import InputError
+
+CARD_SUFFIXES = (".yaml", ".yml")
+WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".ts", ".ckpt")
+# What a plain number of channels means for a colour photograph.
+_CHANNELS_BY_COUNT = {1: ("grey",), 2: ("red", "green"), 3: ("red", "green", "blue")}
+
+
+class NetworkCard(BaseModel):
+    """The architecture that a state dict belongs to.
+
+    Attributes
+    ----------
+    name : str
+        A network class or factory in `monai.networks.nets`, such as ``ResNet`` or ``resnet34``.
+    arguments : dict
+        Its keyword arguments.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+
+class InputCard(BaseModel):
+    """What the model expects as input.
+
+    Attributes
+    ----------
+    channels : tuple of str
+        Channels in the model's order, out of ``red``, ``green``, ``blue``, ``grey``; a card may
+        give their number instead: 1 is grey, 2 is red and green, 3 is red, green and blue.
+    height, width : int
+        Size in pixels; this is the frame.
+    range : tuple of float
+        Values that black and full brightness take before normalisation.
+    mean, std : tuple of float
+        Per channel, on the scale of `range`.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    channels: tuple[Literal["red", "green", "blue", "grey"], ...]
+    height: int = Field(gt=0)
+    width: int = Field(gt=0)
+    range: tuple[float, float] = (0.0, 1.0)
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+
+    @field_validator("channels", mode="before")
+    @classmethod
+    def _channels_by_count(cls, value: Any) -> Any:
+        if isinstance(value, int):
+            if value not in _CHANNELS_BY_COUNT:
+                raise ValueError("the number of channels is 1, 2 or 3")
+            return _CHANNELS_BY_COUNT[value]
+        return value
+
+    @field_validator("mean", "std", mode="before")
+    @classmethod
+    def _scalar_to_tuple(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, int | float) else value
+
+    @model_validator(mode="after")
+    def _one_value_a_channel(self) -> InputCard:
+        count = len(self.channels)
+        for name in ("mean", "std"):
+            values = getattr(self, name)
+            if len(values) == 1:
+                object.__setattr__(self, name, values * count)
+            elif len(values) != count:
+                raise ValueError(f"{name} has {len(values)} values for {count} channels")
+        if min(self.std) <= 0:
+            raise ValueError("std must be positive")
+        if self.range[0] == self.range[1]:
+            raise ValueError("range must not be empty")
+        return self
+
+
+class ModelCard(BaseModel):
+    """A classifier's card, `model.yaml` beside the weights.
+
+    Attributes
+    ----------
+    weights : str
+        File of the weights, relative to the card.
+    labels : tuple of str
+        Labels in the order of the model's outputs.
+    input : InputCard
+        What the model expects.
+    activation : str
+        ``sigmoid`` (labels may occur together) or ``softmax`` (one class an image) turns the
+        model's outputs into probabilities; ``none`` where the model applies it itself.
+    orientation : str
+        ``L``: the model was trained on left-eye orientation, right eyes mirrored.
+    cam_layer : str or None
+        Dotted name of the module whose output Grad-CAM uses; the last stage by default.
+    network : NetworkCard or None
+        The architecture, needed where the weights are a state dict.
+    name : str
+        A name for people.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    weights: str
+    labels: tuple[str, ...] = Field(min_length=1)
+    input: InputCard
+    activation: Literal["sigmoid", "softmax", "none"] = "sigmoid"
+    orientation: Literal["L"] = "L"
+    cam_layer: str | None = None
+    network: NetworkCard | None = None
+    name: str = ""
+
+    @field_validator("labels")
+    @classmethod
+    def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len({label.casefold() for label in value}) != len(value):
+            raise ValueError("labels must differ")
+        return value
+
+
+def read_card(path: str | Path) -> tuple[ModelCard, Path]:
+    """Read a model card.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        The card, or the weights; the card is then looked for beside them, as ``<stem>.yaml`` or
+        ``model.yaml``.
+
+    Returns
+    -------
+    ModelCard
+        The card.
+    pathlib.Path
+        The file of the weights.
+
+    Raises
+    ------
+    InputError
+        When the card is missing or wrong, or the weights it names are missing.
+    """
+    given = Path(path)
+    if given.is_dir():
+        given = given / "model.yaml"
+    if not given.is_file():
+        raise InputError(f"{given}: the model does not exist.")
+    card_path = given if given.suffix.lower() in CARD_SUFFIXES else _card_beside(given)
+    try:
+        content = yaml.safe_load(card_path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as why:
+        raise InputError(f"{card_path}: is not a YAML file ({' '.join(str(why).split())}).") from why
+    if not isinstance(content, dict):
+        raise InputError(f"{card_path}: is not a model card, which is a YAML mapping.")
+    if given != card_path:
+        content["weights"] = given.name
+    try:
+        card = ModelCard.model_validate(content)
+    except ValidationError as why:
+        raise InputError(f"{card_path}: {_first_problem(why)}") from why
+    weights = card_path.parent / card.weights
+    if not weights.is_file():
+        raise InputError(f"{card_path}: the weights {card.weights} do not exist beside it.")
+    return card, weights
+
+
+def _card_beside(weights: Path) -> Path:
+    candidates = [weights.with_suffix(suffix) for suffix in CARD_SUFFIXES]
+    candidates += [weights.parent / f"model{suffix}" for suffix in CARD_SUFFIXES]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    raise InputError(
+        f"{weights}: needs a model card beside it, {weights.stem}.yaml, that names labels and input."
+    )
+
+
+def _first_problem(why: ValidationError) -> str:
+    first = why.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    message = str(first["msg"]).removeprefix("Value error, ")
+    more = f" (and {why.error_count() - 1} more)" if why.error_count() > 1 else ""
+    return f"the card's {where or 'content'} is wrong: {message}{more}."

@@ -1,0 +1,208 @@
+"""The classifier as the rest of the package sees it: pixels of the frame in, logits out."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from contextlib import AbstractContextManager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from napari_globalxai.errors import InputError
+from napari_globalxai.models.card import ModelCard
+from napari_globalxai.models.geometry import CellGrid, measure_cell_grid
+from napari_globalxai.models.splitting import Split, split_network
+
+# Probabilities this close to 0 or 1 have no finite logit in float32.
+_LEAST_PROBABILITY = 1e-7
+
+
+class Classifier:
+    """A network with its card, checked against each other, ready to run.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Takes (n, channel, height, width), gives (n, labels). It is put into eval mode, its
+        parameters stop requiring gradients, and it moves to the device.
+    card : ModelCard
+        The facts about it.
+    source, weights : pathlib.Path, optional
+        Where it came from, for provenance.
+    device : str, optional
+        ``auto`` or a torch device.
+    precision : str, optional
+        ``float32`` or ``bfloat16`` (autocast).
+
+    Raises
+    ------
+    InputError
+        When the network does not take the card's input or give the card's labels.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        card: ModelCard,
+        *,
+        source: Path | None = None,
+        weights: Path | None = None,
+        device: str = "auto",
+        precision: str = "float32",
+    ) -> None:
+        if precision not in ("float32", "bfloat16"):
+            raise InputError(f"precision {precision!r} is neither float32 nor bfloat16.")
+        self.card = card
+        self.source = source
+        self.weights = weights
+        self.device = choose_device(device)
+        self.precision = precision
+        for parameter in network.parameters():
+            # One by one, because TorchScript modules lack requires_grad_.
+            parameter.requires_grad_(False)
+        self.network = network.eval().to(self.device)
+        if not isinstance(network, torch.jit.ScriptModule):
+            self.network = self.network.to(memory_format=torch.channels_last)
+        shape = (card.input.height, card.input.width)
+        low, high = card.input.range
+        # One fused multiply-add takes 0-255 to the model's input.
+        mean, std = np.array(card.input.mean), np.array(card.input.std)
+        self._scale = self._per_channel((high - low) / 255 / std)
+        self._shift = self._per_channel((low - mean) / std)
+        self._probe = self._make_probe(len(card.input.channels), *shape)
+        self._check_outputs()
+
+    def _per_channel(self, values: npt.NDArray[np.float64]) -> Tensor:
+        return torch.tensor(values, dtype=torch.float32, device=self.device).view(1, -1, 1, 1)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels in the order of the outputs."""
+        return self.card.labels
+
+    @property
+    def frame_shape(self) -> tuple[int, int]:
+        """Height and width of the input."""
+        return self.card.input.height, self.card.input.width
+
+    @cached_property
+    def split(self) -> Split:
+        """The network split at the CAM layer."""
+        return split_network(self.network, self.card.cam_layer, self._probe)
+
+    @cached_property
+    def cell_grid(self) -> CellGrid:
+        """Where the cells of the CAM layer lie in the frame."""
+        activation, _ = self.split(self._probe)
+        shape = (int(activation.shape[2]), int(activation.shape[3]))
+        return measure_cell_grid(self.split, shape, self._probe)
+
+    def to_input(self, images: npt.NDArray[Any] | Tensor) -> Tensor:
+        """Normalise images of the frame.
+
+        Parameters
+        ----------
+        images : numpy.ndarray or torch.Tensor
+            (n, channel, height, width) in 0–255.
+
+        Returns
+        -------
+        torch.Tensor
+            float32, channels last, on the model's device.
+        """
+        tensor = torch.as_tensor(images).to(self.device)
+        tensor = tensor.contiguous(memory_format=torch.channels_last)
+        return tensor.float() * self._scale + self._shift
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Return the context in which the network runs at the chosen precision."""
+        if self.precision == "bfloat16":
+            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return contextlib.nullcontext()
+
+    def logits(self, inputs: Tensor) -> Tensor:
+        """Return float32 logits (n, labels) of normalised inputs, keeping the graph if there is one.
+
+        Raises
+        ------
+        InputError
+            When the network gives values that are not finite.
+        """
+        with self.autocast():
+            outputs = self.network(inputs)
+        return self.outputs_to_logits(outputs)
+
+    def outputs_to_logits(self, outputs: Tensor) -> Tensor:
+        """Return the network's outputs as float32 logits."""
+        outputs = outputs.float()
+        if self.card.activation == "none":
+            return torch.logit(outputs, eps=_LEAST_PROBABILITY)
+        return outputs
+
+    def predict(self, images: npt.NDArray[Any] | Tensor) -> npt.NDArray[np.float32]:
+        """Return logits (n, labels) of images in 0–255, without gradients."""
+        with torch.inference_mode():
+            result: npt.NDArray[np.float32] = self.logits(self.to_input(images)).cpu().numpy()
+        return result
+
+    def probabilities(self, logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Return probabilities of logits along the last axis."""
+        values = np.asarray(logits, dtype=np.float64)
+        if self.card.activation == "softmax":
+            shifted = np.exp(values - values.max(axis=-1, keepdims=True))
+            return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
+        # exp never overflows this way round; NaN (an image without a prediction) stays NaN.
+        return np.asarray(np.exp(-np.logaddexp(0.0, -values)))
+
+    def _make_probe(self, channels: int, height: int, width: int) -> Tensor:
+        generator = torch.Generator().manual_seed(0)
+        noise = torch.rand((2, channels, height, width), generator=generator) * 255
+        return self.to_input(noise)
+
+    def _check_outputs(self) -> None:
+        name = str(self.source or self.card.name or "The model")
+        try:
+            with torch.no_grad():
+                outputs = self.network(self._probe)
+        except (RuntimeError, ValueError, TypeError, AssertionError, NotImplementedError) as why:
+            reason = str(why).strip().splitlines()[-1][:200]
+            raise InputError(
+                f"{name}: the network does not take the card's input "
+                f"{tuple(self._probe.shape[1:])} ({reason})."
+            ) from why
+        if not isinstance(outputs, Tensor) or outputs.ndim != 2:
+            raise InputError(f"{name}: the network does not give one row of outputs an image.")
+        if outputs.shape[1] != len(self.card.labels):
+            raise InputError(
+                f"{name}: the network has {outputs.shape[1]} outputs but the card names "
+                f"{len(self.card.labels)} labels."
+            )
+        if not bool(torch.isfinite(outputs).all()):
+            raise InputError(f"{name}: the network gives values that are not finite.")
+        if self.card.activation == "none" and (outputs.min() < 0 or outputs.max() > 1):
+            raise InputError(
+                f"{name}: the card's activation is none, but outputs are not probabilities."
+            )
+
+
+def choose_device(name: str) -> torch.device:
+    """Return a torch device; ``auto`` takes CUDA, then MPS, then the CPU."""
+    if name == "auto":
+        with warnings.catch_warnings():
+            # Old drivers warn here; that is no news to somebody who did not ask for a GPU.
+            warnings.simplefilter("ignore")
+            if torch.cuda.is_available():
+                return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as why:
+        raise InputError(f"The device {name!r} cannot be used here.") from why
+    return device

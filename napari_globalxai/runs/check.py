@@ -1,0 +1,113 @@
+"""Look at the inputs of a run before it is started."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from napari_globalxai.cohort.table import Cohort
+from napari_globalxai.errors import InputError
+from napari_globalxai.models.loaders import load_model
+from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What a check found.
+
+    Attributes
+    ----------
+    facts : sequence of str
+        What was understood, a line each.
+    problems : sequence of str
+        What would go wrong, a sentence each.
+    """
+
+    facts: Sequence[str]
+    problems: Sequence[str]
+
+
+def check_inputs(
+    cohort: Cohort,
+    model: str | Path,
+    *,
+    device: str = "auto",
+    progress: ProgressCallback = ignore_progress,
+) -> CheckResult:
+    """Read the cohort's files and the model, and list every problem at once.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The cohort.
+    model : str or pathlib.Path
+        Model card or weights.
+    device : str, optional
+        Where the model would run.
+    progress : callable, optional
+        May raise `Cancelled`.
+
+    Raises
+    ------
+    InputError
+        When the model cannot be used at all.
+    """
+    classifier = load_model(model, device=device)
+    truth = cohort.truth(classifier.labels)
+    facts = [
+        f"model: {', '.join(classifier.labels)}; input "
+        f"{'+'.join(classifier.card.input.channels)}, {classifier.card.input.height} × "
+        f"{classifier.card.input.width}; {classifier.device}"
+    ]
+    problems = list(cohort.warnings)
+    try:
+        facts.append(f"Grad-CAM layer: {classifier.split.layer}")
+    except InputError as why:
+        problems.append(str(why))
+    for index, label in enumerate(classifier.labels):
+        with_label = int((truth[:, index] == 1).sum())
+        without = int((truth[:, index] == 0).sum())
+        facts.append(f"{label}: {with_label} images with it, {without} without")
+        if not with_label or not without:
+            problems.append(f"{label}: PEPPR needs images with and without it.")
+    files = [str(path) for path in cohort.files]
+    if len(set(files)) < len(files):
+        problems.append(f"{len(files) - len(set(files))} rows name a file that another row names.")
+    unknown = sum(not side for side in cohort.laterality)
+    if unknown:
+        problems.append(f"{unknown} images have no laterality and would not be mirrored.")
+    if np.isnan(truth).any():
+        facts.append(f"{int(np.isnan(truth).any(axis=1).sum())} images have a label missing")
+    problems += _unreadable(cohort, progress)
+    return CheckResult(facts, problems)
+
+
+def _unreadable(cohort: Cohort, progress: ProgressCallback) -> list[str]:
+    """Decode every image once, at reduced scale where the format allows it."""
+    from PIL import Image
+
+    def look(row: int) -> str:
+        path, name = cohort.files[row], cohort.names[row]
+        if not name:
+            return f"row {row + 1} of {cohort.source.name} names no file."
+        if not path.is_file():
+            return f"{name}: the file does not exist."
+        try:
+            with Image.open(path) as image:
+                image.draft("RGB", (64, 64))
+                image.load()
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as why:
+            return f"{name}: cannot be read as an image ({why})."
+        return ""
+
+    problems = []
+    with ThreadPoolExecutor(4) as pool:
+        for number, message in enumerate(pool.map(look, range(len(cohort)))):
+            if message:
+                problems.append(message)
+            progress(Progress("Reading images", number + 1, len(cohort)))
+    return problems

@@ -1,0 +1,71 @@
+"""What a number rests on: versions, hashes, device, settings."""
+
+from __future__ import annotations
+
+import platform
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import napari_globalxai
+from napari_globalxai.cohort.table import Cohort
+from napari_globalxai.models.classifier import Classifier
+from napari_globalxai.storage import hash_file, hash_value
+
+_PACKAGES = ("torch", "monai", "captum", "numpy", "scipy", "scikit-learn", "zarr", "pillow")
+
+
+def now() -> str:
+    """Return the time in UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@cache
+def code_hash() -> str:
+    """Return a hash of the package's own source files."""
+    root = Path(napari_globalxai.__file__).parent
+    files = sorted(path for path in root.rglob("*.py") if "sample_data" not in path.parts)
+    return hash_value([[path.relative_to(root).as_posix(), hash_file(path)] for path in files])
+
+
+def environment(classifier: Classifier) -> dict[str, Any]:
+    """Return versions, hash of the code, and device."""
+    packages = {}
+    for name in _PACKAGES:
+        try:
+            packages[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return {
+        "version": napari_globalxai.__version__,
+        "code_sha256": code_hash(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": packages,
+        "device": str(classifier.device),
+        "precision": classifier.precision,
+    }
+
+
+def describe_cohort(cohort: Cohort) -> dict[str, Any]:
+    """Return where the cohort came from and how its table was understood."""
+    return {
+        "table": str(cohort.source.absolute()),
+        "sha256": hash_file(cohort.source),
+        "images": len(cohort),
+        "patients": len(set(cohort.patients)),
+        "columns": cohort.guesses,
+        "warnings": cohort.warnings,
+    }
+
+
+def describe_model(classifier: Classifier) -> dict[str, Any]:
+    """Return where the model came from, its card and the hash of its weights."""
+    return {
+        "source": str(classifier.source.absolute()) if classifier.source else None,
+        "sha256": hash_file(classifier.weights) if classifier.weights else None,
+        "card": classifier.card.model_dump(mode="json"),
+        "cam_layer": classifier.card.cam_layer,
+    }

@@ -1,0 +1,212 @@
+"""A run folder, opened: maps, images, attributions, results of PEPPR."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import tifffile
+
+from napari_globalxai.aggregation.global_map import (
+    OVERALL,
+    AggregationSettings,
+    prepare_maps,
+)
+from napari_globalxai.aggregation.upsampling import smooth, upsample
+from napari_globalxai.attribution.store import AttributionStore
+from napari_globalxai.cohort.stack import AlignedStack
+from napari_globalxai.errors import InputError
+from napari_globalxai.faithfulness.result import PepprResult
+from napari_globalxai.models.classifier import Classifier
+from napari_globalxai.storage import hash_file, read_json
+
+RUN_FILE = "run.json"
+
+
+def file_stem(name: str) -> str:
+    """Return a label or map name as a file name: anything unusual becomes an underscore."""
+    return re.sub(r"[^\w.+-]", "_", name)
+
+
+class GlobalMaps(Mapping[str, npt.NDArray[np.float32]]):
+    """The global maps of a run by name: ``overall`` and one a label, read when asked for."""
+
+    def __init__(self, folder: Path, names: tuple[str, ...]) -> None:
+        self._folder = folder
+        self._names = names
+        self._read: dict[str, npt.NDArray[np.float32]] = {}
+
+    def __getitem__(self, name: str) -> npt.NDArray[np.float32]:
+        if name not in self._names:
+            raise KeyError(name)
+        if name not in self._read:
+            path = self._folder / f"{file_stem(name)}.tif"
+            self._read[name] = np.asarray(tifffile.imread(path), np.float32)
+        return self._read[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+class Run:
+    """A finished run.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The run folder.
+    classifier : Classifier, optional
+        The model, where it is already loaded.
+
+    Attributes
+    ----------
+    info : dict
+        Content of ``run.json``.
+    labels : tuple of str
+        Labels that were explained.
+    images : pandas.DataFrame
+        Content of ``images.csv``, one row an image.
+    maps : mapping of str to numpy.ndarray
+        ``overall`` and label-wise global maps, float32 (height, width).
+    statistics : pandas.DataFrame
+        Content of ``maps/maps.csv``, one row a map.
+    """
+
+    def __init__(self, folder: Path, classifier: Classifier | None = None) -> None:
+        self.folder = folder
+        self.info: dict[str, Any] = read_json(folder / RUN_FILE)
+        self.labels: tuple[str, ...] = tuple(self.info["settings"]["labels"])
+        self._classifier = classifier
+
+    @cached_property
+    def images(self) -> pd.DataFrame:  # noqa: D102 - see the class
+        text = {"file": str, "path": str, "laterality": str, "patient": str, "error": str}
+        table = pd.read_csv(self.folder / "images.csv", dtype=text)
+        return table.fillna(dict.fromkeys(text, ""))
+
+    @cached_property
+    def statistics(self) -> pd.DataFrame:  # noqa: D102 - see the class
+        return pd.read_csv(self.folder / "maps" / "maps.csv", keep_default_na=True)
+
+    @cached_property
+    def maps(self) -> Mapping[str, npt.NDArray[np.float32]]:  # noqa: D102 - see the class
+        return GlobalMaps(self.folder / "maps", tuple(str(name) for name in self.statistics["map"]))
+
+    @cached_property
+    def stack(self) -> AlignedStack:
+        """The images in the frame."""
+        return AlignedStack(self.folder / "aligned.zarr")
+
+    @cached_property
+    def store(self) -> AttributionStore:
+        """The image-wise attributions."""
+        return AttributionStore(self.folder / "attributions.zarr")
+
+    @cached_property
+    def coverage(self) -> npt.NDArray[np.float32]:
+        """Share of images whose field of view holds each pixel, (height, width)."""
+        return np.asarray(tifffile.imread(self.folder / "coverage.tif"), np.float32)
+
+    @property
+    def valid(self) -> npt.NDArray[np.bool_]:
+        """Pixels inside the field of view in the stated share of the cohort, (height, width)."""
+        inside: npt.NDArray[np.bool_] = self.coverage >= self.info["settings"]["valid_share"]
+        return inside
+
+    @property
+    def aggregation(self) -> AggregationSettings:
+        """How the maps were made."""
+        return AggregationSettings.model_validate(self.info["settings"]["aggregation"])
+
+    @property
+    def finished_rows(self) -> npt.NDArray[np.int64]:
+        """Rows of the images that were explained."""
+        return np.flatnonzero(self.images["status"] == "ok")
+
+    def truth(self, labels: tuple[str, ...]) -> npt.NDArray[np.float64]:
+        """Return the true labels (image, label): 1, 0, or NaN where unknown."""
+        return np.column_stack(
+            [
+                self.images[label].to_numpy(dtype=float)
+                if label in self.images
+                else np.full(len(self.images), np.nan)
+                for label in labels
+            ]
+        )
+
+    def image_map(self, row: int, label: str) -> npt.NDArray[np.float32]:
+        """Return the attribution of one image for one label in the frame, (height, width).
+
+        It shows the same part of the map, with the same smoothing, as enters the global map; NaN
+        where the image could not be explained.
+        """
+        native = self.store.read(row, self.store.labels.index(label))
+        settings = self.aggregation.model_copy(update={"scale": "none"})
+        prepared = prepare_maps(native[None], settings)[0]
+        return smooth(upsample(prepared, self.store.grid), settings.smoothing)
+
+    def classifier(self, *, device: str = "auto", model: str | Path | None = None) -> Classifier:
+        """Return the model of the run, loaded once.
+
+        Parameters
+        ----------
+        device : str, optional
+            Where to load it.
+        model : str or pathlib.Path, optional
+            Where the model is now, if it has moved.
+
+        Raises
+        ------
+        InputError
+            When the model is gone or is not the one that the run was made with.
+        """
+        if self._classifier is None:
+            from napari_globalxai.models.loaders import load_model
+
+            source = model or self.info["model"]["source"]
+            if source is None:
+                raise InputError(f"{self.folder}: does not know its model; name it with --model.")
+            loaded = load_model(source, device=device, precision=self.info["precision"])
+            known = self.info["model"]["sha256"]
+            if loaded.weights is None or hash_file(loaded.weights) != known:
+                raise InputError(f"{source}: is not the model that {self.folder} was made with.")
+            self._classifier = loaded
+        return self._classifier
+
+    @property
+    def peppr_names(self) -> list[str]:
+        """Names of the maps that PEPPR was run along, the run's own maps first."""
+        found = {path.stem for path in (self.folder / "peppr").glob("*.json")}
+        own = [name for name in (OVERALL, *self.labels) if file_stem(name) in found]
+        return own + sorted(found - {file_stem(name) for name in own})
+
+    def peppr_result(self, name: str) -> PepprResult:
+        """Return the stored result of PEPPR along a map."""
+        if not (self.folder / "peppr" / f"{file_stem(name)}.json").is_file():
+            raise InputError(f"{self.folder}: PEPPR was not run along {name!r}.")
+        return PepprResult.load(self.folder / "peppr", file_stem(name))
+
+
+def open_run(folder: str | Path) -> Run:
+    """Open a finished run.
+
+    Raises
+    ------
+    InputError
+        When the folder is no run, or the run was not finished.
+    """
+    path = Path(folder)
+    if not (path / RUN_FILE).is_file():
+        raise InputError(f"{path}: is not a run folder, it has no {RUN_FILE}.")
+    if read_json(path / RUN_FILE).get("status") != "finished":
+        raise InputError(f"{path}: the run is not finished; explain it again with --resume.")
+    return Run(path)

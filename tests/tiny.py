@@ -1,0 +1,121 @@
+"""A cohort and models so small that their answers can be worked out by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+from monai.networks.nets import ResNet
+from PIL import Image
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from napari_globalxai.models.card import InputCard, ModelCard
+from napari_globalxai.models.classifier import Classifier
+
+HEIGHT, WIDTH = 32, 48
+LABELS = ("left", "right")
+# Where each label's sign lies in the frame: rows, columns.
+SIGNS = {"left": (slice(10, 18), slice(8, 16)), "right": (slice(14, 22), slice(32, 40))}
+RESNET = {
+    "block": "basic",
+    "layers": [1, 1, 1, 1],
+    "block_inplanes": [4, 6, 8, 10],
+    "spatial_dims": 2,
+    "n_input_channels": 2,
+    "num_classes": 2,
+    "conv1_t_size": 3,
+    "conv1_t_stride": 1,
+    "no_max_pool": True,
+}
+
+
+def write_cohort(folder: Path, size: int = 24, seed: int = 0) -> Path:
+    """Write a cohort of PNG images, so that pixels are exact; every third eye is a right one."""
+    rng = np.random.default_rng(seed)
+    (folder / "images").mkdir(parents=True)
+    lines = ["filename,ID,LR,age,left,right"]
+    for row in range(size):
+        image = rng.integers(60, 90, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+        truth = (row % 2, (row // 2) % 2)
+        for carries, (rows, columns) in zip(truth, SIGNS.values(), strict=True):
+            if carries:
+                image[rows, columns, :2] += 60
+        side = "R" if row % 3 == 0 else "L"
+        raw = image[:, ::-1] if side == "R" else image
+        Image.fromarray(raw).save(folder / "images" / f"{row:03}.png")
+        lines.append(f"images/{row:03}.png,P{row // 2},{side},{50 + row},{truth[0]},{truth[1]}")
+    (folder / "cohort.csv").write_text("\n".join(lines) + "\n")
+    return folder / "cohort.csv"
+
+
+def input_card() -> InputCard:
+    return InputCard(channels=("red", "green"), height=HEIGHT, width=WIDTH, mean=(0.3,), std=(0.1,))
+
+
+class LinearNet(nn.Module):
+    """One weight a pixel and label; gradients are the weights themselves."""
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.einsum("nchw,lchw->nl", images, self.weight)
+
+
+def sign_weights() -> Tensor:
+    weight = torch.zeros(2, 2, HEIGHT, WIDTH)
+    for index, (rows, columns) in enumerate(SIGNS.values()):
+        weight[index, :, rows, columns] = 0.01
+    return weight
+
+
+def linear_classifier(weight: Tensor | None = None) -> Classifier:
+    card = ModelCard(weights="none", labels=LABELS, input=input_card())
+    return Classifier(LinearNet(sign_weights() if weight is None else weight), card, device="cpu")
+
+
+def resnet(seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    network = ResNet(**RESNET).eval()
+    with torch.no_grad():
+        # Batch norm as it is after training, not the identity.
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.running_mean.uniform_(-0.2, 0.2)
+                module.running_var.uniform_(0.5, 1.5)
+    return network
+
+
+def write_resnet(folder: Path, seed: int = 0) -> Path:
+    """Write a MONAI network with random weights and its card."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {key: value.contiguous() for key, value in resnet(seed).state_dict().items()}
+    save_file(state, folder / "resnet.safetensors")
+    card = {
+        "weights": "resnet.safetensors",
+        "network": {"name": "ResNet", "arguments": RESNET},
+        "labels": list(LABELS),
+        "input": {"channels": 2, "height": HEIGHT, "width": WIDTH, "mean": 0.3, "std": 0.1},
+        "activation": "sigmoid",
+        "cam_layer": "layer4",
+    }
+    (folder / "model.yaml").write_text(yaml.safe_dump(card))
+    return folder / "model.yaml"
+
+
+def write_linear(folder: Path, weight: Tensor | None = None) -> Path:
+    """Write the linear model as TorchScript, with its card."""
+    folder.mkdir(parents=True, exist_ok=True)
+    module = LinearNet(sign_weights() if weight is None else weight)
+    torch.jit.save(torch.jit.script(module), str(folder / "linear.pt"))
+    card = {
+        "weights": "linear.pt",
+        "labels": list(LABELS),
+        "input": {"channels": 2, "height": HEIGHT, "width": WIDTH, "mean": 0.3, "std": 0.1},
+    }
+    (folder / "linear.yaml").write_text(yaml.safe_dump(card))
+    return folder / "linear.yaml"
