@@ -14,9 +14,9 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from napari_globalxai.cohort.table import Cohort, read_cohort
     from napari_globalxai.errors import Cancelled, InputError
+    from napari_globalxai.faithfulness.result import PepprResult
     from napari_globalxai.models.classifier import Classifier
     from napari_globalxai.models.loaders import load_model
-    from napari_globalxai.faithfulness.result import PepprResult
     from napari_globalxai.runs.evaluate import peppr
     from napari_globalxai.runs.pipeline import explain
     from napari_globalxai.runs.run import Run, open_run

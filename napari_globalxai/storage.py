@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -39,6 +41,11 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """Read a JSON file."""
     return json.loads(path.read_text())
+
+
+def read_table(path: Path, **options: Any) -> pd.DataFrame:
+    """Read a CSV file of the run folder; only empty fields are missing, "None" may be a label."""
+    return pd.read_csv(path, keep_default_na=False, na_values=[""], **options)
 
 
 def _plain(value: Any) -> Any:

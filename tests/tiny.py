@@ -12,6 +12,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from napari_globalxai.cohort.stack import AlignedImage, AlignedStack, FrameSettings
 from napari_globalxai.models.card import InputCard, ModelCard
 from napari_globalxai.models.classifier import Classifier
 
@@ -119,3 +120,27 @@ def write_linear(folder: Path, weight: Tensor | None = None) -> Path:
     }
     (folder / "linear.yaml").write_text(yaml.safe_dump(card))
     return folder / "linear.yaml"
+
+
+def make_stack(folder: Path, images: np.ndarray, fields: np.ndarray | None = None) -> AlignedStack:
+    """Write a stack as aligning would, from uint8 (image, channel, height, width)."""
+    count, channels, height, width = images.shape
+    frame = FrameSettings(height, width, ("red", "green", "blue")[:channels])
+    stack = AlignedStack.create(folder, count, frame, "tiny")
+    if fields is None:
+        fields = np.ones((count, height, width), bool)
+    stack.write(
+        [(row, AlignedImage(images[row], fields[row].astype(bool))) for row in range(count)]
+    )
+    return stack
+
+
+def sign_images(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Images with each label's sign, weak enough that no classifier is perfect; and the truth."""
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, 2, (count, len(LABELS)))
+    images = rng.normal(110, 40, (count, 2, HEIGHT, WIDTH))
+    for index, (rows, columns) in enumerate(SIGNS.values()):
+        strength = truth[:, index] * 12 + rng.normal(0, 6, count)
+        images[:, :, rows, columns] += strength[:, None, None, None]
+    return np.clip(images, 0, 255).astype(np.uint8), truth.astype(float)

@@ -254,4 +254,4 @@ def overall_map(
     scaled = [image / mass for image in maps.values() if (mass := float(np.abs(image).sum())) > 0]
     if not scaled:
         return np.zeros_like(next(iter(maps.values())))
-    return np.mean(scaled, axis=0, dtype=np.float64).astype(np.float32)
+    return np.asarray(np.mean(scaled, axis=0, dtype=np.float64), np.float32)

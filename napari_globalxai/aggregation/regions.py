@@ -15,9 +15,7 @@ def agreement_with_truth(
     return float(roc_auc_score(inside.ravel(), image.ravel()))
 
 
-def share_against_area(
-    image: npt.NDArray[np.floating], region: npt.NDArray[np.bool_]
-) -> float:
+def share_against_area(image: npt.NDArray[np.floating], region: npt.NDArray[np.bool_]) -> float:
     """Return a region's share of a map's mass divided by its share of the area.
 
     1 means that the region gets what its size would give it; NaN for a map without mass.

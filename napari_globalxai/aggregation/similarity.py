@@ -1,4 +1,4 @@
-"""One image against the global map: does the model look here where it usually looks?"""
+"""One image against the global map: where the model looks elsewhere than usual."""
 
 from __future__ import annotations
 
@@ -59,6 +59,6 @@ def spearman_to_global(
 
 
 def _spearman(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) -> float:
-    if np.ptp(first) == 0 or np.ptp(second) == 0:
+    if first.size == 0 or np.ptp(first) == 0 or np.ptp(second) == 0:
         return float("nan")
     return float(np.corrcoef(rankdata(first), rankdata(second))[0, 1])

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import torch
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from torch import Tensor
 
 from napari_globalxai.errors import InputError
@@ -42,8 +42,6 @@ class Method(Protocol):
     ----------
     name : str
         Lower case with hyphens.
-    settings : pydantic.BaseModel
-        All parameters; they are recorded with every result.
     needs_split : bool
         Whether the network must be split at a CAM layer.
     default_part : str
@@ -53,11 +51,14 @@ class Method(Protocol):
         SD in frame pixels of the Gaussian that a global map of this method is smoothed with.
     """
 
-    name: str
-    settings: BaseModel
-    needs_split: bool
-    default_part: Part
-    default_smoothing: float
+    name: ClassVar[str]
+    needs_split: ClassVar[bool]
+    default_part: ClassVar[Part]
+    default_smoothing: ClassVar[float]
+
+    @property
+    def settings(self) -> BaseModel:
+        """All parameters; they are recorded with every result."""
 
     def grid(self, classifier: Classifier) -> CellGrid:
         """Return where the map's cells lie in the frame."""
@@ -72,7 +73,8 @@ def _builtin() -> dict[str, Callable[..., Method]]:
     from napari_globalxai.attribution.grad_cam import GradCam
     from napari_globalxai.attribution.gradients import IntegratedGradients, Saliency
 
-    return {cls.name: cls for cls in (GradCam, Saliency, IntegratedGradients)}
+    methods: tuple[type[Method], ...] = (GradCam, Saliency, IntegratedGradients)
+    return {cls.name: cls for cls in methods}
 
 
 def method_names() -> list[str]:
@@ -98,7 +100,12 @@ def make_method(name: str, **settings: Any) -> Method:
     try:
         return factories[name](**settings)
     except (TypeError, ValueError) as why:
-        raise InputError(f"The method {name} does not take these settings: {why}.") from why
+        if isinstance(why, ValidationError):
+            first = why.errors()[0]
+            reason = f"{first['loc'][0]}: {first['msg']}"
+        else:
+            reason = str(why)
+        raise InputError(f"The method {name} does not take these settings ({reason}).") from why
 
 
 def label_gradients(logits: Tensor, source: Tensor, labels: Sequence[int]) -> list[Tensor]:

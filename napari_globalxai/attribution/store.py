@@ -33,10 +33,13 @@ class AttributionStore:
         self.path = path
         try:
             self._array: Any = zarr.open_array(path, mode="r+")
-            self.labels: tuple[str, ...] = tuple(self._array.attrs["labels"])
-            self.grid = CellGrid.from_dict(self._array.attrs["grid"])
+            attributes: dict[str, Any] = dict(self._array.attrs)
+            self.labels: tuple[str, ...] = tuple(attributes["labels"])
+            self.grid = CellGrid.from_dict(attributes["grid"])
         except (FileNotFoundError, KeyError, ValueError) as why:
-            raise InputError(f"{path}: is not an attribution store; explain the cohort again.") from why
+            raise InputError(
+                f"{path}: is not an attribution store; explain the cohort again."
+            ) from why
 
     @classmethod
     def create(
@@ -47,7 +50,7 @@ class AttributionStore:
         # One chunk holds one label of several images: small enough to look at one image, large
         # enough to go through one label of the whole cohort.
         images = max(1, min(_MOST_IMAGES_A_CHUNK, size, _CHUNK_BYTES // (rows * columns * 4)))
-        array = zarr.create_array(
+        zarr.create_array(
             path,
             shape=(size, len(labels), rows, columns),
             chunks=(images, 1, rows, columns),
@@ -55,11 +58,14 @@ class AttributionStore:
             fill_value=np.nan,
             compressors=BloscCodec(cname="zstd", clevel=1),
             dimension_names=("image", "label", "y", "x"),
+            # With the array, not after it: a run killed in between could not go on.
+            attributes={
+                "labels": list(labels),
+                "grid": grid.to_dict(),
+                "fingerprint": fingerprint,
+            },
             overwrite=True,
         )
-        array.attrs["labels"] = list(labels)
-        array.attrs["grid"] = grid.to_dict()
-        array.attrs["fingerprint"] = fingerprint
         return cls(path)
 
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +31,10 @@ _LATERALITIES = {
     "right_eye": "R",
     "od": "R",
 }
+
+
+# Not pandas' own list: it takes "None" as missing, which may well be a class.
+_MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "<NA>", "NULL", "null")
 
 
 @dataclass(frozen=True)
@@ -170,7 +176,9 @@ def read_cohort(
         labels = tuple(str(resolve("label", name, ())) for name in label_columns)
         for name in labels:
             if not _is_binary(table[name]):
-                raise InputError(f"{source}: the label column {name!r} holds values beside 0 and 1.")
+                raise InputError(
+                    f"{source}: the label column {name!r} holds values beside 0 and 1."
+                )
     else:
         labels = tuple(
             name
@@ -213,14 +221,32 @@ def _read_table(source: Path) -> pd.DataFrame:
     if not source.is_file():
         raise InputError(f"{source}: the cohort table does not exist.")
     try:
-        # Values stay text: a patient "007" must not become 7. The separator is guessed.
-        table = pd.read_csv(source, sep=None, engine="python", dtype=str, encoding="utf-8-sig")
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, ValueError) as why:
+        with source.open(encoding="utf-8-sig") as stream:
+            header = stream.readline()
+        # Values stay text: a patient "007" must not become 7. Without index_col a separator at the
+        # end of each row would shift all columns by one.
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            table = pd.read_csv(
+                source,
+                sep=_separator(header),
+                dtype=str,
+                encoding="utf-8-sig",
+                index_col=False,
+                keep_default_na=False,
+                na_values=_MISSING,
+            )
+    except (ValueError, pd.errors.ParserWarning) as why:
         reason = " ".join(str(why).split())
         raise InputError(f"{source}: cannot be read as a CSV or TSV table ({reason}).") from why
     if table.empty:
         raise InputError(f"{source}: the cohort table has no rows.")
     return table.rename(columns=lambda name: str(name).strip())
+
+
+def _separator(header: str) -> str:
+    """Return what splits the header best; csv's sniffer takes letters where there is one column."""
+    return max(",;\t", key=lambda separator: len(next(csv.reader([header], delimiter=separator))))
 
 
 def _text(value: object) -> str:
@@ -229,7 +255,7 @@ def _text(value: object) -> str:
 
 def _is_binary(column: pd.Series) -> bool:
     numbers = pd.to_numeric(column, errors="coerce")
-    filled = column.notna()
+    filled = column.notna() & (column.str.casefold() != "none")
     return bool(filled.any() and numbers[filled].isin((0, 1)).all())
 
 
@@ -256,9 +282,7 @@ def _patients(table: pd.DataFrame, column: str | None) -> tuple[str, ...]:
     return tuple(_text(value) or f"image-{row}" for row, value in enumerate(table[column]))
 
 
-def _one_hot(
-    column: pd.Series, labels: Sequence[str], source: Path
-) -> npt.NDArray[np.float64]:
+def _one_hot(column: pd.Series, labels: Sequence[str], source: Path) -> npt.NDArray[np.float64]:
     """Classes by name, or by number as the index of the model's output."""
     truth = np.full((len(column), len(labels)), np.nan)
     by_name = {label.casefold(): index for index, label in enumerate(labels)}

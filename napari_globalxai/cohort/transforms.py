@@ -52,6 +52,7 @@ class MirrorRightEyed(MapTransform):
         self.flip = Flip(spatial_axis=1)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Apply to one item."""
         item = dict(data)
         if item[self.laterality_key] == "R":
             for key in self.key_iterator(item):
@@ -88,6 +89,7 @@ class FieldOfViewd(MapTransform):
         self.fill = FillHoles()
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Apply to one item."""
         item = dict(data)
         for key in self.key_iterator(item):
             image = torch.as_tensor(item[key])
@@ -116,6 +118,7 @@ class SelectChannelsd(MapTransform):
         self.channels = tuple(channels)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Apply to one item."""
         item = dict(data)
         for key in self.key_iterator(item):
             image = item[key]
@@ -155,7 +158,8 @@ def frame_transforms(height: int, width: int, channels: Sequence[str]) -> Compos
     reader = PILReader(converter=to_rgb, reverse_indexing=False)
     return Compose(
         [
-            LoadImaged("image", reader=reader, ensure_channel_first=True, dtype=np.float32),
+            # MONAI's annotation forgets that a reader may be given ready made.
+            LoadImaged("image", reader, ensure_channel_first=True, dtype=np.float32),  # type: ignore[arg-type]
             MirrorRightEyed("image"),
             Resized("image", spatial_size=(height, width), mode="area"),
             FieldOfViewd("image"),

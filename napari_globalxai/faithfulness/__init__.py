@@ -1,1 +1,4 @@
-"""PEPPR, Progressive Erasing Plus Progressive Restoration: is a global map faithful to the model?"""
+"""Whether a global map is faithful to the model.
+
+PEPPR, Progressive Erasing Plus Progressive Restoration, with its controls and verdicts.
+"""

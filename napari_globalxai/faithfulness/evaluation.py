@@ -64,9 +64,7 @@ class Evaluation:
     ) -> LogitsByArm:
         """Return logits (step, image, label) of both arms along an order."""
         shape = self.stack.shape
-        kept = [
-            kept_pixels(order, int(count), arm, shape) for arm in ARMS for count in counts
-        ]
+        kept = [kept_pixels(order, int(count), arm, shape) for arm in ARMS for count in counts]
         both = predict_masked(
             self.classifier,
             self.stack,
@@ -118,9 +116,7 @@ class ControlCache:
         Where the files go.
     """
 
-    def __init__(
-        self, evaluation: Evaluation, counts: npt.NDArray[np.int64], folder: Path
-    ) -> None:
+    def __init__(self, evaluation: Evaluation, counts: npt.NDArray[np.int64], folder: Path) -> None:
         self.evaluation = evaluation
         self.counts = counts
         self.folder = folder

@@ -1,7 +1,7 @@
 """PEPPR along one map: curves, areas, controls, verdicts.
 
-Definitions follow the project's page on the method; they are our protocol where the paper (Engelmann
-et al., arXiv 2112.09591) leaves a detail open.
+PEPPR comes from Engelmann et al. (arXiv 2112.09591); where that leaves a detail open, this is our
+protocol.
 """
 
 from __future__ import annotations
@@ -70,12 +70,19 @@ def run_peppr(
             f"The map {map_name} is {image.shape[0]} × {image.shape[1]} pixels, but the frame is "
             f"{shape[0]} × {shape[1]}."
         )
+    if not evaluation.valid.any():
+        raise InputError(
+            "No pixel lies in the field of view of enough images, so PEPPR has nothing to rank; "
+            "lower valid_share."
+        )
     if not np.isfinite(image[evaluation.valid]).all():
         raise InputError(f"The map {map_name} holds values that are not finite.")
     labels = evaluation.classifier.labels
     usable, left_out = _usable_labels(evaluation)
     if not usable:
-        raise InputError("No label has images with and without it, so PEPPR has nothing to measure.")
+        raise InputError(
+            "No label has images with and without it, so PEPPR has nothing to measure."
+        )
     order = order_by_map(image, evaluation.valid, settings.seed)
     counts = step_counts(len(order), settings.steps)
     coarse = _symmetric_subset(len(counts), settings.control_steps)
@@ -115,7 +122,7 @@ def run_peppr(
                 negatives=summary["negatives"],
                 fewest=settings.fewest_positives,
             )
-    for label in set(judged) & set(left_out):
+    for label in (label for label in judged if label in left_out):
         verdict[label] = judge(
             delta=float("nan"),
             delta_low=float("nan"),

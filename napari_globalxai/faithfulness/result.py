@@ -12,7 +12,7 @@ import pandas as pd
 
 from napari_globalxai.faithfulness.orders import Mask, kept_pixels
 from napari_globalxai.faithfulness.verdict import Verdict
-from napari_globalxai.storage import atomic_path, read_json, write_json
+from napari_globalxai.storage import atomic_path, read_json, read_table, write_json
 
 CURVE_COLUMNS = (
     "map",
@@ -141,7 +141,7 @@ class PepprResult:
         with np.load(folder / f"{map_name}.npz") as arrays:
             return cls(
                 map_name=map_name,
-                curves=pd.read_csv(folder / f"{map_name}.csv"),
+                curves=read_table(folder / f"{map_name}.csv"),
                 areas=areas,
                 verdict=verdict,
                 settings=summary["settings"],

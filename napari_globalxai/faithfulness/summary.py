@@ -99,9 +99,7 @@ def summarise_label(
     for name, by_arm in controls.named.items():
         ranking_by_arm = {arm: evaluation.ranking(by_arm[arm])[:, known, label] for arm in ARMS}
         single = np.ones((1, len(truth)))
-        values_by_arm = {
-            arm: _resampled_auc(truth, ranking_by_arm[arm], single)[0] for arm in ARMS
-        }
+        values_by_arm = {arm: _resampled_auc(truth, ranking_by_arm[arm], single)[0] for arm in ARMS}
         resamples = [_resampled_auc(truth, ranking_by_arm[arm], weights) for arm in ARMS]
         other = _delta(steps_of_controls, values_by_arm["erase"], values_by_arm["restore"])
         control_deltas[name] = [float(other)]

@@ -161,7 +161,9 @@ def read_card(path: str | Path) -> tuple[ModelCard, Path]:
     try:
         content = yaml.safe_load(card_path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as why:
-        raise InputError(f"{card_path}: is not a YAML file ({' '.join(str(why).split())}).") from why
+        raise InputError(
+            f"{card_path}: is not a YAML file ({' '.join(str(why).split())})."
+        ) from why
     if not isinstance(content, dict):
         raise InputError(f"{card_path}: is not a model card, which is a YAML mapping.")
     if given != card_path:
@@ -183,7 +185,7 @@ def _card_beside(weights: Path) -> Path:
         if candidate.is_file():
             return candidate
     raise InputError(
-        f"{weights}: needs a model card beside it, {weights.stem}.yaml, that names labels and input."
+        f"{weights}: needs a model card beside it, {weights.stem}.yaml, with labels and input."
     )
 
 

@@ -68,7 +68,8 @@ class Classifier:
             parameter.requires_grad_(False)
         self.network = network.eval().to(self.device)
         if not isinstance(network, torch.jit.ScriptModule):
-            self.network = self.network.to(memory_format=torch.channels_last)
+            # torch's stubs do not know this overload.
+            self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         shape = (card.input.height, card.input.width)
         low, high = card.input.range
         # One fused multiply-add takes 0-255 to the model's input.
@@ -127,20 +128,16 @@ class Classifier:
         return contextlib.nullcontext()
 
     def logits(self, inputs: Tensor) -> Tensor:
-        """Return float32 logits (n, labels) of normalised inputs, keeping the graph if there is one.
-
-        Raises
-        ------
-        InputError
-            When the network gives values that are not finite.
-        """
+        """Return float32 logits (n, labels) of normalised inputs, with their graph if any."""
         with self.autocast():
             outputs = self.network(inputs)
         return self.outputs_to_logits(outputs)
 
     def outputs_to_logits(self, outputs: Tensor) -> Tensor:
-        """Return the network's outputs as float32 logits."""
+        """Return the network's outputs as float32 logits, or refuse what is not finite."""
         outputs = outputs.float()
+        if not bool(torch.isfinite(outputs).all()):
+            raise InputError(f"{self._name}: the network gives values that are not finite.")
         if self.card.activation == "none":
             return torch.logit(outputs, eps=_LEAST_PROBABILITY)
         return outputs
@@ -165,13 +162,17 @@ class Classifier:
         noise = torch.rand((2, channels, height, width), generator=generator) * 255
         return self.to_input(noise)
 
+    @property
+    def _name(self) -> str:
+        return str(self.source or self.card.name or "The model")
+
     def _check_outputs(self) -> None:
-        name = str(self.source or self.card.name or "The model")
+        name = self._name
         try:
             with torch.no_grad():
                 outputs = self.network(self._probe)
         except (RuntimeError, ValueError, TypeError, AssertionError, NotImplementedError) as why:
-            reason = str(why).strip().splitlines()[-1][:200]
+            reason = (str(why).strip() or type(why).__name__).splitlines()[-1][:200]
             raise InputError(
                 f"{name}: the network does not take the card's input "
                 f"{tuple(self._probe.shape[1:])} ({reason})."

@@ -120,11 +120,11 @@ def measure_cell_grid(split: Split, shape: tuple[int, int], probe: Tensor) -> Ce
         return fallback
     if any(axis is None for axis in axes):
         return fallback
-    centres = []
+    centres: list[npt.NDArray[np.float64]] = []
     for axis, count, length in zip(axes, shape, (height, width), strict=True):
         assert axis is not None
         stride, offset = axis
-        positions = offset + stride * np.arange(count)
+        positions = offset + stride * np.arange(count, dtype=np.float64)
         # The grid must cover the image, or the measurement is not about this input size.
         if positions[0] < -stride or positions[-1] > length - 1 + stride:
             return fallback

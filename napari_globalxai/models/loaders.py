@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
 import zipfile
 from pathlib import Path
@@ -15,9 +16,7 @@ from napari_globalxai.models.card import ModelCard, NetworkCard, read_card
 from napari_globalxai.models.classifier import Classifier
 
 
-def load_model(
-    path: str | Path, *, device: str = "auto", precision: str = "float32"
-) -> Classifier:
+def load_model(path: str | Path, *, device: str = "auto", precision: str = "float32") -> Classifier:
     """Load a classifier from its card or its weights and check one against the other.
 
     Parameters
@@ -54,11 +53,16 @@ def build_network(network: NetworkCard, source: Path) -> nn.Module:
     import monai.networks.nets as nets
 
     factory = getattr(nets, network.name, None)
-    if factory is None or network.name.startswith("_") or not callable(factory):
+    if network.name.startswith(("_", "get_")) or not callable(factory):
         raise InputError(f"{source}: MONAI has no network {network.name!r}.")
+    arguments = dict(network.arguments)
+    if "pretrained" in inspect.signature(factory).parameters:
+        # The weights come from the card's file; MONAI would download others.
+        arguments["pretrained"] = False
     try:
-        module = factory(**network.arguments)
-    except (TypeError, ValueError, KeyError, RuntimeError, AssertionError) as why:
+        module = factory(**arguments)
+    # MONAI checks arguments in as many ways as it has networks.
+    except Exception as why:
         reason = " ".join(str(why).split())
         raise InputError(
             f"{source}: MONAI's {network.name} does not take the card's arguments ({reason})."

@@ -39,7 +39,9 @@ class HookSplit:
         """Run the network; see `Split`."""
         caught: list[Tensor] = []
 
-        def cut(module: nn.Module, inputs: object, output: Tensor) -> Tensor:
+        def cut(module: nn.Module, inputs: object, output: object) -> Tensor:
+            if not isinstance(output, Tensor):
+                raise InputError(_not_spatial(self.layer))
             # The parameters do not require grad, so nothing before this leaf is recorded.
             caught.append(output.detach().requires_grad_())
             # A copy, because the next layer may work in place, which a leaf does not allow.
@@ -51,6 +53,8 @@ class HookSplit:
                 outputs = self.network(images)
         finally:
             handle.remove()
+        if not caught:
+            raise InputError(f"The layer {self.layer!r} is not used by the model.")
         return caught[-1], outputs
 
 
@@ -109,12 +113,14 @@ def split_network(network: nn.Module, layer: str | None, probe: Tensor) -> Split
         expected = network(probe)
     activation, outputs = split(probe)
     if activation.ndim != 4 or activation.shape[-1] * activation.shape[-2] < 2:
-        raise InputError(
-            f"The layer {split.layer!r} has no spatial output, so Grad-CAM cannot use it."
-        )
+        raise InputError(_not_spatial(split.layer))
     if not torch.allclose(outputs.detach(), expected, rtol=1e-4, atol=1e-5):
         raise InputError(f"Splitting the model at {split.layer!r} changes its output.")
     return split
+
+
+def _not_spatial(layer: str) -> str:
+    return f"The layer {layer!r} has no spatial output, so Grad-CAM cannot use it."
 
 
 def _last_spatial_layer(network: nn.Module, probe: Tensor) -> str:

@@ -24,7 +24,7 @@ from napari_globalxai.storage import hash_value
 
 def peppr(
     run: Run | str | Path,
-    map: str = OVERALL,  # noqa: A002 - the name of the contract
+    map: str = OVERALL,
     *,
     model: str | Path | None = None,
     device: str = "auto",

@@ -25,7 +25,7 @@ from napari_globalxai.aggregation.upsampling import cells_inside
 from napari_globalxai.attribution.engine import attribute_stack
 from napari_globalxai.attribution.method import Method, make_method
 from napari_globalxai.attribution.store import AttributionStore
-from napari_globalxai.cohort.stack import AlignedStack, FrameSettings, align
+from napari_globalxai.cohort.stack import FrameSettings, align
 from napari_globalxai.cohort.table import Cohort, read_cohort
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.classifier import Classifier
@@ -194,15 +194,20 @@ def _choose_labels(
                 f"The model has no label {unknown[0]!r}; its labels are {', '.join(model.labels)}."
             )
         chosen = [by_name[label.casefold()] for label in labels]
+    if not chosen:
+        raise InputError("No label was chosen.")
+    chosen = list(dict.fromkeys(chosen))
+    taken = {OVERALL}
     for label in chosen:
-        if file_stem(label).casefold() == OVERALL:
+        # Each label has a map and an SD; some file systems do not tell upper from lower case.
+        files = {file_stem(f"{label}{kind}").casefold() for kind in ("", ".sd")}
+        if files & taken:
             raise InputError(f"The label name {label!r} is taken by a file of the run folder.")
-    return tuple(dict.fromkeys(chosen))
+        taken |= files
+    return tuple(chosen)
 
 
-def _aggregation_settings(
-    method: Method, changes: Mapping[str, Any] | None
-) -> AggregationSettings:
+def _aggregation_settings(method: Method, changes: Mapping[str, Any] | None) -> AggregationSettings:
     values = {"part": method.default_part, "smoothing": method.default_smoothing}
     try:
         return AggregationSettings.model_validate({**values, **dict(changes or {})})
@@ -217,10 +222,10 @@ def _claim(folder: Path, info: dict[str, Any], resume: bool) -> None:
     if path.is_file():
         if not resume:
             raise InputError(
-                f"{folder}: holds a run already; go on with it by --resume or choose another folder."
+                f"{folder}: holds a run already; use --resume to go on, or choose another folder."
             )
         before = read_json(path)
-        for key in ("settings", "model", "frame"):
+        for key in ("settings", "model", "frame", "cohort"):
             if _without(before.get(key)) != _without(info[key]):
                 raise InputError(
                     f"{folder}: its run was made with another {key}; choose another folder."
@@ -233,7 +238,7 @@ def _claim(folder: Path, info: dict[str, Any], resume: bool) -> None:
 def _without(value: Any) -> Any:
     """Leave out what may differ between equal runs: where files lie, how many go together."""
     if isinstance(value, dict):
-        skipped = ("batch_size", "source", "cam_layer")
+        skipped = ("batch_size", "source", "table", "warnings")
         return {key: _without(item) for key, item in value.items() if key not in skipped}
     return list(value) if isinstance(value, tuple) else value
 
@@ -339,9 +344,11 @@ def _warnings(
     missing = [label for label in model.labels if label not in labels]
     if missing:
         warnings.append(f"Not explained: {', '.join(missing)}.")
-    for image in maps:
-        if message := image.warning(settings.fewest_images):
-            warnings.append(f"{image.label}: {message}.")
+    warnings += [
+        f"{image.label}: {message}."
+        for image in maps
+        if (message := image.warning(settings.fewest_images))
+    ]
     if not store.grid.measured:
         warnings.append(
             "The centres of the CAM cells could not be measured on this network; they are assumed "

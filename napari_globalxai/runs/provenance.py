@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+import torch
 
 import napari_globalxai
 from napari_globalxai.cohort.table import Cohort
@@ -62,10 +65,23 @@ def describe_cohort(cohort: Cohort) -> dict[str, Any]:
 
 
 def describe_model(classifier: Classifier) -> dict[str, Any]:
-    """Return where the model came from, its card and the hash of its weights."""
+    """Return where the model came from, its card and the hash of its weights.
+
+    The hash is of the file, or of the parameters where the model came from none.
+    """
     return {
         "source": str(classifier.source.absolute()) if classifier.source else None,
-        "sha256": hash_file(classifier.weights) if classifier.weights else None,
+        "sha256": hash_file(classifier.weights)
+        if classifier.weights
+        else _hash_parameters(classifier),
         "card": classifier.card.model_dump(mode="json"),
         "cam_layer": classifier.card.cam_layer,
     }
+
+
+def _hash_parameters(classifier: Classifier) -> str:
+    digest = hashlib.sha256()
+    for name, value in classifier.network.state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -24,7 +24,7 @@ from napari_globalxai.cohort.stack import AlignedStack
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.result import PepprResult
 from napari_globalxai.models.classifier import Classifier
-from napari_globalxai.storage import hash_file, read_json
+from napari_globalxai.storage import hash_file, read_json, read_table
 
 RUN_FILE = "run.json"
 
@@ -90,12 +90,12 @@ class Run:
     @cached_property
     def images(self) -> pd.DataFrame:  # noqa: D102 - see the class
         text = {"file": str, "path": str, "laterality": str, "patient": str, "error": str}
-        table = pd.read_csv(self.folder / "images.csv", dtype=text)
+        table = read_table(self.folder / "images.csv", dtype=text)
         return table.fillna(dict.fromkeys(text, ""))
 
     @cached_property
     def statistics(self) -> pd.DataFrame:  # noqa: D102 - see the class
-        return pd.read_csv(self.folder / "maps" / "maps.csv", keep_default_na=True)
+        return read_table(self.folder / "maps" / "maps.csv")
 
     @cached_property
     def maps(self) -> Mapping[str, npt.NDArray[np.float32]]:  # noqa: D102 - see the class
@@ -177,7 +177,9 @@ class Run:
                 raise InputError(f"{self.folder}: does not know its model; name it with --model.")
             loaded = load_model(source, device=device, precision=self.info["precision"])
             known = self.info["model"]["sha256"]
-            if loaded.weights is None or hash_file(loaded.weights) != known:
+            same_weights = loaded.weights is not None and hash_file(loaded.weights) == known
+            same_card = loaded.card.model_dump(mode="json") == self.info["model"]["card"]
+            if not (same_weights and same_card):
                 raise InputError(f"{source}: is not the model that {self.folder} was made with.")
             self._classifier = loaded
         return self._classifier

@@ -1,0 +1,66 @@
+VENV ?= .venv
+PYTHON ?= python3
+# A release that is tested. On Linux it decides between gigabytes of CUDA packages and a build for
+# the CPU: set it to choose another, or install torch into $(VENV) yourself beforehand and set it to
+# plain `torch`.
+TORCH ?= torch==2.13.0
+# More arguments for pytest, such as `-m "not gui"` or `-k peppr`.
+PYTEST_ARGS ?=
+
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint screenshots benchmark clean
+
+help:
+	@echo "make demo         run the main job on the bundled cohort and open napari on the result"
+	@echo "make test         run all checks and tests"
+	@echo "make lint         run the checks alone: ruff, mypy, import-linter"
+	@echo "make screenshots  draw the README's pictures again"
+	@echo "make benchmark    time Grad-CAM beside captum, MONAI and pytorch-grad-cam"
+	@echo "make clean        remove the environment, caches and results of the demo"
+
+demo: $(VENV)/.installed-gui
+	$(BIN)/napari-globalxai demo --out demo-run
+
+test: lint
+	scripts/install_gui_dependencies.sh
+	scripts/with_display.sh $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+screenshots: $(VENV)/.installed-dev
+	scripts/install_gui_dependencies.sh
+	scripts/with_display.sh $(BIN)/python docs/make_screenshots.py
+
+# pytorch-grad-cam asks for torchvision, whose builds for the CPU are not on every index and which
+# MONAI would import, slowly, from then on; the benchmark does without it.
+benchmark: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet --no-deps grad-cam ttach opencv-python-headless
+	$(BIN)/python benchmarks/grad_cam.py
+
+clean:
+	rm -rf $(VENV) build dist demo-run .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+
+# Stamps keep a second call quick; a change of pyproject.toml installs again.
+$(VENV)/.installed-gui: pyproject.toml $(VENV)/.installed-torch
+	$(BIN)/python -m pip install --quiet --editable ".[gui]"
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml $(VENV)/.installed-torch
+	$(BIN)/python -m pip install --quiet --editable ".[test,dev]"
+	@touch $@
+
+# torch goes first, by itself, so that what needs "torch" later is content with it.
+$(VENV)/.installed-torch:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "Python cannot make virtual environments here: install python3-venv (Debian and Ubuntu: apt-get install python3-venv)." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet "$(TORCH)"
+	@touch $@
