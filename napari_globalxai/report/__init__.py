@@ -1,0 +1,1 @@
+"""Figures of a run (matplotlib, without a display) and its HTML report."""

@@ -1,0 +1,136 @@
+"""The report's plain-language answer, one label at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from napari_globalxai.aggregation.global_map import OVERALL
+from napari_globalxai.faithfulness.result import PepprResult
+from napari_globalxai.faithfulness.verdict import FAITHFUL, NOT_FAITHFUL
+from napari_globalxai.report.style import FloatImage, Mask, is_missing, number, percent
+from napari_globalxai.runs.run import Run
+
+NOT_TESTED = "not tested"
+_OUTSIDE_WORTH_SAYING = 0.1
+
+
+@dataclass(frozen=True)
+class LabelAnswer:
+    """What the run says about one label.
+
+    Attributes
+    ----------
+    label, word : str
+        The label and the verdict's word, or ``not tested``.
+    where : str
+        Where the label's global map is strong.
+    sentence : str
+        Whether the decision rests on it.
+    """
+
+    label: str
+    word: str
+    where: str
+    sentence: str
+
+
+def answer(run: Run, label: str, results: Mapping[str, PepprResult]) -> LabelAnswer:
+    """Return the answer for one label, by the label's own map, else by the overall one.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    label : str
+        One of its labels.
+    results : mapping of str to PepprResult
+        Its results of PEPPR, by map.
+    """
+    where = place_in_words(run.maps[label], run.valid)
+    for name in (label, OVERALL):
+        result = results.get(name)
+        if result is not None and label in result.verdict:
+            sentence = _sentence(label, name, result)
+            if name != label:
+                sentence += " PEPPR was not run along the label's own map."
+            return LabelAnswer(label, result.verdict[label].word, where, sentence)
+    return LabelAnswer(
+        label,
+        NOT_TESTED,
+        where,
+        "PEPPR was not run along this map, so nothing here says whether the model's decision rests "
+        "on the places it shows.",
+    )
+
+
+def _sentence(label: str, name: str, result: PepprResult) -> str:
+    verdict, areas = result.verdict[label], result.areas[label]
+    along = "its own map" if name == label else "the overall map"
+    if verdict.word == FAITHFUL:
+        text = f"Yes: along {along}, the decision rests on the places shown ({verdict.reason})."
+    elif verdict.word == NOT_FAITHFUL:
+        return (
+            f"No: {along} is not shown to be what the decision rests on ({verdict.reason}). "
+            "Do not use it as an explanation."
+        )
+    else:
+        return f"Cannot say, along {along}: {verdict.reason}."
+    intact = number(areas.get("intact_auc"))
+    sufficient, necessary = areas.get("sufficient_fraction"), areas.get("necessary_fraction")
+    if not is_missing(sufficient):
+        text += (
+            f" Restoring the strongest {percent(sufficient, 1)} of the valid area brings back 95 % "
+            f"of what the ROC AUC of {intact} has above chance"
+        )
+        text += (
+            f"; erasing the strongest {percent(necessary, 1)} takes half of it."
+            if not is_missing(necessary)
+            else "."
+        )
+    return text
+
+
+def place_in_words(image: FloatImage, valid: Mask) -> str:
+    """Say where a map is strong: the place of its peak, and how narrow it is.
+
+    Parameters
+    ----------
+    image : numpy.ndarray
+        The map, (height, width); its absolute value counts.
+    valid : numpy.ndarray
+        Valid area, (height, width).
+    """
+    size = np.abs(np.nan_to_num(np.asarray(image, np.float64)))
+    total = float(size.sum())
+    if total <= 0:
+        return "Its global map is zero everywhere."
+    row, column = (int(at) for at in np.unravel_index(int(size.argmax()), size.shape))
+    height, width = size.shape
+    down, across = (row + 0.5) / height, (column + 0.5) / width
+    text = (
+        f"Its global map is strongest at the {_region(down, across)} of the frame "
+        f"({percent(across)} of the width, {percent(down)} of the height)"
+    )
+    inside = np.sort(size[valid])[::-1]
+    if inside.sum() > 0:
+        needed = int(np.searchsorted(np.cumsum(inside), inside.sum() / 2)) + 1
+        text += (
+            f"; {percent(needed / len(inside), 1)} of the valid area hold half of the map's mass"
+        )
+    outside = float(size[~valid].sum()) / total
+    if outside > _OUTSIDE_WORTH_SAYING:
+        text += f"; {percent(outside)} of the mass lie outside the valid area"
+    return f"{text}."
+
+
+def _region(down: float, across: float) -> str:
+    rows, columns = ("upper", "", "lower"), ("left", "", "right")
+    words = (rows[min(int(down * 3), 2)], columns[min(int(across * 3), 2)])
+    if words == ("", ""):
+        return "centre"
+    if "" in words:
+        return {"upper": "top", "lower": "bottom", "left": "left", "right": "right"}["".join(words)]
+    return " ".join(words)

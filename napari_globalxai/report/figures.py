@@ -1,0 +1,154 @@
+"""All figures of a run, drawn from its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import tifffile
+from matplotlib.figure import Figure
+
+from napari_globalxai.aggregation.global_map import OVERALL
+from napari_globalxai.report.image_figures import (
+    Example,
+    SimilarityRow,
+    examples_figure,
+    similarity_figure,
+)
+from napari_globalxai.report.map_figures import MapPanel, frame_figure, maps_figure, sd_figure
+from napari_globalxai.report.members import LabelImages, images_by_label
+from napari_globalxai.report.peppr_figures import peppr_figure
+from napari_globalxai.report.style import FloatImage
+from napari_globalxai.runs.run import Run, file_stem
+
+
+@dataclass(frozen=True)
+class ReportFigure:
+    """A figure with the words around it.
+
+    Attributes
+    ----------
+    name : str
+        File name without its suffix.
+    caption : str
+        What the figure shows.
+    figure : Figure
+        The figure.
+    """
+
+    name: str
+    caption: str
+    figure: Figure
+
+
+def draw_figures(run: Run) -> Iterator[ReportFigure]:
+    """Draw the figures of a run, one at a time.
+
+    Parameters
+    ----------
+    run : Run
+        A finished run.
+
+    Yields
+    ------
+    ReportFigure
+        ``frame``, ``maps``, ``sd``, ``similarity``, ``examples``, and ``peppr_<map>`` for each
+        result of PEPPR that has a curve to show.
+    """
+    mean = run.stack.mean_image(run.finished_rows)
+    channels = tuple(run.info["frame"]["channels"])
+    signed = run.aggregation.part == "signed"
+    panels = map_panels(run)
+    yield ReportFigure(
+        "frame",
+        "The common frame: mean of the images, and the share of them that covers each pixel.",
+        frame_figure(mean, channels, run.coverage, run.valid, run.info["settings"]["valid_share"]),
+    )
+    yield ReportFigure(
+        "maps",
+        "Global maps: mean of the image-wise attributions, over the dimmed mean image. Colour "
+        "compares places within a map, not sizes between maps. White line: valid area.",
+        maps_figure(panels, mean, run.valid, signed=signed),
+    )
+    yield ReportFigure(
+        "sd",
+        "Spread of the image-wise attributions, as a share of the label's maximum. A low "
+        "split-half reliability (Spearman correlation between the maps of two halves of the "
+        "patients) means that the map would look different with other patients.",
+        sd_figure(panels[1:], mean, run.valid),
+    )
+    by_label = images_by_label(run)
+    yield ReportFigure(
+        "similarity",
+        "How like its label's global map each image's own map is, over the valid area. Thick line: "
+        "middle half of the images; bar: median.",
+        similarity_figure(
+            [SimilarityRow(images.label, images.files, images.similarity) for images in by_label]
+        ),
+    )
+    yield ReportFigure(
+        "examples",
+        "For each label, the true positive with the highest probability and the image whose map is "
+        "least like the global map. Each attribution is on its own scale.",
+        examples_figure(
+            [
+                (
+                    images.label,
+                    _example(run, images, images.surest_true_positive),
+                    _example(run, images, images.least_similar),
+                )
+                for images in by_label
+            ],
+            channels,
+            run.stack.shape,
+            signed=signed,
+        ),
+    )
+    for name in run.peppr_names:
+        figure = peppr_figure(run.peppr_result(name), name)
+        if figure is not None:
+            yield ReportFigure(
+                f"peppr_{file_stem(name)}",
+                f"PEPPR along the map “{name}”. Bands: 95 % bootstrap over patients for the map, "
+                "the middle 95 % of the orders for the controls. The histogram compares Δ on the "
+                "steps at which the controls were evaluated, so it may differ a little from the Δ "
+                "of all steps.",
+                figure,
+            )
+
+
+def map_panels(run: Run) -> list[MapPanel]:
+    """Return the overall map and the label-wise maps of a run, with their SD and counts."""
+    # Rows go by position: the table has the overall map first, then the labels in the run's order.
+    table = run.statistics
+    names = (OVERALL, *run.labels)
+    return [
+        MapPanel(
+            name=name,
+            image=run.maps[name],
+            n=int(row["n"]),
+            n_patients=int(row["n_patients"]),
+            sd=None if name == OVERALL else _sd(run, name),
+            reliability=float(row["reliability"]),
+        )
+        for name, (_, row) in zip(names, table.iterrows(), strict=True)
+    ]
+
+
+def _sd(run: Run, label: str) -> FloatImage | None:
+    path = run.folder / "maps" / f"{file_stem(label)}.sd.tif"
+    return np.asarray(tifffile.imread(path), np.float32) if path.is_file() else None
+
+
+def _example(run: Run, images: LabelImages, at: int | None) -> Example | None:
+    if at is None:
+        return None
+    row = int(images.rows[at])
+    return Example(
+        file=images.files[at],
+        image=run.stack.read([row])[0],
+        attribution=run.image_map(row, images.label),
+        probability=float(images.probability[at]),
+        similarity=float(images.similarity[at]),
+    )

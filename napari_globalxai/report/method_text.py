@@ -1,0 +1,52 @@
+"""The method in brief, as it was applied in a run."""
+
+from __future__ import annotations
+
+from napari_globalxai.report.style import percent
+from napari_globalxai.runs.run import Run
+
+
+def method_in_brief(run: Run, same_images: bool) -> list[str]:
+    """Return the method in brief, as it was applied in this run."""
+    settings = run.info["settings"]
+    aggregation = run.aggregation
+    constant = "are counted" if aggregation.constant_maps == "counted" else "are left out"
+    scale = {
+        "none": "not rescaled, so that a confident prediction weighs more",
+        "max": "scaled to maximum 1",
+        "mass": "scaled to mass 1",
+    }[aggregation.scale]
+    paragraphs = [
+        "Every image was brought into one frame in left-eye orientation, with right eyes mirrored. "
+        f"A pixel is valid where at least {percent(settings['valid_share'])} of the images have it "
+        "in their field of view; nothing outside is ranked, erased or counted.",
+        f"Each image was explained by {settings['method']['name']} for each label. A label's "
+        f"global map is the pixel-wise mean over its {aggregation.selection.replace('-', ' ')} of "
+        f"the {aggregation.part} part of those maps, each {scale}; constant maps {constant}. "
+        + (
+            f"The map is smoothed with a Gaussian of {aggregation.smoothing:g} pixels. "
+            if aggregation.smoothing > 0
+            else ""
+        )
+        + "The overall map is the mean of the label-wise maps, each first scaled to mass 1.",
+        "PEPPR (progressive erasing plus progressive restoration; Engelmann, Storkey and Bernabeu, "
+        "arXiv 2112.09591) ranks the valid pixels by the global map. Erasing replaces the first "
+        "pixels by a fill image, restoring shows only them; at each step the model predicts every "
+        "image and the ROC AUC is taken. A_E and A_R are the areas under the two curves: a "
+        "faithful map makes A_E small and A_R large, so Δ = A_R − A_E is large.",
+        "The details are our protocol, where the paper's abstract leaves them open: ties are "
+        "broken by one seeded random field; controls are random orders and the map itself "
+        "circularly shifted, which keeps its smoothness but not its place; p = (1 + number of "
+        "controls with a Δ at least as large) / (1 + number of controls). A map is called "
+        "faithful for a label when p ≤ 0.05 against both families and the 95 % interval of Δ "
+        "lies above 0. The sufficient fraction is the smallest share of the valid area whose "
+        "restoration brings the AUC 95 % of the way from 0.5 to that of the intact images; the "
+        "necessary fraction is the smallest share whose erasing takes half of that way. "
+        "Intervals resample patients, not images.",
+    ]
+    if same_images:
+        paragraphs.append(
+            "The global maps and PEPPR used the same images. The numbers may be a little better "
+            "than on patients who had no part in the maps."
+        )
+    return paragraphs
