@@ -1,0 +1,26 @@
+"""The napari plugin: all that touches napari or Qt.
+
+The names of the manifest are imported on first use, so that napari starts quickly.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_globalxai.widgets.explain_widget import ExplainWidget
+    from napari_globalxai.widgets.peppr_widget import PepprWidget
+
+_HOME = {
+    "ExplainWidget": "napari_globalxai.widgets.explain_widget",
+    "PepprWidget": "napari_globalxai.widgets.peppr_widget",
+}
+
+__all__ = ["ExplainWidget", "PepprWidget"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value

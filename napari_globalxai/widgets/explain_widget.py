@@ -1,0 +1,335 @@
+"""The panel that computes and shows global maps."""
+
+import re
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Optional
+
+import napari.viewer
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QPushButton,
+)
+
+from napari_globalxai.progress import ProgressCallback
+from napari_globalxai.storage import read_json
+from napari_globalxai.widgets.layers import RunLayers, layers_of, sample_paths
+from napari_globalxai.widgets.parts import JobBar, Panel, PathField, heading, text_label
+from napari_globalxai.widgets.run_view import RunView, open_view, read_view
+from napari_globalxai.widgets.session import Session, plain_viewer, session_of
+from napari_globalxai.widgets.tables import ImagePanel, MapTable
+from napari_globalxai.widgets.workers import JobRunner
+
+# By name: the registry itself imports torch. A test holds the two equal.
+_METHODS = {
+    "grad-cam": "Where the last stage of the network sees the label; quick",
+    "saliency": "Where a small change of a pixel changes the output most; fine, noisy",
+    "integrated-gradients": "What each pixel adds to the output; fine, slower",
+}
+_ENTRY_POINTS = "napari_globalxai.methods"
+_MOST_FAILURES_SHOWN = 8
+
+
+def methods() -> dict[str, str]:
+    """Return the attribution methods by name, with a word on each; other packages' come last."""
+    others = {point.name: f"From {point.value}" for point in entry_points(group=_ENTRY_POINTS)}
+    return {**_METHODS, **{name: tip for name, tip in others.items() if name not in _METHODS}}
+
+
+def default_run_folder(cohort: Path, model: Path, method: str) -> Path:
+    """Return where a run goes unless the user says otherwise.
+
+    In the home folder, which can be written to wherever the cohort lies; a folder that holds a run
+    of another cohort or model is passed over.
+    """
+    parts = [cohort.parent.name, cohort.stem, model.stem, method]
+    # A table called cohort.csv in a folder called cohort need not be called cohort-cohort.
+    name = "-".join(dict.fromkeys(part for part in parts if part))
+    home = Path.home() / "napari-globalxai"
+    stem = re.sub(r"[^\w.-]", "_", name)
+    for count in range(1, 1000):
+        folder = home / (stem if count == 1 else f"{stem}-{count}")
+        if _may_hold(folder, cohort, model):
+            return folder
+    return home / stem
+
+
+def _may_hold(folder: Path, cohort: Path, model: Path) -> bool:
+    try:
+        info = read_json(folder / "run.json")
+        return bool(
+            info["cohort"]["table"] == str(cohort.absolute())
+            and info["model"]["source"] == str(model.absolute())
+        )
+    except FileNotFoundError:
+        return not folder.exists() or not any(folder.iterdir())
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+class ExplainWidget(Panel):
+    """Chooses cohort and model, computes global maps and shows them.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The viewer to show them in.
+
+    Attributes
+    ----------
+    session : Session
+        What the viewer works on.
+    layers : RunLayers
+        Keeps the layers in step with the session.
+    runner : JobRunner
+        Runs the work.
+    cohort_field, model_field, output_field : PathField
+        Table, model, run folder.
+    method_box, map_box : QComboBox
+        Attribution method; map that is shown.
+    """
+
+    def __init__(self, viewer: "napari.viewer.Viewer") -> None:
+        super().__init__()
+        self.session: Session = session_of(viewer)
+        self.layers: RunLayers = layers_of(viewer)
+        self.runner = JobRunner(self)
+        self._output_is_default = True
+        self._make_controls()
+        self._lay_out()
+        self._connect()
+        for layer in viewer.layers:
+            self._take_sample(layer)
+        plain_viewer(viewer).layers.events.inserted.connect(self._on_layer)
+        if self.session.view is not None:
+            self._on_view(self.session.view)
+
+    # What users and scripts do.
+
+    def compute(self) -> None:
+        """Explain the cohort; a run that was stopped goes on where it was."""
+        cohort, model, out = self.cohort_field.path, self.model_field.path, self.output_field.path
+        method = self.method_box.currentText()
+        if cohort is None:
+            self.job_bar.say("Choose a cohort table.")
+            self.cohort_field.setFocus()
+        elif model is None:
+            self.job_bar.say("Choose a model.")
+            self.model_field.setFocus()
+        elif out is None:
+            self.job_bar.say("Choose a folder for the run.")
+            self.output_field.setFocus()
+        elif not self.runner.is_running:
+
+            def work(progress: ProgressCallback) -> RunView:
+                from napari_globalxai.runs.pipeline import explain
+
+                run = explain(cohort, model, out, method, resume=True, progress=progress)
+                return read_view(run, progress)
+
+            self.runner.run(work)
+
+    def open_run(self, folder: Optional[Path] = None) -> None:  # noqa: UP045
+        """Open a run folder; without one, let the user pick it."""
+        if folder is None:
+            start = str(self.output_field.path or Path.home())
+            picked = QFileDialog.getExistingDirectory(self, "Open a run folder", start)
+            folder = Path(picked) if picked else None
+        if folder is not None and not self.runner.is_running:
+            chosen = folder
+            self.runner.run(lambda progress: open_view(chosen, progress))
+
+    def cancel(self) -> None:
+        """Stop the work under way; what is finished is kept."""
+        self.job_bar.cancel()
+
+    # Making the panel.
+
+    def _make_controls(self) -> None:
+        self.cohort_field = PathField(
+            "Choose a cohort table", "Tables (*.csv *.tsv *.txt);;All files (*)"
+        )
+        self.cohort_field.setToolTip("CSV or TSV, one row an image: file, eye, patient, labels")
+        self.model_field = PathField(
+            "Choose a model",
+            "Models (*.yaml *.yml *.pt *.pth *.ts *.ckpt *.safetensors);;All files (*)",
+        )
+        self.model_field.setToolTip("The model card (model.yaml), or weights with a card beside them")
+        self.method_box = QComboBox()
+        for name, tip in methods().items():
+            self.method_box.addItem(name)
+            self.method_box.setItemData(self.method_box.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
+        self.method_box.setToolTip("How the model's output is traced back to pixels")
+        self.output_field = PathField("Choose a folder for the run")
+        self.output_field.setToolTip("Where maps, attributions and tables are written")
+        self.compute_button = QPushButton("Compute")
+        self.compute_button.setToolTip("Explain every image and average the maps in the frame")
+        self.open_button = QPushButton("Open run…")
+        self.open_button.setToolTip("Show a run that was computed before")
+        self.job_bar = JobBar(self.runner)
+        self.map_box = QComboBox()
+        self.map_box.setToolTip("The global map to show: of all labels together or of one")
+        self.shared_scale_box = QCheckBox("One colour scale for all labels")
+        self.shared_scale_box.setChecked(self.layers.shared_scale)
+        self.shared_scale_box.setToolTip("Otherwise each map's own brightest pixel is the top")
+        self.global_map_box = QCheckBox("Global map")
+        self.global_map_box.setChecked(True)
+        self.global_map_box.setToolTip("Show the mean over the images that carry the label")
+        self.attribution_box = QCheckBox("This image's attribution")
+        self.attribution_box.setToolTip("Show where the model looked in the image in view")
+        self.map_table = MapTable()
+        self.map_table.setAccessibleName("Global maps")
+        self.image_panel = ImagePanel()
+        self.notes = text_label()
+
+    def _lay_out(self) -> None:
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("&Cohort", self.cohort_field)
+        form.addRow("&Model", self.model_field)
+        form.addRow("Me&thod", self.method_box)
+        form.addRow("&Run folder", self.output_field)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.compute_button, 1)
+        buttons.addWidget(self.open_button, 1)
+        shown = QFormLayout()
+        shown.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        shown.addRow("Ma&p", self.map_box)
+        boxes = QHBoxLayout()
+        boxes.addWidget(self.global_map_box)
+        boxes.addWidget(self.attribution_box)
+        boxes.addStretch(1)
+        self.content.addLayout(form)
+        self.content.addLayout(buttons)
+        self.content.addWidget(self.job_bar)
+        self.content.addWidget(heading("Global maps"))
+        self.content.addLayout(shown)
+        self.content.addLayout(boxes)
+        self.content.addWidget(self.shared_scale_box)
+        self.content.addWidget(self.map_table)
+        self.content.addWidget(heading("Image in view"))
+        self.content.addWidget(self.image_panel)
+        self.content.addWidget(self.notes)
+        self.content.addStretch(1)
+        self._results = (
+            self.map_box,
+            self.shared_scale_box,
+            self.global_map_box,
+            self.attribution_box,
+            self.map_table,
+            self.image_panel,
+        )
+        for part in self._results:
+            part.setEnabled(False)
+
+    def _connect(self) -> None:
+        self.compute_button.clicked.connect(self.compute)
+        self.open_button.clicked.connect(lambda: self.open_run())
+        self.runner.started.connect(self._on_started)
+        self.runner.finished.connect(self._on_finished)
+        self.runner.succeeded.connect(self._on_succeeded)
+        self.runner.cancelled.connect(self._on_cancelled)
+        for field in (self.cohort_field, self.model_field):
+            field.edited.connect(self._suggest_output)
+        self.method_box.currentTextChanged.connect(self._suggest_output)
+        self.output_field.line.textEdited.connect(self._on_output_typed)
+        self.map_box.currentTextChanged.connect(self._on_map_chosen)
+        self.map_table.chosen.connect(self._on_map_chosen)
+        self.shared_scale_box.toggled.connect(self._on_shared_scale)
+        self.global_map_box.toggled.connect(
+            lambda visible: self.layers.set_visible("global map", visible)
+        )
+        self.attribution_box.toggled.connect(
+            lambda visible: self.layers.set_visible("attribution", visible)
+        )
+        self.session.inputs_suggested.connect(self._on_inputs)
+        self.session.view_changed.connect(self._on_view)
+        self.session.map_changed.connect(self._on_map)
+        self.session.row_changed.connect(self._on_row)
+
+    # Inputs.
+
+    def _on_layer(self, event: object) -> None:
+        self._take_sample(event.value)  # type: ignore[attr-defined]
+
+    def _take_sample(self, layer: object) -> None:
+        paths = sample_paths(layer)
+        if paths is not None:
+            self.session.inputs_suggested.emit(*paths)
+
+    def _on_inputs(self, cohort: Path, model: Path) -> None:
+        self.cohort_field.path = cohort
+        self.model_field.path = model
+
+    def _on_output_typed(self, text: str) -> None:
+        self._output_is_default = not text.strip()
+
+    def _suggest_output(self) -> None:
+        cohort, model = self.cohort_field.path, self.model_field.path
+        if self._output_is_default and cohort is not None and model is not None:
+            self.output_field.path = default_run_folder(
+                cohort, model, self.method_box.currentText()
+            )
+
+    # Work.
+
+    def _on_started(self) -> None:
+        self.compute_button.setEnabled(False)
+        self.open_button.setEnabled(False)
+
+    def _on_finished(self) -> None:
+        self.compute_button.setEnabled(True)
+        self.open_button.setEnabled(True)
+
+    def _on_succeeded(self, view: RunView) -> None:
+        counts = view.run.info["counts"]
+        self.job_bar.say(f"{counts['explained']} of {counts['images']} images explained.")
+        self.session.open(view)
+
+    def _on_cancelled(self) -> None:
+        self.job_bar.say("Stopped. What is finished is kept: Compute goes on from there.")
+
+    # Results.
+
+    def _on_view(self, view: RunView) -> None:
+        for part in self._results:
+            part.setEnabled(True)
+        self.map_box.blockSignals(True)
+        self.map_box.clear()
+        self.map_box.addItems(list(view.maps))
+        self.map_box.blockSignals(False)
+        self.map_table.show_run(view)
+        self._on_map(self.session.map_name)
+        self._on_row(self.session.row)
+        self.notes.setText(self._notes(view))
+
+    def _notes(self, view: RunView) -> str:
+        images = view.run.images
+        failed = [str(message) for message in images.loc[images["status"] == "failed", "error"]]
+        lines = [f"⚠ {warning}" for warning in view.run.info["warnings"]]
+        if failed:
+            lines.append(f"⚠ {len(failed)} of {len(images)} images failed:")
+            lines += [f"• {message}" for message in failed[:_MOST_FAILURES_SHOWN]]
+            if len(failed) > _MOST_FAILURES_SHOWN:
+                lines.append(f"• and {len(failed) - _MOST_FAILURES_SHOWN} more, see images.csv")
+        return "\n".join(lines)
+
+    def _on_map_chosen(self, name: str) -> None:
+        if self.session.view is not None and name in self.session.view.maps:
+            self.session.choose_map(name)
+
+    def _on_map(self, name: str) -> None:
+        self.map_box.setCurrentText(name)
+        self.map_table.select(name)
+
+    def _on_row(self, row: int) -> None:
+        if self.session.view is not None and row < len(self.session.view.run.images):
+            self.image_panel.show_image(self.session.view, row)
+
+    def _on_shared_scale(self, shared: bool) -> None:
+        self.layers.shared_scale = shared

@@ -1,0 +1,307 @@
+"""The one place that turns a run into layers: names, order, colours, scales."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, ref
+
+import numpy as np
+import numpy.typing as npt
+from napari.layers import Image, Labels, Layer
+from napari.utils.colormaps import DirectLabelColormap
+from psygnal import Signal
+
+from napari_globalxai.widgets.colours import ARM_COLOURS, map_colormap
+from napari_globalxai.widgets.run_view import RunView, to_rgb
+from napari_globalxai.widgets.session import OVERALL, Session, plain_viewer, session_of
+from napari_globalxai.widgets.workers import LatestOnly
+
+if TYPE_CHECKING:
+    from napari_globalxai.faithfulness.result import PepprResult
+
+IMAGES = "Images"
+SEEN = "What the model saw"
+AREA_NAMES = {"restore": "Restored area", "erase": "Erased area"}
+# Layers are told from the user's own by this key of their metadata, whatever they are renamed to.
+METADATA_KEY = "napari_globalxai"
+_GAP = 0.06
+
+
+def global_map_name(map_name: str) -> str:
+    """Return the name of the layer of a global map."""
+    return f"Global map: {map_name}"
+
+
+def attribution_name(label: str) -> str:
+    """Return the name of the layer of one image's attribution."""
+    return f"Attribution: {label}"
+
+
+class RunLayers:
+    """Keeps a viewer's layers in step with its session.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer; it is not kept alive.
+    session : Session
+        What is to be shown.
+
+    Attributes
+    ----------
+    attribution_shown : psygnal.Signal
+        Row and label whose attribution has just been shown.
+    """
+
+    attribution_shown = Signal(int, str)
+
+    def __init__(self, viewer: Any, session: Session) -> None:
+        self._viewer = ref(viewer)
+        self.session = session
+        self._shared_scale = True
+        self._attributions = LatestOnly()
+        self._attributions.ready.connect(self._on_attribution)
+        self._seen_row: int | None = None
+        self._seen_input: npt.NDArray[np.uint8] | None = None
+        session.view_changed.connect(self._on_view)
+        session.map_changed.connect(self._on_map)
+        session.row_changed.connect(self._on_row)
+        session.result_changed.connect(self._on_result)
+        session.scrubbed.connect(self._on_scrubbed)
+        viewer.dims.events.current_step.connect(self._on_step)
+
+    @property
+    def shared_scale(self) -> bool:
+        """Whether the maps of all labels are shown on one scale."""
+        return self._shared_scale
+
+    @shared_scale.setter
+    def shared_scale(self, shared: bool) -> None:
+        self._shared_scale = shared
+        layer, view = self.layer("global map"), self.session.view
+        if layer is not None and view is not None:
+            layer.contrast_limits = self._limits(view.map_limit(self.session.map_name, shared))
+
+    def layer(self, role: str) -> Any:
+        """Return the layer that plays a role, or None.
+
+        Parameters
+        ----------
+        role : str
+            ``images``, ``global map``, ``attribution``, ``area`` or ``seen``.
+        """
+        viewer = self._viewer()
+        if viewer is not None:
+            for layer in viewer.layers:
+                if layer.metadata.get(METADATA_KEY, {}).get("role") == role:
+                    return layer
+        return None
+
+    def set_visible(self, role: str, visible: bool) -> None:
+        """Show or hide a layer, where it is there."""
+        layer = self.layer(role)
+        if layer is not None:
+            layer.visible = visible
+        if role == "attribution" and visible:
+            self._request_attribution()
+
+    # The run.
+
+    def _on_view(self, view: RunView) -> None:
+        self._seen_row = None
+        same = self.layer("images")
+        self._show(
+            "images",
+            lambda: Image(view.images, name=IMAGES, rgb=True, axis_labels=("image", "y", "x")),
+            data=view.images,
+            name=IMAGES,
+        )
+        viewer = self._viewer()
+        if viewer is not None and same is None:
+            viewer.reset_view()
+        self._on_step()
+
+    def _on_map(self, name: str) -> None:
+        view = self.session.view
+        if view is None:
+            return
+        image, limits = view.maps[name], self._limits(view.map_limit(name, self._shared_scale))
+        colormap = map_colormap(signed=view.signed)
+        self._show(
+            "global map",
+            lambda: Image(
+                image, colormap=colormap, contrast_limits=limits, opacity=0.75, visible=True
+            ),
+            data=image,
+            name=global_map_name(name),
+            contrast_limits_range=limits,
+            contrast_limits=limits,
+        )
+        self._request_attribution()
+
+    def _on_step(self, event: object = None) -> None:
+        viewer, view = self._viewer(), self.session.view
+        if viewer is None or view is None or self.layer("images") is None:
+            return
+        # The stack's image axis is the third from the end of the viewer's axes.
+        step = viewer.dims.current_step
+        if len(step) >= 3:
+            self.session.look_at(int(np.clip(step[-3], 0, len(view.images) - 1)))
+
+    def _on_row(self, row: int) -> None:
+        self._request_attribution()
+        self._show_seen()
+
+    # One image's attribution, read beside the GUI thread.
+
+    def _request_attribution(self) -> None:
+        view, name, row = self.session.view, self.session.map_name, self.session.row
+        if view is None or self.layer("images") is None:
+            return
+        labels = view.labels if name == OVERALL else (name,)
+        run = view.run
+
+        def read() -> npt.NDArray[np.float32]:
+            # The overall map weighs labels alike, whatever their scale; so does this mean.
+            maps = [run.image_map(row, label) / view.attribution_limits[label] for label in labels]
+            return np.nan_to_num(np.mean(maps, axis=0)).astype(np.float32)
+
+        self._attributions.request((view, row, name), read)
+
+    def _on_attribution(self, key: tuple[RunView, int, str], image: Any) -> None:
+        view, row, name = key
+        # The answer may come when the viewer is closed, or the user has removed the images.
+        if view is not self.session.view or self.layer("images") is None:
+            return
+        limits = (-1.0, 1.0) if view.signed else (0.0, 1.0)
+        colormap = map_colormap(signed=view.signed)
+        self._show(
+            "attribution",
+            lambda: Image(
+                image, colormap=colormap, contrast_limits=limits, opacity=0.75, visible=False
+            ),
+            data=image,
+            name=attribution_name(name),
+        )
+        self.attribution_shown.emit(row, name)
+
+    # PEPPR.
+
+    def _on_result(self, result: PepprResult | None) -> None:
+        if result is None:
+            viewer = self._viewer()
+            for role in ("area", "seen"):
+                layer = self.layer(role)
+                if viewer is not None and layer is not None:
+                    viewer.layers.remove(layer)
+            return
+        new = self.layer("seen") is None
+        self._on_scrubbed(self.session.fraction, self.session.arm)
+        viewer = self._viewer()
+        if viewer is not None and new:
+            viewer.reset_view()
+
+    def _on_scrubbed(self, fraction: float, arm: str) -> None:
+        result = self.session.result
+        if result is None:
+            return
+        area = self._area(result, fraction, arm)
+        colormap = DirectLabelColormap(
+            color_dict={None: "transparent", 0: "transparent", 1: ARM_COLOURS[arm]}
+        )
+        layer = self.layer("area")
+        if layer is not None and layer.name != AREA_NAMES[arm]:
+            layer.colormap = colormap
+        self._show(
+            "area",
+            lambda: Labels(area, colormap=colormap, opacity=0.9),
+            data=area,
+            name=AREA_NAMES[arm],
+        )
+        layer = self.layer("area")
+        if layer is not None and layer.contour != 1:
+            layer.contour = 1
+        self._show_seen()
+
+    def _area(self, result: PepprResult, fraction: float, arm: str) -> npt.NDArray[np.uint8]:
+        """Return which valid pixels are erased or restored, 0 or 1."""
+        kept = result.kept(fraction, arm)
+        if arm == "restore":
+            return kept.astype(np.uint8)
+        valid = np.zeros(result.shape, bool)
+        valid.ravel()[result.order] = True
+        return (valid & ~kept).astype(np.uint8)
+
+    def _show_seen(self) -> None:
+        result, view, row = self.session.result, self.session.view, self.session.row
+        if result is None or view is None:
+            return
+        if self._seen_row != row or self._seen_input is None:
+            # One image of the cache, a few milliseconds; scrubbing finds it in memory.
+            self._seen_row, self._seen_input = row, view.model_input(row)
+        seen = result.seen(self._seen_input, self.session.fraction, self.session.arm)
+        image = to_rgb(seen, view.channels)
+        # Beside the stack, so that both can be compared at a glance.
+        shift = round(image.shape[1] * (1 + _GAP))
+        self._show(
+            "seen", lambda: Image(image, rgb=True, translate=(0, shift)), data=image, name=SEEN
+        )
+
+    # Layers.
+
+    def _limits(self, limit: float) -> tuple[float, float]:
+        view = self.session.view
+        return (-limit if view is not None and view.signed else 0.0, limit)
+
+    def _show(self, role: str, make: Callable[[], Layer], *, data: Any, **values: Any) -> None:
+        """Set a layer's data and attributes, or make the layer where there is none."""
+        viewer, layer = self._viewer(), self.layer(role)
+        if viewer is None:
+            return
+        if layer is not None:
+            layer.data = data
+        else:
+            layer = make()
+            layer.metadata[METADATA_KEY] = {"role": role}
+            chosen = viewer.layers.selection.active
+            viewer.layers.insert(self._position(role), layer)
+            # napari selects what is new; the layer that the user works on stays selected.
+            if chosen is not None and role != "global map":
+                viewer.layers.selection.active = chosen
+        for name, value in values.items():
+            if getattr(layer, name) != value:
+                setattr(layer, name, value)
+
+    def _position(self, role: str) -> int:
+        """Return where a new layer goes: in a fixed order, above what the user has below."""
+        viewer = self._viewer()
+        order = ("images", "seen", "attribution", "global map", "area")
+        if viewer is None:
+            return 0
+        position = len(viewer.layers)
+        for index, layer in reversed(list(enumerate(viewer.layers))):
+            other = layer.metadata.get(METADATA_KEY, {}).get("role")
+            if other in order and order.index(other) > order.index(role):
+                position = index
+        return position
+
+
+_layers: WeakKeyDictionary[Any, RunLayers] = WeakKeyDictionary()
+
+
+def layers_of(viewer: Any) -> RunLayers:
+    """Return what keeps a viewer's layers in step with its session; one a viewer."""
+    plain = plain_viewer(viewer)
+    if plain not in _layers:
+        _layers[plain] = RunLayers(plain, session_of(plain))
+    return _layers[plain]
+
+
+def sample_paths(layer: Layer) -> tuple[Path, Path] | None:
+    """Return the cohort table and model that a sample's layer came from, or None."""
+    known = layer.metadata.get(METADATA_KEY, {})
+    if "cohort" in known and "model" in known:
+        return Path(known["cohort"]), Path(known["model"])
+    return None

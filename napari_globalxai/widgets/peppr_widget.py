@@ -1,0 +1,331 @@
+"""The panel that tests a global map for faithfulness."""
+
+from typing import Any
+
+import napari.viewer
+import numpy as np
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSpinBox,
+)
+
+from napari_globalxai.faithfulness.result import PepprResult
+from napari_globalxai.progress import ProgressCallback
+from napari_globalxai.widgets.colours import VERDICT_COLOURS
+from napari_globalxai.widgets.layers import RunLayers, layers_of
+from napari_globalxai.widgets.parts import JobBar, Panel, text_label
+from napari_globalxai.widgets.peppr_plot import PepprPlot
+from napari_globalxai.widgets.run_view import RunView, stored_result
+from napari_globalxai.widgets.scrubber import Scrubber
+from napari_globalxai.widgets.session import Session, plain_viewer, session_of
+from napari_globalxai.widgets.tables import number
+from napari_globalxai.widgets.workers import JobRunner, LatestOnly
+
+# By name: the settings' own module imports torch. A test holds them equal.
+FILLS = {
+    "mean-image": "The mean of the cohort: erased lesions become healthy-looking places",
+    "mean-colour": "One colour, the mean of the cohort",
+    "black": "Black; on a dark fundus this can itself look like a disease",
+}
+DEFAULT_STEPS = 30
+DEFAULT_CONTROLS = 19
+_OPEN_A_RUN = "Compute global maps or open a run first, in the panel “Global explanations”."
+
+
+class PepprWidget(Panel):
+    """Runs PEPPR along a map of the open run; shows curves, verdict and what the model saw.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The viewer to show it in.
+
+    Attributes
+    ----------
+    session : Session
+        What the viewer works on.
+    runner : JobRunner
+        Runs the work.
+    map_box, fill_box, label_box : QComboBox
+        Map to test; fill; label whose curves are shown.
+    steps_box, controls_box : QSpinBox
+        Steps of the curves; orders of each family of controls.
+    scrubber : Scrubber
+        Fraction and arm.
+    plot : PepprPlot
+        The curves.
+    badge, reason, probability : QLabel
+        Verdict, the numbers behind it, and the prediction on the image in view.
+    """
+
+    def __init__(self, viewer: "napari.viewer.Viewer") -> None:
+        super().__init__()
+        self.session: Session = session_of(viewer)
+        self.layers: RunLayers = layers_of(viewer)
+        self.runner = JobRunner(self)
+        self._stored = LatestOnly(self)
+        self._make_controls(viewer.theme)
+        self._lay_out()
+        self._connect(viewer)
+        if self.session.view is not None:
+            self._on_view(self.session.view)
+            self._on_result(self.session.result)
+        else:
+            self._set_enabled(False)
+            self.job_bar.say(_OPEN_A_RUN)
+
+    # What users and scripts do.
+
+    def compute(self) -> None:
+        """Run PEPPR along the map chosen; finished controls are not computed again."""
+        view, name = self.session.view, self.map_box.currentText()
+        if view is None:
+            self.job_bar.say(_OPEN_A_RUN)
+        elif name not in view.maps:
+            self.job_bar.say("This map is a file; run it by the command line.")
+        elif not self.runner.is_running:
+            run, fill = view.run, self.fill_box.currentText()
+            steps, controls = self.steps_box.value(), self.controls_box.value()
+
+            def work(progress: ProgressCallback) -> PepprResult:
+                from napari_globalxai.runs.evaluate import peppr
+
+                return peppr(
+                    run, name, fill=fill, steps=steps, controls=controls, progress=progress
+                )
+
+            self._computed_for = view
+            self.runner.run(work)
+
+    def cancel(self) -> None:
+        """Stop the work under way; finished controls are kept."""
+        self.job_bar.cancel()
+
+    # Making the panel.
+
+    def _make_controls(self, theme: str) -> None:
+        self.map_box = QComboBox()
+        self.map_box.setToolTip("The map whose order pixels are erased and restored in")
+        self.fill_box = QComboBox()
+        for name, tip in FILLS.items():
+            self.fill_box.addItem(name)
+            self.fill_box.setItemData(
+                self.fill_box.count() - 1, tip, Qt.ItemDataRole.ToolTipRole
+            )
+        self.fill_box.setToolTip("What erased pixels show")
+        self.steps_box = QSpinBox()
+        self.steps_box.setRange(4, 1000)
+        self.steps_box.setValue(DEFAULT_STEPS)
+        self.steps_box.setToolTip("Steps of the curves along the map")
+        self.controls_box = QSpinBox()
+        self.controls_box.setRange(0, 9999)
+        self.controls_box.setValue(DEFAULT_CONTROLS)
+        self.controls_box.setToolTip(
+            "Random orders, and shifted copies of the map, to compare with; "
+            "a verdict needs at least 19 of each"
+        )
+        self.compute_button = QPushButton("Run PEPPR")
+        self.compute_button.setToolTip("Erase and restore along the map and along all controls")
+        self.job_bar = JobBar(self.runner)
+        self.label_box = QComboBox()
+        self.label_box.setToolTip("The label whose performance is plotted")
+        self.badge = QLabel()
+        self.badge.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.badge.setAccessibleName("Verdict")
+        self.reason = text_label()
+        self.plot = PepprPlot(theme)
+        self.plot.setToolTip("Click or drag in the curves to go to a fraction")
+        self.scrubber = Scrubber()
+        self.probability = text_label()
+
+    def _lay_out(self) -> None:
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("Ma&p", self.map_box)
+        form.addRow("&Fill", self.fill_box)
+        numbers = QHBoxLayout()
+        controls_label = QLabel("C&ontrols")
+        controls_label.setBuddy(self.controls_box)
+        numbers.addWidget(self.steps_box, 1)
+        numbers.addWidget(controls_label)
+        numbers.addWidget(self.controls_box, 1)
+        form.addRow("&Steps", numbers)
+        steps_label = form.labelForField(numbers)
+        steps_label.setBuddy(self.steps_box)
+        shown = QHBoxLayout()
+        label_label = QLabel("&Label")
+        label_label.setBuddy(self.label_box)
+        shown.addWidget(label_label)
+        shown.addWidget(self.label_box, 1)
+        shown.addWidget(self.badge, 1)
+        self.content.addLayout(form)
+        self.content.addWidget(self.compute_button)
+        self.content.addWidget(self.job_bar)
+        self.content.addLayout(shown)
+        self.content.addWidget(self.reason)
+        self.content.addWidget(self.scrubber)
+        self.content.addWidget(self.probability)
+        self.content.addWidget(self.plot, 1)
+
+    def _connect(self, viewer: Any) -> None:
+        self.compute_button.clicked.connect(self.compute)
+        self.runner.started.connect(lambda: self.compute_button.setEnabled(False))
+        self.runner.finished.connect(lambda: self.compute_button.setEnabled(True))
+        self.runner.succeeded.connect(self._on_computed)
+        self.runner.cancelled.connect(
+            lambda: self.job_bar.say("Stopped. Finished controls are kept for the next time.")
+        )
+        self._stored.ready.connect(self._on_stored)
+        self._stored.failed.connect(self.job_bar.say)
+        self.map_box.currentTextChanged.connect(self._on_map_chosen)
+        self.label_box.currentTextChanged.connect(self._on_label)
+        self.scrubber.moved.connect(self.session.scrub)
+        self.plot.fraction_picked.connect(lambda fraction: self.session.scrub(fraction))
+        self.session.view_changed.connect(self._on_view)
+        self.session.map_changed.connect(self._on_map)
+        self.session.result_changed.connect(self._on_result)
+        self.session.scrubbed.connect(self._on_scrubbed)
+        self.session.row_changed.connect(self._show_probability)
+        plain_viewer(viewer).events.theme.connect(self._on_theme)
+
+    def _set_enabled(self, enabled: bool) -> None:
+        for part in (self.map_box, self.fill_box, self.steps_box, self.controls_box):
+            part.setEnabled(enabled)
+        self.compute_button.setEnabled(enabled)
+
+    def _on_theme(self, event: Any) -> None:
+        self.plot.set_theme(event.value)
+
+    # The map to test, and what is known of it.
+
+    def _on_view(self, view: RunView) -> None:
+        self._set_enabled(True)
+        self.job_bar.say("")
+        self.map_box.blockSignals(True)
+        self.map_box.clear()
+        self.map_box.addItems(list(view.maps))
+        self.map_box.setCurrentText(self.session.map_name)
+        self.map_box.blockSignals(False)
+        self._look_up()
+
+    def _on_map(self, name: str) -> None:
+        self.map_box.setCurrentText(name)
+
+    def _on_map_chosen(self, name: str) -> None:
+        if self.session.view is not None and name:
+            if name in self.session.view.maps:
+                self.session.choose_map(name)
+            self._look_up()
+
+    def _look_up(self) -> None:
+        """Load what was computed before along the map chosen."""
+        view, name = self.session.view, self.map_box.currentText()
+        if view is not None:
+            run = view.run
+            self._stored.request(
+                (view, name), lambda: (stored_result(run, name), run.peppr_names)
+            )
+
+    def _on_stored(self, key: Any, found: Any) -> None:
+        view, name = key
+        result, names = found
+        if view is not self.session.view or name != self.map_box.currentText():
+            return
+        # Maps from files, of which the run holds a result.
+        self.map_box.blockSignals(True)
+        for other in names:
+            if self.map_box.findText(other) < 0 and other not in self._stems(view):
+                self.map_box.addItem(other)
+        self.map_box.blockSignals(False)
+        self.session.set_result(result)
+
+    @staticmethod
+    def _stems(view: RunView) -> set[str]:
+        from napari_globalxai.runs.run import file_stem
+
+        return {file_stem(name) for name in view.maps}
+
+    def _on_computed(self, result: PepprResult) -> None:
+        self.job_bar.say("")
+        # Unless another run was opened meanwhile; this one's result is in its folder.
+        if self._computed_for is self.session.view:
+            if result.map_name in self.session.view.maps:
+                self.map_box.setCurrentText(result.map_name)
+            self.session.set_result(result)
+
+    # The result.
+
+    def _on_result(self, result: PepprResult | None) -> None:
+        before = self.label_box.currentText()
+        labels = [] if result is None else list(result.areas)
+        self.label_box.blockSignals(True)
+        self.label_box.clear()
+        self.label_box.addItems(labels)
+        # A label's map is judged by that label; on the overall map, keep what was looked at.
+        own = [] if result is None else list(result.verdict)
+        wanted = own[0] if len(own) == 1 else before
+        if wanted in labels:
+            self.label_box.setCurrentText(wanted)
+        self.label_box.blockSignals(False)
+        self.scrubber.setEnabled(result is not None)
+        self.label_box.setEnabled(result is not None)
+        self.scrubber.show_state(self.session.fraction, self.session.arm)
+        self._on_label(self.label_box.currentText())
+
+    def _on_label(self, label: str) -> None:
+        result = self.session.result
+        self.plot.show_result(result, label)
+        self._show_verdict(result, label)
+        self._show_probability()
+
+    def _show_verdict(self, result: PepprResult | None, label: str) -> None:
+        self.badge.setVisible(result is not None)
+        self.reason.setVisible(result is not None)
+        if result is None:
+            return
+        verdict = result.verdict.get(label)
+        word = "not judged" if verdict is None else verdict.word
+        colour = VERDICT_COLOURS.get(word, VERDICT_COLOURS["not enough data"])
+        self.badge.setText(word)
+        self.badge.setStyleSheet(
+            f"background: {colour}; color: white; border-radius: 4px; padding: 3px 8px;"
+            "font-weight: bold;"
+        )
+        if verdict is None:
+            self.reason.setText(f"The map {result.map_name} is judged by its own label.")
+            return
+        areas = result.areas[label]
+        reason = verdict.reason
+        if np.isfinite(areas.get("sufficient_fraction", np.nan)):
+            reason += f". {100 * areas['sufficient_fraction']:.0f} % of the pixels suffice"
+        self.reason.setText(reason + ".")
+
+    def _on_scrubbed(self, fraction: float, arm: str) -> None:
+        self.scrubber.show_state(fraction, arm)
+        self.plot.show_fraction(fraction, arm)
+        self._show_probability()
+
+    def _show_probability(self, row: int | None = None) -> None:
+        """Show what the model predicted on the image in view at the nearest step."""
+        result, label = self.session.result, self.label_box.currentText()
+        if result is None or label not in result.labels:
+            self.probability.setText("")
+            return
+        position = np.flatnonzero(result.rows == self.session.row)
+        if not len(position):
+            self.probability.setText("The image in view was not evaluated.")
+            return
+        index = result.labels.index(label)
+        step = int(np.argmin(np.abs(result.fractions - self.session.fraction)))
+        image = result.probabilities[self.session.arm][:, position[0], index]
+        intact = result.probabilities["erase"][0, position[0], index]
+        done = {"restore": "restored", "erase": "erased"}[self.session.arm]
+        self.probability.setText(
+            f"Image in view: probability of {label} {number(float(image[step]))} with "
+            f"{100 * result.fractions[step]:.1f} % {done}, {number(float(intact))} intact."
+        )

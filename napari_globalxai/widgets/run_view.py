@@ -1,0 +1,154 @@
+"""A run as the viewer shows it. Read from disk in a worker: napari slices on the GUI thread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
+
+if TYPE_CHECKING:
+    from napari_globalxai.faithfulness.result import PepprResult
+    from napari_globalxai.runs.run import Run
+
+# Up to here the stack is held in memory; a larger one is read image by image from the run's cache.
+MOST_BYTES_IN_MEMORY = 1 << 30
+_IMAGES_A_READ = 64
+# Enough for a steady percentile of the attributions, few enough to read in a moment.
+_IMAGES_FOR_LIMITS = 64
+_PLANES = {"red": (0,), "green": (1,), "blue": (2,), "grey": (0, 1, 2)}
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run with what the viewer shows of it.
+
+    Attributes
+    ----------
+    run : Run
+        The run.
+    images : array
+        uint8 (image, height, width, 3): numpy in memory, or dask over the run's cache.
+    channels : tuple of str
+        Names of the model's input channels.
+    maps : dict of str to numpy.ndarray
+        The global maps.
+    valid : numpy.ndarray
+        Pixels that are ranked, bool (height, width).
+    attribution_limits : dict of str to float
+        Brightest value to show of each label's attributions, the same for all images.
+    signed : bool
+        Whether maps have values below zero.
+    """
+
+    run: Run
+    images: Any
+    channels: tuple[str, ...]
+    maps: dict[str, npt.NDArray[np.float32]]
+    valid: npt.NDArray[np.bool_]
+    attribution_limits: dict[str, float]
+    signed: bool
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels that were explained."""
+        return self.run.labels
+
+    def map_limit(self, name: str, shared: bool) -> float:
+        """Return the brightest value to show of a map.
+
+        Parameters
+        ----------
+        name : str
+            The map.
+        shared : bool
+            Whether all labels share one scale. The overall map is a mean of maps of mass 1, so it
+            has a scale of its own.
+        """
+        names = self.labels if shared and name in self.labels else (name,)
+        limit = max(float(np.abs(self.maps[one][self.valid]).max(initial=0)) for one in names)
+        return limit if limit > 0 else 1.0
+
+    def model_input(self, row: int) -> npt.NDArray[np.uint8]:
+        """Return one image as the model gets it, uint8 (channel, height, width)."""
+        return np.asarray(self.run.stack.read([row])[0], np.uint8)
+
+
+def to_rgb(images: npt.NDArray[np.uint8], channels: Sequence[str]) -> npt.NDArray[np.uint8]:
+    """Return (..., channel, height, width) as an RGB composite (..., height, width, 3)."""
+    rgb = np.zeros((*images.shape[:-3], *images.shape[-2:], 3), np.uint8)
+    for index, name in enumerate(channels):
+        for plane in _PLANES[name]:
+            rgb[..., plane] = images[..., index, :, :]
+    return rgb
+
+
+def read_view(run: Run, progress: ProgressCallback = ignore_progress) -> RunView:
+    """Read what the viewer shows of a run. To be called in a worker."""
+    channels = tuple(run.info["frame"]["channels"])
+    maps = {name: run.maps[name] for name in run.maps}
+    # Read here, so that the GUI thread finds them in memory.
+    _ = run.images, run.statistics
+    return RunView(
+        run=run,
+        images=_read_images(run, channels, progress),
+        channels=channels,
+        maps=maps,
+        valid=run.valid,
+        attribution_limits={label: _attribution_limit(run, label) for label in run.labels},
+        signed=run.aggregation.part == "signed",
+    )
+
+
+def open_view(folder: str | Path, progress: ProgressCallback = ignore_progress) -> RunView:
+    """Open a run folder and read what the viewer shows of it. To be called in a worker."""
+    # Imports torch.
+    from napari_globalxai.runs.run import open_run
+
+    progress(Progress("Opening the run", 0, 1))
+    return read_view(open_run(folder), progress)
+
+
+def stored_result(run: Run, name: str) -> PepprResult | None:
+    """Return the stored result of PEPPR along a map, or None. To be called in a worker."""
+    from napari_globalxai.runs.run import file_stem
+
+    names = {name, file_stem(name)}.intersection(run.peppr_names)
+    return run.peppr_result(names.pop()) if names else None
+
+
+def _read_images(run: Run, channels: tuple[str, ...], progress: ProgressCallback) -> Any:
+    count, _, height, width = run.stack.images.shape
+    shape = (count, height, width, 3)
+    if np.prod(shape, dtype=np.int64) > MOST_BYTES_IN_MEMORY:
+        import dask.array
+
+        return dask.array.map_blocks(
+            to_rgb,
+            dask.array.from_array(run.stack.images, chunks=(1, -1, -1, -1)),
+            channels=channels,
+            dtype=np.uint8,
+            chunks=((1,) * count, (height,), (width,), (3,)),
+        )
+    images = np.empty(shape, np.uint8)
+    for start in range(0, count, _IMAGES_A_READ):
+        progress(Progress("Reading images", start, count))
+        part = run.stack.read(range(start, min(start + _IMAGES_A_READ, count)))
+        images[start : start + len(part)] = to_rgb(part, channels)
+    progress(Progress("Reading images", count, count))
+    return images
+
+
+def _attribution_limit(run: Run, label: str) -> float:
+    rows = run.finished_rows
+    carrying = rows[run.truth((label,))[rows, 0] == 1]
+    rows = carrying if len(carrying) else rows
+    rows = rows[:: max(1, len(rows) // _IMAGES_FOR_LIMITS)]
+    peaks = [float(np.abs(run.image_map(int(row), label)).max()) for row in rows]
+    limit = float(np.median(peaks)) if peaks else 0.0
+    return limit if np.isfinite(limit) and limit > 0 else 1.0

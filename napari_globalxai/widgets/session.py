@@ -1,0 +1,143 @@
+"""What one viewer works on: the run, the map chosen, PEPPR's result, the step of the scrubber.
+
+The session tells of changes by psygnal and knows neither Qt nor napari, so that scripts can drive
+it. Each viewer has its own.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from psygnal import Signal
+
+if TYPE_CHECKING:
+    from napari_globalxai.faithfulness.result import PepprResult
+    from napari_globalxai.runs.run import Run
+    from napari_globalxai.widgets.run_view import RunView
+
+OVERALL = "overall"
+ARMS = ("restore", "erase")
+
+
+class Session:
+    """State shared by the widgets and layers of one viewer.
+
+    Attributes
+    ----------
+    inputs_suggested : psygnal.Signal
+        A cohort table and a model that came with sample data.
+    view_changed : psygnal.Signal
+        Another run was opened.
+    map_changed : psygnal.Signal
+        Another of the run's maps was chosen.
+    row_changed : psygnal.Signal
+        Another image came into view.
+    result_changed : psygnal.Signal
+        A result of PEPPR was computed or loaded, or None.
+    scrubbed : psygnal.Signal
+        Fraction and arm of PEPPR to show.
+    """
+
+    inputs_suggested = Signal(Path, Path)
+    view_changed = Signal(object)
+    map_changed = Signal(str)
+    row_changed = Signal(int)
+    result_changed = Signal(object)
+    scrubbed = Signal(float, str)
+
+    def __init__(self) -> None:
+        self._view: RunView | None = None
+        self._map_name = OVERALL
+        self._row = 0
+        self._result: PepprResult | None = None
+        self._fraction = 0.0
+        self._arm = ARMS[0]
+
+    @property
+    def view(self) -> RunView | None:
+        """The open run with what the viewer shows of it."""
+        return self._view
+
+    @property
+    def run(self) -> Run | None:
+        """The open run."""
+        return None if self._view is None else self._view.run
+
+    @property
+    def map_name(self) -> str:
+        """The map chosen: ``overall`` or a label."""
+        return self._map_name
+
+    @property
+    def row(self) -> int:
+        """Row of the image in view."""
+        return self._row
+
+    @property
+    def result(self) -> PepprResult | None:
+        """PEPPR along a map, if any."""
+        return self._result
+
+    @property
+    def fraction(self) -> float:
+        """Fraction of the valid pixels that is erased or restored."""
+        return self._fraction
+
+    @property
+    def arm(self) -> str:
+        """``erase`` or ``restore``."""
+        return self._arm
+
+    def open(self, view: RunView) -> None:
+        """Make a run the one that is shown."""
+        self.set_result(None)
+        self._view = view
+        if self._map_name not in view.maps:
+            self._map_name = OVERALL
+        self.view_changed.emit(view)
+        self.map_changed.emit(self._map_name)
+
+    def choose_map(self, name: str) -> None:
+        """Choose one of the run's maps."""
+        if self._view is None or name not in self._view.maps:
+            raise KeyError(name)
+        if name != self._map_name:
+            self._map_name = name
+            self.map_changed.emit(name)
+
+    def look_at(self, row: int) -> None:
+        """Tell which image is in view."""
+        if row != self._row:
+            self._row = row
+            self.row_changed.emit(row)
+
+    def set_result(self, result: PepprResult | None) -> None:
+        """Set the result of PEPPR to show."""
+        if result is not self._result:
+            self._result = result
+            self.result_changed.emit(result)
+
+    def scrub(self, fraction: float, arm: str | None = None) -> None:
+        """Show a fraction erased or restored."""
+        arm = self._arm if arm is None else arm
+        if arm not in ARMS:
+            raise ValueError(f"arm is one of {', '.join(ARMS)}, not {arm!r}")
+        fraction = min(1.0, max(0.0, float(fraction)))
+        if (fraction, arm) != (self._fraction, self._arm):
+            self._fraction, self._arm = fraction, arm
+            self.scrubbed.emit(fraction, arm)
+
+
+_sessions: WeakKeyDictionary[Any, Session] = WeakKeyDictionary()
+
+
+def plain_viewer(viewer: Any) -> Any:
+    """Return the viewer itself: napari hands plugins a proxy, a new one each time."""
+    return getattr(viewer, "__wrapped__", viewer)
+
+
+def session_of(viewer: Any) -> Session:
+    """Return the session of a viewer; it lives as long as the viewer."""
+    return _sessions.setdefault(plain_viewer(viewer), Session())

@@ -1,0 +1,191 @@
+"""Long work beside the GUI thread, with progress, cancelling and a path for every failure."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from napari.qt.threading import WorkerBase, WorkerBaseSignals
+from napari.utils.notifications import notification_manager, show_error
+from qtpy.QtCore import QObject, Signal
+
+from napari_globalxai.errors import Cancelled, InputError
+from napari_globalxai.progress import Progress, ProgressCallback
+
+Work = Callable[[ProgressCallback], Any]
+
+_SECONDS_BETWEEN_REPORTS = 0.05
+
+
+class _JobSignals(WorkerBaseSignals):  # type: ignore[misc]
+    progressed = Signal(object)
+
+
+class Job(WorkerBase):  # type: ignore[misc]
+    """A function in a thread of its own.
+
+    superqt's worker rather than napari's `thread_worker`: that one shows every warning of every
+    library as a notification.
+
+    Parameters
+    ----------
+    work : callable
+        Takes a progress callback, which raises `Cancelled` once the job is asked to quit.
+    """
+
+    def __init__(self, work: Work) -> None:
+        super().__init__(SignalsClass=_JobSignals)
+        self._work: Work | None = work
+        self._stop = threading.Event()
+        self._stage = ""
+        self._last = 0.0
+
+    def quit(self) -> None:
+        """Ask the function to stop at its next report of progress.
+
+        superqt's own flag is left alone: with it set, a function that finishes at that very moment
+        would tell nobody.
+        """
+        self._stop.set()
+
+    def work(self) -> Any:
+        """Run the function; called by the thread."""
+        if self._work is None:
+            raise RuntimeError("a job runs once")
+        # Qt keeps the job until its runner goes; what the function holds may go now.
+        work, self._work = self._work, None
+        return work(self._report)
+
+    def _report(self, progress: Progress) -> None:
+        if self._stop.is_set():
+            raise Cancelled
+        now = time.monotonic()
+        due = now - self._last >= _SECONDS_BETWEEN_REPORTS or progress.done >= progress.total
+        if due or progress.stage != self._stage:
+            self._stage, self._last = progress.stage, now
+            self.progressed.emit(progress)
+
+
+class JobRunner(QObject):  # type: ignore[misc]
+    """Runs one job at a time and tells how it went, in the GUI thread.
+
+    Attributes
+    ----------
+    started, finished : Signal
+        Around every job, whatever came of it.
+    progressed : Signal
+        A `Progress`.
+    succeeded : Signal
+        What the function returned.
+    failed : Signal
+        One sentence for the user; napari's notification says it too.
+    cancelled : Signal
+        The job was asked to quit and did.
+    """
+
+    started = Signal()
+    progressed = Signal(object)
+    succeeded = Signal(object)
+    failed = Signal(str)
+    cancelled = Signal()
+    finished = Signal()
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._job: Job | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a job is under way."""
+        return self._job is not None
+
+    def run(self, work: Work) -> None:
+        """Start a job; there must be none under way."""
+        if self._job is not None:
+            raise RuntimeError("a job is under way")
+        job = Job(work)
+        job.progressed.connect(self._on_progressed)
+        job.returned.connect(self._on_returned)
+        job.errored.connect(self._on_errored)
+        # A widget that is closed takes its job along; Qt drops the connections above by itself.
+        self.destroyed.connect(job.quit)
+        self._job = job
+        self.started.emit()
+        job.start()
+
+    def cancel(self) -> None:
+        """Ask the job to quit; it does so at its next report of progress."""
+        if self._job is not None:
+            self._job.quit()
+
+    def _on_progressed(self, progress: Progress) -> None:
+        if self._job is not None:
+            self.progressed.emit(progress)
+
+    def _on_returned(self, result: Any) -> None:
+        self._job = None
+        self.succeeded.emit(result)
+        self.finished.emit()
+
+    def _on_errored(self, why: Exception) -> None:
+        self._job = None
+        if isinstance(why, Cancelled):
+            self.cancelled.emit()
+        elif isinstance(why, InputError):
+            show_error(str(why))
+            self.failed.emit(str(why))
+        else:
+            # With the traceback at hand: this is a defect, or the machine's (memory, disk).
+            notification_manager.receive_error(type(why), why, why.__traceback__)
+            self.failed.emit(f"{type(why).__name__}: {why}")
+        self.finished.emit()
+
+
+class LatestOnly(QObject):  # type: ignore[misc]
+    """Runs small jobs of which only the newest matters, such as reading the image in view.
+
+    Attributes
+    ----------
+    ready : Signal
+        The key of the newest request and what its function returned.
+    failed : Signal
+        One sentence for the user.
+    """
+
+    ready = Signal(object, object)
+    failed = Signal(str)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._runner = JobRunner(self)
+        self._key: Any = None
+        self._next: tuple[Any, Callable[[], Any]] | None = None
+        self._runner.succeeded.connect(self._on_succeeded)
+        self._runner.failed.connect(self.failed)
+        self._runner.finished.connect(self._on_finished)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether an answer is still to come."""
+        return self._runner.is_running or self._next is not None
+
+    def request(self, key: Any, work: Callable[[], Any]) -> None:
+        """Ask for something; an older request that has not started is dropped."""
+        self._next = (key, work)
+        if not self._runner.is_running:
+            self._start()
+
+    def _start(self) -> None:
+        if self._next is not None:
+            (self._key, work), self._next = self._next, None
+            self._runner.run(lambda progress: work())
+
+    def _on_succeeded(self, result: Any) -> None:
+        if self._next is None:
+            self.ready.emit(self._key, result)
+
+    def _on_finished(self) -> None:
+        if not self._runner.is_running:
+            self._start()

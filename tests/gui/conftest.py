@@ -1,0 +1,75 @@
+"""Fixtures of the GUI tests: a real viewer, docked panels, a tiny cohort.
+
+The models and cohorts are those of `tiny`, so that a whole computation takes about a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+
+
+@dataclass(frozen=True)
+class Panels:
+    viewer: Any
+    explain: Any
+    peppr: Any
+
+    @property
+    def session(self) -> Any:
+        return self.explain.session
+
+    def layer_names(self) -> list[str]:
+        return [layer.name for layer in self.viewer.layers]
+
+
+@dataclass(frozen=True)
+class TinyInputs:
+    cohort: Path
+    model: Path
+
+
+@pytest.fixture(scope="session")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> TinyInputs:
+    folder = tmp_path_factory.mktemp("tiny")
+    return TinyInputs(tiny.write_cohort(folder / "cohort", size=40), tiny.write_linear(folder / "m"))
+
+
+@pytest.fixture(scope="session")
+def finished_run(inputs: TinyInputs, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the tiny cohort with PEPPR along the map of one label."""
+    from napari_globalxai import explain, peppr
+
+    folder = tmp_path_factory.mktemp("runs") / "finished"
+    run = explain(inputs.cohort, inputs.model, folder, "saliency")
+    peppr(run, "left", steps=8, control_steps=4, controls=3, bootstrap=20)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Default run folders lie in the home folder; tests write into none but their own."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def panels(make_napari_viewer: Callable[..., Any]) -> Panels:
+    from napari_globalxai.widgets.demo_viewer import dock_panels
+
+    viewer = make_napari_viewer()
+    return Panels(viewer, *dock_panels(viewer))
+
+
+@pytest.fixture
+def opened(panels: Panels, finished_run: Path, qtbot: Any) -> Panels:
+    """Panels with a finished run open."""
+    with qtbot.waitSignal(panels.explain.runner.succeeded, timeout=60_000):
+        panels.explain.open_run(finished_run)
+    return panels

@@ -1,0 +1,242 @@
+"""The panel that computes global maps, in a real viewer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import tiny
+from qtpy.QtCore import Qt
+
+from napari_globalxai.storage import read_json
+
+pytestmark = pytest.mark.gui
+
+TIMEOUT = 60_000
+
+
+def fill_in(explain: Any, inputs: Any, out: Path) -> None:
+    explain.cohort_field.path = inputs.cohort
+    explain.model_field.path = inputs.model
+    explain.method_box.setCurrentText("saliency")
+    explain.output_field.path = out
+
+
+def press(qtbot: Any, button: Any) -> None:
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+@pytest.fixture
+def notifications() -> Any:
+    from napari.utils.notifications import notification_manager
+
+    shown: list[Any] = []
+    notification_manager.notification_ready.connect(shown.append)
+    yield shown
+    notification_manager.notification_ready.disconnect(shown.append)
+
+
+def test_computes_and_shows_the_maps(panels: Any, inputs: Any, tmp_path: Path, qtbot: Any) -> None:
+    explain = panels.explain
+    fill_in(explain, inputs, tmp_path / "run")
+    stages: list[Any] = []
+    explain.runner.progressed.connect(stages.append)
+    with qtbot.waitSignal(explain.runner.succeeded, timeout=TIMEOUT):
+        press(qtbot, explain.compute_button)
+        assert not explain.compute_button.isEnabled()
+    assert explain.compute_button.isEnabled()
+    assert "40 of 40 images explained" in explain.job_bar.status.text()
+    assert {"Aligning images", "Averaging maps"} <= {progress.stage for progress in stages}
+
+    run = panels.session.run
+    assert read_json(tmp_path / "run" / "run.json")["status"] == "finished"
+    images = explain.layers.layer("images")
+    assert images.name == "Images"
+    np.testing.assert_array_equal(images.data[7, :, :, 1], run.stack.images[7, 1])
+    np.testing.assert_array_equal(images.data[..., 2], 0)
+    shown = explain.layers.layer("global map")
+    assert shown.name == "Global map: overall"
+    np.testing.assert_array_equal(shown.data, run.maps["overall"])
+    assert explain.map_table.texts()[0][:2] == ["overall", "30"]
+
+
+def test_choosing_a_label_shows_its_map(opened: Any, qtbot: Any) -> None:
+    explain = opened.explain
+    explain.map_box.setCurrentText("right")
+    layer = explain.layers.layer("global map")
+    assert layer.name == "Global map: right"
+    np.testing.assert_array_equal(layer.data, opened.session.run.maps["right"])
+    explain.map_table.chosen.emit("left")
+    assert explain.map_box.currentText() == "left"
+    assert layer.name == "Global map: left"
+    assert opened.peppr.map_box.currentText() == "left"
+
+
+def test_labels_share_a_scale_unless_told_otherwise(opened: Any) -> None:
+    explain, session = opened.explain, opened.session
+    limits = {}
+    for shared in (True, False):
+        explain.shared_scale_box.setChecked(shared)
+        for label in ("left", "right"):
+            session.choose_map(label)
+            limits[shared, label] = explain.layers.layer("global map").contrast_limits[1]
+    peaks = {label: float(session.run.maps[label].max()) for label in ("left", "right")}
+    assert limits[True, "left"] == limits[True, "right"] == pytest.approx(max(peaks.values()))
+    for label, peak in peaks.items():
+        assert limits[False, label] == pytest.approx(peak)
+
+
+def test_attribution_follows_the_image_in_view(opened: Any, qtbot: Any) -> None:
+    explain, session, viewer = opened.explain, opened.session, opened.viewer
+    session.choose_map("left")
+    for row in (3, 12):
+        viewer.dims.set_current_step(0, row)
+        qtbot.waitUntil(
+            lambda row=row: shows_attribution(explain, session, row, "left"), timeout=TIMEOUT
+        )
+        assert session.row == row
+        assert explain.image_panel.title.text().startswith(f"{row + 1} of 40: images/{row:03}.png")
+    assert explain.layers.layer("attribution").name == "Attribution: left"
+    expected = session.run.images.loc[12, "probability_left"]
+    assert explain.image_panel.table.texts()[0][:3] == ["left", "no", f"{expected:.2f}"]
+
+
+def shows_attribution(explain: Any, session: Any, row: int, label: str) -> bool:
+    layer = explain.layers.layer("attribution")
+    if layer is None:
+        return False
+    expected = session.run.image_map(row, label) / session.view.attribution_limits[label]
+    return bool(np.allclose(layer.data, expected))
+
+
+def test_check_boxes_show_and_hide_layers(opened: Any, qtbot: Any) -> None:
+    explain = opened.explain
+    qtbot.waitUntil(lambda: explain.layers.layer("attribution") is not None, timeout=TIMEOUT)
+    assert not explain.layers.layer("attribution").visible
+    explain.attribution_box.setChecked(True)
+    explain.global_map_box.setChecked(False)
+    assert explain.layers.layer("attribution").visible
+    assert not explain.layers.layer("global map").visible
+
+
+def test_cancel_keeps_what_is_finished_and_compute_goes_on(
+    panels: Any, inputs: Any, tmp_path: Path, qtbot: Any
+) -> None:
+    explain, out = panels.explain, tmp_path / "run"
+    fill_in(explain, inputs, out)
+
+    def stop_while_aligning(progress: Any) -> None:
+        if progress.stage == "Aligning images":
+            explain.cancel()
+
+    explain.runner.progressed.connect(stop_while_aligning)
+    with qtbot.waitSignal(explain.runner.cancelled, timeout=TIMEOUT):
+        explain.compute()
+    explain.runner.progressed.disconnect(stop_while_aligning)
+    assert "Stopped" in explain.job_bar.status.text()
+    assert panels.session.run is None
+    assert read_json(out / "run.json")["status"] == "running"
+
+    starts: dict[str, int] = {}
+    explain.runner.progressed.connect(lambda report: starts.setdefault(report.stage, report.done))
+    before = len((out / "aligned.zarr" / "rows.jsonl").read_text().splitlines())
+    with qtbot.waitSignal(explain.runner.succeeded, timeout=TIMEOUT):
+        explain.compute()
+    assert starts["Aligning images"] == before
+    assert panels.session.run.info["counts"]["explained"] == 40
+
+
+def test_missing_file_is_one_sentence(
+    panels: Any, inputs: Any, tmp_path: Path, qtbot: Any, notifications: list[Any]
+) -> None:
+    explain = panels.explain
+    fill_in(explain, inputs, tmp_path / "run")
+    explain.cohort_field.path = tmp_path / "nothing.csv"
+    with qtbot.waitSignal(explain.runner.failed, timeout=TIMEOUT) as failure:
+        explain.compute()
+    sentence = explain.job_bar.status.text()
+    assert failure.args == [sentence]
+    assert "nothing.csv" in sentence
+    assert "\n" not in sentence
+    assert [str(shown.message) for shown in notifications] == [sentence]
+    assert explain.compute_button.isEnabled()
+    # The panel still works.
+    explain.cohort_field.path = inputs.cohort
+    with qtbot.waitSignal(explain.runner.succeeded, timeout=TIMEOUT):
+        explain.compute()
+
+
+def test_empty_form_says_what_is_missing(panels: Any) -> None:
+    panels.explain.compute()
+    assert panels.explain.job_bar.status.text() == "Choose a cohort table."
+    assert not panels.explain.runner.is_running
+
+
+def test_failed_images_are_listed(panels: Any, inputs: Any, tmp_path: Path, qtbot: Any) -> None:
+    table = pd.read_csv(inputs.cohort)
+    table["filename"] = [str(inputs.cohort.parent / name) for name in table["filename"]]
+    table.loc[2, "filename"] = "gone.png"
+    table.to_csv(tmp_path / "cohort.csv", index=False)
+    explain = panels.explain
+    fill_in(explain, inputs, tmp_path / "run")
+    explain.cohort_field.path = tmp_path / "cohort.csv"
+    explain.output_field.path = tmp_path / "run"
+    with qtbot.waitSignal(explain.runner.succeeded, timeout=TIMEOUT):
+        explain.compute()
+    assert "1 of 40 images failed" in explain.notes.text()
+    assert "gone.png" in explain.notes.text()
+    panels.viewer.dims.set_current_step(0, 2)
+    assert "Failed: gone.png" in explain.image_panel.title.text()
+
+
+def test_default_run_folder_never_mixes_cohorts(inputs: Any, tmp_path: Path, home: Path) -> None:
+    from napari_globalxai import explain
+    from napari_globalxai.widgets.explain_widget import default_run_folder
+
+    first = default_run_folder(inputs.cohort, inputs.model, "saliency")
+    assert home in first.parents
+    explain(inputs.cohort, inputs.model, first, "saliency")
+    assert default_run_folder(inputs.cohort, inputs.model, "saliency") == first
+    other = tiny.write_cohort(tmp_path / "cohort", size=4)
+    assert default_run_folder(other, inputs.model, "saliency") == first.with_name(f"{first.name}-2")
+
+
+def test_method_names_are_those_of_the_core() -> None:
+    from napari_globalxai.attribution.method import method_names
+    from napari_globalxai.widgets.explain_widget import methods
+
+    assert sorted(methods()) == method_names()
+
+
+def test_closing_the_viewer_while_computing_stops_the_work(
+    make_napari_viewer: Any, inputs: Any, tmp_path: Path, qtbot: Any
+) -> None:
+    from qtpy.QtCore import QThreadPool
+
+    from napari_globalxai.widgets.demo_viewer import dock_panels
+
+    viewer = make_napari_viewer()
+    explain, _ = dock_panels(viewer)
+    fill_in(explain, inputs, tmp_path / "run")
+    with qtbot.waitSignal(explain.runner.progressed, timeout=TIMEOUT):
+        explain.compute()
+    viewer.close()
+    assert QThreadPool.globalInstance().waitForDone(TIMEOUT)
+    assert read_json(tmp_path / "run" / "run.json")["status"] == "running"
+
+
+def test_two_viewers_do_not_share_a_session(
+    panels: Any, make_napari_viewer: Any, finished_run: Path, qtbot: Any
+) -> None:
+    from napari_globalxai.widgets import ExplainWidget
+
+    other = ExplainWidget(make_napari_viewer())
+    qtbot.addWidget(other)
+    with qtbot.waitSignal(panels.explain.runner.succeeded, timeout=TIMEOUT):
+        panels.explain.open_run(finished_run)
+    assert panels.session.run is not None
+    assert other.session.run is None
+    assert other.layers.layer("images") is None

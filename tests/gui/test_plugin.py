@@ -1,0 +1,175 @@
+"""The plugin as napari finds it: manifest, sample data, nothing heavy in the GUI thread."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.gui
+
+TIMEOUT = 60_000
+
+# A process of its own: here, other tests have imported torch long ago. The finder turns an import
+# of the heavy packages on the GUI thread into an error; they must still be imported by workers.
+GUARDED = """
+import sys, threading
+from pathlib import Path
+
+HEAVY = {"torch", "monai", "captum"}
+
+class Guard:
+    def find_spec(self, name, path=None, target=None):
+        heavy = name.partition(".")[0] in HEAVY
+        if heavy and threading.current_thread() is threading.main_thread():
+            raise AssertionError(f"{name} imported in the GUI thread")
+        return None
+
+sys.meta_path.insert(0, Guard())
+cohort, model, out = map(Path, sys.argv[1:])
+
+import napari
+from qtpy.QtTest import QTest
+
+viewer = napari.Viewer(show=False)
+_, explain = viewer.window.add_plugin_dock_widget("napari-globalxai", "Global explanations")
+_, peppr = viewer.window.add_plugin_dock_widget("napari-globalxai", "PEPPR")
+assert not HEAVY & set(sys.modules), HEAVY & set(sys.modules)
+assert explain.session is peppr.session
+failures = []
+explain.runner.failed.connect(failures.append)
+peppr.runner.failed.connect(failures.append)
+
+def wait_for(runner):
+    for _ in range(3000):
+        QTest.qWait(20)
+        if not runner.is_running:
+            return
+    raise SystemExit("the work did not end")
+
+explain.cohort_field.path = cohort
+explain.model_field.path = model
+explain.method_box.setCurrentText("saliency")
+explain.output_field.path = out
+explain.compute()
+wait_for(explain.runner)
+explain.map_box.setCurrentText("left")
+peppr.steps_box.setValue(8)
+peppr.controls_box.setValue(2)
+peppr.compute()
+wait_for(peppr.runner)
+peppr.session.scrub(0.3, "erase")
+viewer.dims.set_current_step(0, 3)
+assert not failures, failures
+assert HEAVY <= set(sys.modules) | {"captum"}
+names = [layer.name for layer in viewer.layers]
+assert "Global map: left" in names and "Erased area" in names, names
+viewer.close()
+print("done")
+"""
+
+
+def test_nothing_heavy_is_imported_in_the_gui_thread(inputs: Any, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", GUARDED, inputs.cohort, inputs.model, tmp_path / "run"],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().endswith("done"), done.stderr
+
+
+@pytest.fixture
+def sample(make_napari_viewer: Any, napari_plugin_manager: Any) -> Any:
+    from npe2 import PluginManifest
+
+    import napari_globalxai
+
+    manifest = Path(napari_globalxai.__file__).with_name("napari.yaml")
+    if not manifest.is_file():
+        manifest = manifest.parents[1] / "napari.yaml"
+    napari_plugin_manager.register(PluginManifest.from_file(manifest))
+    viewer = make_napari_viewer()
+    viewer.open_sample("napari-globalxai", "phantom-uwf")
+    return viewer
+
+
+def test_open_sample_shows_the_cohort_and_presets_the_panel(sample: Any, qtbot: Any) -> None:
+    from napari_globalxai.cohort.table import read_cohort
+    from napari_globalxai.samples import sample_folder
+    from napari_globalxai.widgets import ExplainWidget
+
+    folder = sample_folder()
+    (layer,) = sample.layers
+    assert layer.name == "Images"
+    assert layer.rgb
+    assert len(layer.data) == len(read_cohort(folder / "cohort" / "cohort.csv"))
+    # A panel that is opened afterwards, and one that is there already.
+    late = ExplainWidget(sample)
+    qtbot.addWidget(late)
+    assert late.cohort_field.path == folder / "cohort" / "cohort.csv"
+    assert late.model_field.path == folder / "models" / "honest.yaml"
+    assert late.output_field.path is not None
+    late.cohort_field.path = None
+    sample.open_sample("napari-globalxai", "phantom-uwf")
+    assert late.cohort_field.path == folder / "cohort" / "cohort.csv"
+
+
+def test_open_sample_mirrors_right_eyes(sample: Any) -> None:
+    from PIL import Image
+
+    from napari_globalxai.cohort.table import read_cohort
+    from napari_globalxai.samples import sample_folder
+
+    cohort = read_cohort(sample_folder() / "cohort" / "cohort.csv")
+    stack = sample.layers[0].data
+    for side in ("L", "R"):
+        row = cohort.laterality.index(side)
+        raw = np.asarray(Image.open(cohort.files[row]).convert("RGB"))
+        np.testing.assert_array_equal(stack[row], raw[:, ::-1] if side == "R" else raw)
+
+
+def test_a_run_takes_over_the_samples_layer(sample: Any, finished_run: Path, qtbot: Any) -> None:
+    from napari_globalxai.widgets.demo_viewer import dock_panels
+
+    explain, _ = dock_panels(sample)
+    with qtbot.waitSignal(explain.runner.succeeded, timeout=TIMEOUT):
+        explain.open_run(finished_run)
+    assert [layer.name for layer in sample.layers].count("Images") == 1
+    np.testing.assert_array_equal(sample.layers["Images"].data, explain.session.view.images)
+
+
+def test_open_run_in_viewer_docks_both_panels(
+    make_napari_viewer: Any, finished_run: Path, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import napari
+
+    from napari_globalxai.widgets import demo_viewer
+
+    # The fixture's viewer, so that pytest closes it and looks for what was left behind.
+    monkeypatch.setattr(napari, "Viewer", lambda **options: make_napari_viewer())
+    viewer = demo_viewer.open_run_in_viewer(finished_run, block=False)
+    assert {"Global explanations", "PEPPR"} <= set(viewer.window.dock_widgets)
+    qtbot.waitUntil(lambda: "Global map: overall" in viewer.layers, timeout=TIMEOUT)
+    explain = viewer.window.dock_widgets["Global explanations"]
+    qtbot.waitUntil(explain.isVisibleTo(explain.parent()).__bool__, timeout=TIMEOUT)
+
+
+def test_images_too_many_for_memory_are_read_from_the_run(
+    finished_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_globalxai import open_run
+    from napari_globalxai.widgets import run_view
+
+    held = run_view.read_view(open_run(finished_run)).images
+    monkeypatch.setattr(run_view, "MOST_BYTES_IN_MEMORY", 0)
+    lazy = run_view.read_view(open_run(finished_run)).images
+    assert lazy.chunksize[0] == 1
+    np.testing.assert_array_equal(np.asarray(lazy[5]), held[5])
+    assert lazy.shape == held.shape
