@@ -80,22 +80,6 @@ def test_group_of_methods_is_left_to_others():
     assert "napari-globalxai" not in {point.dist.name for point in own}
 
 
-@pytest.fixture(scope="module")
-def archives(tmp_path_factory):
-    """The sdist, and the wheel that is built from it."""
-    folder = tmp_path_factory.mktemp("dist")
-    done = subprocess.run(
-        [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    (sdist,) = folder.glob("*.tar.gz")
-    (wheel,) = folder.glob("*.whl")
-    return sdist, wheel
-
-
 def sample_files():
     """Files of the sample cohort, relative to the checkout."""
     files = [path for path in (ROOT / "sample_data").rglob("*") if path.is_file()]

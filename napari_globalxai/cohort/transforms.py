@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
-from monai.data.image_reader import PILReader
+from monai.data.image_reader import ImageReader, PILReader
 from monai.transforms import (
     Compose,
     FillHoles,
     Flip,
     KeepLargestConnectedComponent,
-    LoadImaged,
+    LoadImage,
     MapTransform,
     Resized,
 )
@@ -28,6 +28,34 @@ CHANNELS = {"red": 0, "green": 1, "blue": 2}
 # A pixel this bright (0-255) in any channel may belong to the field of view. JPEG ringing beside
 # the field's rim stays below it.
 FIELD_THRESHOLD = 14.0
+
+
+class LoadWithd(MapTransform):
+    """Load image files with one reader and no other.
+
+    MONAI's `LoadImaged` falls back on all of its readers where the chosen one fails: those transpose,
+    and some releases unpickle whatever is not an image.
+
+    Parameters
+    ----------
+    keys : str or sequence of str
+        Files.
+    reader : monai.data.ImageReader
+        The reader.
+    """
+
+    def __init__(
+        self, keys: KeysCollection, reader: ImageReader, allow_missing_keys: bool = False
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.reader = reader
+        self.load = LoadImage(image_only=True, ensure_channel_first=True, dtype=np.float32)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        item = dict(data)
+        for key in self.key_iterator(item):
+            item[key] = self.load(item[key], self.reader)
+        return item
 
 
 class MirrorRightEyed(MapTransform):
@@ -149,17 +177,18 @@ def frame_transforms(height: int, width: int, channels: Sequence[str]) -> Compos
     """
 
     def to_rgb(image: Image.Image) -> Image.Image:
-        # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size for a fraction of the price. Twice
-        # the frame is kept so that the area average after it stays exact enough.
-        image.draft("RGB", (2 * width, 2 * height))
-        return image.convert("RGB")
+        # A broken file would stay open; nobody else closes it.
+        with image:
+            # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size for a fraction of the price.
+            # Twice the frame is kept so that the area average after it stays exact enough.
+            image.draft("RGB", (2 * width, 2 * height))
+            return image.convert("RGB")
 
     # MONAI's reader transposes rows and columns unless told not to.
     reader = PILReader(converter=to_rgb, reverse_indexing=False)
     return Compose(
         [
-            # MONAI's annotation forgets that a reader may be given ready made.
-            LoadImaged("image", reader, ensure_channel_first=True, dtype=np.float32),  # type: ignore[arg-type]
+            LoadWithd("image", reader),
             MirrorRightEyed("image"),
             Resized("image", spatial_size=(height, width), mode="area"),
             FieldOfViewd("image"),

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.special import expit
 from torch import Tensor, nn
 
 from napari_globalxai.errors import InputError
@@ -154,8 +155,8 @@ class Classifier:
         if self.card.activation == "softmax":
             shifted = np.exp(values - values.max(axis=-1, keepdims=True))
             return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
-        # exp never overflows this way round; NaN (an image without a prediction) stays NaN.
-        return np.asarray(np.exp(-np.logaddexp(0.0, -values)))
+        # NaN (an image without a prediction) stays NaN.
+        return np.asarray(expit(values))
 
     def _make_probe(self, channels: int, height: int, width: int) -> Tensor:
         generator = torch.Generator().manual_seed(0)

@@ -123,12 +123,12 @@ def measure_cell_grid(split: Split, shape: tuple[int, int], probe: Tensor) -> Ce
     centres: list[npt.NDArray[np.float64]] = []
     for axis, count, length in zip(axes, shape, (height, width), strict=True):
         assert axis is not None
-        stride, offset = axis
+        stride, offset, probe_count = axis
         positions = offset + stride * np.arange(count, dtype=np.float64)
-        # The grid must cover the image, or the measurement is not about this input size.
-        if positions[0] < -stride or positions[-1] > length - 1 + stride:
+        # The probe has a cell more a stride, or the measurement is not about this input size.
+        if abs((probe_count - count) - (_PROBE_LENGTH - length) / stride) > 1:
             return fallback
-        if length - 1 - positions[-1] > stride or positions[0] > stride:
+        if positions[0] < -stride or positions[-1] > length - 1 + stride:
             return fallback
         centres.append(positions)
     return CellGrid(centres[0], centres[1], height, width)
@@ -202,8 +202,11 @@ def _activation(split: Split, images: Tensor) -> Tensor:
     raise RuntimeError(f"the layer {split.layer!r} was not reached")
 
 
-def _stride_and_offset(split: Split, channels: int, axis: int) -> tuple[float, float] | None:
-    """Measure stride and offset along one axis on a strip that is long in that direction."""
+def _stride_and_offset(split: Split, channels: int, axis: int) -> tuple[float, float, int] | None:
+    """Measure stride and offset along one axis on a strip that is long in that direction.
+
+    The third number is how many cells lie along the strip.
+    """
     size = [1, channels, _PROBE_WIDTH, _PROBE_WIDTH]
     size[axis] = _PROBE_LENGTH
     generator = torch.Generator().manual_seed(0)
@@ -235,4 +238,4 @@ def _stride_and_offset(split: Split, channels: int, axis: int) -> tuple[float, f
         # Strides are whole; what is left is the noise of the probe.
         stride = float(round(stride))
     offset = float(np.mean(centroids)) - stride * (first + 2)
-    return stride, round(offset, 2)
+    return stride, round(offset, 2), count

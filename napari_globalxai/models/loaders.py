@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pickle
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,10 @@ def _load_module(card: ModelCard, weights: Path) -> nn.Module:
         return _load_torchscript(weights)
     else:
         try:
-            state = torch.load(weights, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():
+                # torch warns of pickles that it did not write, and then refuses them.
+                warnings.simplefilter("ignore", UserWarning)
+                state = torch.load(weights, map_location="cpu", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as why:
             raise InputError(
                 f"{weights}: is not TorchScript, safetensors or a plain state dict; other pickles "
@@ -103,6 +107,8 @@ def _load_module(card: ModelCard, weights: Path) -> nn.Module:
             f"{weights}: is a state dict, so the card must name its MONAI network under 'network'."
         )
     module = build_network(card.network, weights)
+    # Keys of any other kind fit no network, but must not stop PyTorch from saying so.
+    state = {str(key): value for key, value in state.items()}
     if all(key.startswith("module.") for key in state):
         state = {key.removeprefix("module."): value for key, value in state.items()}
     try:
@@ -124,8 +130,6 @@ def _is_torchscript(weights: Path) -> bool:
 
 
 def _load_torchscript(weights: Path) -> nn.Module:
-    import warnings
-
     try:
         with warnings.catch_warnings():
             # torch.jit is deprecated for new models, but it is how existing ones are published.

@@ -1,0 +1,245 @@
+"""Cohort tables as people write them."""
+
+import numpy as np
+import pytest
+
+from napari_globalxai.cohort.table import read_cohort
+from napari_globalxai.errors import InputError
+
+
+def write(folder, text, name="cohort.csv", encoding="utf-8"):
+    (folder / name).write_bytes(text.encode(encoding))
+    return folder / name
+
+
+PLAIN = "filename,ID,LR,age,sex,AMD,RVO\na.png,7,L,60,1,1,0\nsub/b.png,007,R,61,0,0,1\n"
+
+
+def test_roles_are_guessed_and_told(tmp_path):
+    cohort = read_cohort(write(tmp_path, PLAIN))
+    assert len(cohort) == 2
+    assert cohort.names == ("a.png", "sub/b.png")
+    assert cohort.files == (tmp_path / "a.png", tmp_path / "sub" / "b.png")
+    assert cohort.laterality == ("L", "R")
+    assert cohort.patients == ("7", "007")  # text, not numbers
+    assert cohort.label_columns == ("AMD", "RVO")  # sex is 0/1 too, but a covariate
+    assert cohort.guesses == {
+        "file": "filename",
+        "laterality": "LR",
+        "patient": "ID",
+        "labels": "AMD, RVO",
+    }
+    assert cohort.warnings == []
+    assert cohort.truth(("RVO", "AMD")).tolist() == [[0, 1], [1, 0]]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_separators_line_ends_and_byte_order_marks(separator, end, encoding, tmp_path):
+    text = PLAIN.replace(",", separator).replace("\n", end)
+    path = write(tmp_path, text, "cohort.txt", encoding)
+    cohort = read_cohort(path)
+    assert cohort.names == ("a.png", "sub/b.png")
+    assert cohort.truth(("AMD",)).ravel().tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'filename,note,AMD\na.png,"red; blue, green; black",1\n',  # other separators, quoted
+        "filename;AMD\na,b.png;1\n".replace("a,b", "a"),
+        "filename,AMD,\na.png,1,\n",
+        "filename,AMD\na.png,1,\n",  # a separator at the end of rows must not shift columns
+        " filename , AMD \na.png,1\n",
+        "FILENAME,amd\na.png,1\n",
+        "filename,AMD\na.png,1.0\n",
+        "filename,AMD\n a.png ,1\n",
+    ],
+)
+def test_untidy_tables(text, tmp_path):
+    cohort = read_cohort(write(tmp_path, text))
+    assert cohort.names == ("a.png",)
+    assert cohort.truth(("AMD",)).tolist() == [[1]]
+
+
+@pytest.mark.parametrize(
+    "column", ["filename", "file", "image_path", "path", "image", "Path", "FILEPATH"]
+)
+def test_names_of_the_file_column(column, tmp_path):
+    cohort = read_cohort(write(tmp_path, f"AMD,{column}\n1,a.png\n"))
+    assert cohort.names == ("a.png",)
+    assert cohort.guesses["file"] == column
+
+
+def test_backslashes_absolute_paths_and_the_image_root(tmp_path):
+    text = f"image_path,AMD\nultra\\1\\1_r1.jpg,1\n{tmp_path / 'x.png'},0\n"
+    path = write(tmp_path, text)
+    assert read_cohort(path).files == (
+        tmp_path / "ultra" / "1" / "1_r1.jpg",
+        tmp_path / "x.png",
+    )
+    elsewhere = read_cohort(path, image_root=tmp_path / "images")
+    assert elsewhere.files[0] == tmp_path / "images" / "ultra" / "1" / "1_r1.jpg"
+    assert elsewhere.files[1] == tmp_path / "x.png"
+
+
+# ---------------------------------------------------------------- laterality and patients
+
+
+@pytest.mark.parametrize(
+    ("spellings", "side"),
+    [
+        (["L", "l", "left", "Left", "left_eye", "OS", " os "], "L"),
+        (["R", "r", "right", "RIGHT", "right_eye", "OD", "od"], "R"),
+        (["", "NA", "nan"], ""),
+    ],
+)
+@pytest.mark.parametrize("column", ["LR", "laterality", "eye", "position"])
+def test_spellings_of_laterality(spellings, side, column, tmp_path):
+    rows = "".join(f"{number}.png,{text},1\n" for number, text in enumerate(spellings))
+    cohort = read_cohort(write(tmp_path, f"filename,{column},AMD\n{rows}"))
+    assert cohort.laterality == (side,) * len(spellings)
+    assert cohort.warnings == []
+
+
+def test_laterality_that_is_not_understood_is_listed(tmp_path):
+    path = write(tmp_path, "filename,LR,AMD\na,L,1\nb,both,0\nc,2,1\nd,2,1\n")
+    cohort = read_cohort(path)
+    assert cohort.laterality == ("L", "", "", "")
+    (warning,) = cohort.warnings
+    assert warning.startswith(f"{path}: 3 images")
+    assert "'2', 'both'" in warning
+
+
+def test_without_laterality_and_patients(tmp_path):
+    cohort = read_cohort(write(tmp_path, "filename,AMD\na,1\nb,0\n"))
+    assert cohort.laterality == ("", "")
+    assert len(set(cohort.patients)) == 2
+    assert "no image is mirrored" in cohort.guesses["laterality"]
+
+
+def test_images_without_a_patient_count_as_one_each(tmp_path):
+    cohort = read_cohort(write(tmp_path, "filename,ID,AMD\na,P,1\nb,,0\nc,,0\nd,P,0\n"))
+    assert cohort.patients[0] == cohort.patients[3] == "P"
+    assert len(set(cohort.patients)) == 3
+
+
+# ---------------------------------------------------------------- labels
+
+
+def test_missing_labels_are_unknown_not_zero(tmp_path):
+    rows = ["1", "", "0", "NA", "nan", "None"]
+    text = "filename,AMD,RVO\n" + "".join(f"{n}.png,{value},1\n" for n, value in enumerate(rows))
+    cohort = read_cohort(write(tmp_path, text))
+    expected = [[1, 1], [np.nan, 1], [0, 1], [np.nan, 1], [np.nan, 1], [np.nan, 1]]
+    np.testing.assert_array_equal(cohort.truth(("AMD", "RVO")), expected)
+
+
+def test_labels_the_table_does_not_know_are_unknown(tmp_path):
+    truth = read_cohort(write(tmp_path, PLAIN)).truth(("amd", "DR"))
+    np.testing.assert_array_equal(truth, [[1, np.nan], [0, np.nan]])
+
+
+def test_columns_that_are_not_labels_stay_covariates(tmp_path):
+    text = "filename,AMD,grade2,note,empty,site\na,1,0,x,,1\nb,0,2,y,,0\n"
+    cohort = read_cohort(write(tmp_path, text))
+    assert cohort.label_columns == ("AMD",)
+    assert list(cohort.table["note"]) == ["x", "y"]
+
+
+def test_roles_that_are_set_by_hand(tmp_path):
+    text = "scan,who,seite,sex,AMD,path\na,P1,OD,1,1,junk\nb,P2,OS,0,1,junk\n"
+    cohort = read_cohort(
+        write(tmp_path, text),
+        file_column="SCAN",
+        patient_column="who",
+        laterality_column="seite",
+        label_columns=["sex"],
+    )
+    assert cohort.names == ("a", "b")
+    assert cohort.patients == ("P1", "P2")
+    assert cohort.laterality == ("R", "L")
+    assert cohort.truth(("sex",)).ravel().tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("values", "labels", "expected"),
+    [
+        (["AMD", "none", "rvo"], ("None", "AMD", "RVO"), [1, 0, 2]),
+        (["None", "AMD", ""], ("none", "AMD"), [0, 1, None]),
+        (["0", "2", "1"], ("healthy", "mild", "severe"), [0, 2, 1]),
+        (["0.0", "2.0", "7"], ("healthy", "mild", "severe"), [0, 2, None]),
+        (["AMD", "other", "1"], ("healthy", "AMD"), [1, None, None]),
+        # Names that are numbers are names.
+        (["10", "20", "1"], ("10", "20"), [0, 1, None]),
+    ],
+)
+def test_one_class_column(values, labels, expected, tmp_path):
+    text = "filename,diagnosis\n" + "".join(f"{n}.png,{v}\n" for n, v in enumerate(values))
+    cohort = read_cohort(write(tmp_path, text))
+    assert cohort.class_column == "diagnosis"
+    truth = cohort.truth(labels)
+    for row, index in zip(truth, expected, strict=True):
+        if index is None:
+            assert np.isnan(row).all()
+        else:
+            assert row.tolist() == [float(place == index) for place in range(len(labels))]
+
+
+def test_a_class_column_can_be_named(tmp_path):
+    text = "filename,AMD,kind\na,1,x\nb,0,y\n"
+    cohort = read_cohort(write(tmp_path, text), class_column="KIND")
+    assert cohort.class_column == "kind"
+    assert cohort.label_columns == ()
+    assert cohort.truth(("y", "x")).tolist() == [[0, 1], [1, 0]]
+
+
+# ---------------------------------------------------------------- errors
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("", {}, "cannot be read as a CSV or TSV table"),
+        ("\n\n", {}, "cannot be read as a CSV or TSV table"),
+        ("filename,AMD\n", {}, "has no rows"),
+        ("filename,AMD\na,1\nb,0,1\n", {}, "cannot be read as a CSV or TSV table"),
+        ("filename,AMD\na,1,9\nb,0,9\n", {}, "cannot be read as a CSV or TSV table"),
+        ("scan,AMD\na,1\n", {}, r"no column with the image files.*scan, AMD.*--file-column"),
+        ("filename\na.png\n", {}, "no label column was found"),
+        ("filename,age\na,60\n", {}, "no label column was found.*--class-column"),
+        ("filename,AMD\na,1\n", {"file_column": "gone"}, "no column 'gone' for the file"),
+        ("filename,AMD\na,1\n", {"patient_column": "gone"}, "no column 'gone' for the patient"),
+        ("filename,AMD\na,1\n", {"laterality_column": "x"}, "no column 'x' for the laterality"),
+        ("filename,AMD\na,1\n", {"class_column": "x"}, "no column 'x' for the class"),
+        ("filename,AMD\na,1\n", {"label_columns": ["x"]}, "no column 'x' for the label"),
+        ("filename,AMD\na,3\n", {"label_columns": ["AMD"]}, "'AMD' holds values beside 0 and 1"),
+    ],
+)
+def test_one_sentence_for_each_table_that_cannot_be_used(text, options, message, tmp_path):
+    path = write(tmp_path, text)
+    with pytest.raises(InputError, match=message) as why:
+        read_cohort(path, **options)
+    assert str(path) in str(why.value)
+    assert "\n" not in str(why.value)
+
+
+def test_missing_table_folder_and_binary_file(tmp_path):
+    for path in (tmp_path / "gone.csv", tmp_path):
+        with pytest.raises(InputError, match="the cohort table does not exist") as why:
+            read_cohort(path)
+        assert str(path) in str(why.value)
+    (tmp_path / "image.csv").write_bytes(bytes(range(128, 256)) * 20)
+    with pytest.raises(InputError, match=r"image\.csv: cannot be read as a CSV or TSV table"):
+        read_cohort(tmp_path / "image.csv")
+
+
+def test_labels_that_fit_no_output_of_the_model(tmp_path):
+    path = write(tmp_path, PLAIN)
+    with pytest.raises(InputError, match=r"model's labels \(DR\).*columns found: AMD, RVO") as why:
+        read_cohort(path).truth(("DR",))
+    assert str(path) in str(why.value)
+    path = write(tmp_path, "filename,diagnosis\na,AMD\n", "classes.csv")
+    with pytest.raises(InputError, match=r"'diagnosis' match none of the model's labels"):
+        read_cohort(path).truth(("DR", "RVO"))

@@ -1,0 +1,563 @@
+"""PEPPR against a slow one, written from the definition: image by image, step by step."""
+
+import json
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from scipy.ndimage import gaussian_filter
+from sklearn.metrics import average_precision_score, roc_auc_score
+from torch import nn
+
+from napari_globalxai.errors import InputError
+from napari_globalxai.faithfulness.evaluation import Evaluation
+from napari_globalxai.faithfulness.fills import fill_image
+from napari_globalxai.faithfulness.orders import order_by_map
+from napari_globalxai.faithfulness.peppr import run_peppr
+from napari_globalxai.faithfulness.regions import erase_region
+from napari_globalxai.faithfulness.result import PepprResult
+from napari_globalxai.faithfulness.settings import PepprSettings
+from napari_globalxai.models.card import ModelCard
+from napari_globalxai.models.classifier import Classifier
+
+QUICK = {"steps": 8, "control_steps": 4, "controls": 3, "bootstrap": 20, "fewest_positives": 5}
+
+
+def make_evaluation(folder, classifier=None, count=24, fill="mean-image", valid=None, **changes):
+    images, truth = tiny.sign_images(count)
+    stack = tiny.make_stack(folder / "aligned.zarr", images)
+    rows = np.arange(count)
+    if valid is None:
+        valid = np.ones((tiny.HEIGHT, tiny.WIDTH), bool)
+    values = {
+        "classifier": classifier or tiny.linear_classifier(),
+        "stack": stack,
+        "rows": rows,
+        "truth": truth,
+        "patients": tuple(f"P{row // 2}" for row in rows),
+        "valid": valid,
+        "fill": fill_image(fill, stack, rows),
+        "batch_size": 7,
+        "key": "tiny",
+    }
+    return Evaluation(**{**values, **changes})
+
+
+def sign_map(label="left", seed=0):
+    """The label's sign, with noise so that no two pixels tie."""
+    image = np.random.default_rng(seed).random((tiny.HEIGHT, tiny.WIDTH)) * 0.1
+    image[tiny.SIGNS[label]] += 1
+    return image.astype(np.float32)
+
+
+def run(folder, evaluation, image, judged=tiny.LABELS, **settings):
+    chosen = PepprSettings(**{**QUICK, **settings})
+    return run_peppr(evaluation, "map", image, judged, chosen, cache=folder / "controls")
+
+
+def disc():
+    y, x = np.mgrid[: tiny.HEIGHT, : tiny.WIDTH]
+    return np.hypot((y - 16) / 15, (x - 24) / 23) < 1
+
+
+def softmax_classifier():
+    card = ModelCard(
+        weights="", labels=tiny.LABELS, input=tiny.input_card(), activation="softmax"
+    )
+    weight = tiny.sign_weights() + 0.003
+    return Classifier(tiny.LinearNet(weight), card, device="cpu")
+
+
+def resnet_classifier():
+    card = ModelCard(weights="", labels=tiny.LABELS, input=tiny.input_card())
+    return Classifier(tiny.resnet(), card, device="cpu")
+
+
+# ---------------------------------------------------------------- the slow PEPPR
+
+
+class SlowPeppr:
+    """One forward an image and step, own masks, scores by scikit-learn."""
+
+    def __init__(self, evaluation, image):
+        self.evaluation = evaluation
+        ranked = [
+            (-image[y, x], y, x)
+            for y in range(tiny.HEIGHT)
+            for x in range(tiny.WIDTH)
+            if evaluation.valid[y, x]
+        ]
+        self.pixels = [(y, x) for _, y, x in sorted(ranked)]
+
+    def shown(self, image, count, arm):
+        """The picture that the model sees, in 0–255."""
+        seen = self.evaluation.fill.astype(np.float64).copy()
+        keep = self.pixels[:count] if arm == "restore" else self.pixels[count:]
+        for y, x in keep:
+            seen[:, y, x] = image[:, y, x]
+        return seen
+
+    def probabilities(self, count, arm):
+        evaluation = self.evaluation
+        result = []
+        for row in evaluation.rows:
+            image = evaluation.stack.images[int(row)]
+            inputs = (self.shown(image, count, arm) / 255 - 0.3) / 0.1
+            with torch.no_grad():
+                outputs = evaluation.classifier.network(torch.tensor(inputs[None]).float())[0]
+            softmax = evaluation.classifier.card.activation == "softmax"
+            result.append(outputs.softmax(0) if softmax else outputs.sigmoid())
+        return torch.stack(result).double().numpy()
+
+
+@pytest.mark.parametrize(
+    ("make_classifier", "fill", "valid"),
+    [
+        (tiny.linear_classifier, "mean-image", None),
+        (tiny.linear_classifier, "black", disc),
+        (softmax_classifier, "mean-colour", disc),
+        (resnet_classifier, "mean-image", disc),
+    ],
+)
+def test_fast_peppr_equals_the_slow_one(make_classifier, fill, valid, tmp_path):
+    evaluation = make_evaluation(
+        tmp_path, make_classifier(), fill=fill, valid=None if valid is None else valid(), count=16
+    )
+    image = sign_map()
+    result = run(tmp_path, evaluation, image, controls=0)
+    slow = SlowPeppr(evaluation, image)
+    assert len(slow.pixels) == len(result.order) == evaluation.valid.sum()
+    assert result.counts[0] == 0
+    assert result.counts[-1] == len(slow.pixels)
+    assert len(result.counts) == 9
+    fractions = [count / len(slow.pixels) for count in result.counts]
+    curves = result.curves[result.curves["order"] == "map"]
+    for index, label in enumerate(tiny.LABELS):
+        truth = evaluation.truth[:, index]
+        auc = {}
+        for arm in ("erase", "restore"):
+            steps = [slow.probabilities(int(count), arm) for count in result.counts]
+            np.testing.assert_allclose(result.probabilities[arm], steps, atol=2e-6)
+            for metric, score in (
+                ("roc_auc", roc_auc_score),
+                ("average_precision", average_precision_score),
+                ("mean_probability", lambda truth, score: score[truth == 1].mean()),
+            ):
+                found = curves[
+                    (curves["label"] == label)
+                    & (curves["arm"] == arm)
+                    & (curves["metric"] == metric)
+                ]
+                np.testing.assert_allclose(found["fraction"], fractions)
+                expected = [score(truth, step[:, index]) for step in steps]
+                if make_classifier is not resnet_classifier:
+                    # A random network gives nearly the same score to all: order is rounding.
+                    np.testing.assert_allclose(found["value"], expected, atol=2e-6)
+                auc[arm] = found["value"].to_numpy() if metric == "roc_auc" else auc[arm]
+        summary = result.areas[label]
+        areas = {
+            arm: sum(
+                (fractions[t + 1] - fractions[t]) * (values[t] + values[t + 1]) / 2
+                for t in range(len(fractions) - 1)
+            )
+            for arm, values in auc.items()
+        }
+        intact = auc["erase"][0]
+        assert summary["intact_auc"] == pytest.approx(intact)
+        assert summary["area_erase"] == pytest.approx(areas["erase"])
+        assert summary["area_restore"] == pytest.approx(areas["restore"])
+        assert summary["delta"] == pytest.approx(areas["restore"] - areas["erase"])
+        if intact > 0.5:
+            assert summary["normalised_erase"] == pytest.approx(
+                (intact - areas["erase"]) / (intact - 0.5)
+            )
+            assert summary["normalised_restore"] == pytest.approx(
+                (areas["restore"] - 0.5) / (intact - 0.5)
+            )
+            enough = [q for q, v in zip(fractions, auc["restore"], strict=True)
+                      if v >= 0.5 + 0.95 * (intact - 0.5)]  # fmt: skip
+            lost = [q for q, v in zip(fractions, auc["erase"], strict=True)
+                    if v <= 0.5 + 0.5 * (intact - 0.5)]  # fmt: skip
+            assert summary["sufficient_fraction"] == pytest.approx(min(enough))
+            assert summary["necessary_fraction"] == pytest.approx(min(lost))
+        else:
+            for name in ("normalised_erase", "sufficient_fraction", "necessary_fraction"):
+                assert np.isnan(summary[name])
+
+
+# ---------------------------------------------------------------- identities
+
+
+@pytest.mark.parametrize("make_classifier", [tiny.linear_classifier, resnet_classifier])
+@pytest.mark.parametrize("valid", [None, disc])
+def test_end_points_are_exact(make_classifier, valid, tmp_path):
+    evaluation = make_evaluation(
+        tmp_path, make_classifier(), valid=None if valid is None else valid()
+    )
+    result = run(tmp_path, evaluation, sign_map())
+    curves = result.curves.set_index(["order", "label", "metric", "arm"])["value"]
+    for order in ("map", "random", "shifted", "reversed", "centre-distance", "mean-intensity"):
+        for label in tiny.LABELS:
+            erase = curves[order, label, "roc_auc", "erase"].to_numpy()
+            restore = curves[order, label, "roc_auc", "restore"].to_numpy()
+            assert erase[0] == restore[-1] == result.areas[label]["intact_auc"]
+            assert erase[-1] == restore[0] == 0.5
+    erase, restore = (result.probabilities[arm] for arm in ("erase", "restore"))
+    assert np.array_equal(erase[0], restore[-1])
+    assert np.array_equal(erase[-1], restore[0])
+    assert len(np.unique(restore[0], axis=0)) == 1  # one blank, one score
+
+
+@pytest.mark.parametrize("valid", [None, disc])
+def test_restoring_to_q_is_erasing_the_reversed_order_to_1_minus_q(valid, tmp_path):
+    evaluation = make_evaluation(
+        tmp_path, resnet_classifier(), valid=None if valid is None else valid()
+    )
+    order = order_by_map(sign_map(), evaluation.valid, 0)
+    total = len(order)
+    counts = np.array([0, 1, total // 7, total // 2, total - 1, total])
+    along = evaluation.logits(order, counts)
+    backward = evaluation.logits(order[::-1], total - counts)
+    np.testing.assert_allclose(along["restore"], backward["erase"], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(along["erase"], backward["restore"], rtol=1e-5, atol=1e-6)
+
+
+def test_reversed_curves_are_those_of_the_reversed_order(tmp_path):
+    """They are read off the map's own curves; here the reversed order is really run."""
+    evaluation = make_evaluation(tmp_path)
+    result = run(tmp_path, evaluation, sign_map(), steps=12)
+    kept = result.curves[
+        (result.curves["order"] == "reversed") & (result.curves["metric"] == "roc_auc")
+    ]
+    fractions = np.unique(kept["fraction"])
+    counts = np.rint(fractions * len(result.order)).astype(int)
+    actual = evaluation.roc_auc_curves(evaluation.logits(result.order[::-1], counts))
+    for arm_index, arm in enumerate(("erase", "restore")):
+        for index, label in enumerate(tiny.LABELS):
+            found = kept[(kept["arm"] == arm) & (kept["label"] == label)]["value"]
+            np.testing.assert_allclose(found, actual[arm_index, :, index], atol=1e-12)
+    for label in tiny.LABELS:
+        (reversed_delta,) = result.areas[label]["control_deltas"]["reversed"]
+        assert reversed_delta == pytest.approx(-result.areas[label]["delta_on_control_steps"])
+
+
+def test_the_expected_delta_of_random_orders_is_zero(tmp_path):
+    """Step counts are symmetric, so a random order and its reverse cancel in expectation."""
+    evaluation = make_evaluation(tmp_path, count=40)
+    result = run(tmp_path, evaluation, sign_map(), controls=40)
+    for label in tiny.LABELS:
+        deltas = np.array(result.areas[label]["control_deltas"]["random"])
+        error = deltas.std(ddof=1) / np.sqrt(len(deltas))
+        assert error > 0
+        assert abs(deltas.mean()) < 3 * error
+        assert result.areas[label]["delta"] > 5 * deltas.std()
+
+
+# ---------------------------------------------------------------- outside the valid area
+
+
+def test_pixels_outside_the_valid_area_are_fill_in_both_arms(tmp_path):
+    """The sign of the right eye's half lies outside: no step of any arm may show it."""
+    valid = np.zeros((tiny.HEIGHT, tiny.WIDTH), bool)
+    valid[:, : tiny.WIDTH // 2] = True
+    evaluation = make_evaluation(tmp_path, valid=valid)
+    result = run(tmp_path, evaluation, sign_map())
+    assert not set(result.order) & set(np.flatnonzero(~valid))
+    for arm in ("erase", "restore"):
+        # Within the tolerance of one float32 sum: the images differ nowhere where it looks.
+        assert np.ptp(result.probabilities[arm][:, :, 1]) < 1e-6
+    left = result.areas["left"]
+    assert left["intact_auc"] > 0.8
+    for fraction in (0, 0.3, 1):
+        for arm in ("erase", "restore"):
+            assert not result.kept(fraction, arm)[~valid].any()
+
+
+def test_what_the_model_saw_can_be_shown_again(tmp_path):
+    evaluation = make_evaluation(tmp_path, valid=disc())
+    image = sign_map()
+    result = run(tmp_path, evaluation, image)
+    slow = SlowPeppr(evaluation, image)
+    picture = evaluation.stack.images[3]
+    for count in (0, 100, len(result.order)):
+        for arm in ("erase", "restore"):
+            seen = result.seen(picture, count / len(result.order), arm)
+            assert seen.dtype == np.uint8
+            assert np.abs(seen - slow.shown(picture, count, arm)).max() <= 0.5
+
+
+# ---------------------------------------------------------------- labels with one class
+
+
+@pytest.mark.parametrize("value", [1.0, 0.0, np.nan])
+def test_labels_with_one_class_are_left_out_and_listed(value, tmp_path):
+    evaluation = make_evaluation(tmp_path)
+    evaluation.truth[:, 1] = value
+    result = run(tmp_path, evaluation, sign_map())
+    assert set(result.curves["label"]) == {"left"}
+    assert not result.curves["value"].isna().any()
+    assert list(result.settings["left_out"]) == ["right"]
+    assert result.verdict["right"].word == "not enough data"
+    assert set(result.areas["right"]) == {"positives", "negatives"}
+    assert "delta" in result.areas["left"]
+
+
+def test_no_label_with_both_classes_is_an_error(tmp_path):
+    evaluation = make_evaluation(tmp_path)
+    evaluation.truth[:] = 1
+    with pytest.raises(InputError, match="No label has images with and without it"):
+        run(tmp_path, evaluation, sign_map())
+
+
+def test_images_with_an_unknown_label_do_not_count_for_it(tmp_path):
+    whole = make_evaluation(tmp_path / "whole")
+    unknown = np.array([0, 3, 4, 11])
+    whole.truth[unknown, 0] = np.nan
+    rest = np.setdiff1d(whole.rows, unknown)
+    part = make_evaluation(
+        tmp_path / "part",
+        rows=rest,
+        truth=whole.truth[rest],
+        patients=tuple(whole.patients[row] for row in rest),
+        fill=whole.fill,
+    )
+    first = run(tmp_path / "whole", whole, sign_map())
+    second = run(tmp_path / "part", part, sign_map())
+    for name in ("positives", "negatives", "intact_auc", "area_erase", "area_restore"):
+        assert first.areas["left"][name] == pytest.approx(second.areas["left"][name])
+    assert first.areas["right"]["positives"] != second.areas["right"]["positives"]
+
+
+# ---------------------------------------------------------------- softmax
+
+
+def test_softmax_ranks_by_probability_not_by_logit(tmp_path):
+    """The other class's logit counts too."""
+    evaluation = make_evaluation(tmp_path, softmax_classifier())
+    evaluation.truth[:, 1] = 1 - evaluation.truth[:, 0]
+    result = run(tmp_path, evaluation, sign_map())
+    images = evaluation.stack.read(evaluation.rows)
+    logits = evaluation.classifier.predict(images).astype(np.float64)
+    expected = roc_auc_score(evaluation.truth[:, 0], logits[:, 0] - logits[:, 1])
+    by_logit = roc_auc_score(evaluation.truth[:, 0], logits[:, 0])
+    assert abs(expected - by_logit) > 0.02
+    assert result.areas["left"]["intact_auc"] == pytest.approx(expected)
+    # Two classes are each other's mirror.
+    assert result.areas["right"]["intact_auc"] == pytest.approx(expected)
+    np.testing.assert_allclose(
+        result.probabilities["erase"].sum(axis=-1), 1, atol=1e-6
+    )
+
+
+# ---------------------------------------------------------------- verdicts
+
+
+def judged(folder, evaluation, image, **settings):
+    chosen = {"steps": 10, "control_steps": 6, "controls": 19, "bootstrap": 50, **settings}
+    return run(folder, evaluation, image, **chosen).verdict["left"]
+
+
+def test_the_true_map_is_faithful(tmp_path):
+    smooth_sign = gaussian_filter(sign_map(), 2)
+    verdict = judged(tmp_path, make_evaluation(tmp_path, count=60), smooth_sign)
+    assert verdict.word == "faithful"
+    assert "p = 0.050 against random orders" in verdict.reason
+    assert "p = 0.050 against shifted orders" in verdict.reason
+
+
+def test_the_upturned_map_is_not_faithful(tmp_path):
+    smooth_sign = -gaussian_filter(sign_map(), 2)
+    verdict = judged(tmp_path, make_evaluation(tmp_path, count=60), smooth_sign)
+    assert verdict.word == "not faithful"
+    assert "interval of Δ begins at -" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("count", "settings", "reason"),
+    [
+        (60, {"controls": 18}, "18 controls cannot give p ≤ 0.05; 19 can"),
+        (60, {"controls": 0}, "0 controls cannot"),
+        (60, {"fewest_positives": 40}, "at least 40 of each are needed"),
+    ],
+)
+def test_not_enough_data(count, settings, reason, tmp_path):
+    verdict = judged(tmp_path, make_evaluation(tmp_path, count=count), sign_map(), **settings)
+    assert verdict.word == "not enough data"
+    assert reason in verdict.reason
+
+
+def test_a_model_without_skill_is_not_enough_data(tmp_path):
+    evaluation = make_evaluation(tmp_path, count=60)
+    evaluation.truth[:, 0] = np.random.default_rng(1).permutation(evaluation.truth[:, 0])
+    verdict = judged(tmp_path, evaluation, sign_map())
+    assert verdict.word == "not enough data"
+    assert "not proven better than chance" in verdict.reason
+
+
+@pytest.mark.slow
+def test_smooth_random_maps_are_not_faithful(tmp_path):
+    """Against shifts of itself a random map has no advantage: faithful in at most 1 of 20.
+
+    Pixel-wise random orders alone would let many pass, which the test shows too: that is why the
+    shifted ones are there. Twenty maps of a rate of 0.05 give three or more with p = 0.08, and the
+    interval of Δ and the random family can only lower the rate.
+    """
+    evaluation = make_evaluation(tmp_path, count=40)
+    verdicts, beats_random = [], 0
+    for seed in range(20):
+        noise = np.random.default_rng(100 + seed).normal(size=(tiny.HEIGHT, tiny.WIDTH))
+        result = run(
+            tmp_path,
+            evaluation,
+            gaussian_filter(noise, 5, mode="wrap").astype(np.float32),
+            steps=8,
+            control_steps=4,
+            controls=19,
+            seed=seed,
+        )
+        verdicts.append(result.verdict["left"].word)
+        beats_random += result.areas["left"]["p_values"]["random"] <= 0.05
+    assert set(verdicts) <= {"faithful", "not faithful"}
+    assert verdicts.count("faithful") <= 2
+    assert beats_random >= 4
+
+
+# ---------------------------------------------------------------- cache, files, errors
+
+
+class Counting(nn.Module):
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+        self.images = 0
+
+    def forward(self, images):
+        self.images += len(images)
+        return self.network(images)
+
+
+def test_controls_are_kept_and_shared(tmp_path):
+    network = Counting(tiny.LinearNet(tiny.sign_weights()))
+    card = ModelCard(weights="", labels=tiny.LABELS, input=tiny.input_card())
+    evaluation = make_evaluation(tmp_path, Classifier(network, card, device="cpu"))
+
+    def images_seen(image, **settings):
+        network.images = 0
+        result = run(tmp_path, evaluation, image, **settings)
+        return network.images, result
+
+    # Inner steps of both arms and the intact images, once each; and the blank.
+    inner, coarse = 2 * 7 + 1, 2 * 3 + 1
+    own = inner * 24 + 1
+    control = coarse * 24 + 1
+    cost, first = images_seen(sign_map())
+    assert cost == own + (3 + 3 + 2) * control  # random, shifted, two simple orders
+    cost, again = images_seen(sign_map())
+    assert cost == own
+    assert again.curves.equals(first.curves)
+    assert again.areas == first.areas
+    cost, _ = images_seen(sign_map("right"))
+    assert cost == own + 3 * control  # its own shifts only
+    cost, _ = images_seen(sign_map(), seed=1)
+    assert cost == own + (3 + 3 + 2) * control
+    evaluation.truth[0, 0] = 1 - evaluation.truth[0, 0]
+    cost, _ = images_seen(sign_map())
+    assert cost == own + (3 + 3 + 2) * control  # AUCs under another truth are others
+
+
+def test_result_survives_its_files(tmp_path):
+    result = run(tmp_path, make_evaluation(tmp_path), sign_map())
+    result.save(tmp_path / "peppr")
+    again = PepprResult.load(tmp_path / "peppr", "map")
+    assert list(again.curves.columns) == [
+        "map", "label", "order", "arm", "fraction", "metric", "value", "ci_low", "ci_high",
+    ]  # fmt: skip
+    assert np.allclose(
+        again.curves[["fraction", "value"]], result.curves[["fraction", "value"]], atol=1e-15
+    )
+    assert again.verdict == result.verdict
+    assert again.areas["left"]["delta"] == result.areas["left"]["delta"]
+    assert (again.labels, again.shape) == (result.labels, result.shape)
+    for name in ("order", "counts", "fill", "rows", "fractions"):
+        assert np.array_equal(getattr(again, name), getattr(result, name))
+    for arm in ("erase", "restore"):
+        assert np.array_equal(again.probabilities[arm], result.probabilities[arm])
+        assert np.array_equal(again.kept(0.3, arm), result.kept(0.3, arm))
+    summary = json.loads((tmp_path / "peppr" / "map.json").read_text())
+    assert summary["labels"]["left"]["verdict"] in ("faithful", "not faithful", "not enough data")
+    assert summary["settings"]["seed"] == 0
+
+
+def test_intervals_enclose_their_estimate(tmp_path):
+    result = run(tmp_path, make_evaluation(tmp_path, count=60), sign_map(), bootstrap=200)
+    for label in tiny.LABELS:
+        low, high = result.areas[label]["delta_ci"]
+        assert low < result.areas[label]["delta"] < high
+        low, high = result.areas[label]["intact_auc_ci"]
+        assert low < result.areas[label]["intact_auc"] < high
+        for name, found in result.areas[label]["difference_to"].items():
+            low, high = found["ci"]
+            assert low <= found["difference"] <= high, name
+            (other,) = result.areas[label]["control_deltas"][name]
+            own = result.areas[label]["delta_on_control_steps"]
+            assert found["difference"] == pytest.approx(own - other)
+
+
+@pytest.mark.parametrize(
+    ("image", "valid", "message"),
+    [
+        (np.zeros((5, 7)), None, "map is 5 × 7 pixels, but the frame is 32 × 48"),
+        (np.full((32, 48), np.nan), None, "not finite"),
+        (np.zeros((32, 48)), np.zeros((32, 48), bool), "No pixel lies in the field of view"),
+    ],
+)
+def test_maps_that_cannot_be_used(image, valid, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        run(tmp_path, make_evaluation(tmp_path, valid=valid), image)
+
+
+def test_values_outside_the_valid_area_may_be_anything(tmp_path):
+    image = sign_map()
+    image[~disc()] = np.nan
+    assert run(tmp_path, make_evaluation(tmp_path, valid=disc()), image).verdict
+
+
+def test_a_constant_map_is_a_random_order(tmp_path):
+    constant = np.zeros((tiny.HEIGHT, tiny.WIDTH), np.float32)
+    result = run(tmp_path, make_evaluation(tmp_path), constant, controls=19)
+    assert abs(result.areas["left"]["delta"]) < 0.2
+    assert result.verdict["left"].word == "not faithful"
+
+
+def test_erasing_a_region_tells_what_the_model_used(tmp_path):
+    evaluation = make_evaluation(tmp_path, count=60, valid=np.zeros((32, 48), bool))
+    region = np.zeros((32, 48), bool)
+    region[tiny.SIGNS["left"]] = True
+    effects = erase_region(evaluation, region)
+    # The valid area plays no part, and nothing of the sign is left.
+    assert effects["left"].intact_auc > 0.8
+    assert effects["left"].erased_auc == pytest.approx(0.5, abs=0.06)
+    assert effects["left"].logit_change < 0
+    assert effects["right"].intact_auc == effects["right"].erased_auc
+    assert effects["right"].logit_change == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("fill", ["mean-image", "mean-colour", "black"])
+def test_fills(fill, tmp_path):
+    images, _ = tiny.sign_images(10)
+    stack = tiny.make_stack(tmp_path / "s.zarr", images)
+    rows = [1, 2, 7]
+    mean = images[rows].mean(axis=0)
+    expected = {
+        "mean-image": mean,
+        "mean-colour": np.broadcast_to(mean.mean(axis=(1, 2), keepdims=True), mean.shape),
+        "black": np.zeros_like(mean),
+    }[fill]
+    np.testing.assert_allclose(fill_image(fill, stack, rows), expected, rtol=1e-5)
+
+
+def test_fills_by_name(tmp_path):
+    stack = tiny.make_stack(tmp_path / "s.zarr", tiny.sign_images(3)[0])
+    with pytest.raises(InputError, match="no fill 'white'; fills are mean-image, mean-colour"):
+        fill_image("white", stack, [0])
