@@ -81,10 +81,11 @@ def step_counts(pixels: int, steps: int) -> npt.NDArray[np.int64]:
         Number of valid pixels.
     steps : int
         Number of steps, rounded up to even; two fifths of them lie below a fraction of 0.2 and as
-        many above 0.8. Counts are distinct, so a small area may get fewer.
+        many above 0.8. Counts are distinct, so a small area may get fewer; an odd number of
+        pixels gets one more, as its middle lies between two counts.
     """
     half = -(-steps // 2)
-    early = max(1, round(0.8 * half))
+    early = min(round(0.8 * half), half - 1)
     fractions = np.concatenate(
         [np.linspace(0, 0.2, early, endpoint=False), np.linspace(0.2, 0.5, half - early + 1)]
     )

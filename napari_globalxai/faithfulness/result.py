@@ -141,7 +141,7 @@ class PepprResult:
         with np.load(folder / f"{map_name}.npz") as arrays:
             return cls(
                 map_name=map_name,
-                curves=read_table(folder / f"{map_name}.csv"),
+                curves=read_table(folder / f"{map_name}.csv", dtype={"map": str, "label": str}),
                 areas=areas,
                 verdict=verdict,
                 settings=summary["settings"],

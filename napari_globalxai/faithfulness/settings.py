@@ -33,7 +33,7 @@ class PepprSettings(BaseModel):
 
     fill: Fill = "mean-image"
     steps: int = Field(default=30, ge=4, le=1000)
-    control_steps: int = Field(default=10, ge=3)
+    control_steps: int = Field(default=6, ge=3)
     controls: int = Field(default=19, ge=0, le=9999)
     bootstrap: int = Field(default=200, ge=20)
     fewest_positives: int = Field(default=10, ge=2)

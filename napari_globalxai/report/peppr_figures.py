@@ -116,7 +116,9 @@ def _draw_arm(axes: Axes, arm: str, curves: pd.DataFrame, areas: dict[str, Any])
     else:
         share, fraction, word = 1 - NECESSARY_SHARE, areas["necessary_fraction"], "necessary"
     if not is_missing(fraction):
-        _mark(axes, fraction, 0.5 + share * (intact - 0.5), f"{word}: {percent(fraction)}", colour)
+        _mark(
+            axes, fraction, 0.5 + share * (intact - 0.5), f"{word}: {percent(fraction, 1)}", colour
+        )
     area = areas["area_restore" if arm == "restore" else "area_erase"]
     symbol = "R" if arm == "restore" else "E"
     verb = "Restoring" if arm == "restore" else "Erasing"

@@ -95,7 +95,7 @@ class Run:
 
     @cached_property
     def statistics(self) -> pd.DataFrame:  # noqa: D102 - see the class
-        return read_table(self.folder / "maps" / "maps.csv")
+        return read_table(self.folder / "maps" / "maps.csv", dtype={"map": str})
 
     @cached_property
     def maps(self) -> Mapping[str, npt.NDArray[np.float32]]:  # noqa: D102 - see the class

@@ -33,6 +33,6 @@ def map_colormap(*, signed: bool) -> Colormap:
     """
     positions = np.linspace(0, 1, 256)
     strength = np.abs(2 * positions - 1) if signed else positions
-    colours = matplotlib.colormaps["PuOr" if signed else "inferno"](positions)
+    colours = matplotlib.colormaps["PuOr" if signed else "viridis"](positions)
     colours[:, 3] = np.clip((strength - _CLEAR_BELOW) / (_OPAQUE_FROM - _CLEAR_BELOW), 0, 1)
     return Colormap(colours, name="signed map" if signed else "map")

@@ -159,11 +159,15 @@ class ExplainWidget(Panel):
             "Choose a model",
             "Models (*.yaml *.yml *.pt *.pth *.ts *.ckpt *.safetensors);;All files (*)",
         )
-        self.model_field.setToolTip("The model card (model.yaml), or weights with a card beside them")
+        self.model_field.setToolTip(
+            "The model card (model.yaml), or weights with a card beside them"
+        )
         self.method_box = QComboBox()
         for name, tip in methods().items():
             self.method_box.addItem(name)
-            self.method_box.setItemData(self.method_box.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
+            self.method_box.setItemData(
+                self.method_box.count() - 1, tip, Qt.ItemDataRole.ToolTipRole
+            )
         self.method_box.setToolTip("How the model's output is traced back to pixels")
         self.output_field = PathField("Choose a folder for the run")
         self.output_field.setToolTip("Where maps, attributions and tables are written")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -166,7 +167,7 @@ class RunLayers:
         def read() -> npt.NDArray[np.float32]:
             # The overall map weighs labels alike, whatever their scale; so does this mean.
             maps = [run.image_map(row, label) / view.attribution_limits[label] for label in labels]
-            return np.nan_to_num(np.mean(maps, axis=0)).astype(np.float32)
+            return np.asarray(np.nan_to_num(np.mean(maps, axis=0)), np.float32)
 
         self._attributions.request((view, row, name), read)
 
@@ -216,13 +217,10 @@ class RunLayers:
             layer.colormap = colormap
         self._show(
             "area",
-            lambda: Labels(area, colormap=colormap, opacity=0.9),
+            lambda: _outline(area, colormap),
             data=area,
             name=AREA_NAMES[arm],
         )
-        layer = self.layer("area")
-        if layer is not None and layer.contour != 1:
-            layer.contour = 1
         self._show_seen()
 
     def _area(self, result: PepprResult, fraction: float, arm: str) -> npt.NDArray[np.uint8]:
@@ -286,6 +284,16 @@ class RunLayers:
             if other in order and order.index(other) > order.index(role):
                 position = index
         return position
+
+
+def _outline(area: npt.NDArray[np.uint8], colormap: DirectLabelColormap) -> Labels:
+    """Return a layer that shows an area's border, so that what lies in it stays in view."""
+    with warnings.catch_warnings():
+        # napari draws random colours for every such layer, used or not, and some do not exist.
+        warnings.filterwarnings("ignore", message="Conversion from CIE-LAB")
+        layer = Labels(area, colormap=colormap, opacity=0.9)
+    layer.contour = 1
+    return layer
 
 
 _layers: WeakKeyDictionary[Any, RunLayers] = WeakKeyDictionary()

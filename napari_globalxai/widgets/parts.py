@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Optional
 
-from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtCore import QSize, Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
@@ -24,7 +24,7 @@ from napari_globalxai.widgets.workers import JobRunner
 PANEL_WIDTH = 380
 
 
-class PathField(QWidget):  # type: ignore[misc]
+class PathField(QWidget):
     """A path that can be typed or picked.
 
     Parameters
@@ -85,7 +85,7 @@ class PathField(QWidget):  # type: ignore[misc]
             self.path = Path(chosen)
 
 
-class JobBar(QWidget):  # type: ignore[misc]
+class JobBar(QWidget):
     """Progress of a runner's job: stage, bar, remaining time, and a button to cancel it.
 
     Parameters
@@ -173,7 +173,8 @@ def text_label(text: str = "") -> QLabel:
     label = QLabel(text)
     label.setWordWrap(True)
     label.setTextInteractionFlags(
-        Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
+        Qt.TextInteractionFlag.TextSelectableByMouse
+        | Qt.TextInteractionFlag.TextSelectableByKeyboard
     )
     label.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
     return label
@@ -188,7 +189,7 @@ def heading(text: str) -> QLabel:
     return label
 
 
-class Panel(QScrollArea):  # type: ignore[misc]
+class Panel(QScrollArea):
     """A dock widget whose content scrolls where the window is too small for it.
 
     Attributes

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from napari.utils.theme import get_theme
-from qtpy.QtCore import QPointF, Signal
+from qtpy.QtCore import QPointF, Signal  # type: ignore[attr-defined]
 from qtpy.QtGui import QColor, QPainter, QPen
 
 from napari_globalxai.widgets.colours import ARM_COLOURS
@@ -23,7 +24,7 @@ _VERBS = {"restore": "Restored", "erase": "Erased"}
 _CONTROLS = {"random": ("Random orders", 0.75), "shifted": ("Shifted maps", 0.45)}
 
 
-class PepprPlot(FigureCanvasQTAgg):  # type: ignore[misc]
+class PepprPlot(FigureCanvasQTAgg):
     """Curves of one label: restored and erased along the map, controls, and the fraction in view.
 
     The line of the fraction is painted by Qt onto the finished picture, so that scrubbing does not
@@ -40,7 +41,9 @@ class PepprPlot(FigureCanvasQTAgg):  # type: ignore[misc]
     fraction_picked = Signal(float)
 
     def __init__(self, theme: str) -> None:
-        super().__init__(Figure(figsize=(4.2, 4.6), dpi=100, layout="constrained"))
+        super().__init__(  # type: ignore[no-untyped-call]
+            Figure(figsize=(4.2, 4.6), dpi=100, layout="constrained")
+        )
         self.setMinimumSize(340, 360)
         self._result: PepprResult | None = None
         self._label = ""
@@ -80,7 +83,7 @@ class PepprPlot(FigureCanvasQTAgg):  # type: ignore[misc]
         else:
             self._draw_curves()
             self._draw_deltas()
-        self.draw_idle()
+        self.draw_idle()  # type: ignore[no-untyped-call]
 
     def _dress(self) -> None:
         """Clear the axes and give them the theme's colours."""
@@ -150,10 +153,10 @@ class PepprPlot(FigureCanvasQTAgg):  # type: ignore[misc]
         axes.set_ylabel(f"ROC AUC of {self._label}", color=self._text, fontsize=8)
         # The map's curves come first in the legend, though they are drawn last.
         handles, names = axes.get_legend_handles_labels()
-        order = sorted(range(len(names)), key=lambda index: "the map" not in names[index])
+        ranks = sorted(range(len(names)), key=lambda index: "the map" not in names[index])
         axes.legend(
-            [handles[index] for index in order],
-            [names[index] for index in order],
+            [handles[index] for index in ranks],
+            [names[index] for index in ranks],
             fontsize=7,
             frameon=False,
             labelcolor=self._text,
@@ -177,7 +180,7 @@ class PepprPlot(FigureCanvasQTAgg):  # type: ignore[misc]
         if values:
             axes.hist(
                 values,
-                bins=edges,
+                bins=edges.tolist(),
                 histtype="stepfilled",
                 color=[str(_CONTROLS[name][1]) for name in families],
                 alpha=0.7,
@@ -186,7 +189,7 @@ class PepprPlot(FigureCanvasQTAgg):  # type: ignore[misc]
         axes.axvline(own, color=ARM_COLOURS["restore"], lw=2, label=f"This map, {own:.2f}")
         axes.set_xlim(edges[0], edges[-1])
         axes.margins(y=0.1)
-        axes.yaxis.get_major_locator().set_params(integer=True, nbins=3)
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
         axes.set_xlabel("Δ = area restored − area erased", color=self._text, fontsize=8)
         axes.set_ylabel("Orders", color=self._text, fontsize=8)
         axes.legend(
@@ -202,7 +205,7 @@ class PepprPlot(FigureCanvasQTAgg):  # type: ignore[misc]
 
     def paintEvent(self, event: Any) -> None:
         """Paint the finished picture and the line of the fraction onto it."""
-        super().paintEvent(event)
+        super().paintEvent(event)  # type: ignore[no-untyped-call]
         if self._cursor_curve is None:
             return
         value = np.interp(self._fraction, *self._cursor_curve)

@@ -114,9 +114,7 @@ class PepprWidget(Panel):
         self.fill_box = QComboBox()
         for name, tip in FILLS.items():
             self.fill_box.addItem(name)
-            self.fill_box.setItemData(
-                self.fill_box.count() - 1, tip, Qt.ItemDataRole.ToolTipRole
-            )
+            self.fill_box.setItemData(self.fill_box.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
         self.fill_box.setToolTip("What erased pixels show")
         self.steps_box = QSpinBox()
         self.steps_box.setRange(4, 1000)
@@ -154,9 +152,9 @@ class PepprWidget(Panel):
         numbers.addWidget(self.steps_box, 1)
         numbers.addWidget(controls_label)
         numbers.addWidget(self.controls_box, 1)
-        form.addRow("&Steps", numbers)
-        steps_label = form.labelForField(numbers)
+        steps_label = QLabel("&Steps")
         steps_label.setBuddy(self.steps_box)
+        form.addRow(steps_label, numbers)
         shown = QHBoxLayout()
         label_label = QLabel("&Label")
         label_label.setBuddy(self.label_box)
@@ -227,14 +225,13 @@ class PepprWidget(Panel):
         view, name = self.session.view, self.map_box.currentText()
         if view is not None:
             run = view.run
-            self._stored.request(
-                (view, name), lambda: (stored_result(run, name), run.peppr_names)
-            )
+            self._stored.request((view, name), lambda: (stored_result(run, name), run.peppr_names))
 
     def _on_stored(self, key: Any, found: Any) -> None:
-        view, name = key
+        view: RunView | None = key[0]
+        name: str = key[1]
         result, names = found
-        if view is not self.session.view or name != self.map_box.currentText():
+        if view is None or view is not self.session.view or name != self.map_box.currentText():
             return
         # Maps from files, of which the run holds a result.
         self.map_box.blockSignals(True)

@@ -128,9 +128,11 @@ def _read_images(run: Run, channels: tuple[str, ...], progress: ProgressCallback
     if np.prod(shape, dtype=np.int64) > MOST_BYTES_IN_MEMORY:
         import dask.array
 
-        return dask.array.map_blocks(
+        return dask.array.map_blocks(  # type: ignore[no-untyped-call]
             to_rgb,
-            dask.array.from_array(run.stack.images, chunks=(1, -1, -1, -1)),
+            dask.array.from_array(  # type: ignore[no-untyped-call]
+                run.stack.images, chunks=(1, -1, -1, -1)
+            ),
             channels=channels,
             dtype=np.uint8,
             chunks=((1,) * count, (height,), (width,), (3,)),

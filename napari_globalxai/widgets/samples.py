@@ -33,5 +33,10 @@ def open_phantom() -> list[tuple[Any, dict[str, Any], str]]:
         "cohort": str(table),
         "model": str(folder / "models" / MODEL),
     }
-    meta = {"name": IMAGES, "rgb": True, "axis_labels": ("image", "y", "x"), "metadata": {METADATA_KEY: where}}
+    meta = {
+        "name": IMAGES,
+        "rgb": True,
+        "axis_labels": ("image", "y", "x"),
+        "metadata": {METADATA_KEY: where},
+    }
     return [(np.stack(images), meta, "image")]

@@ -1,6 +1,6 @@
 """The scrubber: which fraction of the pixels is erased or restored."""
 
-from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtCore import Qt, QTimer, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import (
     QButtonGroup,
     QHBoxLayout,
@@ -17,7 +17,7 @@ _MILLISECONDS_A_FRAME = 40
 _TICKS_A_FRAME = 5
 
 
-class Scrubber(QWidget):  # type: ignore[misc]
+class Scrubber(QWidget):
     """A slider with a play button, and the choice between restoring and erasing.
 
     Attributes
@@ -36,7 +36,9 @@ class Scrubber(QWidget):  # type: ignore[misc]
         self.slider.setRange(0, _TICKS)
         self.slider.setSingleStep(_TICKS // 100)
         self.slider.setPageStep(_TICKS // 20)
-        self.slider.setToolTip("Share of the valid pixels, the map's highest first; ← and → move it")
+        self.slider.setToolTip(
+            "Share of the valid pixels, the map's highest first; ← and → move it"
+        )
         self.slider.setAccessibleName("Fraction of the valid pixels")
         self.play_button = QToolButton()
         self.play_button.setCheckable(True)
@@ -47,7 +49,9 @@ class Scrubber(QWidget):  # type: ignore[misc]
         self.value_label.setMinimumWidth(52)
         self.value_label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.restore_button = QRadioButton("&Restore")
-        self.restore_button.setToolTip("Begin with the fill; bring pixels back, most important first")
+        self.restore_button.setToolTip(
+            "Begin with the fill; bring pixels back, most important first"
+        )
         self.erase_button = QRadioButton("&Erase")
         self.erase_button.setToolTip("Begin with the image; take pixels away, most important first")
         self.restore_button.setChecked(True)

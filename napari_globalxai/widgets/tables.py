@@ -1,8 +1,10 @@
 """Tables of the explain panel: the global maps, and the image in view."""
 
+from typing import Any, cast
+
 import numpy as np
 import pandas as pd
-from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtCore import QSize, Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -16,6 +18,7 @@ from napari_globalxai.widgets.parts import text_label
 from napari_globalxai.widgets.run_view import RunView
 
 NOTHING = "–"
+_ROW_HEIGHT = 24
 
 
 def number(value: object, digits: int = 2) -> str:
@@ -25,7 +28,7 @@ def number(value: object, digits: int = 2) -> str:
     return NOTHING
 
 
-class PlainTable(QTableWidget):  # type: ignore[misc]
+class PlainTable(QTableWidget):
     """A table to read, as high as its rows up to a limit.
 
     Parameters
@@ -39,14 +42,18 @@ class PlainTable(QTableWidget):  # type: ignore[misc]
     def __init__(self, columns: dict[str, str], most_rows: int = 10) -> None:
         super().__init__(0, len(columns))
         self._most_rows = most_rows
-        self.setHorizontalHeaderLabels(list(columns))
-        for index, tip in enumerate(columns.values()):
-            self.horizontalHeaderItem(index).setToolTip(tip)
-        self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        self.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        self.horizontalHeader().setMinimumSectionSize(30)
-        self.verticalHeader().hide()
-        self.verticalHeader().setDefaultSectionSize(24)
+        for index, (name, tip) in enumerate(columns.items()):
+            item = QTableWidgetItem(name)
+            item.setToolTip(tip)
+            self.setHorizontalHeaderItem(index, item)
+        # As variables of any type: Qt's stubs think that a table may lack headers.
+        self._across = cast(Any, self.horizontalHeader())
+        self._down = cast(Any, self.verticalHeader())
+        self._across.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        self._across.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        self._across.setMinimumSectionSize(30)
+        self._down.hide()
+        self._down.setDefaultSectionSize(_ROW_HEIGHT)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
@@ -69,15 +76,19 @@ class PlainTable(QTableWidget):  # type: ignore[misc]
     def texts(self) -> list[list[str]]:
         """Return what is shown."""
         return [
-            [self.item(row, column).text() for column in range(self.columnCount())]
+            [self.text(row, column) for column in range(self.columnCount())]
             for row in range(self.rowCount())
         ]
+
+    def text(self, row: int, column: int) -> str:
+        """Return the text of a cell."""
+        item = self.item(row, column)
+        return "" if item is None else item.text()
 
     def sizeHint(self) -> QSize:
         """Return the size that shows all rows, up to the limit."""
         rows = max(1, min(self.rowCount(), self._most_rows))
-        height = self.horizontalHeader().sizeHint().height()
-        return QSize(280, height + rows * self.verticalHeader().defaultSectionSize() + 4)
+        return QSize(280, self._across.sizeHint().height() + rows * _ROW_HEIGHT + 4)
 
 
 class MapTable(PlainTable):
@@ -123,10 +134,10 @@ class MapTable(PlainTable):
 
     def _on_cell(self, row: int, *rest: int) -> None:
         if row >= 0:
-            self.chosen.emit(self.item(row, 0).text())
+            self.chosen.emit(self.text(row, 0))
 
 
-class ImagePanel(QWidget):  # type: ignore[misc]
+class ImagePanel(QWidget):
     """What is known of the image in view.
 
     Attributes
@@ -177,7 +188,7 @@ class ImagePanel(QWidget):  # type: ignore[misc]
         )
 
     @staticmethod
-    def _truth(value: object) -> str:
+    def _truth(value: Any) -> str:
         if value is None or pd.isna(value):
             return NOTHING
         return "yes" if value == 1 else "no"

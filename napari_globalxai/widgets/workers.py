@@ -9,7 +9,7 @@ from typing import Any
 
 from napari.qt.threading import WorkerBase, WorkerBaseSignals
 from napari.utils.notifications import notification_manager, show_error
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_globalxai.errors import Cancelled, InputError
 from napari_globalxai.progress import Progress, ProgressCallback
@@ -68,7 +68,7 @@ class Job(WorkerBase):  # type: ignore[misc]
             self.progressed.emit(progress)
 
 
-class JobRunner(QObject):  # type: ignore[misc]
+class JobRunner(QObject):
     """Runs one job at a time and tells how it went, in the GUI thread.
 
     Attributes
@@ -143,7 +143,7 @@ class JobRunner(QObject):  # type: ignore[misc]
         self.finished.emit()
 
 
-class LatestOnly(QObject):  # type: ignore[misc]
+class LatestOnly(QObject):
     """Runs small jobs of which only the newest matters, such as reading the image in view.
 
     Attributes

@@ -71,7 +71,7 @@ def test_exactly_k_pixels_even_where_most_values_are_equal(count):
     assert not (erased & restored).any()
 
 
-@pytest.mark.parametrize("pixels", [1, 2, 5, 7, 100, 1000, 20480])
+@pytest.mark.parametrize("pixels", [1, 2, 5, 7, 100, 1000, 1001, 20480])
 @pytest.mark.parametrize("steps", [4, 7, 20, 30])
 def test_step_counts(pixels, steps):
     counts = step_counts(pixels, steps)
@@ -80,7 +80,7 @@ def test_step_counts(pixels, steps):
     assert np.array_equal(counts, pixels - counts[::-1])
     if pixels >= 1000:
         even = steps + steps % 2
-        assert len(counts) == even + 1
+        assert len(counts) == even + 1 + pixels % 2
         # Curves bend early: two fifths of the steps lie below a fifth of the pixels.
         assert np.sum(counts < 0.2 * pixels) >= 0.4 * even - 1
 
@@ -98,7 +98,7 @@ def test_random_orders():
 def test_shifted_orders_are_of_the_map_moved_elsewhere():
     image = noise()
     orders = list(shifted_orders(image, VALID, 30, seed=0))
-    assert len({order.tobytes() for order in orders}) == 30
+    assert len({order.tobytes() for order in orders}) > 25  # out of 599, drawn with replacement
     own = order_by_map(image, VALID, 0)
     moved = {
         order_by_map(np.roll(image, (down, across), (0, 1)), VALID, 0).tobytes()

@@ -37,7 +37,9 @@ class TinyInputs:
 @pytest.fixture(scope="session")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> TinyInputs:
     folder = tmp_path_factory.mktemp("tiny")
-    return TinyInputs(tiny.write_cohort(folder / "cohort", size=40), tiny.write_linear(folder / "m"))
+    return TinyInputs(
+        tiny.write_cohort(folder / "cohort", size=40), tiny.write_linear(folder / "m")
+    )
 
 
 @pytest.fixture(scope="session")

@@ -105,8 +105,9 @@ def test_moving_to_another_image_changes_what_the_model_saw(with_result: Any) ->
         seen, image = layers.layer("seen").data, session.run.stack.images[row]
         valid = session.run.valid
         np.testing.assert_array_equal(seen[valid][:, 0], image[0][valid])
-        assert f"{session.result.probabilities['restore'][-1, row, 0]:.2f} with 100.0 % restored" in (
-            with_result.peppr.probability.text()
+        assert (
+            f"{session.result.probabilities['restore'][-1, row, 0]:.2f} with 100.0 % restored"
+            in (with_result.peppr.probability.text())
         )
 
 
@@ -141,10 +142,10 @@ def test_scrubbing_is_fluent(with_result: Any) -> None:
     session = with_result.session
     times = []
     for step in range(1, 61):
-        start = time.perf_counter()
+        start = time.thread_time()
         session.scrub(step / 60)
-        times.append(time.perf_counter() - start)
-    # 10 ms on one core of a laptop; the rest is for machines that are busy with other tests.
+        times.append(time.thread_time() - start)
+    # Of the GUI thread itself, so that a busy machine does not count. Measured: 10 ms.
     assert np.median(times) < 0.03
 
 

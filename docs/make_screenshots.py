@@ -1,0 +1,116 @@
+"""Draw the README's pictures: real napari windows on the phantom cohort.
+
+Run it where there is a display (`make screenshots` starts a virtual one where there is none).
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import napari
+from qtpy.QtTest import QTest
+
+from napari_globalxai.samples import sample_folder
+from napari_globalxai.widgets.demo_viewer import dock_panels
+
+IMAGES = Path(__file__).parent / "images"
+WINDOW = (1440, 900)
+LABEL = "AMD"
+FRACTION = 0.04
+PATIENCE = 3600
+
+
+def wait_for(done: Callable[[], bool]) -> None:
+    """Let the event loop run until something is done."""
+    for _ in range(PATIENCE * 20):
+        if done():
+            # Layers and plots are drawn once the event loop is idle.
+            QTest.qWait(800)
+            return
+        QTest.qWait(50)
+    raise SystemExit("The work did not end.")
+
+
+def typical_row(run: Any, label: str) -> int:
+    """Return the image with one label only whose attribution is most like the global map."""
+    images = run.images
+    others = [other for other in run.labels if other != label]
+    alone = images[(images[label] == 1) & (images[others].sum(axis=1) == 0)]
+    return int(alone[f"similarity_{label}"].idxmax())
+
+
+def save(viewer: Any, name: str) -> None:
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    path = IMAGES / f"{name}.png"
+    viewer.screenshot(str(path), canvas_only=False, flash=False)
+    print(path)
+
+
+def show(viewer: Any, panel: Any) -> None:
+    """Bring a panel's tab to the front."""
+    for name, widget in viewer.window.dock_widgets.items():
+        if widget is panel:
+            dock = panel.parent()
+            dock.raise_()
+            QTest.qWait(300)
+            print(name)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", type=Path, help="a run of the phantom cohort, such as demo-run")
+    given = parser.parse_args().run
+    with tempfile.TemporaryDirectory() as temporary:
+        draw(given or Path(temporary) / "run", compute=given is None)
+
+
+def draw(run_folder: Path, compute: bool) -> None:
+    failures: list[str] = []
+    viewer = napari.Viewer(title="Global explanations", show_welcome_screen=False)
+    viewer.window.resize(*WINDOW)
+    explain, peppr = dock_panels(viewer)
+    for panel in (explain, peppr):
+        panel.runner.failed.connect(failures.append)
+    folder = sample_folder()
+    explain.cohort_field.path = folder / "cohort" / "cohort.csv"
+    explain.model_field.path = folder / "models" / "honest.yaml"
+    explain.output_field.path = run_folder
+    QTest.qWait(300)
+    if compute:
+        explain.compute()
+    else:
+        explain.open_run(run_folder)
+    wait_for(lambda: not explain.runner.is_running)
+    if failures:
+        raise SystemExit(failures[0])
+    # The paths of this machine are nobody's business.
+    explain.cohort_field.line.setText("sample_data/cohort/cohort.csv")
+    explain.model_field.line.setText("sample_data/models/honest.yaml")
+    explain.output_field.line.setText("demo-run")
+    run = explain.session.run
+    explain.session.choose_map(LABEL)
+    viewer.dims.set_current_step(0, typical_row(run, LABEL))
+    wait_for(lambda: explain.layers.layer("attribution") is not None)
+    viewer.reset_view()
+    QTest.qWait(500)
+    save(viewer, "explain")
+
+    show(viewer, peppr)
+    if explain.session.result is None:
+        peppr.compute()
+    wait_for(lambda: explain.session.result is not None or bool(failures))
+    if failures:
+        raise SystemExit(failures[0])
+    explain.session.scrub(FRACTION, "restore")
+    viewer.reset_view()
+    QTest.qWait(800)
+    save(viewer, "peppr")
+    viewer.close()
+
+
+if __name__ == "__main__":
+    main()
