@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import hashlib
 import warnings
 from contextlib import AbstractContextManager
 from functools import cached_property
@@ -17,8 +19,10 @@ from torch import Tensor, nn
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.card import ModelCard
+from napari_globalxai.models.folding import fold_batch_norms
 from napari_globalxai.models.geometry import CellGrid, measure_cell_grid
 from napari_globalxai.models.splitting import Split, split_network
+from napari_globalxai.storage import hash_file
 
 # Probabilities this close to 0 or 1 have no finite logit in float32.
 _LEAST_PROBABILITY = 1e-7
@@ -30,8 +34,9 @@ class Classifier:
     Parameters
     ----------
     network : torch.nn.Module
-        Takes (n, channel, height, width), gives (n, labels). It is put into eval mode, its
-        parameters stop requiring gradients, and it moves to the device.
+        Takes (n, channel, height, width), gives (n, labels). It is left as it is: the classifier
+        works with a copy, in evaluation mode, without gradients of parameters, and with batch
+        normalisations folded into the convolutions before them.
     card : ModelCard
         The facts about it.
     source, weights : pathlib.Path, optional
@@ -64,13 +69,12 @@ class Classifier:
         self.weights = weights
         self.device = choose_device(device)
         self.precision = precision
-        for parameter in network.parameters():
+        self.digest = hash_file(weights) if weights else _hash_state(network)
+        with torch.no_grad():  # or copies of TorchScript's parameters are no leaves
+            self.network = copy.deepcopy(network).eval().to(self.device)
+        for parameter in self.network.parameters():
             # One by one, because TorchScript modules lack requires_grad_.
             parameter.requires_grad_(False)
-        self.network = network.eval().to(self.device)
-        if not isinstance(network, torch.jit.ScriptModule):
-            # torch's stubs do not know this overload.
-            self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         shape = (card.input.height, card.input.width)
         low, high = card.input.range
         # One fused multiply-add takes 0-255 to the model's input.
@@ -79,6 +83,11 @@ class Classifier:
         self._shift = self._per_channel((low - mean) / std)
         self._probe = self._make_probe(len(card.input.channels), *shape)
         self._check_outputs()
+        if not isinstance(network, torch.jit.ScriptModule):
+            kept = () if card.cam_layer is None else (card.cam_layer,)
+            self.network = fold_batch_norms(self.network, self._probe, kept)
+            # torch's stubs do not know this overload.
+            self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def _per_channel(self, values: npt.NDArray[np.float64]) -> Tensor:
         return torch.tensor(values, dtype=torch.float32, device=self.device).view(1, -1, 1, 1)
@@ -191,6 +200,14 @@ class Classifier:
             raise InputError(
                 f"{name}: the card's activation is none, but outputs are not probabilities."
             )
+
+
+def _hash_state(network: nn.Module) -> str:
+    digest = hashlib.sha256()
+    for name, value in network.state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def choose_device(name: str) -> torch.device:

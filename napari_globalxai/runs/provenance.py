@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
-
-import torch
 
 import napari_globalxai
 from napari_globalxai.cohort.table import Cohort
@@ -71,17 +68,7 @@ def describe_model(classifier: Classifier) -> dict[str, Any]:
     """
     return {
         "source": str(classifier.source.absolute()) if classifier.source else None,
-        "sha256": hash_file(classifier.weights)
-        if classifier.weights
-        else _hash_parameters(classifier),
+        "sha256": classifier.digest,
         "card": classifier.card.model_dump(mode="json"),
         "cam_layer": classifier.card.cam_layer,
     }
-
-
-def _hash_parameters(classifier: Classifier) -> str:
-    digest = hashlib.sha256()
-    for name, value in classifier.network.state_dict().items():
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()

@@ -62,9 +62,7 @@ def disc():
 
 
 def softmax_classifier():
-    card = ModelCard(
-        weights="", labels=tiny.LABELS, input=tiny.input_card(), activation="softmax"
-    )
+    card = ModelCard(weights="", labels=tiny.LABELS, input=tiny.input_card(), activation="softmax")
     weight = tiny.sign_weights() + 0.003
     return Classifier(tiny.LinearNet(weight), card, device="cpu")
 
@@ -201,7 +199,10 @@ def test_fast_peppr_equals_the_slow_one(make_classifier, fill, valid, tmp_path):
 @pytest.mark.parametrize("valid", [None, disc])
 def test_end_points_are_exact(make_classifier, valid, tmp_path):
     evaluation = make_evaluation(
-        tmp_path, make_classifier(), valid=None if valid is None else valid(), count=16,
+        tmp_path,
+        make_classifier(),
+        valid=None if valid is None else valid(),
+        count=16,
         batch_size=5,
     )
     result = run(tmp_path, evaluation, sign_map(), controls=1, control_steps=3)
@@ -355,9 +356,7 @@ def test_softmax_ranks_by_probability_not_by_logit(tmp_path):
     assert result.areas["left"]["intact_auc"] == pytest.approx(expected)
     # Two classes are each other's mirror.
     assert result.areas["right"]["intact_auc"] == pytest.approx(expected)
-    np.testing.assert_allclose(
-        result.probabilities["erase"].sum(axis=-1), 1, atol=1e-6
-    )
+    np.testing.assert_allclose(result.probabilities["erase"].sum(axis=-1), 1, atol=1e-6)
 
 
 # ---------------------------------------------------------------- verdicts
@@ -442,7 +441,9 @@ class Counting(nn.Module):
 def test_controls_are_kept_and_shared(tmp_path):
     network = Counting(tiny.LinearNet(tiny.sign_weights()))
     card = ModelCard(weights="", labels=tiny.LABELS, input=tiny.input_card())
-    evaluation = make_evaluation(tmp_path, Classifier(network, card, device="cpu"))
+    classifier = Classifier(network, card, device="cpu")
+    network = classifier.network
+    evaluation = make_evaluation(tmp_path, classifier)
 
     def images_seen(image, **settings):
         network.images = 0

@@ -1,5 +1,7 @@
 """Pixels in, logits out: normalisation, activations, and models that do not fit their card."""
 
+import copy
+
 import numpy as np
 import pytest
 import tiny
@@ -79,11 +81,15 @@ def test_probabilities_of_a_model_with_its_sigmoid_inside():
     np.testing.assert_allclose(model.probabilities(logits), [[0, 0.75]], atol=1e-6)
 
 
-def test_the_network_is_put_into_eval_mode():
+def test_the_classifier_works_with_a_copy_in_eval_mode():
     network = tiny.resnet().train()
+    before = copy.deepcopy(network.state_dict())
     model = Classifier(network, card(), device="cpu")
     assert not any(module.training for module in model.network.modules())
     assert not any(parameter.requires_grad for parameter in model.network.parameters())
+    assert all(module.training for module in network.modules())
+    assert all(parameter.requires_grad for parameter in network.parameters())
+    assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
 
 
 @pytest.mark.parametrize(

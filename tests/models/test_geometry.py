@@ -131,9 +131,7 @@ def test_measuring_leaves_the_network_alone():
 
 def test_network_of_one_input_size_is_measured_all_the_same():
     """Only what comes before the CAM layer runs on the long probe."""
-    network = nn.Sequential(
-        nn.Conv2d(2, 3, 4, 4, 0), nn.Flatten(), nn.Linear(3 * 16 * 24, 2)
-    )
+    network = nn.Sequential(nn.Conv2d(2, 3, 4, 4, 0), nn.Flatten(), nn.Linear(3 * 16 * 24, 2))
     grid = classifier(network, "0").cell_grid
     assert grid.measured
     np.testing.assert_allclose(grid.y, 4 * np.arange(16) + 1.5, atol=0.1)
