@@ -44,6 +44,8 @@ LabelColumnsOption = Annotated[
     str | None, typer.Option(help="0/1 columns to take as labels, comma separated.")
 ]
 
+_STOPPED = 130  # what shells expect after Ctrl-C, and what typer makes of it
+
 
 def _version(asked: bool) -> None:
     if asked:
@@ -230,13 +232,23 @@ def check(
 def main() -> None:
     """Run the command line; an error that the user can mend is one line on stderr."""
     try:
-        app()
+        # Left to itself, typer frames usage errors in a box and says nothing on Ctrl-C.
+        status = app(standalone_mode=False)
     except InputError as why:
         typer.echo(f"napari-globalxai: {why}", err=True)
         sys.exit(2)
-    except (Cancelled, KeyboardInterrupt):
+    except Cancelled:
+        status = _STOPPED
+    except Exception as why:
+        # The class of usage errors has moved between releases of typer.
+        if not hasattr(why, "format_message"):
+            raise
+        if message := " ".join(why.format_message().split()):
+            typer.echo(f"napari-globalxai: {message.rstrip('.')}; try --help.", err=True)
+        sys.exit(2)
+    if status == _STOPPED:
         typer.echo("napari-globalxai: stopped; go on with --resume.", err=True)
-        sys.exit(130)
+    sys.exit(status)
 
 
 def _read_cohort(

@@ -214,7 +214,7 @@ def truth_claims(runs: DemoRuns, sample: Path) -> list[Claim]:
             Claim.at_least(
                 f"{label}: lead over random weights",
                 own - agreement_with_truth(runs.untrained.maps[label], density),
-                0.0,
+                0.05,
             ),
         ]
     return claims

@@ -45,7 +45,8 @@ def read_json(path: Path) -> Any:
 
 def read_table(path: Path, **options: Any) -> pd.DataFrame:
     """Read a CSV file of the run folder; only empty fields are missing, "None" may be a label."""
-    return pd.read_csv(path, keep_default_na=False, na_values=[""], **options)
+    table: pd.DataFrame = pd.read_csv(path, keep_default_na=False, na_values=[""], **options)
+    return table
 
 
 def _plain(value: Any) -> Any:

@@ -100,7 +100,7 @@ def test_maps_find_the_planted_lesions(claims):
 
 def test_maps_lead_over_other_labels_and_random_weights(claims):
     assert_each(claims, "lead over the best other", 4, lambda claim: claim["value"] >= 0.05)
-    assert_each(claims, "lead over random weights", 4, lambda claim: claim["value"] > 0)
+    assert_each(claims, "lead over random weights", 4, lambda claim: claim["value"] >= 0.05)
 
 
 def test_peppr_finds_own_maps_faithful(claims):

@@ -33,8 +33,8 @@ FIELD_THRESHOLD = 14.0
 class LoadWithd(MapTransform):
     """Load image files with one reader and no other.
 
-    MONAI's `LoadImaged` falls back on all of its readers where the chosen one fails: those transpose,
-    and some releases unpickle whatever is not an image.
+    MONAI's `LoadImaged` falls back on all of its readers where the chosen one fails: those
+    transpose, and some releases unpickle whatever is not an image.
 
     Parameters
     ----------
@@ -52,6 +52,7 @@ class LoadWithd(MapTransform):
         self.load = LoadImage(image_only=True, ensure_channel_first=True, dtype=np.float32)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Replace the paths under the keys with (channel, height, width) arrays."""
         item = dict(data)
         for key in self.key_iterator(item):
             item[key] = self.load(item[key], self.reader)

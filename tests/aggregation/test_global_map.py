@@ -97,9 +97,7 @@ def test_streaming_is_exact_where_sums_of_squares_are_not(tmp_path):
     """A large offset cancels catastrophically in E[x²] − E[x]²."""
     values = np.random.default_rng(0).normal(0, 1, (70, 2, *GRID.shape)) + 1e4
     values = values.astype(np.float32)
-    result = label_map(
-        write_store(tmp_path, values), "a", np.arange(70), patients(70), settings()
-    )
+    result = label_map(write_store(tmp_path, values), "a", np.arange(70), patients(70), settings())
     expected = upsample(values[:, 0].astype(np.float64).std(axis=0, ddof=1), GRID)
     np.testing.assert_allclose(result.sd, expected, rtol=1e-5)
 
@@ -231,9 +229,7 @@ PROBABILITY = [0.9, 0.2, 0.6, 0.1, 0.7, 0.1, np.nan, np.nan]
 )
 def test_selection(selection, rows):
     """A missing label is neither true nor false; rows 6 and 7 were not predicted."""
-    chosen = select_rows(
-        np.array(TRUTH), np.array(PROBABILITY), settings(selection=selection)
-    )
+    chosen = select_rows(np.array(TRUTH), np.array(PROBABILITY), settings(selection=selection))
     assert chosen.tolist() == rows
 
 
@@ -280,9 +276,7 @@ def test_leaving_out_matters(tmp_path):
     both, inside = np.arange(2), np.ones(GRID.shape, bool)
     honest = spearman_to_global(store, "a", both, both, inside, settings())
     assert honest[0] == pytest.approx(honest[1])
-    assert honest[0] == pytest.approx(
-        spearmanr(noise[0, 0].ravel(), noise[1, 0].ravel()).statistic
-    )
+    assert honest[0] == pytest.approx(spearmanr(noise[0, 0].ravel(), noise[1, 0].ravel()).statistic)
     alone = spearman_to_global(store, "a", both, both[:1], inside, settings())
     assert np.isnan(alone[0])  # no other member is left
     assert alone[1] == pytest.approx(honest[1])

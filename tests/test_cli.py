@@ -1,0 +1,295 @@
+"""The command line: exit status, and one line that names the file and the mend."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+import tiny
+import yaml
+
+import napari_globalxai
+from napari_globalxai import cli
+from napari_globalxai.runs.run import open_run
+
+PEPPR = ["--steps", "4", "--controls", "1", "--device", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("inputs")
+    tiny.write_cohort(folder / "cohort", size=12)
+    tiny.write_linear(folder / "linear")
+    tiny.write_resnet(folder / "resnet")
+    return folder
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Run a command; give its exit status, stdout and stderr."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["napari-globalxai", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        captured = capsys.readouterr()
+        return end.value.code or 0, captured.out, captured.err
+
+    return run
+
+
+def explain(inputs, out, *more, cohort=None, model=None, method="saliency"):
+    return [
+        "explain", cohort or inputs / "cohort" / "cohort.csv", "--model",
+        model or inputs / "linear" / "linear.yaml", "--out", out, "--method", method,
+        "--device", "cpu", *more,
+    ]  # fmt: skip
+
+
+def the_error(stderr):
+    """The one line that says what is wrong, after those that tell of the progress."""
+    lines = stderr.strip().splitlines()
+    errors = [line for line in lines if line.startswith("napari-globalxai: ")]
+    assert errors == lines[-1:]
+    assert "Traceback" not in stderr
+    return errors[0]
+
+
+# ---------------------------------------------------------------- what works
+
+
+def test_explain_then_peppr(inputs, command, tmp_path):
+    status, out, err = command(*explain(inputs, tmp_path / "run"))
+    assert status == 0
+    assert "laterality: LR" in out  # guesses are printed
+    assert "labels: left, right" in out
+    assert "Explained 12 of 12 images." in out
+    assert "Aligning images" in err  # progress stays out of the way of the output
+    run = open_run(tmp_path / "run")
+    assert set(run.maps) == {"overall", "left", "right"}
+    status, out, _ = command("peppr", tmp_path / "run", "--map", "left", "--seed", "4", *PEPPR)
+    assert status == 0
+    assert "left for left: not enough data (6 images with and 6 without" in out
+    assert run.peppr_result("left").settings["seed"] == 4
+    assert run.peppr_result("left").settings["steps"] == 4
+
+
+def test_options_reach_the_run(inputs, command, tmp_path):
+    options = [
+        "--labels", "right", "--select", "all", "--part", "signed", "--scale", "mass",
+        "--valid-share", "0.3", "--batch-size", "5", "--seed", "7", "--patient-column", "LR",
+        "--precision", "bfloat16",
+    ]  # fmt: skip
+    status, _, _ = command(*explain(inputs, tmp_path / "run", *options))
+    assert status == 0
+    run = open_run(tmp_path / "run")
+    settings = run.info["settings"]
+    assert settings["labels"] == ["right"]
+    chosen = {"selection": "all", "part": "signed", "scale": "mass"}
+    assert chosen.items() <= settings["aggregation"].items()
+    assert (settings["valid_share"], settings["batch_size"], settings["seed"]) == (0.3, 5, 7)
+    assert run.info["precision"] == "bfloat16"
+    assert set(run.images["patient"]) == {"L", "R"}
+
+
+def test_columns_and_image_root_can_be_named(inputs, command, tmp_path):
+    table = pd.read_csv(inputs / "cohort" / "cohort.csv")
+    table.columns = ["scan", "who", "seite", "age", "left", "right"]
+    table.to_csv(tmp_path / "c.csv", index=False)
+    status, out, _ = command(
+        *explain(
+            inputs, tmp_path / "run", "--file-column", "scan", "--laterality-column", "seite",
+            "--label-columns", "left,right", "--image-root", inputs / "cohort",
+            cohort=tmp_path / "c.csv",
+        )
+    )  # fmt: skip
+    assert status == 0
+    assert "Explained 12 of 12 images." in out
+
+
+def test_check(inputs, command):
+    table, model = inputs / "cohort" / "cohort.csv", inputs / "resnet" / "model.yaml"
+    status, out, _ = command("check", table, "--model", model, "--device", "cpu", "--strict")
+    assert status == 0
+    assert "No problem was found." in out
+    assert "Grad-CAM layer: layer4" in out
+
+
+def test_version(command):
+    assert command("--version")[:2] == (0, f"{napari_globalxai.__version__}\n")
+
+
+def test_python_m():
+    done = subprocess.run(
+        [sys.executable, "-m", "napari_globalxai", "--version"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == napari_globalxai.__version__
+
+
+# ---------------------------------------------------------------- images that fail
+
+
+def test_failed_images_are_listed_and_strict_makes_them_status_1(inputs, command, tmp_path):
+    table = tiny.write_cohort(tmp_path / "cohort", size=12)
+    (tmp_path / "cohort" / "images" / "003.png").unlink()
+    for strict, expected in (([], 0), (["--strict"], 1)):
+        out_folder = tmp_path / f"run{expected}"
+        status, out, _ = command(*explain(inputs, out_folder, *strict, cohort=table))
+        assert status == expected
+        assert "Explained 11 of 12 images." in out
+        assert "failed: images/003.png: the file does not exist." in out
+        assert open_run(out_folder).info["counts"]["failed"] == 1
+        model = inputs / "resnet" / "model.yaml"
+        status, out, _ = command("check", table, "--model", model, "--device", "cpu", *strict)
+        assert status == expected
+        assert "problem: images/003.png: the file does not exist." in out
+
+
+# ---------------------------------------------------------------- bad input: status 2
+
+
+def broken_inputs(inputs, folder):
+    """Commands that cannot work: the file their message must name, and what it must say."""
+    run = folder / "run"
+    (folder / "empty.csv").write_text("")
+    (folder / "nolabels.csv").write_text("filename,age\nimages/000.png,60\n")
+    (folder / "otherlabels.csv").write_text("filename,DR\nimages/000.png,1\n")
+    (folder / "norows.csv").write_text("filename,left,right\n")
+    card = yaml.safe_load((inputs / "linear" / "linear.yaml").read_text())
+    (folder / "linear.pt").write_bytes((inputs / "linear" / "linear.pt").read_bytes())
+    for name, labels in (("three", ["left", "right", "up"]), ("none", [])):
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump({**card, "labels": labels}))
+    (folder / "taken").mkdir()
+    (folder / "taken" / "thesis.txt").write_text("years of work")
+    gone = folder / "gone"
+    return {
+        "missing table": (explain(inputs, run, cohort=gone), gone, "does not exist"),
+        "empty table": (
+            explain(inputs, run, cohort=folder / "empty.csv"),
+            folder / "empty.csv",
+            "cannot be read",
+        ),
+        "no rows": (
+            explain(inputs, run, cohort=folder / "norows.csv"), folder / "norows.csv", "no rows"
+        ),
+        "no labels": (
+            explain(inputs, run, cohort=folder / "nolabels.csv"), folder / "nolabels.csv",
+            "--class-column",
+        ),
+        "other labels": (
+            explain(inputs, run, cohort=folder / "otherlabels.csv"), folder / "otherlabels.csv",
+            "left, right",
+        ),
+        "missing model": (explain(inputs, run, model=gone), gone, "does not exist"),
+        "too few outputs": (
+            explain(inputs, run, model=folder / "three.yaml"), folder / "three.yaml",
+            "2 outputs but the card names 3 labels",
+        ),
+        "no outputs named": (
+            explain(inputs, run, model=folder / "none.yaml"), folder / "none.yaml", "labels"
+        ),
+        "not a model": (
+            explain(inputs, run, model=inputs / "cohort" / "cohort.csv"),
+            inputs / "cohort" / "cohort.csv", "needs a model card",
+        ),
+        "taken folder": (
+            explain(inputs, folder / "taken"), folder / "taken", "choose another folder"
+        ),
+        "not a run": (["peppr", gone, *PEPPR], gone, "is not a run folder"),
+        "check": (
+            ["check", gone, "--model", inputs / "linear" / "linear.yaml"], gone, "does not exist"
+        ),
+        "unknown method": (explain(inputs, run, method="gradcam"), "gradcam", "grad-cam"),
+        "no split": (explain(inputs, run, method="grad-cam"), "TorchScript", "saliency"),
+        "unknown label": (explain(inputs, run, "--labels", "DR"), "DR", "left, right"),
+        "no label": (explain(inputs, run, "--labels", ","), "label", "No label was chosen"),
+        "unknown column": (
+            explain(inputs, run, "--file-column", "scan"), inputs / "cohort" / "cohort.csv",
+            "columns are filename",
+        ),
+        "unknown part": (explain(inputs, run, "--part", "half"), "part", "'positive'"),
+        "unknown device": (
+            explain(inputs, run, "--device", "toaster"),
+            "toaster",
+            "cannot be used",
+        ),
+        "unknown option": (explain(inputs, run, "--colour", "red"), "--colour", "try --help"),
+        "option out of range": (explain(inputs, run, "--batch-size", "0"), "--batch-size", "1"),
+        "missing option": (["explain", gone, "--out", run], "--model", "try --help"),
+        "unknown command": (["explian"], "explian", "try --help"),
+    }  # fmt: skip
+
+
+CASES = [
+    "missing table", "empty table", "no rows", "no labels", "other labels", "missing model",
+    "too few outputs", "no outputs named", "not a model", "taken folder", "not a run", "check",
+    "unknown method", "no split", "unknown label", "no label", "unknown column", "unknown part",
+    "unknown device", "unknown option", "option out of range", "missing option", "unknown command",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bad_input_is_status_2_and_one_line(case, inputs, command, tmp_path):
+    cases = broken_inputs(inputs, tmp_path)
+    assert sorted(cases) == sorted(CASES)
+    arguments, named, mend = cases[case]
+    status, _, err = command(*arguments)
+    assert status == 2
+    line = the_error(err)
+    assert str(named) in line
+    assert mend in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_bad_input_to_peppr(inputs, command, tmp_path):
+    command(*explain(inputs, tmp_path / "run"))
+    for arguments, part in (
+        (["--map", "DR"], "overall, left, right"),
+        (["--fill", "white"], "mean-image"),
+        (["--steps", "1"], "PEPPR setting steps"),
+        (["--model", inputs / "resnet" / "model.yaml"], "is not the model"),
+    ):
+        status, _, err = command("peppr", tmp_path / "run", *PEPPR, *arguments)
+        assert status == 2
+        assert part in the_error(err)
+
+
+def test_an_existing_run_needs_resume(inputs, command, tmp_path):
+    assert command(*explain(inputs, tmp_path / "run"))[0] == 0
+    status, _, err = command(*explain(inputs, tmp_path / "run"))
+    assert status == 2
+    assert "--resume" in the_error(err)
+    status, out, _ = command(*explain(inputs, tmp_path / "run", "--resume"))
+    assert status == 0
+    assert "Explained 12 of 12 images." in out
+    status, _, err = command(*explain(inputs, tmp_path / "run", "--resume", "--seed", "1"))
+    assert status == 2
+    assert "another settings" in the_error(err)
+
+
+# ---------------------------------------------------------------- stopped
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGINT is sent otherwise on Windows")
+def test_a_stopped_command_says_how_to_go_on(inputs, command, tmp_path):
+    """Images enough that the signal comes while they are being aligned."""
+    table = tiny.write_cohort(tmp_path / "cohort", size=400)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "napari_globalxai", *map(str, explain(inputs, tmp_path / "run",
+                                                                    cohort=table))],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with process:
+        for line in process.stderr:
+            if line.startswith("Aligning images"):
+                process.send_signal(signal.SIGINT)
+                break
+        rest = process.stderr.read()
+    assert process.returncode == 130
+    assert "go on with --resume" in the_error(rest)
+    status, out, _ = command(*explain(inputs, tmp_path / "run", "--resume", cohort=table))
+    assert status == 0
+    assert "Explained 400 of 400 images." in out
