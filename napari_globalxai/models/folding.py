@@ -41,12 +41,15 @@ def fold_batch_norms(network: nn.Module, probe: Tensor, keep: Collection[str] = 
     plain = copy.deepcopy(network)
     folded = copy.deepcopy(network)
     with torch.no_grad():
-        for convolution, norm in _pairs(folded, probe):
-            if convolution in keep:
+        for convolution_name, norm_name in _pairs(folded, probe):
+            if convolution_name in keep:
                 continue
-            fused = fuse_conv_bn_eval(folded.get_submodule(convolution), folded.get_submodule(norm))
-            folded.set_submodule(convolution, fused)
-            folded.set_submodule(norm, nn.Identity().eval())
+            convolution = folded.get_submodule(convolution_name)
+            norm = folded.get_submodule(norm_name)
+            assert isinstance(convolution, _CONVOLUTIONS)
+            assert isinstance(norm, _NORMS)
+            folded.set_submodule(convolution_name, fuse_conv_bn_eval(convolution, norm))
+            folded.set_submodule(norm_name, nn.Identity().eval())
         same = torch.allclose(folded(probe), plain(probe), rtol=1e-4, atol=1e-5)
     return folded if same else plain
 
