@@ -6,6 +6,7 @@ Run it where there is a display (`make screenshots` starts a virtual one where t
 from __future__ import annotations
 
 import argparse
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,13 +15,15 @@ from typing import Any
 import napari
 from qtpy.QtTest import QTest
 
+from napari_globalxai.report.html import write_report
+from napari_globalxai.runs.run import open_run
 from napari_globalxai.samples import sample_folder
 from napari_globalxai.widgets.demo_viewer import dock_panels
 
 IMAGES = Path(__file__).parent / "images"
 WINDOW = (1440, 900)
-LABEL = "AMD"
-FRACTION = 0.04
+LABEL = "RVO"
+FRACTION = 0.06
 PATIENCE = 3600
 
 
@@ -110,6 +113,8 @@ def draw(run_folder: Path, compute: bool) -> None:
     QTest.qWait(800)
     save(viewer, "peppr")
     viewer.close()
+    write_report(open_run(run_folder))
+    shutil.copyfile(run_folder / "figures" / "maps.png", IMAGES / "maps.png")
 
 
 if __name__ == "__main__":
