@@ -281,6 +281,8 @@ def test_a_stopped_command_says_how_to_go_on(inputs, command, tmp_path):
         [sys.executable, "-m", "napari_globalxai", *map(str, explain(inputs, tmp_path / "run",
                                                                     cohort=table))],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        # What runs in the background of a shell ignores the signal, and so do its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     with process:
         for line in process.stderr:
