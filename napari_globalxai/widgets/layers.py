@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -288,10 +287,7 @@ class RunLayers:
 
 def _outline(area: npt.NDArray[np.uint8], colormap: DirectLabelColormap) -> Labels:
     """Return a layer that shows an area's border, so that what lies in it stays in view."""
-    with warnings.catch_warnings():
-        # napari draws random colours for every such layer, used or not, and some do not exist.
-        warnings.filterwarnings("ignore", message="Conversion from CIE-LAB")
-        layer = Labels(area, colormap=colormap, opacity=0.9)
+    layer = Labels(area, colormap=colormap, opacity=0.9)
     layer.contour = 1
     return layer
 
