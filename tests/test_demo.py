@@ -13,7 +13,9 @@ import pandas as pd
 import pytest
 import tifffile
 
-pytestmark = pytest.mark.slow
+# The whole demo is minutes of work: on a busy machine the suite's guard against hanging tests,
+# which is meant for one test, would cut it off.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 LABELS = ("AMD", "RVO", "RP", "Gla")
 CURVE_COLUMNS = (
