@@ -23,7 +23,7 @@ from monai.networks.nets import resnet34
 from monai.visualize import GradCAM as MonaiGradCam
 from torch import Tensor, nn
 
-from napari_globalxai.attribution.grad_cam import GradCam
+from napari_globalxai.attribution.cam import GradCam
 from napari_globalxai.models.card import InputCard, ModelCard
 from napari_globalxai.models.classifier import Classifier
 

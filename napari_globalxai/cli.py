@@ -81,8 +81,12 @@ def explain(
     model: ModelOption,
     out: Annotated[Path, typer.Option(help="Run folder to make.")],
     method: Annotated[
-        str, typer.Option(help="grad-cam, saliency, integrated-gradients or a plug-in's.")
+        str, typer.Option(help="Name of an attribution method; `methods` lists them.")
     ] = "grad-cam",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Parameter of the method, such as steps=50; may be repeated."),
+    ] = None,
     labels: Annotated[str | None, typer.Option(help="Labels to explain, comma separated.")] = None,
     file_column: FileColumnOption = None,
     laterality_column: LateralityColumnOption = None,
@@ -131,6 +135,7 @@ def explain(
         out,
         method,
         labels=_split(labels),
+        method_settings=_method_settings(settings),
         aggregation={key: value for key, value in wanted.items() if value is not None},
         valid_share=valid_share,
         batch_size=batch_size,
@@ -190,6 +195,26 @@ def report(run: RunArgument) -> None:
     from napari_globalxai.runs.run import open_run
 
     _say(f"Report: {write_report(open_run(run))}")
+
+
+@app.command()
+def methods(
+    name: Annotated[str | None, typer.Argument(help="A method, to list its parameters.")] = None,
+) -> None:
+    """List the attribution methods, or the parameters of one."""
+    from napari_globalxai.attribution.catalogue import method_entries
+
+    if name is None:
+        for each, entry in method_entries().items():
+            _say(f"{each}: {entry.summary}")
+        return
+    from napari_globalxai.attribution.method import make_method
+
+    parameters = type(make_method(name).settings).model_fields
+    for each, field in parameters.items():
+        _say(f"{each}={field.default}")
+    if not parameters:
+        _say(f"{name} has no parameters.")
 
 
 @app.command()
@@ -300,6 +325,17 @@ def _say_run(run: Run) -> int:
 
 def _split(text: str | None) -> list[str] | None:
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _method_settings(texts: list[str] | None) -> dict[str, str]:
+    """Return the parameters of ``--set name=value``; the method turns texts into its types."""
+    settings = {}
+    for text in texts or ():
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise InputError(f"--set {text}: is not of the form name=value.")
+        settings[name.strip().replace("-", "_")] = value.strip()
+    return settings
 
 
 class _Printer:

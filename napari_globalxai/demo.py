@@ -16,7 +16,6 @@ import tifffile
 import torch
 
 from napari_globalxai.aggregation.regions import agreement_with_truth, share_against_area
-from napari_globalxai.aggregation.upsampling import smooth
 from napari_globalxai.cohort.table import read_cohort
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.regions import erase_region
@@ -25,6 +24,7 @@ from napari_globalxai.faithfulness.scores import roc_auc
 from napari_globalxai.models.card import read_card
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.loaders import build_network, load_model
+from napari_globalxai.models.upsampling import smooth
 from napari_globalxai.progress import ProgressCallback
 from napari_globalxai.report.html import write_report
 from napari_globalxai.runs.evaluate import make_evaluation, peppr

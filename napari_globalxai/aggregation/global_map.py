@@ -16,9 +16,9 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.stats import spearmanr
 
-from napari_globalxai.aggregation.upsampling import smooth, upsample
 from napari_globalxai.attribution.method import Part
 from napari_globalxai.attribution.store import AttributionStore
+from napari_globalxai.models.upsampling import smooth, upsample
 
 OVERALL = "overall"
 Selection = Literal[

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from importlib import import_module
 from typing import Any, ClassVar, Literal, Protocol
 
-import torch
 from pydantic import BaseModel, ValidationError
 from torch import Tensor
 
+from napari_globalxai.attribution.catalogue import method_entries
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.geometry import CellGrid
 
-ENTRY_POINTS = "napari_globalxai.methods"
 Part = Literal["positive", "absolute", "signed"]
 
 
@@ -44,6 +43,10 @@ class Method(Protocol):
         Lower case with hyphens.
     needs_split : bool
         Whether the network must be split at a CAM layer.
+    needs_gradients : bool
+        Whether the network must let gradients through.
+    signed : bool
+        Whether maps have values on both sides of 0.
     default_part : str
         What of a map enters a global map unless asked otherwise: its positive part, its absolute
         value, or the signed map.
@@ -53,6 +56,8 @@ class Method(Protocol):
 
     name: ClassVar[str]
     needs_split: ClassVar[bool]
+    needs_gradients: ClassVar[bool]
+    signed: ClassVar[bool]
     default_part: ClassVar[Part]
     default_smoothing: ClassVar[float]
 
@@ -69,17 +74,25 @@ class Method(Protocol):
         """Explain normalised inputs for the labels with these indices."""
 
 
-def _builtin() -> dict[str, Callable[..., Method]]:
-    from napari_globalxai.attribution.grad_cam import GradCam
-    from napari_globalxai.attribution.gradients import IntegratedGradients, Saliency
+def method_class(name: str) -> type[Method]:
+    """Return a method's class by the method's name.
 
-    methods: tuple[type[Method], ...] = (GradCam, Saliency, IntegratedGradients)
-    return {cls.name: cls for cls in methods}
-
-
-def method_names() -> list[str]:
-    """Return the names of all methods, a user's own by entry point included."""
-    return sorted({*_builtin(), *(point.name for point in entry_points(group=ENTRY_POINTS))})
+    Raises
+    ------
+    InputError
+        When there is no such method, or the package that offers it cannot be imported.
+    """
+    entries = method_entries()
+    if name not in entries:
+        raise InputError(
+            f"There is no attribution method {name!r}; methods are {', '.join(entries)}."
+        )
+    module, _, attribute = entries[name].target.partition(":")
+    try:
+        found: type[Method] = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as why:
+        raise InputError(f"The attribution method {name!r} cannot be loaded ({why}).") from why
+    return found
 
 
 def make_method(name: str, **settings: Any) -> Method:
@@ -90,42 +103,13 @@ def make_method(name: str, **settings: Any) -> Method:
     InputError
         When there is no such method or it does not take the settings.
     """
-    factories = _builtin()
-    for point in entry_points(group=ENTRY_POINTS):
-        factories.setdefault(point.name, point.load())
-    if name not in factories:
-        raise InputError(
-            f"There is no attribution method {name!r}; methods are {', '.join(method_names())}."
-        )
+    factory = method_class(name)
     try:
-        return factories[name](**settings)
+        return factory(**settings)
     except (TypeError, ValueError) as why:
         if isinstance(why, ValidationError):
             first = why.errors()[0]
-            reason = f"{first['loc'][0]}: {first['msg']}"
+            reason = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
         else:
             reason = str(why)
         raise InputError(f"The method {name} does not take these settings ({reason}).") from why
-
-
-def label_gradients(logits: Tensor, source: Tensor, labels: Sequence[int]) -> list[Tensor]:
-    """Return the gradient of each label's logit with respect to `source`, image by image.
-
-    One forward serves all labels; the sum over the batch keeps images apart because none depends
-    on another.
-
-    Parameters
-    ----------
-    logits : torch.Tensor
-        (image, label) with a graph back to `source`.
-    source : torch.Tensor
-        Leaf tensor, (image, ...).
-    labels : sequence of int
-        Indices of labels.
-    """
-    gradients = []
-    for position, label in enumerate(labels):
-        last = position == len(labels) - 1
-        (gradient,) = torch.autograd.grad(logits[:, label].sum(), source, retain_graph=not last)
-        gradients.append(gradient)
-    return gradients

@@ -21,7 +21,6 @@ from napari_globalxai.aggregation.global_map import (
     select_rows,
 )
 from napari_globalxai.aggregation.similarity import spearman_to_global
-from napari_globalxai.aggregation.upsampling import cells_inside
 from napari_globalxai.attribution.engine import attribute_stack
 from napari_globalxai.attribution.method import Method, make_method
 from napari_globalxai.attribution.store import AttributionStore
@@ -30,6 +29,7 @@ from napari_globalxai.cohort.table import Cohort, read_cohort
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.loaders import load_model
+from napari_globalxai.models.upsampling import cells_inside
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.runs import provenance
 from napari_globalxai.runs.run import RUN_FILE, Run, file_stem

@@ -1,7 +1,6 @@
 """The panel that computes and shows global maps."""
 
 import re
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Optional
 
@@ -16,6 +15,7 @@ from qtpy.QtWidgets import (
     QPushButton,
 )
 
+from napari_globalxai.attribution.catalogue import method_entries
 from napari_globalxai.progress import ProgressCallback
 from napari_globalxai.storage import read_json
 from napari_globalxai.widgets.layers import RunLayers, layers_of, sample_paths
@@ -25,20 +25,7 @@ from napari_globalxai.widgets.session import Session, plain_viewer, session_of
 from napari_globalxai.widgets.tables import ImagePanel, MapTable
 from napari_globalxai.widgets.workers import JobRunner
 
-# By name: the registry itself imports torch. A test holds the two equal.
-_METHODS = {
-    "grad-cam": "Where the last stage of the network sees the label; quick",
-    "saliency": "Where a small change of a pixel changes the output most; fine, noisy",
-    "integrated-gradients": "What each pixel adds to the output; fine, slower",
-}
-_ENTRY_POINTS = "napari_globalxai.methods"
 _MOST_FAILURES_SHOWN = 8
-
-
-def methods() -> dict[str, str]:
-    """Return the attribution methods by name, with a word on each; other packages' come last."""
-    others = {point.name: f"From {point.value}" for point in entry_points(group=_ENTRY_POINTS)}
-    return {**_METHODS, **{name: tip for name, tip in others.items() if name not in _METHODS}}
 
 
 def default_run_folder(cohort: Path, model: Path, method: str) -> Path:
@@ -163,10 +150,10 @@ class ExplainWidget(Panel):
             "The model card (model.yaml), or weights with a card beside them"
         )
         self.method_box = QComboBox()
-        for name, tip in methods().items():
+        for name, method in method_entries().items():
             self.method_box.addItem(name)
             self.method_box.setItemData(
-                self.method_box.count() - 1, tip, Qt.ItemDataRole.ToolTipRole
+                self.method_box.count() - 1, method.summary, Qt.ItemDataRole.ToolTipRole
             )
         self.method_box.setToolTip("How the model's output is traced back to pixels")
         self.output_field = PathField("Choose a folder for the run")

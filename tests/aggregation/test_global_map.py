@@ -16,10 +16,10 @@ from napari_globalxai.aggregation.global_map import (
 )
 from napari_globalxai.aggregation.regions import agreement_with_truth, share_against_area
 from napari_globalxai.aggregation.similarity import spearman_to_global
-from napari_globalxai.aggregation.upsampling import smooth, upsample
 from napari_globalxai.attribution.method import make_method
 from napari_globalxai.attribution.store import AttributionStore
 from napari_globalxai.models.geometry import CellGrid
+from napari_globalxai.models.upsampling import smooth, upsample
 
 GRID = CellGrid(16.0 * np.arange(4), 16.0 * np.arange(6), 60, 90)
 SIZE = 75  # three chunks of the store, the last one short

@@ -11,7 +11,9 @@ from captum.attr import LayerGradCam
 from captum.attr import Saliency as CaptumSaliency
 from torch import nn
 
-from napari_globalxai.attribution.method import label_gradients, make_method, method_names
+from napari_globalxai.attribution.base import label_gradients
+from napari_globalxai.attribution.catalogue import method_names
+from napari_globalxai.attribution.method import make_method
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.card import ModelCard
 from napari_globalxai.models.classifier import Classifier

@@ -204,11 +204,11 @@ def test_default_run_folder_never_mixes_cohorts(inputs: Any, tmp_path: Path, hom
     assert default_run_folder(other, inputs.model, "saliency") == first.with_name(f"{first.name}-2")
 
 
-def test_method_names_are_those_of_the_core() -> None:
-    from napari_globalxai.attribution.method import method_names
-    from napari_globalxai.widgets.explain_widget import methods
+def test_every_method_of_the_core_is_offered(panels: Any) -> None:
+    from napari_globalxai.attribution.catalogue import method_names
 
-    assert sorted(methods()) == method_names()
+    box = panels.explain.method_box
+    assert [box.itemText(index) for index in range(box.count())] == method_names()
 
 
 def test_closing_the_viewer_while_computing_stops_the_work(

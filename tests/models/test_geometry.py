@@ -7,15 +7,15 @@ import torch
 from monai.networks.nets import DenseNet121, ResNet
 from torch import nn
 
-from napari_globalxai.aggregation.upsampling import (
+from napari_globalxai.models.card import InputCard, ModelCard
+from napari_globalxai.models.classifier import Classifier
+from napari_globalxai.models.geometry import CellGrid
+from napari_globalxai.models.upsampling import (
     cells_inside,
     interpolation_weights,
     smooth,
     upsample,
 )
-from napari_globalxai.models.card import InputCard, ModelCard
-from napari_globalxai.models.classifier import Classifier
-from napari_globalxai.models.geometry import CellGrid
 
 
 def classifier(network, layer, height=64, width=96, channels=("red", "green")):
