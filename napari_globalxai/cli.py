@@ -107,8 +107,12 @@ def explain(
         float, typer.Option(min=0, max=1, help="Share of images whose field holds a valid pixel.")
     ] = 0.5,
     device: DeviceOption = "auto",
-    precision: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
-    batch_size: Annotated[int, typer.Option(min=1, help="Images a forward.")] = 16,
+    precision: Annotated[
+        str, typer.Option(help="float32, bfloat16, float16, or auto: by a trial.")
+    ] = "auto",
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Images a forward; by default as memory allows.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped run.")] = False,
     strict: Annotated[

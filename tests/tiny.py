@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import yaml
+import zarr
 from monai.networks.nets import ResNet
 from PIL import Image
 from safetensors.torch import save_file
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from napari_globalxai.cohort.stack import AlignedImage, AlignedStack, FrameSettings
 from napari_globalxai.models.card import InputCard, ModelCard
 from napari_globalxai.models.classifier import Classifier
+from napari_globalxai.runs.run import Run
 
 HEIGHT, WIDTH = 32, 48
 LABELS = ("left", "right")
@@ -130,7 +132,8 @@ def make_stack(folder: Path, images: np.ndarray, fields: np.ndarray | None = Non
     if fields is None:
         fields = np.ones((count, height, width), bool)
     stack.write(
-        [(row, AlignedImage(images[row], fields[row].astype(bool))) for row in range(count)]
+        [(row, AlignedImage(images[row], fields[row].astype(bool))) for row in range(count)],
+        dict.fromkeys(range(count), "tiny"),
     )
     return stack
 
@@ -144,3 +147,30 @@ def sign_images(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         strength = truth[:, index] * 12 + rng.normal(0, 6, count)
         images[:, :, rows, columns] += strength[:, None, None, None]
     return np.clip(images, 0, 255).astype(np.uint8), truth.astype(float)
+
+
+class Counter(nn.Module):
+    """Notes the images that pass."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.seen: list[bytes] = []
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.seen += [image.numpy().tobytes() for image in images.detach()]
+        return self.network(images)
+
+
+def counting_classifier(seed: int = 0) -> Classifier:
+    """A classifier whose network notes what it has seen since it was split."""
+    card = ModelCard(weights="", labels=LABELS, input=input_card(), cam_layer="network.layer4")
+    classifier = Classifier(Counter(resnet(seed)), card, device="cpu")
+    _ = classifier.split, classifier.cell_grid
+    classifier.network.seen.clear()
+    return classifier
+
+
+def attributions(run: Run) -> np.ndarray:
+    """All image-wise maps of a run, read past the package."""
+    return zarr.open_array(run.folder / "attributions.zarr", mode="r")[:]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
-from napari_globalxai.attribution.method import Method
+from napari_globalxai.attribution.arithmetic import is_out_of_memory
+from napari_globalxai.attribution.method import Attribution, Method
 from napari_globalxai.attribution.store import AttributionStore
-from napari_globalxai.cohort.stack import AlignedStack, batches
+from napari_globalxai.cohort.stack import AlignedStack
+from napari_globalxai.errors import InputError
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.storage import Journal
@@ -25,13 +28,13 @@ def attribute_stack(
     path: Path,
     fingerprint: str,
     *,
-    batch_size: int = 16,
     progress: ProgressCallback = ignore_progress,
 ) -> tuple[AttributionStore, npt.NDArray[np.float32]]:
     """Explain images for the given labels; go on where an earlier call stopped.
 
     A chunk of the store is the unit of work: it is written whole, then noted in the journal beside
-    the store, so that a killed run repeats at most one chunk and gives the same bits.
+    the store, so that a killed run repeats at most one chunk and gives the same bits. Images that
+    are new in the stack, or have changed there, are explained; the others stay.
 
     Parameters
     ----------
@@ -40,7 +43,8 @@ def attribute_stack(
     rows : sequence of int
         Rows of the stack to explain; the others stay NaN.
     classifier : Classifier
-        The model.
+        The model; as many images as its `images_a_forward` go together. Where memory runs out,
+        half as many, from then on.
     method : Method
         The attribution method.
     labels : sequence of str
@@ -48,9 +52,7 @@ def attribute_stack(
     path : pathlib.Path
         Where the store lives or is to live.
     fingerprint : str
-        Hash of everything the maps depend on. A store with another one is replaced.
-    batch_size : int, optional
-        Images a forward.
+        Hash of the model, the method and all settings that the maps depend on.
     progress : callable, optional
         Called after each batch; may raise `Cancelled`.
 
@@ -60,35 +62,99 @@ def attribute_stack(
         The store.
     numpy.ndarray
         Logits, float32 (image, all labels of the model); NaN in rows that were not explained.
+
+    Raises
+    ------
+    InputError
+        When the store holds maps of another model, method or settings, or memory does not hold
+        a single image.
     """
     indices = [classifier.labels.index(label) for label in labels]
-    store, journal = _open(stack, method, classifier, labels, path, fingerprint)
+    store = _open(stack, method, classifier, labels, path, fingerprint)
+    journal = Journal(path.with_suffix(".jsonl"))
+    sources = stack.sources()
     logits = np.full((len(stack), len(classifier.labels)), np.nan, np.float32)
+    wanted = np.asarray(rows, dtype=int)
+    rows_wanted = set(wanted.tolist())
     finished = set()
-    for entry in journal.read():
-        finished.add(entry["row"])
-        logits[entry["row"]] = entry["logits"]
+    # The latest entry of a row counts.
+    for row, entry in {
+        entry["row"]: entry for line in journal.read() for entry in line.get("images", ())
+    }.items():
+        if row not in rows_wanted:
+            store.clear(row)
+        elif entry.get("source") == sources[row]:
+            finished.add(row)
+            logits[row] = entry["logits"]
     stage = f"Explaining images ({method.name})"
     done = len(finished)
     progress(Progress(stage, done, len(rows)))
-    wanted = np.asarray(rows, dtype=int)
+    batches = _Batches(classifier, method, indices)
     size = store.images_per_chunk
     for start in np.unique(wanted // size) * size:
-        inside = [int(row) for row in wanted[(wanted >= start) & (wanted < start + size)]]
-        if finished.issuperset(inside):
+        inside = wanted[(wanted >= start) & (wanted < start + size)].tolist()
+        missing = [row for row in inside if row not in finished]
+        if not missing:
             continue
-        shape = (min(size, len(stack) - start), len(labels), *store.grid.shape)
-        block = np.full(shape, np.nan, np.float32)
-        for part in batches(inside, batch_size):
-            inputs = classifier.to_input(stack.read(part))
-            result = method.attribute(classifier, inputs, indices)
+        block = store.read_block(int(start))
+        for part, result in batches.explain(stack, missing):
             block[np.asarray(part) - start] = result.maps.cpu().numpy()
             logits[part] = result.logits.cpu().numpy()
             done += len(part)
-            progress(Progress(stage, min(done, len(rows)), len(rows)))
+            progress(Progress(stage, done, len(rows)))
         store.write(int(start), block)
-        journal.append([{"row": row, "logits": logits[row].tolist()} for row in inside])
+        # One line a chunk: cut short, it counts as a whole as not written.
+        entries = [
+            {"row": row, "source": sources[row], "logits": logits[row].tolist()} for row in missing
+        ]
+        journal.append([{"images": entries}])
     return store, logits
+
+
+class _Batches:
+    """Explains images in batches, smaller ones once memory has run out."""
+
+    def __init__(self, classifier: Classifier, method: Method, labels: Sequence[int]) -> None:
+        self._classifier = classifier
+        self._method = method
+        self._labels = labels
+
+    def explain(
+        self, stack: AlignedStack, rows: Sequence[int]
+    ) -> Iterator[tuple[list[int], Attribution]]:
+        """Give the rows of each batch and their attributions."""
+        position = 0
+        while position < len(rows):
+            part = list(rows[position : position + self._classifier.images_a_forward])
+            result = self._explain(stack.read(part))
+            if result is None:
+                self._halve()
+                continue
+            yield part, result
+            position += len(part)
+
+    def _explain(self, images: npt.NDArray[np.uint8]) -> Attribution | None:
+        """Explain a batch; None where memory does not hold it."""
+        try:
+            inputs = self._classifier.to_input(images)
+            return self._method.attribute(self._classifier, inputs, self._labels)
+        # Out of memory has no one class; all else goes on up.
+        except Exception as why:
+            if not is_out_of_memory(why):
+                raise
+        return None
+
+    def _halve(self) -> None:
+        # Only here has the error, which holds on to the tensors of the failed batch, gone.
+        if self._classifier.device.type == "cuda":
+            torch.cuda.empty_cache()
+        before = self._classifier.images_a_forward
+        if before == 1:
+            raise InputError(
+                f"The memory of {self._classifier.device} does not hold one image for "
+                f"{self._method.name}; choose another method or another --device."
+            )
+        self._classifier = self._classifier.working_with(images_a_forward=before // 2)
 
 
 def _open(
@@ -98,13 +164,18 @@ def _open(
     labels: Sequence[str],
     path: Path,
     fingerprint: str,
-) -> tuple[AttributionStore, Journal]:
-    journal = Journal(path.with_suffix(".jsonl"))
-    if path.exists():
-        store = AttributionStore(path)
-        if store.fingerprint == fingerprint:
-            return store, journal
-        # Without its journal a half-replaced store cannot be taken for a finished one.
-    journal.path.unlink(missing_ok=True)
-    grid = method.grid(classifier)
-    return AttributionStore.create(path, len(stack), labels, grid, fingerprint), journal
+) -> AttributionStore:
+    if not path.exists():
+        # A journal without its store says nothing.
+        path.with_suffix(".jsonl").unlink(missing_ok=True)
+        grid = method.grid(classifier)
+        return AttributionStore.create(path, len(stack), labels, grid, fingerprint)
+    store = AttributionStore(path)
+    if store.fingerprint != fingerprint:
+        raise InputError(
+            f"{path}: holds maps of another model, method, precision or settings; "
+            "choose another folder."
+        )
+    if len(store) < len(stack):
+        store.grow(len(stack))
+    return store

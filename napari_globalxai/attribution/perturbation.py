@@ -29,7 +29,6 @@ from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.geometry import CellGrid
 from napari_globalxai.models.upsampling import upsample
 
-_COPIES_A_FORWARD = 64
 _T = TypeVar("_T")
 
 
@@ -81,7 +80,7 @@ class Occlusion(MethodBase[OcclusionSettings]):
         logits = logits_without_graph(classifier, inputs)
         squares = [(int(row), int(column)) for row in rows for column in columns]
         losses = []
-        for part in _parts(squares, max(1, _COPIES_A_FORWARD // len(inputs))):
+        for part in _parts(squares, _copies(classifier, inputs)):
             copies = inputs.repeat(len(part), 1, 1, 1)
             for copy, (row, column) in zip(copies.chunk(len(part)), part, strict=True):
                 square = (..., slice(row, row + size), slice(column, column + size))
@@ -155,7 +154,7 @@ class Rise(PixelBase[RiseSettings]):
         weighted = torch.zeros((len(inputs), len(labels), *shape), device=inputs.device)
         shown = torch.zeros(tuple(shape), device=inputs.device)
         sums = torch.zeros((len(inputs), len(labels)), device=inputs.device)
-        for masks in self._masks(inputs, max(1, _COPIES_A_FORWARD // len(inputs))):
+        for masks in self._masks(inputs, _copies(classifier, inputs)):
             copies = hidden + masks[:, None, None] * (inputs - hidden)
             outputs = logits_without_graph(classifier, copies.flatten(0, 1))
             scores = self._scores(classifier, outputs).view(len(masks), len(inputs), -1)
@@ -249,7 +248,7 @@ class ScoreCam(CamBase[ScoreCamSettings]):
         alive = span.flatten() > 0
         channels, low, span = channels[alive], low[alive], span[alive]
         gains = []
-        for part in _parts(range(len(channels)), _COPIES_A_FORWARD):
+        for part in _parts(range(len(channels)), classifier.images_a_forward):
             chosen = slice(part[0], part[-1] + 1)
             stretched = ((channels[chosen] - low[chosen]) / span[chosen]).cpu().numpy()
             masks = upsample(stretched, classifier.cell_grid)
@@ -257,6 +256,11 @@ class ScoreCam(CamBase[ScoreCamSettings]):
             gains.append(logits_without_graph(classifier, copies) - blank)
         weights = torch.cat(gains)[:, list(labels)].softmax(dim=0)
         return torch.einsum("khw,kl->lhw", channels, weights)
+
+
+def _copies(classifier: Classifier, inputs: Tensor) -> int:
+    """Return how many altered copies of each image one forward takes."""
+    return max(1, classifier.images_a_forward // len(inputs))
 
 
 def _parts(items: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:

@@ -81,6 +81,18 @@ class AttributionStore:
         """Number of images that are written together."""
         return int(self._array.chunks[0])
 
+    def grow(self, size: int) -> None:
+        """Make room for `size` images; what is there stays."""
+        self._array.resize((size, *self._array.shape[1:]))
+
+    def clear(self, row: int) -> None:
+        """Forget the maps of one image."""
+        self._array[row] = np.nan
+
+    def read_block(self, start: int) -> npt.NDArray[np.float32]:
+        """Return the maps of the chunk of images from `start` on, NaN where there is none yet."""
+        return np.asarray(self._array[start : start + self.images_per_chunk])
+
     def write(self, start: int, maps: npt.NDArray[np.float32]) -> None:
         """Write whole chunks of images, (image, label, rows, columns), from row `start` on."""
         self._array[start : start + len(maps)] = maps

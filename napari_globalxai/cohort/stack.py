@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -61,8 +61,8 @@ class AlignedStack:
         group = zarr.open_group(folder, mode="r+")
         self.images: Any = group["0"]
         self.fields: Any = group["field_of_view"]
-        # Hash of the cohort's files and the frame.
-        self.key = str(group.attrs.get("key", ""))
+        # Hash of the frame.
+        self._frame_key = str(group.attrs.get("key", ""))
         self._journal = Journal(folder / "rows.jsonl")
 
     @classmethod
@@ -116,18 +116,39 @@ class AlignedStack:
         """Height and width of the frame in pixels."""
         return int(self.images.shape[2]), int(self.images.shape[3])
 
+    @property
+    def key(self) -> str:
+        """Hash of the frame and of what every image was made from."""
+        return hash_value([self._frame_key, sorted(self.sources().items())])
+
     def status(self) -> dict[int, str]:
         """Return the error of each image looked at so far; empty text where it was aligned."""
         return {entry["row"]: entry["error"] for entry in self._journal.read()}
 
-    def write(self, entries: Sequence[tuple[int, AlignedImage | str]]) -> None:
-        """Store aligned images, or the error that stands for one."""
+    def sources(self) -> dict[int, str]:
+        """Return what each image looked at so far was made from, see `source_of`."""
+        return {entry["row"]: entry.get("source", "") for entry in self._journal.read()}
+
+    def grow(self, size: int) -> None:
+        """Make room for `size` images; those that are there stay."""
+        for array in (self.images, self.fields):
+            array.resize((size, *array.shape[1:]))
+
+    def write(
+        self, entries: Sequence[tuple[int, AlignedImage | str]], sources: Mapping[int, str]
+    ) -> None:
+        """Store aligned images, or the error that stands for one, and what each was made from."""
         for row, result in entries:
             if isinstance(result, AlignedImage):
-                self.images[row] = result.image
-                self.fields[row] = result.field
+                self.images[row], self.fields[row] = result.image, result.field
+            else:
+                # There may have been an image that cannot be read any more.
+                self.images[row], self.fields[row] = 0, False
         self._journal.append(
-            [{"row": row, "error": r if isinstance(r, str) else ""} for row, r in entries]
+            [
+                {"row": row, "error": r if isinstance(r, str) else "", "source": sources[row]}
+                for row, r in entries
+            ]
         )
 
     def read(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
@@ -210,6 +231,8 @@ def align(
 ) -> AlignedStack:
     """Bring a cohort into the frame; go on where an earlier call stopped.
 
+    Only images that are new, or whose file has changed, are aligned.
+
     Parameters
     ----------
     cohort : Cohort
@@ -227,19 +250,46 @@ def align(
         Rows in the order of the cohort table; rows that failed are zero, see `status`.
     """
     stack = _open_matching(cohort, frame, folder)
-    seen = stack.status()
-    rows = [row for row in range(len(cohort)) if row not in seen]
-    done = len(seen)
+    sources = dict(enumerate(source_of(cohort, row) for row in range(len(cohort))))
+    seen = stack.sources()
+    rows = [row for row, source in sources.items() if seen.get(row) != source]
+    done = len(cohort) - len(rows)
     progress(Progress("Aligning images", done, len(cohort)))
     if not rows:
         return stack
     aligner = Aligner(cohort, frame)
     with ThreadPoolExecutor(DECODING_THREADS) as pool:
         for part in batches(rows, IMAGES_PER_COMMIT):
-            stack.write(list(zip(part, pool.map(aligner, part), strict=True)))
+            stack.write(list(zip(part, pool.map(aligner, part), strict=True)), sources)
             done += len(part)
             progress(Progress("Aligning images", done, len(cohort)))
     return stack
+
+
+def source_of(cohort: Cohort, row: int) -> str:
+    """Return what tells whether an aligned image is still that of its file.
+
+    The file's name, size and time of change, and the eye's side; not the folder, which may move.
+    """
+    path = cohort.files[row]
+    stat = path.stat() if path.is_file() else None
+    return hash_value(
+        [
+            path.name,
+            cohort.laterality[row],
+            (stat.st_size, stat.st_mtime_ns) if stat else None,
+        ]
+    )[:32]
+
+
+def continues(cohort: Cohort, folder: Path) -> bool:
+    """Return whether a cohort begins with the images of the stack in `folder`, in their order."""
+    if not folder.exists():
+        return True
+    sources = AlignedStack(folder).sources()
+    return all(
+        row < len(cohort) and source_of(cohort, row) == source for row, source in sources.items()
+    )
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -250,14 +300,8 @@ def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 def _open_matching(cohort: Cohort, frame: FrameSettings, folder: Path) -> AlignedStack:
-    """Open the stack in `folder` if it is of this cohort and frame, else start a new one."""
-    facts = []
-    for path, side in zip(cohort.files, cohort.laterality, strict=True):
-        stat = path.stat() if path.is_file() else None
-        facts.append(
-            [str(path.absolute()), side, (stat.st_size, stat.st_mtime_ns) if stat else None]
-        )
-    key = hash_value([frame.height, frame.width, list(frame.channels), facts])
+    """Open the stack in `folder` if it is of this frame, with room for all, or start a new one."""
+    key = hash_value([frame.height, frame.width, list(frame.channels)])
     if folder.exists():
         try:
             group = zarr.open_group(folder, mode="r+")
@@ -266,7 +310,11 @@ def _open_matching(cohort: Cohort, frame: FrameSettings, folder: Path) -> Aligne
                 f"{folder}: exists but is not an aligned stack; choose another output folder."
             ) from why
         if group.attrs.get("key") == key:
-            return AlignedStack(folder)
+            stack = AlignedStack(folder)
+            if len(stack) < len(cohort):
+                stack.grow(len(cohort))
+            if len(stack) == len(cohort):
+                return stack
     return AlignedStack.create(folder, len(cohort), frame, key)
 
 

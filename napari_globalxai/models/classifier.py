@@ -26,6 +26,8 @@ from napari_globalxai.storage import hash_file
 
 # Probabilities this close to 0 or 1 have no finite logit in float32.
 _LEAST_PROBABILITY = 1e-7
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+_IMAGES_A_FORWARD = 16
 
 
 class Classifier:
@@ -44,7 +46,8 @@ class Classifier:
     device : str, optional
         ``auto`` or a torch device.
     precision : str, optional
-        ``float32`` or ``bfloat16`` (autocast).
+        ``float32``, or ``bfloat16`` or ``float16`` for autocast; ``auto`` lets `explain` find out
+        by a trial, and is float32 elsewhere.
 
     Raises
     ------
@@ -60,15 +63,16 @@ class Classifier:
         source: Path | None = None,
         weights: Path | None = None,
         device: str = "auto",
-        precision: str = "float32",
+        precision: str = "auto",
     ) -> None:
-        if precision not in ("float32", "bfloat16"):
-            raise InputError(f"precision {precision!r} is neither float32 nor bfloat16.")
+        if precision not in PRECISIONS:
+            raise InputError(f"The precision {precision!r} is none of {', '.join(PRECISIONS)}.")
         self.card = card
         self.source = source
         self.weights = weights
         self.device = choose_device(device)
         self.precision = precision
+        self.images_a_forward = _IMAGES_A_FORWARD
         self.digest = hash_file(weights) if weights else _hash_state(network)
         with torch.no_grad():  # or copies of TorchScript's parameters are no leaves
             self.network = copy.deepcopy(network).eval().to(self.device)
@@ -133,9 +137,26 @@ class Classifier:
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Return the context in which the network runs at the chosen precision."""
-        if self.precision == "bfloat16":
-            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        if self.precision in ("bfloat16", "float16"):
+            return torch.autocast(self.device.type, dtype=getattr(torch, self.precision))
         return contextlib.nullcontext()
+
+    def working_with(
+        self, *, precision: str | None = None, images_a_forward: int | None = None
+    ) -> Classifier:
+        """Return this classifier, sharing its network, with other ways of working.
+
+        Parameters
+        ----------
+        precision : str, optional
+            As for the class.
+        images_a_forward : int, optional
+            How many images, or altered copies of images, methods may put into one forward.
+        """
+        other = copy.copy(self)
+        other.precision = precision or self.precision
+        other.images_a_forward = images_a_forward or self.images_a_forward
+        return other
 
     def logits(self, inputs: Tensor) -> Tensor:
         """Return float32 logits (n, labels) of normalised inputs, with their graph if any."""

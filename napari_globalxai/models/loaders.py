@@ -17,7 +17,7 @@ from napari_globalxai.models.card import ModelCard, NetworkCard, read_card
 from napari_globalxai.models.classifier import Classifier
 
 
-def load_model(path: str | Path, *, device: str = "auto", precision: str = "float32") -> Classifier:
+def load_model(path: str | Path, *, device: str = "auto", precision: str = "auto") -> Classifier:
     """Load a classifier from its card or its weights and check one against the other.
 
     Parameters
@@ -28,7 +28,7 @@ def load_model(path: str | Path, *, device: str = "auto", precision: str = "floa
     device : str, optional
         ``auto`` (CUDA, else Apple's MPS, else the CPU) or a torch device.
     precision : str, optional
-        ``float32``, or ``bfloat16`` for autocast.
+        As for `Classifier`.
 
     Returns
     -------

@@ -240,7 +240,10 @@ def _provenance(run: Run) -> list[tuple[str, str]]:
         ("Cohort table", str(info["cohort"]["table"])),
         ("Cohort table, SHA-256", str(info["cohort"]["sha256"])),
         ("Seed", str(info["settings"]["seed"])),
-        ("Device and precision", f"{info['device']}, {info['precision']}"),
+        (
+            "Device and precision",
+            f"{info['device']}, {info['precision']} ({info['precision_reason']})",
+        ),
         ("Started", str(info["started"])),
         ("Finished", f"{info['finished']}{_duration(info['started'], info['finished'])}"),
         ("Python", f"{info['python']} on {info['platform']}"),

@@ -118,7 +118,7 @@ def make_evaluation(
         valid=run.coverage >= _valid_share(run, valid_share),
         fill=fill_image(fill, run.stack, rows),
         batch_size=batch_size,
-        key=hash_value([run.info["model"], run.info["precision"], run.stack.key]),
+        key=hash_value([run.info["model"], model.precision, run.stack.key]),
     )
 
 

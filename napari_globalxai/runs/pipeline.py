@@ -21,10 +21,15 @@ from napari_globalxai.aggregation.global_map import (
     select_rows,
 )
 from napari_globalxai.aggregation.similarity import spearman_to_global
+from napari_globalxai.attribution.arithmetic import (
+    Precision,
+    choose_batch_size,
+    choose_precision,
+)
 from napari_globalxai.attribution.engine import attribute_stack
 from napari_globalxai.attribution.method import Method, make_method
 from napari_globalxai.attribution.store import AttributionStore
-from napari_globalxai.cohort.stack import FrameSettings, align
+from napari_globalxai.cohort.stack import AlignedStack, FrameSettings, align, continues
 from napari_globalxai.cohort.table import Cohort, read_cohort
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.classifier import Classifier
@@ -46,7 +51,7 @@ def explain(
     method_settings: Mapping[str, Any] | None = None,
     aggregation: Mapping[str, Any] | None = None,
     valid_share: float = 0.5,
-    batch_size: int = 16,
+    batch_size: int | None = None,
     seed: int = 0,
     resume: bool = False,
     progress: ProgressCallback = ignore_progress,
@@ -72,11 +77,12 @@ def explain(
     valid_share : float, optional
         Share of the cohort whose field of view must hold a pixel for it to be valid.
     batch_size : int, optional
-        Images a forward.
+        Images a forward; by default as many as the memory holds well.
     seed : int, optional
         Of everything random.
     resume : bool, optional
-        Go on with a run that was stopped; nothing finished is computed again.
+        Go on with a run that was stopped, or whose table has got more rows at its end; nothing
+        finished is computed again.
     progress : callable, optional
         Receives `Progress`; may raise `Cancelled`, after which the run can be resumed.
 
@@ -113,6 +119,7 @@ def explain(
             "labels": list(chosen),
             "aggregation": settings.model_dump(),
             "valid_share": valid_share,
+            "precision": model.precision,
             "batch_size": batch_size,
             "seed": seed,
         },
@@ -120,7 +127,7 @@ def explain(
     if maker.needs_split:
         # A network that cannot be split fails here, before any image was read.
         info["model"]["cam_layer"] = model.split.layer
-    _claim(folder, info, resume)
+    before = _claim(folder, info, cohort, resume)
     stack = align(cohort, frame, folder / "aligned.zarr", progress)
     errors = stack.status()
     rows = [row for row in range(len(cohort)) if not errors.get(row)]
@@ -129,21 +136,23 @@ def explain(
             f"{cohort.source}: none of the {len(cohort)} images could be read; the first: "
             f"{errors[0]}"
         )
+    progress(Progress("Choosing number format and batch size", 0, 1))
+    worker = _choose_arithmetic(model, maker, chosen, stack, rows, batch_size, before, info)
+    write_json(folder / RUN_FILE, info)
+    progress(Progress("Choosing number format and batch size", 1, 1))
     fingerprint = hash_value(
-        [info["model"], info["settings"]["method"], list(chosen), model.precision, rows, stack.key]
+        [info["model"], info["settings"]["method"], list(chosen), info["frame"], worker.precision]
     )
     store, logits = attribute_stack(
         stack,
         rows,
-        model,
+        worker,
         maker,
         chosen,
         folder / "attributions.zarr",
         fingerprint,
-        batch_size=batch_size,
         progress=progress,
     )
-    info["grid"] = store.grid.to_dict()
     probability = model.probabilities(logits)
     truth = cohort.truth(model.labels)
     members = {
@@ -216,31 +225,93 @@ def _aggregation_settings(method: Method, changes: Mapping[str, Any] | None) -> 
         raise InputError(f"aggregation setting {first['loc'][0]}: {first['msg']}.") from why
 
 
-def _claim(folder: Path, info: dict[str, Any], resume: bool) -> None:
-    """Take the run folder, or refuse: results of two runs are never mixed."""
+def _claim(
+    folder: Path, info: dict[str, Any], cohort: Cohort, resume: bool
+) -> dict[str, Any] | None:
+    """Take the run folder, or refuse: results of two runs are never mixed.
+
+    Returns the provenance of the run that is gone on with, if any.
+    """
     path = folder / RUN_FILE
+    before: dict[str, Any] | None = None
     if path.is_file():
         if not resume:
             raise InputError(
                 f"{folder}: holds a run already; use --resume to go on, or choose another folder."
             )
         before = read_json(path)
-        for key in ("settings", "model", "frame", "cohort"):
+        assert before is not None
+        for key in ("settings", "model", "frame"):
             if _without(before.get(key)) != _without(info[key]):
                 raise InputError(
                     f"{folder}: its run was made with another {key}; choose another folder."
                 )
+        _check_cohort(folder, before["cohort"], info["cohort"], cohort)
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: is not empty and not a run; choose another folder.")
     write_json(path, info)
+    return before
+
+
+def _check_cohort(
+    folder: Path, before: Mapping[str, Any], now: Mapping[str, Any], cohort: Cohort
+) -> None:
+    """Refuse another cohort; put by what was computed on fewer images of a grown one."""
+    if before["sha256"] == now["sha256"] and before["columns"] == now["columns"]:
+        return
+    if before["columns"] != now["columns"] or not continues(cohort, folder / "aligned.zarr"):
+        raise InputError(
+            f"{folder}: its run was made with another cohort; only rows at the end of its table "
+            "may be new. Choose another folder."
+        )
+    results = folder / "peppr"
+    if results.exists():
+        results.rename(_unused(folder / f"peppr-of-{before['images']}-images"))
+
+
+def _unused(path: Path) -> Path:
+    """Return a path that does not exist, by a number at its end if need be."""
+    candidates = (path.with_name(f"{path.name}-{number}") for number in range(2, 10_000))
+    return next(found for found in (path, *candidates) if not found.exists())
 
 
 def _without(value: Any) -> Any:
-    """Leave out what may differ between equal runs: where files lie, how many go together."""
+    """Leave out what may differ between equal runs: where files lie, how it was computed."""
     if isinstance(value, dict):
-        skipped = ("batch_size", "source", "table", "warnings")
+        skipped = ("batch_size", "precision", "source", "table", "warnings")
         return {key: _without(item) for key, item in value.items() if key not in skipped}
     return list(value) if isinstance(value, tuple) else value
+
+
+def _choose_arithmetic(
+    model: Classifier,
+    method: Method,
+    labels: Sequence[str],
+    stack: AlignedStack,
+    rows: Sequence[int],
+    batch_size: int | None,
+    before: Mapping[str, Any] | None,
+    info: dict[str, Any],
+) -> Classifier:
+    """Return the model at the precision and batch size to explain with, and note them.
+
+    A run that is gone on with keeps what it began with, so that it ends with the same bits.
+    """
+    earlier = before if before is not None and "precision_reason" in before else None
+    if model.precision != "auto":
+        precision = Precision(model.precision, "as asked")
+    elif earlier is not None:
+        precision = Precision(earlier["precision"], earlier["precision_reason"])
+    else:
+        some = [rows[index] for index in np.linspace(0, len(rows) - 1, 4).astype(int)]
+        indices = [model.labels.index(label) for label in labels]
+        precision = choose_precision(model, method, stack.read(some), indices, len(rows))
+    if batch_size is None and earlier is not None:
+        batch_size = earlier["settings"]["batch_size"]
+    batch_size = batch_size or choose_batch_size(model)
+    info["precision"], info["precision_reason"] = precision.name, precision.reason
+    info["settings"]["batch_size"] = batch_size
+    return model.working_with(precision=precision.name, images_a_forward=batch_size)
 
 
 def _write_maps(

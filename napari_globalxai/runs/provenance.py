@@ -45,7 +45,6 @@ def environment(classifier: Classifier) -> dict[str, Any]:
         "platform": platform.platform(),
         "packages": packages,
         "device": str(classifier.device),
-        "precision": classifier.precision,
     }
 
 

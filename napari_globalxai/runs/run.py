@@ -175,7 +175,7 @@ class Run:
             source = model or self.info["model"]["source"]
             if source is None:
                 raise InputError(f"{self.folder}: does not know its model; name it with --model.")
-            loaded = load_model(source, device=device, precision=self.info["precision"])
+            loaded = load_model(source, device=device, precision=self.info["settings"]["precision"])
             known = self.info["model"]["sha256"]
             same_weights = loaded.weights is not None and hash_file(loaded.weights) == known
             same_card = loaded.card.model_dump(mode="json") == self.info["model"]["card"]

@@ -135,5 +135,5 @@ def test_devices_and_precisions():
     assert choose_device("auto").type in ("cpu", "cuda", "mps")
     with pytest.raises(InputError, match="device 'toaster' cannot be used"):
         choose_device("toaster")
-    with pytest.raises(InputError, match="'float8' is neither float32 nor bfloat16"):
+    with pytest.raises(InputError, match="'float8' is none of auto, float32, bfloat16"):
         Classifier(tiny.resnet(), card(), device="cpu", precision="float8")

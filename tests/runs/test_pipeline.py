@@ -11,7 +11,6 @@ import torch
 import yaml
 import zarr
 from PIL import Image
-from torch import nn
 
 import napari_globalxai
 from napari_globalxai.attribution.method import make_method
@@ -277,34 +276,10 @@ class StopAt:
             raise Cancelled
 
 
-class Counter(nn.Module):
-    """Counts the images that pass, the probes of loading aside."""
-
-    def __init__(self, network):
-        super().__init__()
-        self.network = network
-        self.seen = []
-
-    def forward(self, images):
-        self.seen += [image.numpy().tobytes() for image in images.detach()]
-        return self.network(images)
-
-
-def attributions(run):
-    return zarr.open_array(run.folder / "attributions.zarr", mode="r")[:]
-
-
-def counting_classifier(seed=0):
-    card = ModelCard(
-        weights="", labels=tiny.LABELS, input=tiny.input_card(), cam_layer="network.layer4"
-    )
-    return Classifier(Counter(tiny.resnet(seed)), card, device="cpu")
-
-
 @pytest.fixture(scope="module")
 def undisturbed(inputs, tmp_path_factory):
     out = tmp_path_factory.mktemp("undisturbed") / "run"
-    return explain(inputs / "cohort" / "cohort.csv", counting_classifier(), out, batch_size=8)
+    return explain(inputs / "cohort" / "cohort.csv", tiny.counting_classifier(), out, batch_size=8)
 
 
 @pytest.mark.parametrize(
@@ -321,7 +296,7 @@ def undisturbed(inputs, tmp_path_factory):
 )
 def test_a_resumed_run_is_bit_identical(stage, done, repeated, inputs, undisturbed, tmp_path):
     table = inputs / "cohort" / "cohort.csv"
-    classifier = counting_classifier()
+    classifier = tiny.counting_classifier()
     _ = classifier.split, classifier.cell_grid
     classifier.network.seen.clear()
     with pytest.raises(Cancelled):
@@ -329,7 +304,7 @@ def test_a_resumed_run_is_bit_identical(stage, done, repeated, inputs, undisturb
     with pytest.raises(InputError, match="not finished; explain it again with --resume"):
         open_run(tmp_path / "run")
     run = explain(table, classifier, tmp_path / "run", batch_size=8, resume=True)
-    assert np.array_equal(attributions(run), attributions(undisturbed))
+    assert np.array_equal(tiny.attributions(run), tiny.attributions(undisturbed))
     for name in ("overall", "left", "left.sd", "right", "right.sd"):
         files = [folder / "maps" / f"{name}.tif" for folder in (run.folder, undisturbed.folder)]
         assert np.array_equal(*(tifffile.imread(path) for path in files))
@@ -347,19 +322,19 @@ def test_a_journal_cut_short_repeats_one_chunk(inputs, undisturbed, tmp_path):
     table = inputs / "cohort" / "cohort.csv"
     with pytest.raises(Cancelled):
         explain(
-            table, counting_classifier(), tmp_path / "run", batch_size=8,
+            table, tiny.counting_classifier(), tmp_path / "run", batch_size=8,
             progress=StopAt("Averaging", 0),
         )  # fmt: skip
     journal = tmp_path / "run" / "attributions.jsonl"
     journal.write_bytes(journal.read_bytes()[:-30])
-    run = explain(table, counting_classifier(), tmp_path / "run", batch_size=8, resume=True)
-    assert np.array_equal(attributions(run), attributions(undisturbed))
+    run = explain(table, tiny.counting_classifier(), tmp_path / "run", batch_size=8, resume=True)
+    assert np.array_equal(tiny.attributions(run), tiny.attributions(undisturbed))
     pd.testing.assert_frame_equal(run.images, undisturbed.images)
 
 
 def test_resuming_a_finished_run_computes_nothing(inputs, tmp_path):
     table = inputs / "cohort" / "cohort.csv"
-    classifier = counting_classifier()
+    classifier = tiny.counting_classifier()
     first = explain(table, classifier, tmp_path / "run")
     before = first.maps["left"].copy()
     classifier.network.seen.clear()
@@ -394,10 +369,10 @@ def test_a_run_of_other_settings_is_refused(changes, what, inputs, tmp_path):
 def test_a_run_of_another_model_is_refused(inputs, tmp_path):
     """Also where the model came from no file, and where only the CAM layer differs."""
     table = inputs / "cohort" / "cohort.csv"
-    explain(table, counting_classifier(), tmp_path / "run")
-    other_layer = counting_classifier()
+    explain(table, tiny.counting_classifier(), tmp_path / "run")
+    other_layer = tiny.counting_classifier()
     other_layer.card = other_layer.card.model_copy(update={"cam_layer": "network.layer3"})
-    for other in (counting_classifier(seed=1), other_layer):
+    for other in (tiny.counting_classifier(seed=1), other_layer):
         with pytest.raises(InputError, match="run was made with another model"):
             explain(table, other, tmp_path / "run", resume=True)
 

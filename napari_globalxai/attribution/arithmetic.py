@@ -1,0 +1,187 @@
+"""Which number format and how many images a forward: found on a trial, not asked of the user."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import psutil
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from napari_globalxai.attribution.method import Attribution, Method
+from napari_globalxai.errors import InputError
+from napari_globalxai.models.classifier import Classifier
+
+# A half-size format is taken where it changes probabilities and maps by at most this.
+PROBABILITY_TOLERANCE = 0.01
+MAP_TOLERANCE = 0.02
+# With fewer images the trial costs more than it saves.
+_FEWEST_IMAGES = 100
+# Larger batches gain nothing more: processors are busy by then.
+_MOST_ON_CPU, _MOST_ON_GPU = 16, 128
+_SHARE_OF_MEMORY = 0.5
+
+
+@dataclass(frozen=True)
+class Precision:
+    """A number format, and why it was taken.
+
+    Attributes
+    ----------
+    name : str
+        ``float32``, ``bfloat16`` or ``float16``.
+    reason : str
+        For people.
+    """
+
+    name: str
+    reason: str
+
+
+def choose_precision(
+    classifier: Classifier,
+    method: Method,
+    images: npt.NDArray[np.uint8],
+    labels: Sequence[int],
+    cohort_size: int,
+) -> Precision:
+    """Try the format that the device is fastest with, and take it where it does no harm.
+
+    Parameters
+    ----------
+    classifier : Classifier
+        The model; its own precision does not matter here.
+    method : Method
+        The attribution method.
+    images : numpy.ndarray
+        Some images of the cohort, (n, channel, height, width) in 0–255.
+    labels : sequence of int
+        Indices of the labels that are explained.
+    cohort_size : int
+        How many images are to be explained.
+
+    Returns
+    -------
+    Precision
+        A half-size format if, on the trial, no probability differs by more than
+        `PROBABILITY_TOLERANCE` and the maps, all together, by at most `MAP_TOLERANCE` of their
+        norm; else ``float32``.
+    """
+    candidate = fastest_format(classifier.device)
+    if candidate == "float32":
+        return Precision("float32", "the device has no faster format")
+    if cohort_size < _FEWEST_IMAGES:
+        return Precision("float32", "for so few images a trial of a faster format does not pay")
+
+    def explain(precision: str) -> Attribution:
+        model = classifier.working_with(precision=precision)
+        # One by one: how many the memory holds is not known yet.
+        each = [method.attribute(model, model.to_input(image[None]), labels) for image in images]
+        return Attribution(
+            torch.cat([one.maps for one in each]), torch.cat([one.logits for one in each])
+        )
+
+    exact = explain("float32")
+    try:
+        rough = explain(candidate)
+    # Values that are not finite, or operations that do not know the format.
+    except (InputError, RuntimeError):
+        return Precision("float32", f"{candidate} fails with this model")
+    probability = float(
+        np.abs(
+            classifier.probabilities(exact.logits.cpu().numpy())
+            - classifier.probabilities(rough.logits.cpu().numpy())
+        ).max()
+    )
+    size = float(exact.maps.norm())
+    maps = float((exact.maps - rough.maps).norm()) / size if size > 0 else 0.0
+    found = f"on a trial it changed maps by {maps:.2%} and probabilities by {probability:.4f}"
+    if maps == 0 and probability == 0:
+        return Precision("float32", f"{candidate} changes nothing with this method")
+    # NaN, which float16 can give, is not within any tolerance.
+    if maps <= MAP_TOLERANCE and probability <= PROBABILITY_TOLERANCE:
+        return Precision(candidate, found)
+    return Precision("float32", f"not {candidate}: {found}")
+
+
+def fastest_format(device: torch.device) -> str:
+    """Return the number format in which a device multiplies fastest."""
+    if device.type == "cuda":
+        # Older cards only emulate bfloat16.
+        native = torch.cuda.get_device_capability(device) >= (8, 0)
+        return "bfloat16" if native else "float16"
+    if device.type == "cpu":
+        features = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+        if any(features.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16")):
+            return "bfloat16"
+    return "float32"
+
+
+def choose_batch_size(classifier: Classifier) -> int:
+    """Return how many images a forward the free memory holds, with a margin.
+
+    The outputs of all operations on one image are added up, as a backward pass needs them.
+    """
+    most = _MOST_ON_CPU if classifier.device.type == "cpu" else _MOST_ON_GPU
+    image = torch.zeros((1, len(classifier.card.input.channels), *classifier.frame_shape))
+    with torch.no_grad(), _Sizes() as sizes:
+        classifier.working_with(precision="float32").logits(classifier.to_input(image))
+    fitting = int(_SHARE_OF_MEMORY * free_memory(classifier.device) / max(sizes.total, 1))
+    return max(1, min(most, fitting))
+
+
+def free_memory(device: torch.device) -> int:
+    """Return the memory in bytes that is free on a device; a container's limit counts."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    free = int(psutil.virtual_memory().available)
+    limit, used = (Path("/sys/fs/cgroup") / name for name in ("memory.max", "memory.current"))
+    # Without a container there is no such file; without a limit it reads "max".
+    with contextlib.suppress(OSError, ValueError):
+        free = min(free, int(limit.read_text()) - int(used.read_text()))
+    return max(free, 0)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that memory ran out, on any device."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(
+        text in str(error) for text in ("can't allocate memory", "out of memory")
+    )
+
+
+class _Sizes(TorchDispatchMode):
+    """Adds up the sizes in bytes of what operations give; views count once."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._sizes: dict[int, int] = {}
+        # Held, so that no address is given out twice.
+        self._held: list[Tensor] = []
+
+    @property
+    def total(self) -> int:
+        return sum(self._sizes.values())
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Iterable[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for value in result if isinstance(result, tuple | list) else (result,):
+            if isinstance(value, Tensor):
+                storage = value.untyped_storage()
+                self._sizes[storage.data_ptr()] = storage.nbytes()
+                self._held.append(value)
+        return result
