@@ -216,7 +216,7 @@ def methods(
 
     parameters = type(make_method(name).settings).model_fields
     for each, field in parameters.items():
-        _say(f"{each}={field.default}")
+        _say(f"{each}={field.default}  {field.description or ''}".rstrip())
     if not parameters:
         _say(f"{name} has no parameters.")
 

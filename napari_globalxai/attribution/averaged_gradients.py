@@ -21,24 +21,28 @@ from napari_globalxai.attribution.base import (
     input_gradients,
     logits_without_graph,
 )
-from napari_globalxai.attribution.gradients import ChannelReduction, absolute_gradient
+from napari_globalxai.attribution.gradients import (
+    CHANNEL_REDUCTION,
+    ChannelReduction,
+    absolute_gradient,
+)
 from napari_globalxai.attribution.method import Attribution
 from napari_globalxai.models.classifier import Classifier
 
 
 class IntegratedGradientsSettings(Settings):
-    """Parameters of integrated gradients.
+    """Parameters of integrated gradients."""
 
-    Attributes
-    ----------
-    steps : int
-        Points of the Gauss–Legendre quadrature along the path.
-    baseline : str
-        Where the path starts: ``mean-colour`` (zero after normalisation) or ``black``.
-    """
-
-    steps: int = Field(default=24, ge=2, le=1000)
-    baseline: Baseline = "mean-colour"
+    steps: int = Field(
+        default=24,
+        ge=2,
+        le=1000,
+        description="Points of the Gauss–Legendre quadrature along the path",
+    )
+    baseline: Baseline = Field(
+        default="mean-colour",
+        description="Where the path starts; the mean colour is zero after normalisation",
+    )
 
 
 class IntegratedGradients(PixelBase[IntegratedGradientsSettings]):
@@ -68,24 +72,17 @@ class IntegratedGradients(PixelBase[IntegratedGradientsSettings]):
 
 
 class SmoothGradSettings(Settings):
-    """Parameters of SmoothGrad.
+    """Parameters of SmoothGrad."""
 
-    Attributes
-    ----------
-    samples : int
-        Noisy copies of each image.
-    noise : float
-        SD of the noise, as a share of the distance between black and full brightness.
-    channel_reduction : str
-        As for saliency.
-    seed : int
-        Of the noise.
-    """
-
-    samples: int = Field(default=16, ge=1, le=1000)
-    noise: float = Field(default=0.1, gt=0, le=1)
-    channel_reduction: ChannelReduction = "sum"
-    seed: int = 0
+    samples: int = Field(default=16, ge=1, le=1000, description="Noisy copies of each image")
+    noise: float = Field(
+        default=0.1,
+        gt=0,
+        le=1,
+        description="SD of the noise, as a share of full brightness",
+    )
+    channel_reduction: ChannelReduction = Field(default="sum", description=CHANNEL_REDUCTION)
+    seed: int = Field(default=0, ge=0, description="Of the noise")
 
 
 class SmoothGrad(PixelBase[SmoothGradSettings]):
@@ -109,24 +106,19 @@ class SmoothGrad(PixelBase[SmoothGradSettings]):
 
 
 class GradientShapSettings(Settings):
-    """Parameters of gradient SHAP.
+    """Parameters of gradient SHAP."""
 
-    Attributes
-    ----------
-    samples : int
-        Random points between baseline and image.
-    noise : float
-        SD of the noise on the image, as a share of the distance between black and full brightness.
-    baseline : str
-        As for integrated gradients.
-    seed : int
-        Of points and noise.
-    """
-
-    samples: int = Field(default=24, ge=1, le=1000)
-    noise: float = Field(default=0.05, ge=0, le=1)
-    baseline: Baseline = "mean-colour"
-    seed: int = 0
+    samples: int = Field(
+        default=24, ge=1, le=1000, description="Random points between baseline and image"
+    )
+    noise: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="SD of the noise on the image, as a share of full brightness",
+    )
+    baseline: Baseline = Field(default="mean-colour", description="Where the path starts")
+    seed: int = Field(default=0, ge=0, description="Of points and noise")
 
 
 class GradientShap(PixelBase[GradientShapSettings]):

@@ -17,7 +17,10 @@ Baseline = Literal["mean-colour", "black"]
 
 
 class Settings(BaseModel):
-    """Parameters of a method; this base has none."""
+    """Parameters of a method; this base has none.
+
+    Each field says what it is: command line, form and provenance are made from it.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from napari_globalxai.attribution.base import PixelBase, Settings, input_gradients
@@ -13,18 +14,13 @@ from napari_globalxai.attribution.method import Attribution
 from napari_globalxai.models.classifier import Classifier
 
 ChannelReduction = Literal["sum", "max"]
+CHANNEL_REDUCTION = "How the absolute gradients of the channels become one map"
 
 
 class SaliencySettings(Settings):
-    """Parameters of saliency.
+    """Parameters of saliency."""
 
-    Attributes
-    ----------
-    channel_reduction : str
-        How channels become one map: the ``sum`` or the ``max`` of absolute gradients.
-    """
-
-    channel_reduction: ChannelReduction = "sum"
+    channel_reduction: ChannelReduction = Field(default="sum", description=CHANNEL_REDUCTION)
 
 
 class Saliency(PixelBase[SaliencySettings]):

@@ -95,6 +95,17 @@ def method_class(name: str) -> type[Method]:
     return found
 
 
+def settings_schema(name: str) -> dict[str, Any]:
+    """Return the JSON schema of a method's parameters, which a form can be made from.
+
+    Raises
+    ------
+    InputError
+        When there is no such method.
+    """
+    return type(make_method(name).settings).model_json_schema()
+
+
 def make_method(name: str, **settings: Any) -> Method:
     """Return a method by name.
 

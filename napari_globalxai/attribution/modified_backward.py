@@ -103,19 +103,15 @@ class GuidedBackprop(PixelBase[Settings]):
 
 
 class DeepLiftSettings(Settings):
-    """Parameters of DeepLIFT.
+    """Parameters of DeepLIFT."""
 
-    Attributes
-    ----------
-    baseline : str
-        As for integrated gradients.
-    tolerance : float
-        How far a map's sum may be from the logit's difference to the baseline, as a share of the
-        largest such difference in the batch, before the model is refused.
-    """
-
-    baseline: Baseline = "mean-colour"
-    tolerance: float = Field(default=0.01, gt=0, le=1)
+    baseline: Baseline = Field(default="mean-colour", description="What images are compared with")
+    tolerance: float = Field(
+        default=0.01,
+        gt=0,
+        le=1,
+        description="How far maps may miss the logit before the model is refused, as a share of it",
+    )
 
 
 class DeepLift(PixelBase[DeepLiftSettings]):

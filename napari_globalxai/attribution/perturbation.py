@@ -33,21 +33,21 @@ _T = TypeVar("_T")
 
 
 class OcclusionSettings(Settings):
-    """Parameters of occlusion.
+    """Parameters of occlusion."""
 
-    Attributes
-    ----------
-    window : int
-        Side of the square that is hidden, in pixels of the frame; 0 is an eighth of its height.
-    stride : int
-        Distance between squares in pixels; 0 is half the window.
-    baseline : str
-        What hides: ``mean-colour`` or ``black``.
-    """
-
-    window: int = Field(default=0, ge=0)
-    stride: int = Field(default=0, ge=0)
-    baseline: Baseline = "mean-colour"
+    window: int = Field(
+        default=0,
+        ge=0,
+        le=10_000,
+        description="Side of the hidden square in pixels; 0 is an eighth of the frame's height",
+    )
+    stride: int = Field(
+        default=0,
+        ge=0,
+        le=10_000,
+        description="Distance between squares in pixels; 0 is half the window",
+    )
+    baseline: Baseline = Field(default="mean-colour", description="What hides")
 
 
 class Occlusion(MethodBase[OcclusionSettings]):
@@ -107,30 +107,18 @@ class Occlusion(MethodBase[OcclusionSettings]):
 
 
 class RiseSettings(Settings):
-    """Parameters of RISE.
+    """Parameters of RISE."""
 
-    Attributes
-    ----------
-    masks : int
-        Random masks.
-    cells : int
-        Cells of a mask along the shorter side of the frame.
-    visible : float
-        Share of the cells that are shown.
-    score : str
-        What is averaged: the ``probability``, as in the paper, or the ``logit``.
-    baseline : str
-        What hides: ``mean-colour`` or ``black``.
-    seed : int
-        Of the masks.
-    """
-
-    masks: int = Field(default=500, ge=2, le=100_000)
-    cells: int = Field(default=8, ge=2, le=64)
-    visible: float = Field(default=0.5, gt=0, lt=1)
-    score: Literal["probability", "logit"] = "probability"
-    baseline: Baseline = "mean-colour"
-    seed: int = 0
+    masks: int = Field(default=500, ge=2, le=100_000, description="Random masks")
+    cells: int = Field(
+        default=8, ge=2, le=64, description="Cells of a mask along the shorter side of the frame"
+    )
+    visible: float = Field(default=0.5, gt=0, lt=1, description="Share of the cells that are shown")
+    score: Literal["probability", "logit"] = Field(
+        default="probability", description="What is averaged; the paper takes the probability"
+    )
+    baseline: Baseline = Field(default="mean-colour", description="What hides")
+    seed: int = Field(default=0, ge=0, description="Of the masks")
 
 
 class Rise(PixelBase[RiseSettings]):
@@ -193,15 +181,14 @@ class Rise(PixelBase[RiseSettings]):
 
 
 class ScoreCamSettings(Settings):
-    """Parameters of Score-CAM.
+    """Parameters of Score-CAM."""
 
-    Attributes
-    ----------
-    channels : int
-        How many channels of the CAM layer are used, those that vary most in the image; 0 is all.
-    """
-
-    channels: int = Field(default=0, ge=0)
+    channels: int = Field(
+        default=0,
+        ge=0,
+        le=100_000,
+        description="How many channels are used, those that vary most in the image; 0 is all",
+    )
 
 
 class ScoreCam(CamBase[ScoreCamSettings]):

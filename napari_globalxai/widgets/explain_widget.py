@@ -1,8 +1,9 @@
 """The panel that computes and shows global maps."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 import napari.viewer
 from qtpy.QtCore import Qt
@@ -22,19 +23,22 @@ from napari_globalxai.widgets.layers import RunLayers, layers_of, sample_paths
 from napari_globalxai.widgets.parts import JobBar, Panel, PathField, heading, text_label
 from napari_globalxai.widgets.run_view import RunView, open_view, read_view
 from napari_globalxai.widgets.session import Session, plain_viewer, session_of
+from napari_globalxai.widgets.settings_form import SettingsForm
 from napari_globalxai.widgets.tables import ImagePanel, MapTable
 from napari_globalxai.widgets.workers import JobRunner
 
 _MOST_FAILURES_SHOWN = 8
 
 
-def default_run_folder(cohort: Path, model: Path, method: str) -> Path:
+def default_run_folder(cohort: Path, model: Path, method: str, settings: Mapping[str, Any]) -> Path:
     """Return where a run goes unless the user says otherwise.
 
     In the home folder, which can be written to wherever the cohort lies; a folder that holds a run
-    of another cohort or model is passed over.
+    of another cohort or model is passed over. Settings that differ from the method's defaults are
+    part of the name.
     """
     parts = [cohort.parent.name, cohort.stem, model.stem, method]
+    parts += [f"{name}-{value}" for name, value in settings.items()]
     # A table called cohort.csv in a folder called cohort need not be called cohort-cohort.
     name = "-".join(dict.fromkeys(part for part in parts if part))
     home = Path.home() / "napari-globalxai"
@@ -79,6 +83,8 @@ class ExplainWidget(Panel):
         Table, model, run folder.
     method_box, map_box : QComboBox
         Attribution method; map that is shown.
+    settings_form : SettingsForm
+        Parameters of the method.
     """
 
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:
@@ -101,7 +107,7 @@ class ExplainWidget(Panel):
     def compute(self) -> None:
         """Explain the cohort; a run that was stopped goes on where it was."""
         cohort, model, out = self.cohort_field.path, self.model_field.path, self.output_field.path
-        method = self.method_box.currentText()
+        method, settings = self.method_box.currentText(), self.settings_form.values()
         if cohort is None:
             self.job_bar.say("Choose a cohort table.")
             self.cohort_field.setFocus()
@@ -116,7 +122,15 @@ class ExplainWidget(Panel):
             def work(progress: ProgressCallback) -> RunView:
                 from napari_globalxai.runs.pipeline import explain
 
-                run = explain(cohort, model, out, method, resume=True, progress=progress)
+                run = explain(
+                    cohort,
+                    model,
+                    out,
+                    method,
+                    method_settings=settings,
+                    resume=True,
+                    progress=progress,
+                )
                 return read_view(run, progress)
 
             self.runner.run(work)
@@ -156,6 +170,8 @@ class ExplainWidget(Panel):
                 self.method_box.count() - 1, method.summary, Qt.ItemDataRole.ToolTipRole
             )
         self.method_box.setToolTip("How the model's output is traced back to pixels")
+        self.settings_form = SettingsForm()
+        self.settings_form.show_method(self.method_box.currentText())
         self.output_field = PathField("Choose a folder for the run")
         self.output_field.setToolTip("Where maps, attributions and tables are written")
         self.compute_button = QPushButton("Compute")
@@ -184,6 +200,7 @@ class ExplainWidget(Panel):
         form.addRow("&Cohort", self.cohort_field)
         form.addRow("&Model", self.model_field)
         form.addRow("Me&thod", self.method_box)
+        form.addRow(self.settings_form)
         form.addRow("&Run folder", self.output_field)
         buttons = QHBoxLayout()
         buttons.addWidget(self.compute_button, 1)
@@ -227,7 +244,8 @@ class ExplainWidget(Panel):
         self.runner.cancelled.connect(self._on_cancelled)
         for field in (self.cohort_field, self.model_field):
             field.edited.connect(self._suggest_output)
-        self.method_box.currentTextChanged.connect(self._suggest_output)
+        self.method_box.currentTextChanged.connect(self.settings_form.show_method)
+        self.settings_form.changed.connect(self._suggest_output)
         self.output_field.line.textEdited.connect(self._on_output_typed)
         self.map_box.currentTextChanged.connect(self._on_map_chosen)
         self.map_table.chosen.connect(self._on_map_chosen)
@@ -263,8 +281,9 @@ class ExplainWidget(Panel):
     def _suggest_output(self) -> None:
         cohort, model = self.cohort_field.path, self.model_field.path
         if self._output_is_default and cohort is not None and model is not None:
+            settings = self.settings_form.values()
             self.output_field.path = default_run_folder(
-                cohort, model, self.method_box.currentText()
+                cohort, model, self.method_box.currentText(), settings
             )
 
     # Work.

@@ -196,12 +196,14 @@ def test_default_run_folder_never_mixes_cohorts(inputs: Any, tmp_path: Path, hom
     from napari_globalxai import explain
     from napari_globalxai.widgets.explain_widget import default_run_folder
 
-    first = default_run_folder(inputs.cohort, inputs.model, "saliency")
+    first = default_run_folder(inputs.cohort, inputs.model, "saliency", {})
     assert home in first.parents
     explain(inputs.cohort, inputs.model, first, "saliency")
-    assert default_run_folder(inputs.cohort, inputs.model, "saliency") == first
+    assert default_run_folder(inputs.cohort, inputs.model, "saliency", {}) == first
     other = tiny.write_cohort(tmp_path / "cohort", size=4)
-    assert default_run_folder(other, inputs.model, "saliency") == first.with_name(f"{first.name}-2")
+    assert default_run_folder(other, inputs.model, "saliency", {}) == first.with_name(
+        f"{first.name}-2"
+    )
 
 
 def test_every_method_of_the_core_is_offered(panels: Any) -> None:
