@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from napari_globalxai.attribution.explainer import Explainer
     from napari_globalxai.cohort.table import Cohort, read_cohort
     from napari_globalxai.errors import Cancelled, InputError
     from napari_globalxai.faithfulness.result import PepprResult
@@ -25,6 +26,7 @@ _HOME = {
     "Cancelled": "napari_globalxai.errors",
     "Classifier": "napari_globalxai.models.classifier",
     "Cohort": "napari_globalxai.cohort.table",
+    "Explainer": "napari_globalxai.attribution.explainer",
     "InputError": "napari_globalxai.errors",
     "PepprResult": "napari_globalxai.faithfulness.result",
     "Run": "napari_globalxai.runs.run",
@@ -39,6 +41,7 @@ __all__ = [
     "Cancelled",
     "Classifier",
     "Cohort",
+    "Explainer",
     "InputError",
     "PepprResult",
     "Run",
