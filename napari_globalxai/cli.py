@@ -113,6 +113,10 @@ def explain(
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Images a forward; by default as memory allows.")
     ] = None,
+    pool: Annotated[
+        int,
+        typer.Option(min=1, help="Store pixel-level maps averaged over squares of this side."),
+    ] = 1,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped run.")] = False,
     strict: Annotated[
@@ -143,6 +147,7 @@ def explain(
         aggregation={key: value for key, value in wanted.items() if value is not None},
         valid_share=valid_share,
         batch_size=batch_size,
+        pooling=pool,
         seed=seed,
         resume=resume,
         progress=_Printer(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import tifffile
 import torch
 import yaml
 import zarr
@@ -174,3 +175,7 @@ def counting_classifier(seed: int = 0) -> Classifier:
 def attributions(run: Run) -> np.ndarray:
     """All image-wise maps of a run, read past the package."""
     return zarr.open_array(run.folder / "attributions.zarr", mode="r")[:]
+
+
+def read_tiff(path: Path) -> np.ndarray:
+    return tifffile.imread(path)

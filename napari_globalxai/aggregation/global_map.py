@@ -16,6 +16,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.stats import spearmanr
 
+from napari_globalxai.aggregation.moments import Moments
 from napari_globalxai.attribution.method import Part
 from napari_globalxai.attribution.store import AttributionStore
 from napari_globalxai.models.upsampling import smooth, upsample
@@ -99,32 +100,6 @@ class GlobalMap:
         return ""
 
 
-class _Moments:
-    """Mean and sum of squared deviations of maps that come in groups (Chan et al., 1983)."""
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.n = 0
-        self.mean = np.zeros(shape)
-        self._squares = np.zeros(shape)
-
-    def add(self, maps: npt.NDArray[np.float64]) -> None:
-        count = len(maps)
-        if count == 0:
-            return
-        mean = maps.mean(axis=0)
-        squares = ((maps - mean) ** 2).sum(axis=0)
-        total = self.n + count
-        delta = mean - self.mean
-        self._squares += squares + delta**2 * (self.n * count / total)
-        self.mean += delta * (count / total)
-        self.n = total
-
-    def sd(self) -> npt.NDArray[np.float64]:
-        if self.n < 2:
-            return np.full(self.mean.shape, np.nan)
-        return np.asarray(np.sqrt(self._squares / (self.n - 1)))
-
-
 def prepare_maps(
     maps: npt.NDArray[np.float32], settings: AggregationSettings
 ) -> npt.NDArray[np.float64]:
@@ -182,6 +157,7 @@ def label_map(
     patients: Sequence[str],
     settings: AggregationSettings,
     seed: int = 0,
+    full_resolution: Moments | None = None,
 ) -> GlobalMap:
     """Average the image-wise maps of one label.
 
@@ -199,13 +175,15 @@ def label_map(
         How.
     seed : int, optional
         Of the split of the patients into halves.
+    full_resolution : Moments, optional
+        Mean and SD of the same maps before they were pooled; they are taken where they are there.
 
     Returns
     -------
     GlobalMap
     """
     shape = store.grid.shape
-    whole, halves = _Moments(shape), (_Moments(shape), _Moments(shape))
+    whole, halves = Moments(shape), (Moments(shape), Moments(shape))
     chosen = sorted({patients[row] for row in rows})
     side_of = dict(
         zip(chosen, np.random.default_rng(seed).permutation(len(chosen)) % 2, strict=True)
@@ -228,10 +206,15 @@ def label_map(
         if both
         else float("nan")
     )
+    mean, sd = (
+        (upsample(whole.mean, store.grid), upsample(whole.sd(), store.grid))
+        if full_resolution is None
+        else (full_resolution.mean, full_resolution.sd())
+    )
     return GlobalMap(
         label=label,
-        mean=smooth(upsample(whole.mean, store.grid), settings.smoothing),
-        sd=smooth(upsample(whole.sd(), store.grid), settings.smoothing),
+        mean=smooth(mean, settings.smoothing),
+        sd=smooth(sd, settings.smoothing),
         n=whole.n,
         n_patients=len(entered),
         n_constant=n_constant,

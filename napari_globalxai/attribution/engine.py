@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from napari_globalxai.attribution.arithmetic import is_out_of_memory
 from napari_globalxai.attribution.method import Attribution, Method
@@ -19,6 +22,24 @@ from napari_globalxai.progress import Progress, ProgressCallback, ignore_progres
 from napari_globalxai.storage import Journal
 
 
+class MapObserver(Protocol):
+    """Sees every map at the method's own resolution before it is pooled and stored."""
+
+    def observe(
+        self,
+        rows: Sequence[int],
+        maps: npt.NDArray[np.float32],
+        probability: npt.NDArray[np.float64],
+    ) -> None:
+        """See a batch: its rows, maps (image, label, ...) and probabilities (image, label)."""
+
+    def save(self, path: Path) -> None:
+        """Write what was seen to a file, whole or not at all."""
+
+    def load(self, path: Path) -> None:
+        """Go on from a file."""
+
+
 def attribute_stack(
     stack: AlignedStack,
     rows: Sequence[int],
@@ -28,6 +49,8 @@ def attribute_stack(
     path: Path,
     fingerprint: str,
     *,
+    pooling: int = 1,
+    observer: MapObserver | None = None,
     progress: ProgressCallback = ignore_progress,
 ) -> tuple[AttributionStore, npt.NDArray[np.float32]]:
     """Explain images for the given labels; go on where an earlier call stopped.
@@ -53,6 +76,10 @@ def attribute_stack(
         Where the store lives or is to live.
     fingerprint : str
         Hash of the model, the method and all settings that the maps depend on.
+    pooling : int, optional
+        Side of the squares of cells that are averaged before maps are stored.
+    observer : MapObserver, optional
+        Sees every map as it is made, before pooling.
     progress : callable, optional
         Called after each batch; may raise `Cancelled`.
 
@@ -70,16 +97,19 @@ def attribute_stack(
         a single image.
     """
     indices = [classifier.labels.index(label) for label in labels]
-    store = _open(stack, method, classifier, labels, path, fingerprint)
+    store = _open(stack, method, classifier, labels, path, fingerprint, pooling)
     journal = Journal(path.with_suffix(".jsonl"))
     sources = stack.sources()
     logits = np.full((len(stack), len(classifier.labels)), np.nan, np.float32)
     wanted = np.asarray(rows, dtype=int)
     rows_wanted = set(wanted.tolist())
     finished = set()
+    lines = journal.read()
+    if observer is not None and lines:
+        observer.load(path.parent / lines[-1]["observed"])
     # The latest entry of a row counts.
     for row, entry in {
-        entry["row"]: entry for line in journal.read() for entry in line.get("images", ())
+        entry["row"]: entry for line in lines for entry in line.get("images", ())
     }.items():
         if row not in rows_wanted:
             store.clear(row)
@@ -98,8 +128,11 @@ def attribute_stack(
             continue
         block = store.read_block(int(start))
         for part, result in batches.explain(stack, missing):
-            block[np.asarray(part) - start] = result.maps.cpu().numpy()
             logits[part] = result.logits.cpu().numpy()
+            if observer is not None:
+                probability = classifier.probabilities(logits[part])[:, indices]
+                observer.observe(part, result.maps.cpu().numpy(), probability)
+            block[np.asarray(part) - start] = _pool(result.maps, pooling).cpu().numpy()
             done += len(part)
             progress(Progress(stage, done, len(rows)))
         store.write(int(start), block)
@@ -107,7 +140,16 @@ def attribute_stack(
         entries = [
             {"row": row, "source": sources[row], "logits": logits[row].tolist()} for row in missing
         ]
-        journal.append([{"images": entries}])
+        line: dict[str, Any] = {"images": entries}
+        if observer is not None:
+            # A file for each line, named in it, so that the two cannot disagree after a crash.
+            line["observed"] = f"{path.stem}-observed-{len(lines)}.npz"
+            observer.save(path.parent / line["observed"])
+        journal.append([line])
+        lines.append(line)
+        for other in path.parent.glob(f"{path.stem}-observed-*.npz"):
+            if other.name != line.get("observed"):
+                other.unlink()
     return store, logits
 
 
@@ -157,6 +199,11 @@ class _Batches:
         self._classifier = self._classifier.working_with(images_a_forward=before // 2)
 
 
+def _pool(maps: Tensor, side: int) -> Tensor:
+    """Average squares of cells; those cut off by the border average what is left of them."""
+    return maps if side == 1 else avg_pool2d(maps, side, ceil_mode=True)
+
+
 def _open(
     stack: AlignedStack,
     method: Method,
@@ -164,12 +211,13 @@ def _open(
     labels: Sequence[str],
     path: Path,
     fingerprint: str,
+    pooling: int,
 ) -> AttributionStore:
     if not path.exists():
         # A journal without its store says nothing.
         path.with_suffix(".jsonl").unlink(missing_ok=True)
-        grid = method.grid(classifier)
-        return AttributionStore.create(path, len(stack), labels, grid, fingerprint)
+        grid = method.grid(classifier).pooled(pooling)
+        return AttributionStore.create(path, len(stack), labels, grid, fingerprint, pooling)
     store = AttributionStore(path)
     if store.fingerprint != fingerprint:
         raise InputError(

@@ -27,6 +27,8 @@ class AttributionStore:
         Labels along the second axis.
     grid : CellGrid
         Where the cells lie in the frame.
+    pooling : int
+        Side of the squares of the method's own cells that were averaged into one; 1 is none.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,6 +38,7 @@ class AttributionStore:
             attributes: dict[str, Any] = dict(self._array.attrs)
             self.labels: tuple[str, ...] = tuple(attributes["labels"])
             self.grid = CellGrid.from_dict(attributes["grid"])
+            self.pooling = int(attributes["pooling"])
         except (FileNotFoundError, KeyError, ValueError) as why:
             raise InputError(
                 f"{path}: is not an attribution store; explain the cohort again."
@@ -43,9 +46,15 @@ class AttributionStore:
 
     @classmethod
     def create(
-        cls, path: Path, size: int, labels: Sequence[str], grid: CellGrid, fingerprint: str
+        cls,
+        path: Path,
+        size: int,
+        labels: Sequence[str],
+        grid: CellGrid,
+        fingerprint: str,
+        pooling: int = 1,
     ) -> AttributionStore:
-        """Make an empty store for `size` images, replacing what is there."""
+        """Make an empty store for `size` images, whose cells after pooling are `grid`."""
         rows, columns = grid.shape
         # One chunk holds one label of several images: small enough to look at one image, large
         # enough to go through one label of the whole cohort.
@@ -63,6 +72,7 @@ class AttributionStore:
                 "labels": list(labels),
                 "grid": grid.to_dict(),
                 "fingerprint": fingerprint,
+                "pooling": pooling,
             },
             overwrite=True,
         )

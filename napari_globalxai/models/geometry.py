@@ -67,6 +67,16 @@ class CellGrid:
         x = (np.arange(columns) + 0.5) * width / columns - 0.5
         return cls(y, x, height, width, measured=False)
 
+    def pooled(self, side: int) -> CellGrid:
+        """Return the grid of squares of `side` × `side` cells; the last ones may be smaller."""
+        y, x = (
+            np.array(
+                [centres[start : start + side].mean() for start in range(0, len(centres), side)]
+            )
+            for centres in (self.y, self.x)
+        )
+        return CellGrid(y, x, self.height, self.width, self.measured)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the grid as JSON-like values."""
         return {

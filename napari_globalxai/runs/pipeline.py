@@ -20,7 +20,9 @@ from napari_globalxai.aggregation.global_map import (
     overall_map,
     select_rows,
 )
+from napari_globalxai.aggregation.moments import Moments
 from napari_globalxai.aggregation.similarity import spearman_to_global
+from napari_globalxai.aggregation.streaming import FullResolutionMaps
 from napari_globalxai.attribution.arithmetic import (
     Precision,
     choose_batch_size,
@@ -52,6 +54,7 @@ def explain(
     aggregation: Mapping[str, Any] | None = None,
     valid_share: float = 0.5,
     batch_size: int | None = None,
+    pooling: int = 1,
     seed: int = 0,
     resume: bool = False,
     progress: ProgressCallback = ignore_progress,
@@ -78,6 +81,9 @@ def explain(
         Share of the cohort whose field of view must hold a pixel for it to be valid.
     batch_size : int, optional
         Images a forward; by default as many as the memory holds well.
+    pooling : int, optional
+        Pixel-level maps are averaged over squares of this side before they are stored, to save
+        room; global maps keep the full resolution.
     seed : int, optional
         Of everything random.
     resume : bool, optional
@@ -121,12 +127,19 @@ def explain(
             "valid_share": valid_share,
             "precision": model.precision,
             "batch_size": batch_size,
+            "pooling": pooling,
             "seed": seed,
         },
     }
     if maker.needs_split:
         # A network that cannot be split fails here, before any image was read.
         info["model"]["cam_layer"] = model.split.layer
+    grid = maker.grid(model)
+    if pooling > 1 and not grid.is_frame:
+        raise InputError(
+            f"The maps of {maker.name} have {grid.shape[0]} × {grid.shape[1]} cells; only maps "
+            "with a value a pixel are pooled."
+        )
     before = _claim(folder, info, cohort, resume)
     stack = align(cohort, frame, folder / "aligned.zarr", progress)
     errors = stack.status()
@@ -141,7 +154,22 @@ def explain(
     write_json(folder / RUN_FILE, info)
     progress(Progress("Choosing number format and batch size", 1, 1))
     fingerprint = hash_value(
-        [info["model"], info["settings"]["method"], list(chosen), info["frame"], worker.precision]
+        [
+            info["model"],
+            info["settings"]["method"],
+            list(chosen),
+            info["frame"],
+            worker.precision,
+            pooling,
+        ]
+    )
+    truth = cohort.truth(model.labels)
+    full = (
+        FullResolutionMaps(
+            chosen, grid.shape, truth[:, [model.labels.index(label) for label in chosen]], settings
+        )
+        if pooling > 1
+        else None
     )
     store, logits = attribute_stack(
         stack,
@@ -151,17 +179,21 @@ def explain(
         chosen,
         folder / "attributions.zarr",
         fingerprint,
+        pooling=pooling,
+        observer=full,
         progress=progress,
     )
     probability = model.probabilities(logits)
-    truth = cohort.truth(model.labels)
     members = {
         label: select_rows(truth[:, index], probability[:, index], settings)
         for label in chosen
         for index in [model.labels.index(label)]
     }
     coverage = stack.coverage(rows)
-    maps = _write_maps(folder, store, members, cohort.patients, settings, coverage, seed, progress)
+    moments = None if full is None else full.moments(members)
+    maps = _write_maps(
+        folder, store, members, moments, cohort.patients, settings, coverage, seed, progress
+    )
     inside = cells_inside(coverage >= valid_share, store.grid)
     similarity = {}
     for number, label in enumerate(chosen):
@@ -179,6 +211,11 @@ def explain(
         "constant_maps": {image.label: image.n_constant for image in maps},
     }
     info["warnings"] = _warnings(cohort, model, chosen, maps, settings, store)
+    if full is not None and moments is None:
+        info["warnings"].append(
+            f"Truth or images have changed since the maps were made, so the global maps come from "
+            f"the stored maps, pooled by {pooling}; explain into another folder for all details."
+        )
     info["status"] = "finished"
     info["finished"] = provenance.now()
     write_json(folder / RUN_FILE, info)
@@ -318,6 +355,7 @@ def _write_maps(
     folder: Path,
     store: AttributionStore,
     members: Mapping[str, npt.NDArray[np.int64]],
+    moments: Mapping[str, Moments] | None,
     patients: Sequence[str],
     settings: AggregationSettings,
     coverage: npt.NDArray[np.float32],
@@ -327,7 +365,8 @@ def _write_maps(
     maps = []
     for number, (label, rows) in enumerate(members.items()):
         progress(Progress("Averaging maps", number, len(members)))
-        maps.append(label_map(store, label, rows, patients, settings, seed))
+        own = None if moments is None else moments[label]
+        maps.append(label_map(store, label, rows, patients, settings, seed, own))
     overall = overall_map({image.label: image.mean for image in maps})
     write_tiff(folder / "coverage.tif", coverage)
     write_tiff(folder / "maps" / f"{OVERALL}.tif", overall)
