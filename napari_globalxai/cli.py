@@ -30,6 +30,14 @@ app = typer.Typer(
 CohortArgument = Annotated[Path, typer.Argument(help="Table of images, CSV or TSV.")]
 RunArgument = Annotated[Path, typer.Argument(help="Run folder.")]
 ModelOption = Annotated[Path, typer.Option(help="Model card (model.yaml) or weights.")]
+TrustOption = Annotated[
+    bool,
+    typer.Option(
+        "--trust",
+        help="Let code in the model's files run, as pickled modules and some bundles need; only "
+        "for files whose origin you trust.",
+    ),
+]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, mps …")]
 ImageRootOption = Annotated[
     Path | None, typer.Option(help="Folder of the images; by default the table's.")
@@ -60,6 +68,24 @@ def _main(
     ] = False,
 ) -> None:
     """Global explanations of image classifiers, and the proof that they are faithful."""
+
+
+@app.command()
+def card(
+    model: Annotated[Path, typer.Argument(help="Weights in any format, or a MONAI bundle.")],
+    out: Annotated[Path | None, typer.Option(help="Card to write.")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write over a card that is there.")
+    ] = False,
+    trust: TrustOption = False,
+) -> None:
+    """Write a model card with what the model tells, to fill in what it does not."""
+    from napari_globalxai.models.card_template import write_card_template
+
+    path, missing = write_card_template(model, out, force=force, trust=trust)
+    _say(f"Card: {path}")
+    if missing:
+        _say(f"  to fill in: {', '.join(missing)}")
 
 
 @app.command()
@@ -107,6 +133,7 @@ def explain(
         float, typer.Option(min=0, max=1, help="Share of images whose field holds a valid pixel.")
     ] = 0.5,
     device: DeviceOption = "auto",
+    trust: TrustOption = False,
     precision: Annotated[
         str, typer.Option(help="float32, bfloat16, float16, or auto: by a trial.")
     ] = "auto",
@@ -139,7 +166,7 @@ def explain(
     wanted = {"selection": select, "part": part, "scale": scale}
     run = run_explain(
         table,
-        load_model(model, device=device, precision=precision),
+        load_model(model, device=device, precision=precision, trust=trust),
         out,
         method,
         labels=_split(labels),
@@ -174,6 +201,7 @@ def peppr(
     ] = None,
     model: Annotated[Path | None, typer.Option(help="The model, if it has moved.")] = None,
     device: DeviceOption = "auto",
+    trust: TrustOption = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Images a forward.")] = 64,
 ) -> None:
     """Test whether a global map is faithful: erase and restore along it, against controls."""
@@ -184,6 +212,7 @@ def peppr(
         map_name,
         model=model,
         device=device,
+        trust=trust,
         batch_size=batch_size,
         valid_share=valid_share,
         progress=_Printer(),
@@ -237,6 +266,7 @@ def check(
     class_column: ClassColumnOption = None,
     image_root: ImageRootOption = None,
     device: DeviceOption = "auto",
+    trust: TrustOption = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with status 1 if any image would fail.")
     ] = False,
@@ -253,7 +283,7 @@ def check(
         label_columns,
         class_column,
     )
-    found = check_inputs(table, model, device=device, progress=_Printer())
+    found = check_inputs(table, model, device=device, trust=trust, progress=_Printer())
     for line in found.facts:
         _say(line)
     for problem in found.problems:

@@ -23,7 +23,8 @@ from napari_globalxai.faithfulness.result import PepprResult
 from napari_globalxai.faithfulness.scores import roc_auc
 from napari_globalxai.models.card import read_card
 from napari_globalxai.models.classifier import Classifier
-from napari_globalxai.models.loaders import build_network, load_model
+from napari_globalxai.models.loaders import load_model
+from napari_globalxai.models.networks import build_network
 from napari_globalxai.models.upsampling import smooth
 from napari_globalxai.progress import ProgressCallback
 from napari_globalxai.report.html import write_report

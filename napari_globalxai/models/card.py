@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,26 +12,40 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from napari_globalxai.errors import InputError
 
 CARD_SUFFIXES = (".yaml", ".yml")
-WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".ts", ".ckpt")
+WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".ts", ".ckpt", ".pt2", ".zip")
+# What a card's template has where only the user knows the fact.
+FILL_IN = "FILL IN"
 # What a plain number of channels means for a colour photograph.
 _CHANNELS_BY_COUNT = {1: ("grey",), 2: ("red", "green"), 3: ("red", "green", "blue")}
 
 
 class NetworkCard(BaseModel):
-    """The architecture that a state dict belongs to.
+    """The architecture that a state dict belongs to: a network of MONAI's, or one's own.
 
     Attributes
     ----------
-    name : str
+    name : str or None
         A network class or factory in `monai.networks.nets`, such as ``ResNet`` or ``resnet34``.
+    factory : str or None
+        In its place, one's own: ``package.module:function``, or ``file.py:function`` with a file
+        beside the card. It is imported only where the user trusts the model.
     arguments : dict
-        Its keyword arguments.
+        Keyword arguments.
     """
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str
+    name: str | None = None
+    factory: str | None = None
     arguments: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> NetworkCard:
+        if (self.name is None) == (self.factory is None):
+            raise ValueError("give either a name or a factory")
+        if self.factory is not None and not all(self.factory.partition(":")[::2]):
+            raise ValueError("a factory has the form module:function")
+        return self
 
 
 class InputCard(BaseModel):
@@ -168,14 +183,34 @@ def read_card(path: str | Path) -> tuple[ModelCard, Path]:
         raise InputError(f"{card_path}: is not a model card, which is a YAML mapping.")
     if given != card_path:
         content["weights"] = given.name
-    try:
-        card = ModelCard.model_validate(content)
-    except ValidationError as why:
-        raise InputError(f"{card_path}: {_first_problem(why)}") from why
+    card = validate_card(content, card_path)
     weights = card_path.parent / card.weights
     if not weights.is_file():
         raise InputError(f"{card_path}: the weights {card.weights} do not exist beside it.")
     return card, weights
+
+
+def validate_card(content: Mapping[str, Any], source: Path) -> ModelCard:
+    """Return the card of a mapping that was read from `source`, or raise `InputError`."""
+    open_facts = sorted(_unfilled(content))
+    if open_facts:
+        raise InputError(f"{source}: still has facts to fill in: {', '.join(open_facts)}.")
+    try:
+        return ModelCard.model_validate(content)
+    except ValidationError as why:
+        raise InputError(f"{source}: {_first_problem(why)}") from why
+
+
+def _unfilled(content: Any, where: str = "") -> Iterator[str]:
+    """Give the places in a card that still hold what its template put there."""
+    if isinstance(content, Mapping):
+        for key, value in content.items():
+            yield from _unfilled(value, f"{where}.{key}".lstrip("."))
+    elif isinstance(content, list):
+        if any(FILL_IN in str(item) for item in content):
+            yield where
+    elif FILL_IN in str(content):
+        yield where
 
 
 def _card_beside(weights: Path) -> Path:
@@ -185,7 +220,8 @@ def _card_beside(weights: Path) -> Path:
         if candidate.is_file():
             return candidate
     raise InputError(
-        f"{weights}: needs a model card beside it, {weights.stem}.yaml, with labels and input."
+        f"{weights}: needs a model card beside it, {weights.stem}.yaml, with labels and input; "
+        f"this writes one to fill in: napari-globalxai card {weights.name}"
     )
 
 

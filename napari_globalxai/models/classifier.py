@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.card import ModelCard
+from napari_globalxai.models.copying import copy_network
 from napari_globalxai.models.folding import fold_batch_norms
 from napari_globalxai.models.geometry import CellGrid, measure_cell_grid
 from napari_globalxai.models.splitting import Split, split_network
@@ -48,6 +49,13 @@ class Classifier:
     precision : str, optional
         ``float32``, or ``bfloat16`` or ``float16`` for autocast; ``auto`` lets `explain` find out
         by a trial, and is float32 elsewhere.
+    trusted : bool, optional
+        Whether code from the model's files was allowed to run, for provenance.
+
+    Attributes
+    ----------
+    warnings : list of str
+        What is odd about the card, a sentence each.
 
     Raises
     ------
@@ -64,18 +72,20 @@ class Classifier:
         weights: Path | None = None,
         device: str = "auto",
         precision: str = "auto",
+        trusted: bool = False,
     ) -> None:
         if precision not in PRECISIONS:
             raise InputError(f"The precision {precision!r} is none of {', '.join(PRECISIONS)}.")
         self.card = card
         self.source = source
         self.weights = weights
+        self.trusted = trusted
+        self.warnings: list[str] = []
         self.device = choose_device(device)
         self.precision = precision
         self.images_a_forward = _IMAGES_A_FORWARD
         self.digest = hash_file(weights) if weights else _hash_state(network)
-        with torch.no_grad():  # or copies of TorchScript's parameters are no leaves
-            self.network = copy.deepcopy(network).eval().to(self.device)
+        self.network = copy_network(network).eval().to(self.device)
         for parameter in self.network.parameters():
             # One by one, because TorchScript modules lack requires_grad_.
             parameter.requires_grad_(False)
@@ -206,7 +216,7 @@ class Classifier:
             reason = (str(why).strip() or type(why).__name__).splitlines()[-1][:200]
             raise InputError(
                 f"{name}: the network does not take the card's input "
-                f"{tuple(self._probe.shape[1:])} ({reason})."
+                f"{tuple(self._probe.shape[1:])} ({self._channel_advice() or reason})."
             ) from why
         if not isinstance(outputs, Tensor) or outputs.ndim != 2:
             raise InputError(f"{name}: the network does not give one row of outputs an image.")
@@ -217,10 +227,48 @@ class Classifier:
             )
         if not bool(torch.isfinite(outputs).all()):
             raise InputError(f"{name}: the network gives values that are not finite.")
+        self._check_single(outputs)
         if self.card.activation == "none" and (outputs.min() < 0 or outputs.max() > 1):
             raise InputError(
                 f"{name}: the card's activation is none, but outputs are not probabilities."
             )
+        if self.card.activation != "none" and self._gives_probabilities(outputs):
+            self.warnings.append(
+                f"The model's outputs look like probabilities already, but its card says that "
+                f"{self.card.activation} is still to be applied; is activation: none right?"
+            )
+
+    def _check_single(self, outputs: Tensor) -> None:
+        """Refuse a network that only takes as many images as it was exported with."""
+        try:
+            with torch.no_grad():
+                single = self.network(self._probe[:1])
+            same = bool(torch.allclose(single, outputs[:1], rtol=1e-3, atol=1e-4))
+        except (RuntimeError, ValueError, AssertionError):
+            same = False
+        if not same:
+            raise InputError(
+                f"{self._name}: the network does not take a batch of any size; export it with an "
+                "example of two images or more, and a dynamic batch dimension."
+            )
+
+    def _channel_advice(self) -> str:
+        """Return what the first layer takes, where the card says something else."""
+        kernels = [value for value in self.network.state_dict().values() if value.ndim == 4]
+        taken = int(kernels[0].shape[1]) if kernels else len(self.card.input.channels)
+        if taken == len(self.card.input.channels):
+            return ""
+        return f"its first layer takes {taken} channels"
+
+    def _gives_probabilities(self, outputs: Tensor) -> bool:
+        """Return whether outputs stay within 0 and 1 for inputs beyond all measure, too."""
+        try:
+            with torch.no_grad():
+                extreme = self.network(self._probe * 1000)
+        # What a network makes of such inputs is no fault of its card.
+        except RuntimeError:
+            return False
+        return all(bool(((each >= 0) & (each <= 1)).all()) for each in (outputs, extreme))
 
 
 def _hash_state(network: nn.Module) -> str:

@@ -7,7 +7,6 @@ measured on the network itself.
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from napari_globalxai.models.copying import copy_network
 from napari_globalxai.models.splitting import ChainSplit, HookSplit, Split
 
 _PROBE_LENGTH = 768
@@ -147,12 +147,12 @@ def measure_cell_grid(split: Split, shape: tuple[int, int], probe: Tensor) -> Ce
 def _with_even_weights(split: Split) -> Split:
     """Copy a split network and give it weights under which gradients show geometry alone."""
     if isinstance(split, HookSplit):
-        network = copy.deepcopy(split.network)
+        network = copy_network(split.network)
         _even(network)
         return HookSplit(network, split.layer)
     assert isinstance(split, ChainSplit)
     chain = type(split.children)(
-        (name, copy.deepcopy(child)) for name, child in split.children.items()
+        (name, copy_network(child)) for name, child in split.children.items()
     )
     for name, child in chain.items():
         holder = nn.Module()

@@ -1,34 +1,38 @@
-"""Read a classifier from the files in which people save them, without running code from them."""
+"""Read a classifier from the files in which people save them."""
 
 from __future__ import annotations
 
-import inspect
-import pickle
-import warnings
-import zipfile
 from pathlib import Path
-from typing import Any
 
-import torch
 from torch import nn
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.card import ModelCard, NetworkCard, read_card
+from napari_globalxai.models.bundle import is_bundle, read_bundle
+from napari_globalxai.models.card import NetworkCard, read_card
 from napari_globalxai.models.classifier import Classifier
+from napari_globalxai.models.networks import build_network
+from napari_globalxai.models.weights import WeightsFile, read_weights
 
 
-def load_model(path: str | Path, *, device: str = "auto", precision: str = "auto") -> Classifier:
-    """Load a classifier from its card or its weights and check one against the other.
+def load_model(
+    path: str | Path, *, device: str = "auto", precision: str = "auto", trust: bool = False
+) -> Classifier:
+    """Load a classifier and check its card against it.
 
     Parameters
     ----------
     path : str or pathlib.Path
-        The model card, or the weights with the card beside them: TorchScript, or safetensors or a
-        state dict of a MONAI network that the card names.
+        The model card, or the weights with the card beside them: TorchScript, a program of
+        `torch.export`, a pickled module, or safetensors or a state dict of a network that the card
+        names. Or a MONAI bundle, as a folder or a zip file.
     device : str, optional
         ``auto`` (CUDA, else Apple's MPS, else the CPU) or a torch device.
     precision : str, optional
         As for `Classifier`.
+    trust : bool, optional
+        Whether code from the model's files may run. Pickled modules, programs of `torch.export`,
+        networks made by somebody's own function and expressions in bundles need it; give it only
+        for files whose origin you trust.
 
     Returns
     -------
@@ -37,105 +41,50 @@ def load_model(path: str | Path, *, device: str = "auto", precision: str = "auto
     Raises
     ------
     InputError
-        When the files are missing, cannot be read, or do not fit each other.
+        When the files are missing, cannot be read, do not fit each other or would have to be
+        trusted.
     """
-    card, weights = read_card(path)
-    module = _load_module(card, weights)
+    given = Path(path)
+    if is_bundle(given):
+        bundle = read_bundle(given, trust)
+        card, weights, network = bundle.card, bundle.weights, bundle.network
+    else:
+        card, weights_path = read_card(given)
+        weights, network = WeightsFile(weights_path), card.network
+    module = _assemble(weights, network, trust)
     return Classifier(
-        module, card, source=Path(path), weights=weights, device=device, precision=precision
+        module,
+        card,
+        source=given,
+        weights=weights.path if weights.content is None else given,
+        device=device,
+        precision=precision,
+        trusted=trust,
     )
 
 
-def build_network(network: NetworkCard, source: Path) -> nn.Module:
-    """Build a MONAI network from its card, with fresh weights.
-
-    Only names in `monai.networks.nets` are looked up, so that a card cannot run other code.
-    """
-    import monai.networks.nets as nets
-
-    factory = getattr(nets, network.name, None)
-    if network.name.startswith(("_", "get_")) or not callable(factory):
-        raise InputError(f"{source}: MONAI has no network {network.name!r}.")
-    arguments = dict(network.arguments)
-    if "pretrained" in inspect.signature(factory).parameters:
-        # The weights come from the card's file; MONAI would download others.
-        arguments["pretrained"] = False
-    try:
-        module = factory(**arguments)
-    # MONAI checks arguments in as many ways as it has networks.
-    except Exception as why:
-        reason = " ".join(str(why).split())
+def _assemble(
+    weights: WeightsFile, network: NetworkCard | nn.Module | None, trust: bool
+) -> nn.Module:
+    """Return the network with its weights."""
+    found = read_weights(weights, trust)
+    if isinstance(found, nn.Module):
+        return found
+    if network is None:
         raise InputError(
-            f"{source}: MONAI's {network.name} does not take the card's arguments ({reason})."
-        ) from why
-    if not isinstance(module, nn.Module):
-        raise InputError(f"{source}: MONAI's {network.name!r} is not a network.")
-    return module
-
-
-def _load_module(card: ModelCard, weights: Path) -> nn.Module:
-    if weights.suffix.lower() == ".safetensors":
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            state: Any = load_file(weights)
-        except (SafetensorError, OSError, ValueError) as why:
-            raise InputError(f"{weights}: is not a safetensors file ({why}).") from why
-    elif _is_torchscript(weights):
-        return _load_torchscript(weights)
-    else:
-        try:
-            with warnings.catch_warnings():
-                # torch warns of pickles that it did not write, and then refuses them.
-                warnings.simplefilter("ignore", UserWarning)
-                state = torch.load(weights, map_location="cpu", weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as why:
-            raise InputError(
-                f"{weights}: is not TorchScript, safetensors or a plain state dict; other pickles "
-                "are not opened because they can run code."
-            ) from why
-    if isinstance(state, dict):
-        # Training frameworks wrap the weights of the network.
-        for key in ("state_dict", "model_state_dict", "model"):
-            if isinstance(state.get(key), dict):
-                state = state[key]
-    if not isinstance(state, dict):
-        raise InputError(f"{weights}: holds no state dict.")
-    if card.network is None:
-        raise InputError(
-            f"{weights}: is a state dict, so the card must name its MONAI network under 'network'."
+            f"{weights.path}: is a state dict, so the card must name its MONAI network under "
+            "'network'."
         )
-    module = build_network(card.network, weights)
-    # Keys of any other kind fit no network, but must not stop PyTorch from saying so.
-    state = {str(key): value for key, value in state.items()}
-    if all(key.startswith("module.") for key in state):
-        state = {key.removeprefix("module."): value for key, value in state.items()}
+    if isinstance(network, NetworkCard):
+        module = build_network(network, weights.path, trust=trust)
+        name = network.name or network.factory
+    else:
+        module, name = network, type(network).__name__
     try:
-        module.load_state_dict(state)
+        module.load_state_dict(found)
     except RuntimeError as why:
         reason = " ".join(str(why).split())[:300]
         raise InputError(
-            f"{weights}: does not fit the card's network {card.network.name} ({reason})."
+            f"{weights.path}: does not fit the card's network {name} ({reason})."
         ) from why
-    return module
-
-
-def _is_torchscript(weights: Path) -> bool:
-    """TorchScript archives hold a `constants.pkl`; state dicts saved by torch do not."""
-    if not zipfile.is_zipfile(weights):
-        return False
-    with zipfile.ZipFile(weights) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
-
-
-def _load_torchscript(weights: Path) -> nn.Module:
-    try:
-        with warnings.catch_warnings():
-            # torch.jit is deprecated for new models, but it is how existing ones are published.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            module: nn.Module = torch.jit.load(str(weights), map_location="cpu")
-    except (RuntimeError, ValueError) as why:
-        reason = str(why).strip().splitlines()[0]
-        raise InputError(f"{weights}: cannot be read as TorchScript ({reason}).") from why
     return module

@@ -36,6 +36,7 @@ def check_inputs(
     model: str | Path,
     *,
     device: str = "auto",
+    trust: bool = False,
     progress: ProgressCallback = ignore_progress,
 ) -> CheckResult:
     """Read the cohort's files and the model, and list every problem at once.
@@ -48,6 +49,8 @@ def check_inputs(
         Model card or weights.
     device : str, optional
         Where the model would run.
+    trust : bool, optional
+        As for `load_model`.
     progress : callable, optional
         May raise `Cancelled`.
 
@@ -56,14 +59,14 @@ def check_inputs(
     InputError
         When the model cannot be used at all.
     """
-    classifier = load_model(model, device=device)
+    classifier = load_model(model, device=device, trust=trust)
     truth = cohort.truth(classifier.labels)
     facts = [
         f"model: {', '.join(classifier.labels)}; input "
         f"{'+'.join(classifier.card.input.channels)}, {classifier.card.input.height} × "
         f"{classifier.card.input.width}; {classifier.device}"
     ]
-    problems = list(cohort.warnings)
+    problems = [*cohort.warnings, *classifier.warnings]
     try:
         facts.append(f"Grad-CAM layer: {classifier.split.layer}")
     except InputError as why:

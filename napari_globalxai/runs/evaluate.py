@@ -28,6 +28,7 @@ def peppr(
     *,
     model: str | Path | None = None,
     device: str = "auto",
+    trust: bool = False,
     batch_size: int = 64,
     valid_share: float | None = None,
     progress: ProgressCallback = ignore_progress,
@@ -45,6 +46,8 @@ def peppr(
         Where the model is, if it has moved since.
     device : str, optional
         ``auto`` or a torch device.
+    trust : bool, optional
+        As for `load_model`, where the model is not loaded yet.
     batch_size : int, optional
         Images a forward.
     valid_share : float, optional
@@ -72,7 +75,7 @@ def peppr(
         raise InputError(f"PEPPR setting {first['loc'][0]}: {first['msg']}.") from why
     name, image, judged = _find_map(run, map)
     progress(Progress("Loading the model", 0, 1))
-    classifier = run.classifier(device=device, model=model)
+    classifier = run.classifier(device=device, model=model, trust=trust)
     progress(Progress("Loading the model", 1, 1))
     evaluation = make_evaluation(
         run, fill=chosen.fill, valid_share=valid_share, batch_size=batch_size, classifier=classifier
@@ -118,7 +121,9 @@ def make_evaluation(
         valid=run.coverage >= _valid_share(run, valid_share),
         fill=fill_image(fill, run.stack, rows),
         batch_size=batch_size,
-        key=hash_value([run.info["model"], model.precision, run.stack.key]),
+        key=hash_value(
+            [run.info["model"]["sha256"], run.info["model"]["card"], model.precision, run.stack.key]
+        ),
     )
 
 

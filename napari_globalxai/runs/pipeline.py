@@ -57,6 +57,7 @@ def explain(
     pooling: int = 1,
     seed: int = 0,
     resume: bool = False,
+    trust: bool = False,
     progress: ProgressCallback = ignore_progress,
 ) -> Run:
     """Explain a cohort: align, predict, attribute, aggregate.
@@ -89,6 +90,8 @@ def explain(
     resume : bool, optional
         Go on with a run that was stopped, or whose table has got more rows at its end; nothing
         finished is computed again.
+    trust : bool, optional
+        As for `load_model`, where the model is loaded here.
     progress : callable, optional
         Receives `Progress`; may raise `Cancelled`, after which the run can be resumed.
 
@@ -107,7 +110,7 @@ def explain(
         cohort = read_cohort(cohort)
     progress(Progress("Loading the model", 0, 1))
     if isinstance(model, str | Path):
-        model = load_model(model)
+        model = load_model(model, trust=trust)
     progress(Progress("Loading the model", 1, 1))
     chosen = _choose_labels(cohort, model, labels)
     maker = make_method(method, **dict(method_settings or {}))
@@ -155,7 +158,7 @@ def explain(
     progress(Progress("Choosing number format and batch size", 1, 1))
     fingerprint = hash_value(
         [
-            info["model"],
+            _without(info["model"]),
             info["settings"]["method"],
             list(chosen),
             info["frame"],
@@ -315,7 +318,7 @@ def _unused(path: Path) -> Path:
 def _without(value: Any) -> Any:
     """Leave out what may differ between equal runs: where files lie, how it was computed."""
     if isinstance(value, dict):
-        skipped = ("batch_size", "precision", "source", "table", "warnings")
+        skipped = ("batch_size", "precision", "source", "table", "trusted", "warnings")
         return {key: _without(item) for key, item in value.items() if key not in skipped}
     return list(value) if isinstance(value, tuple) else value
 
@@ -450,7 +453,7 @@ def _warnings(
     settings: AggregationSettings,
     store: AttributionStore,
 ) -> list[str]:
-    warnings = list(cohort.warnings)
+    warnings = [*cohort.warnings, *model.warnings]
     missing = [label for label in model.labels if label not in labels]
     if missing:
         warnings.append(f"Not explained: {', '.join(missing)}.")

@@ -68,6 +68,7 @@ def describe_model(classifier: Classifier) -> dict[str, Any]:
     return {
         "source": str(classifier.source.absolute()) if classifier.source else None,
         "sha256": classifier.digest,
+        "trusted": classifier.trusted,
         "card": classifier.card.model_dump(mode="json"),
         "cam_layer": classifier.card.cam_layer,
     }

@@ -154,7 +154,9 @@ class Run:
         prepared = prepare_maps(native[None], settings)[0]
         return smooth(upsample(prepared, self.store.grid), settings.smoothing)
 
-    def classifier(self, *, device: str = "auto", model: str | Path | None = None) -> Classifier:
+    def classifier(
+        self, *, device: str = "auto", model: str | Path | None = None, trust: bool = False
+    ) -> Classifier:
         """Return the model of the run, loaded once.
 
         Parameters
@@ -163,6 +165,9 @@ class Run:
             Where to load it.
         model : str or pathlib.Path, optional
             Where the model is now, if it has moved.
+        trust : bool, optional
+            As for `load_model`. That the run was made with it does not count: its folder may come
+            from somebody else.
 
         Raises
         ------
@@ -175,7 +180,9 @@ class Run:
             source = model or self.info["model"]["source"]
             if source is None:
                 raise InputError(f"{self.folder}: does not know its model; name it with --model.")
-            loaded = load_model(source, device=device, precision=self.info["settings"]["precision"])
+            loaded = load_model(
+                source, device=device, precision=self.info["settings"]["precision"], trust=trust
+            )
             known = self.info["model"]["sha256"]
             same_weights = loaded.weights is not None and hash_file(loaded.weights) == known
             same_card = loaded.card.model_dump(mode="json") == self.info["model"]["card"]

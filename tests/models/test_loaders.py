@@ -1,19 +1,24 @@
 """Weights in the files that people save, and files that must not get to act."""
 
+import io
 import pickle
+import re
 import zipfile
 
 import numpy as np
 import pytest
+import saved
 import tiny
 import torch
 import yaml
 from safetensors.torch import save_file
 from torch import nn
 
+from napari_globalxai.attribution.method import make_method
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.card import NetworkCard
-from napari_globalxai.models.loaders import build_network, load_model
+from napari_globalxai.models.loaders import load_model
+from napari_globalxai.models.networks import build_network
 
 NETWORK = {"name": "ResNet", "arguments": tiny.RESNET}
 
@@ -68,19 +73,9 @@ def test_every_kind_of_file_gives_the_same_predictions(name, tmp_path):
     assert model.weights == tmp_path / name
 
 
-class Trap:
-    """Writes a file when it is unpickled."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return (open, (str(self.path), "w"))
-
-
 @pytest.mark.parametrize("how", ["torch", "pickle", "safetensors name", "inside state dict"])
 def test_a_pickle_does_not_get_to_act(how, tmp_path):
-    trap, sprung = Trap(tmp_path / "sprung"), tmp_path / "sprung"
+    trap, sprung = saved.Trap(tmp_path / "sprung"), tmp_path / "sprung"
     path = tmp_path / ("m.safetensors" if how == "safetensors name" else "m.pt")
     if how == "torch":
         torch.save(trap, path)
@@ -102,7 +97,7 @@ def test_a_pickle_does_not_get_to_act(how, tmp_path):
 
 def test_a_pickled_module_is_refused(tmp_path):
     torch.save(nn.Linear(2, 2), tmp_path / "whole.pt")
-    with pytest.raises(InputError, match="other pickles are not opened because they can run code"):
+    with pytest.raises(InputError, match="if it is a pickled module, it can run code"):
         load_model(write_card(tmp_path, "whole.pt"), device="cpu")
 
 
@@ -240,3 +235,171 @@ def test_no_weights_are_downloaded(tmp_path, monkeypatch):
         arguments={"model_name": "efficientnet-b0", "in_channels": 2, "num_classes": 2},
     )
     assert isinstance(build_network(network, tmp_path / "m.pt"), nn.Module)
+
+
+# ---------------------------------------------------------------- files that need trust
+
+
+def images(count=3):
+    return np.random.default_rng(0).integers(0, 256, (count, 2, 32, 48), dtype=np.uint8)
+
+
+def expected_logits():
+    with torch.no_grad():
+        return tiny.resnet()((torch.tensor(images()).float() / 255 - 0.3) / 0.1).numpy()
+
+
+def export(path, *, dynamic=True):
+    shapes = ({0: torch.export.Dim("batch")},) if dynamic else None
+    program = torch.export.export(
+        tiny.resnet(), (torch.zeros(2, 2, 32, 48),), dynamic_shapes=shapes
+    )
+    torch.export.save(program, path)
+
+
+FACTORY = """
+import tiny
+made = []
+
+def make(**arguments):
+    made.append(arguments)
+    return tiny.ResNet(**arguments)
+"""
+
+
+def own_factory(path):
+    torch.save(state(), path)
+    (path.parent / "mine.py").write_text(FACTORY)
+
+
+NEED_TRUST = {
+    "module.pt": (lambda path: torch.save(tiny.resnet(), path), {}),
+    "program.pt2": (export, {"network": None}),
+    "state.pt": (
+        own_factory,
+        {"network": {"factory": "mine.py:make", "arguments": tiny.RESNET}},
+    ),
+    "package.pt": (
+        own_factory,
+        {"network": {"factory": "tiny:ResNet", "arguments": tiny.RESNET}},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NEED_TRUST)
+def test_what_can_run_code_needs_trust(name, tmp_path):
+    write, changes = NEED_TRUST[name]
+    write(tmp_path / name)
+    card = write_card(tmp_path, name, **changes)
+    with pytest.raises(InputError, match="only where you say that you trust it: --trust") as why:
+        load_model(card, device="cpu")
+    assert name in str(why.value)
+    assert "\n" not in str(why.value)
+    model = load_model(card, device="cpu", trust=True)
+    np.testing.assert_allclose(model.predict(images()), expected_logits(), rtol=1e-4, atol=1e-5)
+    assert model.trusted
+    assert not any(parameter.requires_grad for parameter in model.network.parameters())
+
+
+@pytest.mark.parametrize("name", ["module.pt", "program.pt2", "state.pt"])
+def test_gradients_flow_and_the_network_is_split(name, tmp_path):
+    write, changes = NEED_TRUST[name]
+    write(tmp_path / name)
+    model = load_model(write_card(tmp_path, name, **changes), device="cpu", trust=True)
+    plain = load_model(tiny.write_resnet(tmp_path / "plain"), device="cpu")
+    for method in ("saliency", "grad-cam"):
+        given, wanted = (
+            make_method(method).attribute(each, each.to_input(images()), [0, 1]).maps
+            for each in (model, plain)
+        )
+        np.testing.assert_allclose(given, wanted, rtol=1e-3, atol=1e-6)
+
+
+def test_a_trap_springs_only_where_it_is_trusted(tmp_path):
+    trap = tmp_path / "sprung"
+    torch.save({"state_dict": state(), "extra": saved.Trap(trap)}, tmp_path / "m.pt")
+    card = write_card(tmp_path, "m.pt")
+    with pytest.raises(InputError, match="--trust"):
+        load_model(card, device="cpu")
+    assert not trap.exists()
+    with pytest.warns(ResourceWarning):
+        load_model(card, device="cpu", trust=True)
+    assert trap.exists()
+
+
+@pytest.mark.parametrize("name", ["sample_inputs", "formula", "operator"])
+def test_a_program_does_not_get_to_act_either(name, tmp_path):
+    """PyTorch unpickles its example, and evaluates its formulas and names of operators."""
+    export(tmp_path / "good.pt2")
+    trap = tmp_path / "sprung"
+    with (
+        zipfile.ZipFile(tmp_path / "good.pt2") as good,
+        zipfile.ZipFile(tmp_path / "bad.pt2", "w") as bad,
+    ):
+        for entry in good.namelist():
+            content = good.read(entry)
+            if name == "sample_inputs" and "sample_inputs" in entry:
+                stream = io.BytesIO()
+                torch.save((saved.Trap(trap),), stream)
+                content = stream.getvalue()
+            elif name == "formula" and entry.endswith("model.json"):
+                act = f"open('{trap}', 'w')"
+                content = re.sub(rb'"expr_str": "[^"]*"', f'"expr_str": "{act}"'.encode(), content)
+            elif name == "operator" and entry.endswith("model.json"):
+                content = content.replace(b"torch.ops.aten.relu.default", b"torch.os.getcwd")
+            bad.writestr(entry, content)
+    with pytest.raises(InputError, match="it can run code"):
+        load_model(write_card(tmp_path, "bad.pt2", network=None), device="cpu")
+    assert not trap.exists()
+
+
+@pytest.mark.parametrize(
+    ("factory", "message"),
+    [
+        ("gone.py:make", "cannot be imported"),
+        ("no_such_package:make", "cannot be imported"),
+        ("tiny:no_such_function", "cannot be imported"),
+        ("tiny:input_card", "does not take the card's arguments"),
+        ("os:getcwd", "is wrong|does not take"),
+    ],
+)
+def test_factories_that_cannot_be_used(factory, message, tmp_path):
+    torch.save(state(), tmp_path / "m.pt")
+    network = {"factory": factory, "arguments": tiny.RESNET}
+    with pytest.raises(InputError, match=message) as why:
+        load_model(write_card(tmp_path, "m.pt", network=network), device="cpu", trust=True)
+    assert "\n" not in str(why.value)
+
+
+def test_a_program_for_one_batch_size_says_how_to_export_it(tmp_path):
+    export(tmp_path / "fixed.pt2", dynamic=False)
+    with pytest.raises(InputError, match="batch of any size"):
+        load_model(write_card(tmp_path, "fixed.pt2", network=None), device="cpu", trust=True)
+
+
+# ---------------------------------------------------------------- facts against the model
+
+
+def test_the_number_of_channels_that_it_takes_is_said(tmp_path):
+    torch.save(state(), tmp_path / "a.pt")
+    card = write_card(tmp_path, "a.pt", input={"channels": 3, "height": 32, "width": 48})
+    with pytest.raises(InputError, match="its first layer takes 2 channels"):
+        load_model(card, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("last", "activation", "odd"),
+    [
+        (nn.Sigmoid(), "sigmoid", True),
+        (nn.Softmax(dim=1), "softmax", True),
+        (nn.Sigmoid(), "none", False),
+        (nn.Identity(), "sigmoid", False),
+    ],
+)
+def test_probabilities_that_would_be_squashed_again_are_noticed(last, activation, odd, tmp_path):
+    network = nn.Sequential(tiny.resnet(), last)
+    torch.jit.save(torch.jit.trace(network, torch.zeros(2, 2, 32, 48)), str(tmp_path / "a.ts"))
+    card = write_card(tmp_path, "a.ts", network=None, activation=activation)
+    warnings = load_model(card, device="cpu").warnings
+    assert len(warnings) == odd
+    assert all("look like probabilities already" in warning for warning in warnings)

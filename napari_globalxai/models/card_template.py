@@ -1,0 +1,148 @@
+"""Write a model card with what the model's files tell, and places for what they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from torch import Tensor, nn
+
+from napari_globalxai.errors import InputError
+from napari_globalxai.models.bundle import bundle_facts, is_bundle
+from napari_globalxai.models.card import FILL_IN
+from napari_globalxai.models.weights import WeightsFile, read_weights
+from napari_globalxai.storage import atomic_path
+
+_COMMENTS = {
+    "weights": "the file beside this card",
+    "labels": "in the order of the model's outputs",
+    "activation": "sigmoid, softmax, or none where the model applies it itself",
+    "orientation": "trained on left-eye orientation, right eyes mirrored",
+    "input": "what the model takes",
+    "cam_layer": "where Grad-CAM looks; without this line, the last stage",
+    "network": "what the state dict belongs to",
+}
+_INPUT_COMMENTS = {
+    "channels": "names out of red, green, blue, grey, in the model's order, or their number",
+    "height": "pixels",
+    "width": "pixels",
+    "range": "values of black and of full brightness, before mean and std",
+    "mean": "one value, or one a channel",
+    "std": "one value, or one a channel",
+}
+
+
+def write_card_template(
+    model: str | Path, out: str | Path | None = None, *, force: bool = False, trust: bool = False
+) -> tuple[Path, list[str]]:
+    """Write a model card to fill in.
+
+    Parameters
+    ----------
+    model : str or pathlib.Path
+        Weights in any format that `load_model` reads, or a MONAI bundle.
+    out : str or pathlib.Path, optional
+        Where to write it; by default beside the weights, where it is looked for.
+    force : bool, optional
+        Whether to write over a card that is there.
+    trust : bool, optional
+        As for `load_model`; without it, less can be found out about some formats.
+
+    Returns
+    -------
+    pathlib.Path
+        The card.
+    list of str
+        Facts that must be filled in.
+
+    Raises
+    ------
+    InputError
+        When there is no such model, or there is a card already.
+    """
+    path = Path(model)
+    if not path.exists():
+        raise InputError(f"{path}: the model does not exist.")
+    if path.is_dir() and not is_bundle(path):
+        raise InputError(f"{path}: is a folder but no MONAI bundle; name the file of the weights.")
+    target = Path(out) if out is not None else _place(path)
+    if target.exists() and not force:
+        raise InputError(f"{target}: is there already; --force writes over it.")
+    facts = bundle_facts(path) if is_bundle(path) else _weights_facts(path, trust)
+    text, missing = _render(facts)
+    with atomic_path(target) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return target, missing
+
+
+def _place(path: Path) -> Path:
+    return path / "model.yaml" if path.is_dir() else path.with_suffix(".yaml")
+
+
+def _weights_facts(path: Path, trust: bool) -> dict[str, Any]:
+    """Return what weights tell: channels of the first layer, outputs of the last."""
+    facts: dict[str, Any] = {"weights": path.name}
+    try:
+        found = read_weights(WeightsFile(path), trust)
+    except InputError as why:
+        if "--trust" not in str(why):
+            raise
+        return facts
+    state = found.state_dict() if isinstance(found, nn.Module) else found
+    tensors = [value for value in state.values() if isinstance(value, Tensor)]
+    kernels = [value for value in tensors if value.ndim == 4]
+    matrices = [value for value in tensors if value.ndim == 2]
+    if path.suffix.lower() == ".safetensors":
+        # Sorted by name, not by place: only what can be nothing else tells something.
+        kernels = [value for value in kernels if 1 < value.shape[1] <= 4]
+        kernels, matrices = (each if len(each) == 1 else [] for each in (kernels, matrices))
+    if kernels:
+        facts["input"] = {"channels": int(kernels[0].shape[1])}
+    if matrices:
+        facts["labels"] = [f"{FILL_IN} {number}" for number in range(1, len(matrices[-1]) + 1)]
+    if not isinstance(found, nn.Module):
+        facts["network"] = {"name": FILL_IN, "arguments": {}}
+    return facts
+
+
+def _render(facts: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """Return the text of a card, and the facts that it lacks."""
+    known = dict(facts)
+    given = dict(known.get("input", {}))
+    card: dict[str, Any] = {
+        "weights": known.get("weights", "model"),
+        "labels": known.get("labels", [FILL_IN]),
+        "activation": known.get("activation", "sigmoid"),
+        "orientation": "L",
+        "input": {
+            "channels": given.get("channels") or FILL_IN,
+            "height": given.get("height", FILL_IN),
+            "width": given.get("width", FILL_IN),
+            "range": given.get("range", [0, 1]),
+            "mean": given.get("mean", FILL_IN),
+            "std": given.get("std", FILL_IN),
+        },
+    }
+    if "network" in known:
+        card["network"] = known["network"]
+    lines = [f"# Model card. Replace every {FILL_IN} with what you know of the model."]
+    for key, value in card.items():
+        lines += _entry(key, value, _COMMENTS.get(key, ""))
+    missing = [key for key in card if FILL_IN in str(card[key]) and key != "input"]
+    missing += [f"input.{key}" for key, value in card["input"].items() if value == FILL_IN]
+    return "\n".join(lines) + "\n", missing
+
+
+def _entry(key: str, value: Any, comment: str) -> list[str]:
+    if isinstance(value, Mapping) and value:
+        head = [f"{key}:  # {comment}" if comment else f"{key}:"]
+        return head + [
+            f"  {line}"
+            for name, item in value.items()
+            for line in _entry(name, item, _INPUT_COMMENTS.get(name, "") if key == "input" else "")
+        ]
+    # In a list, because alone a word would be followed by the end of a document.
+    text = yaml.safe_dump([value], default_flow_style=True, width=10_000).strip()[1:-1]
+    return [f"{key}: {text}  # {comment}" if comment else f"{key}: {text}"]

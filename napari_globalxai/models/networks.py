@@ -1,0 +1,96 @@
+"""Build the architecture that a card names, with fresh weights."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from napari_globalxai.errors import InputError
+from napari_globalxai.models.card import NetworkCard
+
+# Goes behind a semicolon, wherever something is refused that would need trust.
+TRUST = (
+    "it can run code, so it is used only where you say that you trust it: --trust (trust=True in "
+    "Python)"
+)
+
+
+def build_network(network: NetworkCard, source: Path, *, trust: bool = False) -> nn.Module:
+    """Build a network from its card, with fresh weights.
+
+    Of MONAI, only names in `monai.networks.nets` are looked up, so that a card cannot run other
+    code.
+
+    Parameters
+    ----------
+    network : NetworkCard
+        What to build.
+    source : pathlib.Path
+        The file that the card belongs to, for messages; a factory's file is looked for beside it.
+    trust : bool, optional
+        Whether a factory of somebody's own may be run.
+
+    Raises
+    ------
+    InputError
+        When there is no such network, it does not take the arguments, or is not trusted.
+    """
+    if network.factory is not None:
+        factory, name = _own_factory(network.factory, source, trust), network.factory
+    else:
+        assert network.name is not None
+        factory, name = _monai_factory(network.name, source), f"MONAI's {network.name}"
+    arguments = dict(network.arguments)
+    if network.name is not None and "pretrained" in inspect.signature(factory).parameters:
+        # The weights come from the card's file; MONAI would download others.
+        arguments["pretrained"] = False
+    try:
+        module = factory(**arguments)
+    # Networks check their arguments in as many ways as there are networks.
+    except Exception as why:
+        reason = " ".join(str(why).split())
+        raise InputError(
+            f"{source}: {name} does not take the card's arguments ({reason})."
+        ) from why
+    if not isinstance(module, nn.Module):
+        raise InputError(f"{source}: {name} is not a network.")
+    return module
+
+
+def _monai_factory(name: str, source: Path) -> Callable[..., Any]:
+    import monai.networks.nets as nets
+
+    factory = getattr(nets, name, None)
+    if name.startswith(("_", "get_")) or not callable(factory):
+        raise InputError(f"{source}: MONAI has no network {name!r}.")
+    result: Callable[..., Any] = factory
+    return result
+
+
+def _own_factory(name: str, source: Path, trust: bool) -> Callable[..., Any]:
+    if not trust:
+        raise InputError(f"{source}: its network is made by {name}; {TRUST}.")
+    module_name, _, function = name.partition(":")
+    try:
+        if module_name.endswith(".py"):
+            specification = importlib.util.spec_from_file_location(
+                Path(module_name).stem, source.parent / module_name
+            )
+            assert specification is not None
+            assert specification.loader is not None
+            module = importlib.util.module_from_spec(specification)
+            specification.loader.exec_module(module)
+        else:
+            module = importlib.import_module(module_name)
+        factory: Callable[..., Any] = getattr(module, function)
+    # Whatever the user's own code raises when it is imported.
+    except Exception as why:
+        reason = " ".join(str(why).split()) or type(why).__name__
+        raise InputError(f"{source}: {name} cannot be imported ({reason}).") from why
+    return factory
