@@ -81,6 +81,8 @@ class ExplainWidget(Panel):
         Runs the work.
     cohort_field, model_field, output_field : PathField
         Table, model, run folder.
+    trust_box : QCheckBox
+        Whether code from the model's files may run.
     method_box, map_box : QComboBox
         Attribution method; map that is shown.
     settings_form : SettingsForm
@@ -93,6 +95,7 @@ class ExplainWidget(Panel):
         self.layers: RunLayers = layers_of(viewer)
         self.runner = JobRunner(self)
         self._output_is_default = True
+        self._trusted_model: Optional[Path] = None  # noqa: UP045
         self._make_controls()
         self._lay_out()
         self._connect()
@@ -108,6 +111,7 @@ class ExplainWidget(Panel):
         """Explain the cohort; a run that was stopped goes on where it was."""
         cohort, model, out = self.cohort_field.path, self.model_field.path, self.output_field.path
         method, settings = self.method_box.currentText(), self.settings_form.values()
+        trust = self.session.trusts_model
         if cohort is None:
             self.job_bar.say("Choose a cohort table.")
             self.cohort_field.setFocus()
@@ -129,6 +133,7 @@ class ExplainWidget(Panel):
                     method,
                     method_settings=settings,
                     resume=True,
+                    trust=trust,
                     progress=progress,
                 )
                 return read_view(run, progress)
@@ -158,10 +163,15 @@ class ExplainWidget(Panel):
         self.cohort_field.setToolTip("CSV or TSV, one row an image: file, eye, patient, labels")
         self.model_field = PathField(
             "Choose a model",
-            "Models (*.yaml *.yml *.pt *.pth *.ts *.ckpt *.safetensors);;All files (*)",
+            "Models (*.yaml *.yml *.pt *.pth *.ts *.pt2 *.ckpt *.safetensors *.zip);;All files (*)",
         )
         self.model_field.setToolTip(
             "The model card (model.yaml), or weights with a card beside them"
+        )
+        self.trust_box = QCheckBox("Trust this model's code")
+        self.trust_box.setToolTip(
+            "Pickled modules, programs of torch.export and some bundles run code when they are "
+            "opened.\nTick this only if you trust where the model's files come from."
         )
         self.method_box = QComboBox()
         for name, method in method_entries().items():
@@ -199,6 +209,7 @@ class ExplainWidget(Panel):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("&Cohort", self.cohort_field)
         form.addRow("&Model", self.model_field)
+        form.addRow(self.trust_box)
         form.addRow("Me&thod", self.method_box)
         form.addRow(self.settings_form)
         form.addRow("&Run folder", self.output_field)
@@ -242,6 +253,9 @@ class ExplainWidget(Panel):
         self.runner.finished.connect(self._on_finished)
         self.runner.succeeded.connect(self._on_succeeded)
         self.runner.cancelled.connect(self._on_cancelled)
+        self.trust_box.toggled.connect(self._on_trust)
+        # What was trusted was the other model.
+        self.model_field.edited.connect(self._on_model)
         for field in (self.cohort_field, self.model_field):
             field.edited.connect(self._suggest_output)
         self.method_box.currentTextChanged.connect(self.settings_form.show_method)
@@ -285,6 +299,14 @@ class ExplainWidget(Panel):
             self.output_field.path = default_run_folder(
                 cohort, model, self.method_box.currentText(), settings
             )
+
+    def _on_model(self) -> None:
+        if self.model_field.path != self._trusted_model:
+            self.trust_box.setChecked(False)
+
+    def _on_trust(self, trusted: bool) -> None:
+        self._trusted_model = self.model_field.path if trusted else None
+        self.session.trusts_model = trusted
 
     # Work.
 

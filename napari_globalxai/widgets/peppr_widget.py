@@ -91,12 +91,19 @@ class PepprWidget(Panel):
         elif not self.runner.is_running:
             run, fill = view.run, self.fill_box.currentText()
             steps, controls = self.steps_box.value(), self.controls_box.value()
+            trust = self.session.trusts_model
 
             def work(progress: ProgressCallback) -> PepprResult:
                 from napari_globalxai.runs.evaluate import peppr
 
                 return peppr(
-                    run, name, fill=fill, steps=steps, controls=controls, progress=progress
+                    run,
+                    name,
+                    fill=fill,
+                    steps=steps,
+                    controls=controls,
+                    trust=trust,
+                    progress=progress,
                 )
 
             self._computed_for = view

@@ -38,6 +38,8 @@ class Session:
         A result of PEPPR was computed or loaded, or None.
     scrubbed : psygnal.Signal
         Fraction and arm of PEPPR to show.
+    trusts_model : bool
+        Whether the user lets code from the model's files run.
     """
 
     inputs_suggested = Signal(Path, Path)
@@ -54,6 +56,7 @@ class Session:
         self._result: PepprResult | None = None
         self._fraction = 0.0
         self._arm = ARMS[0]
+        self.trusts_model = False
 
     @property
     def view(self) -> RunView | None:

@@ -242,3 +242,27 @@ def test_two_viewers_do_not_share_a_session(
     assert panels.session.run is not None
     assert other.session.run is None
     assert other.layers.layer("images") is None
+
+
+def test_code_of_a_model_runs_only_where_it_is_ticked(
+    panels: Any, inputs: Any, tmp_path: Path, qtbot: Any
+) -> None:
+    import torch
+
+    torch.save(tiny.LinearNet(tiny.sign_weights()), tmp_path / "linear.pt")
+    card = tmp_path / "linear.yaml"
+    card.write_text((inputs.model.parent / "linear.yaml").read_text())
+    explain = panels.explain
+    fill_in(explain, inputs, tmp_path / "run")
+    explain.model_field.path = card
+    with qtbot.waitSignal(explain.runner.failed, timeout=TIMEOUT):
+        explain.compute()
+    assert "--trust" in explain.job_bar.status.text()
+    explain.trust_box.setChecked(True)
+    with qtbot.waitSignal(explain.runner.succeeded, timeout=TIMEOUT):
+        explain.compute()
+    assert panels.session.run.info["model"]["trusted"]
+    # Another model is not trusted because this one was.
+    explain.model_field.path = inputs.model
+    assert not explain.trust_box.isChecked()
+    assert not panels.session.trusts_model
