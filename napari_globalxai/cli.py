@@ -17,6 +17,7 @@ from napari_globalxai.progress import Progress, RemainingTime, format_seconds
 
 if TYPE_CHECKING:
     from napari_globalxai.cohort.table import Cohort
+    from napari_globalxai.models.classifier import Classifier
     from napari_globalxai.runs.run import Run
 
 app = typer.Typer(
@@ -256,6 +257,21 @@ def methods(
 
 
 @app.command()
+def layers(model: ModelOption, device: DeviceOption = "auto") -> None:
+    """List the layers that can be a model's CAM layer (cam_layer in its card)."""
+    from napari_globalxai.models.loaders import load_model
+
+    classifier = load_model(model, device=device)
+    listed = classifier.cam_layers
+    # Without a layer there is none to mark; a wrong one in the card must not hide the list.
+    chosen = _chosen_layer(classifier)
+    for layer in listed:
+        _say(f"{layer}{' <- CAM layer' if layer.name == chosen else ''}")
+    if not listed:
+        _say("No layer of this model gives a map.")
+
+
+@app.command()
 def check(
     cohort: CohortArgument,
     model: ModelOption,
@@ -313,6 +329,14 @@ def main() -> None:
     if status == _STOPPED:
         typer.echo("napari-globalxai: stopped; go on with --resume.", err=True)
     sys.exit(status)
+
+
+def _chosen_layer(classifier: Classifier) -> str:
+    try:
+        return classifier.split.layer
+    except InputError as why:
+        typer.echo(f"napari-globalxai: {why}", err=True)
+        return ""
 
 
 def _read_cohort(

@@ -9,9 +9,11 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
-from napari_globalxai.attribution.method import Part
+from napari_globalxai.attribution.method import Part, methods_without_split
+from napari_globalxai.errors import InputError
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.geometry import CellGrid
+from napari_globalxai.models.splitting import NoSplitError, Split
 
 Baseline = Literal["mean-colour", "black"]
 
@@ -32,6 +34,7 @@ class MethodBase(Generic[SettingsT]):
     """Settings and capabilities of a method; see `Method`."""
 
     needs_split: ClassVar[bool] = False
+    changes_backward: ClassVar[bool] = False
     needs_gradients: ClassVar[bool] = True
     signed: ClassVar[bool] = True
     default_part: ClassVar[Part] = "absolute"
@@ -50,7 +53,17 @@ class CamBase(MethodBase[SettingsT]):
 
     def grid(self, classifier: Classifier) -> CellGrid:
         """Return the cells of the CAM layer."""
+        split_of(classifier)
         return classifier.cell_grid
+
+
+def split_of(classifier: Classifier) -> Split:
+    """Return the network split at the CAM layer, or say which methods need no split."""
+    try:
+        return classifier.split
+    except NoSplitError as why:
+        others = ", ".join(methods_without_split())
+        raise InputError(f"{str(why).rstrip('.')}; methods that need no split: {others}.") from why
 
 
 class PixelBase(MethodBase[SettingsT]):

@@ -12,7 +12,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from napari_globalxai.attribution.base import CamBase, Settings, label_gradients
+from napari_globalxai.attribution.base import CamBase, Settings, label_gradients, split_of
 from napari_globalxai.attribution.method import Attribution
 from napari_globalxai.models.classifier import Classifier
 
@@ -25,7 +25,7 @@ class _GradientCam(CamBase[Settings]):
     ) -> Attribution:
         """Explain a batch; see `Method`."""
         with classifier.autocast():
-            activation, outputs = classifier.split(inputs)
+            activation, outputs = split_of(classifier)(inputs)
         logits = classifier.outputs_to_logits(outputs)
         values = activation.detach()
         maps = [

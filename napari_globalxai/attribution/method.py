@@ -106,6 +106,21 @@ def settings_schema(name: str) -> dict[str, Any]:
     return type(make_method(name).settings).model_json_schema()
 
 
+def methods_without_split() -> list[str]:
+    """Return the methods that explain any TorchScript network, also one that cannot be split."""
+    names = []
+    for name in method_entries():
+        try:
+            found = method_class(name)
+        except InputError:
+            # Of another package, and broken; that is no news here.
+            continue
+        # Methods of other packages need not say whether they change the backward pass.
+        if not found.needs_split and not getattr(found, "changes_backward", False):
+            names.append(name)
+    return names
+
+
 def make_method(name: str, **settings: Any) -> Method:
     """Return a method by name.
 

@@ -87,6 +87,7 @@ class GuidedBackprop(PixelBase[Settings]):
     """
 
     name: ClassVar[str] = "guided-backprop"
+    changes_backward: ClassVar[bool] = True
 
     def attribute(
         self, classifier: Classifier, inputs: Tensor, labels: Sequence[int]
@@ -124,6 +125,7 @@ class DeepLift(PixelBase[DeepLiftSettings]):
     """
 
     name: ClassVar[str] = "deep-lift"
+    changes_backward: ClassVar[bool] = True
     settings_type = DeepLiftSettings
 
     def attribute(

@@ -23,6 +23,7 @@ from napari_globalxai.attribution.base import (
     Settings,
     baseline_input,
     logits_without_graph,
+    split_of,
 )
 from napari_globalxai.attribution.method import Attribution, Part
 from napari_globalxai.models.classifier import Classifier
@@ -208,7 +209,7 @@ class ScoreCam(CamBase[ScoreCamSettings]):
     ) -> Attribution:
         """Explain a batch; see `Method`."""
         with torch.no_grad():
-            activation, outputs = classifier.split(inputs)
+            activation, outputs = split_of(classifier)(inputs)
         logits = classifier.outputs_to_logits(outputs).detach()
         values = activation.detach().float()
         blank = logits_without_graph(classifier, torch.zeros_like(inputs[:1]))

@@ -22,7 +22,7 @@ from napari_globalxai.models.card import ModelCard
 from napari_globalxai.models.copying import copy_network
 from napari_globalxai.models.folding import fold_batch_norms
 from napari_globalxai.models.geometry import CellGrid, measure_cell_grid
-from napari_globalxai.models.splitting import Split, split_network
+from napari_globalxai.models.splitting import CamLayer, Split, cam_layers, split_network
 from napari_globalxai.storage import hash_file
 
 # Probabilities this close to 0 or 1 have no finite logit in float32.
@@ -124,9 +124,12 @@ class Classifier:
     @cached_property
     def cell_grid(self) -> CellGrid:
         """Where the cells of the CAM layer lie in the frame."""
-        activation, _ = self.split(self._probe)
-        shape = (int(activation.shape[2]), int(activation.shape[3]))
-        return measure_cell_grid(self.split, shape, self._probe)
+        return measure_cell_grid(self.split, self._probe)
+
+    @cached_property
+    def cam_layers(self) -> list[CamLayer]:
+        """The layers that the network can be split at, in the order in which they run."""
+        return cam_layers(self.network, self._probe)
 
     def to_input(self, images: npt.NDArray[Any] | Tensor) -> Tensor:
         """Normalise images of the frame.

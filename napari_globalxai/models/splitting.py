@@ -6,76 +6,158 @@ without a graph, which saves most of the price of a backward pass.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from napari_globalxai.errors import InputError
+from napari_globalxai.models.chaining import Step, chain_children, find_step, walk_chain
+from napari_globalxai.models.layout import Layout, find_layout
+from napari_globalxai.models.positions import PositionTrace
 
-# What a module raises that is given an input it does not take.
-_REFUSALS = (RuntimeError, torch.jit.Error)
+
+class NoSplitError(InputError):
+    """The network cannot be split at any layer; methods that need no split still work."""
+
+
+@dataclass(frozen=True)
+class CamLayer:
+    """A layer whose output is a map, as that of a CAM layer has to be.
+
+    Attributes
+    ----------
+    name : str
+        Dotted name of the module.
+    channels : int
+        Number of maps.
+    layout : Layout
+        How the maps lie in the layer's output, with their rows, columns and centres.
+    """
+
+    name: str
+    channels: int
+    layout: Layout
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.channels} × {self.layout.rows} × {self.layout.columns})"
 
 
 class Split(Protocol):
-    """A network that can be run from input to outputs with the CAM activation on the way."""
+    """A network that can be run from input to outputs with the CAM activation on the way.
+
+    Attributes
+    ----------
+    layer : str
+        Name of the CAM layer.
+    layout : Layout
+        How the activation's cells lie in the layer's output.
+    """
 
     layer: str
+    layout: Layout
 
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the activation, as a leaf that requires grad, and the outputs computed from it."""
+        """Return the activation and the outputs computed from it.
+
+        The activation is a leaf that requires grad, (n, channel, row, column) whatever the layer's
+        own layout; class and register tokens are left out of it.
+        """
 
 
 class HookSplit:
     """Split a plain network by a hook that lives only while the network runs."""
 
-    def __init__(self, network: nn.Module, layer: str) -> None:
+    def __init__(self, network: nn.Module, layer: str, layout: Layout) -> None:
         self.network = network
         self.layer = layer
-        self.module = network.get_submodule(layer)
+        self.layout = layout
+        self._module = network.get_submodule(layer)
 
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Run the network; see `Split`."""
         caught: list[Tensor] = []
 
-        def cut(module: nn.Module, inputs: object, output: object) -> Tensor:
-            if not isinstance(output, Tensor):
-                raise InputError(_not_spatial(self.layer))
+        def cut(module: nn.Module, inputs: object, output: Tensor) -> Tensor:
             # The parameters do not require grad, so nothing before this leaf is recorded.
-            caught.append(output.detach().requires_grad_())
-            # A copy, because the next layer may work in place, which a leaf does not allow.
-            return caught[-1].clone()
+            caught.append(self.layout.to_map(output).detach().requires_grad_())
+            return self.layout.from_map(caught[-1], output)
 
-        handle = self.module.register_forward_hook(cut)
+        handle = self._module.register_forward_hook(cut)
         try:
             with torch.enable_grad():
                 outputs = self.network(images)
         finally:
             handle.remove()
-        if not caught:
-            raise InputError(f"The layer {self.layer!r} is not used by the model.")
         return caught[-1], outputs
 
 
 class ChainSplit:
     """Split a TorchScript network, which takes no hooks, by running its children one by one."""
 
-    def __init__(self, children: OrderedDict[str, nn.Module], layer: str) -> None:
-        self.children = children
+    def __init__(self, steps: Sequence[Step], layer: str, layout: Layout) -> None:
+        self.steps = steps
         self.layer = layer
+        self.layout = layout
 
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Run the chain; see `Split`."""
-        value = images
-        activation = images
+        value = activation = images
         with torch.enable_grad():
-            for name, child in self.children.items():
-                value = child(value)
-                if name == self.layer:
-                    activation = value.detach().requires_grad_()
-                    value = activation.clone()
+            for step in self.steps:
+                value = step.module(value)
+                if step.name == self.layer:
+                    activation = self.layout.to_map(value).detach().requires_grad_()
+                    value = self.layout.from_map(activation, value)
         return activation, value
+
+
+def cam_layers(network: nn.Module, probe: Tensor) -> list[CamLayer]:
+    """List the layers that a network can be split at, in the order in which they run.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        A plain or TorchScript network in eval mode.
+    probe : torch.Tensor
+        An input, (n, channel, height, width).
+
+    Returns
+    -------
+    list of CamLayer
+
+    Raises
+    ------
+    NoSplitError
+        When the network is TorchScript and its children do not make a chain.
+    """
+    return list(_trace(network, probe)[0].values())
+
+
+def _trace(network: nn.Module, probe: Tensor) -> tuple[dict[str, CamLayer], set[str]]:
+    """Return the layers that give a map, and the names of all that ran."""
+    image = probe[:1].clone()
+    found: dict[str, CamLayer] = {}
+    ran: set[str] = set()
+    with torch.no_grad(), _unfused(), PositionTrace(image) as trace:
+
+        def note(name: str, output: object) -> None:
+            ran.add(name)
+            # Of a module that runs several times, the last time counts.
+            found.pop(name, None)
+            if isinstance(output, Tensor):
+                layout = find_layout(output, trace.of(output))
+                if layout is not None:
+                    found[name] = CamLayer(name, int(output.shape[layout.channel]), layout)
+
+        if isinstance(network, torch.jit.ScriptModule):
+            walk_chain(_chain(network, image), image, note)
+        else:
+            _run(network, image, note)
+    return found, ran
 
 
 def split_network(network: nn.Module, layer: str | None, probe: Tensor) -> Split:
@@ -86,7 +168,9 @@ def split_network(network: nn.Module, layer: str | None, probe: Tensor) -> Split
     network : torch.nn.Module
         A plain or TorchScript network in eval mode.
     layer : str or None
-        Dotted name of the CAM layer; by default the last module with a spatial output.
+        Dotted name of the CAM layer. By default it is the last of the outermost modules that give
+        a map and whose map the outputs depend on; in a transformer whose outputs come from a class
+        token alone, that is the block before the last.
     probe : torch.Tensor
         Two different inputs, (2, channel, height, width).
 
@@ -97,104 +181,124 @@ def split_network(network: nn.Module, layer: str | None, probe: Tensor) -> Split
     Raises
     ------
     InputError
-        When the layer does not exist, has no spatial output, or the network cannot be split.
+        When the layer does not exist or has no map that the outputs depend on.
+    NoSplitError
+        When the network cannot be split at all.
     """
-    if isinstance(network, torch.jit.ScriptModule):
-        split: Split = _chain(network, layer, probe)
-    else:
-        names = dict(network.named_modules())
-        if layer is not None and layer not in names:
-            raise InputError(
-                f"The model has no layer {layer!r}; its top-level layers are "
-                f"{', '.join(name for name, _ in network.named_children())}."
-            )
-        split = HookSplit(network, layer or _last_spatial_layer(network, probe))
-    with torch.no_grad():
-        expected = network(probe)
-    activation, outputs = split(probe)
-    if activation.ndim != 4 or activation.shape[-1] * activation.shape[-2] < 2:
-        raise InputError(_not_spatial(split.layer))
-    if not torch.allclose(outputs.detach(), expected, rtol=1e-4, atol=1e-5):
-        raise InputError(f"Splitting the model at {split.layer!r} changes its output.")
+    layers, ran = _trace(network, probe)
+    outer = _outer(network, "", layers, ran)
+    outermost = [each for name, each in layers.items() if name in outer]
+    if layer is None:
+        if not outermost:
+            raise InputError("No layer with a spatial output was found; name one as cam_layer.")
+        return _choose(network, outermost, probe)
+    if layer not in layers:
+        raise InputError(_why_not(network, layer, outermost, ran))
+    split = _split_at(network, layers[layer], probe)
+    if layers[layer].layout.cells is not None and not _reaches_outputs(split, probe):
+        raise InputError(
+            f"The model's outputs do not depend on the map of the layer {layer!r}, but on a class "
+            f"token beside it; a layer before it, such as "
+            f"{_choose(network, outermost, probe).layer!r}, serves Grad-CAM."
+        )
     return split
 
 
-def _not_spatial(layer: str) -> str:
-    return f"The layer {layer!r} has no spatial output, so Grad-CAM cannot use it."
+def _choose(network: nn.Module, candidates: list[CamLayer], probe: Tensor) -> Split:
+    for candidate in reversed(candidates):
+        split = _split_at(network, candidate, probe)
+        if _reaches_outputs(split, probe):
+            return split
+    # A network that gives constants; its maps are all zero wherever it is split.
+    return _split_at(network, candidates[-1], probe)
 
 
-def _last_spatial_layer(network: nn.Module, probe: Tensor) -> str:
-    """Return the top-level child that last gives a map larger than one cell."""
-    last: list[str] = []
+def _split_at(network: nn.Module, layer: CamLayer, probe: Tensor) -> Split:
+    split: Split
+    if isinstance(network, torch.jit.ScriptModule):
+        steps = find_step(_chain(network, probe), layer.name, probe)
+        assert steps is not None
+        split = ChainSplit(steps, layer.name, layer.layout)
+    else:
+        split = HookSplit(network, layer.name, layer.layout)
+    with torch.no_grad():
+        expected = network(probe)
+    _, outputs = split(probe)
+    if not torch.allclose(outputs.detach(), expected, rtol=1e-4, atol=1e-5):
+        raise InputError(f"Splitting the model at {layer.name!r} changes its output.")
+    return split
+
+
+def _reaches_outputs(split: Split, probe: Tensor) -> bool:
+    activation, outputs = split(probe)
+    if not outputs.requires_grad:
+        return False
+    # Squared, so that the outputs of a softmax do not cancel.
+    total = outputs.square().sum()
+    (gradient,) = torch.autograd.grad(total, activation, allow_unused=True)
+    found: Tensor | None = gradient
+    return found is not None and bool(found.any())
+
+
+def _unfused() -> AbstractContextManager[None]:
+    """Keep TorchScript's optimiser from joining operations into ones without positions."""
+    unfused: AbstractContextManager[None] = torch.jit.optimized_execution(False)  # type: ignore[attr-defined]
+    return unfused
+
+
+def _chain(network: nn.Module, probe: Tensor) -> list[Step]:
+    chain = chain_children(network, probe)
+    if chain is None:
+        raise NoSplitError(
+            "This TorchScript model cannot be split: its children, run one after another, do not "
+            "give its output."
+        )
+    return chain
+
+
+def _run(network: nn.Module, image: Tensor, note: Callable[[str, object], None]) -> None:
+    """Run a plain network and note the output of each of its modules."""
     handles = []
-    for name, child in network.named_children():
+    for name, module in network.named_modules():
+        if name:
 
-        def look(module: nn.Module, inputs: object, output: object, name: str = name) -> None:
-            if isinstance(output, Tensor) and output.ndim == 4 and output[0, 0].numel() > 1:
-                last.append(name)
+            def look(module: nn.Module, inputs: object, output: object, name: str = name) -> None:
+                note(name, output)
 
-        handles.append(child.register_forward_hook(look))
+            handles.append(module.register_forward_hook(look))
     try:
-        with torch.no_grad():
-            network(probe)
+        network(image)
     finally:
         for handle in handles:
             handle.remove()
-    if not last:
-        raise InputError("No layer with a spatial output was found; name one as cam_layer.")
-    return last[-1]
 
 
-def _chain(network: nn.Module, layer: str | None, probe: Tensor) -> ChainSplit:
-    # A traced child that never ran has no forward.
-    children = OrderedDict(
-        (name, child) for name, child in network.named_children() if hasattr(child, "forward")
-    )
-    with torch.no_grad():
-        expected = network(probe)
-        # Some networks own a child that their forward does not use; try without each.
-        for unused in (None, *children):
-            kept = [(name, child) for name, child in children.items() if name != unused]
-            found = _try_chain(kept, layer, probe, expected)
-            if found is not None:
-                return found
-    raise InputError(
-        "This TorchScript model cannot be split: its children, run one after another, do not give "
-        "its output. The methods saliency and integrated-gradients need no split."
-    )
+def _outer(
+    module: nn.Module, prefix: str, layers: Collection[str], ran: Collection[str]
+) -> set[str]:
+    """Return the names of the outermost layers with a map."""
+    names = {prefix + name: child for name, child in module.named_children()}
+    found = names.keys() & layers
+    for name, child in names.items():
+        # A list of modules does not run, its members do.
+        if name not in ran:
+            found |= _outer(child, f"{name}.", layers, ran)
+    if found:
+        return found
+    # What runs but gives no map, like a backbone that gives a list of maps, may hold some.
+    inner = (_outer(child, f"{name}.", layers, ran) for name, child in names.items() if name in ran)
+    return set().union(*inner)
 
 
-def _try_chain(
-    children: list[tuple[str, nn.Module]], layer: str | None, probe: Tensor, expected: Tensor
-) -> ChainSplit | None:
-    """Run children in order, flattening where a child will only take a flat input."""
-    chain: OrderedDict[str, nn.Module] = OrderedDict()
-    value = probe
-    last_spatial = None
-    for name, child in children:
-        try:
-            following = child(value)
-        except _REFUSALS:
-            if value.ndim != 4:
-                return None
-            chain[f"flatten before {name}"] = nn.Flatten()
-            value = value.flatten(1)
-            try:
-                following = child(value)
-            except _REFUSALS:
-                return None
-        if not isinstance(following, Tensor):
-            return None
-        value = following
-        chain[name] = child
-        if value.ndim == 4 and value[0, 0].numel() > 1:
-            last_spatial = name
-    if value.shape != expected.shape or not torch.allclose(value, expected, rtol=1e-4, atol=1e-5):
-        return None
-    if layer is not None and layer not in chain:
-        raise InputError(
-            f"The TorchScript model has no top-level layer {layer!r}; there are "
-            f"{', '.join(name for name in chain if not name.startswith('flatten'))}."
-        )
-    chosen = layer or last_spatial
-    return ChainSplit(chain, chosen) if chosen is not None else None
+def _why_not(
+    network: nn.Module, layer: str, outermost: list[CamLayer], ran: Collection[str]
+) -> str:
+    """Say why a layer cannot be the CAM layer."""
+    listed = f"layers with a map are {', '.join(map(str, outermost)) or 'not there'}."
+    if layer not in dict(network.named_modules()):
+        return f"The model has no layer {layer!r}; {listed}"
+    if layer in ran:
+        return f"The layer {layer!r} has no spatial output; {listed}"
+    if isinstance(network, torch.jit.ScriptModule):
+        return f"The layer {layer!r} lies in a part of TorchScript that is not a chain; {listed}"
+    return f"The layer {layer!r} is not used by the model; {listed}"

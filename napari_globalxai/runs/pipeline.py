@@ -136,6 +136,7 @@ def explain(
     }
     if maker.needs_split:
         # A network that cannot be split fails here, before any image was read.
+        maker.grid(model)
         info["model"]["cam_layer"] = model.split.layer
     grid = maker.grid(model)
     if pooling > 1 and not grid.is_frame:
