@@ -63,12 +63,12 @@ class PositionTrace(TorchDispatchMode):
     """
 
     def __init__(self, images: Tensor) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         height, width = images.shape[-2:]
         y = torch.arange(height, dtype=torch.float64)
         x = torch.arange(width, dtype=torch.float64)
         # Repeated dimensions are views, here and below: positions cost little memory.
-        self._positions: Any = WeakIdKeyDictionary()  # type: ignore[no-untyped-call]
+        self._positions: Any = WeakIdKeyDictionary()
         self._positions[images] = torch.complex(*torch.meshgrid(y, x, indexing="ij")).expand(
             images.shape
         )

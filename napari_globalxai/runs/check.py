@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_globalxai.attribution.base import split_of
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.loaders import load_model
@@ -68,7 +69,7 @@ def check_inputs(
     ]
     problems = [*cohort.warnings, *classifier.warnings]
     try:
-        facts.append(f"Grad-CAM layer: {classifier.split.layer}")
+        facts.append(f"Grad-CAM layer: {split_of(classifier).layer}")
     except InputError as why:
         problems.append(str(why))
     for index, label in enumerate(classifier.labels):

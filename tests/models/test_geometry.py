@@ -130,7 +130,6 @@ def test_measuring_leaves_the_network_alone():
 
 
 def test_network_of_one_input_size_is_measured_all_the_same():
-    """Only what comes before the CAM layer runs on the long probe."""
     network = nn.Sequential(nn.Conv2d(2, 3, 4, 4, 0), nn.Flatten(), nn.Linear(3 * 16 * 24, 2))
     grid = classifier(network, "0").cell_grid
     assert grid.measured
@@ -150,7 +149,7 @@ class Absolute(nn.Module):
 
 
 class Everywhere(nn.Module):
-    """Every cell sees the whole image."""
+    """Every cell sees the whole image, most of all its own place."""
 
     def __init__(self):
         super().__init__()
@@ -158,22 +157,71 @@ class Everywhere(nn.Module):
 
     def forward(self, images):
         cells = self.conv(images)
-        return cells + cells.mean(dim=(2, 3), keepdim=True)
+        return cells + cells.mean(dim=(2, 3), keepdim=True).expand_as(cells)
 
 
-class Resampled(nn.Module):
-    """As many cells at any size, so that a probe of another size tells nothing."""
+class Averaged(nn.Module):
+    """As many cells at any size."""
+
+    def forward(self, images):
+        return nn.functional.adaptive_avg_pool2d(images, (8, 12)).repeat(1, 2, 1, 1)[:, :3]
+
+
+class Mixed(nn.Module):
+    """Mixes the cells by weights of their own, beside a connection that leaves them in place."""
 
     def __init__(self):
         super().__init__()
-        self.conv = nn.Conv2d(2, 3, 3, 2, 1)
+        self.conv = nn.Conv2d(2, 3, 8, 8)
+        self.mix = nn.Linear(96, 96)
 
     def forward(self, images):
-        return nn.functional.adaptive_avg_pool2d(self.conv(images), (8, 12))
+        cells = self.conv(images)
+        return cells + 0.1 * self.mix(cells.flatten(2)).view_as(cells)
 
 
-@pytest.mark.parametrize("stage", [Absolute, Everywhere, Resampled])
-def test_tiling_where_nothing_can_be_measured_and_it_says_so(stage):
+@pytest.mark.parametrize("stage", [Absolute, Everywhere, Averaged, Mixed])
+def test_centres_of_networks_that_look_everywhere_or_take_one_size(stage):
+    torch.manual_seed(0)
+    grid = classifier(nn.Sequential(stage(), *head(3)), "0").cell_grid
+    assert grid.measured
+    np.testing.assert_allclose(grid.y, 8 * np.arange(8) + 3.5)
+    np.testing.assert_allclose(grid.x, 8 * np.arange(12) + 3.5)
+
+
+class Spectrum(nn.Module):
+    """What it gives lies nowhere on the image."""
+
+    def forward(self, images):
+        cells = torch.fft.fft2(images[:, :, ::8, ::8]).abs()
+        return torch.cat([cells, cells], dim=1)[:, :3]
+
+
+class Shuffled(nn.Module):
+    """Changes places by an operation of which positions cannot know: cells lie elsewhere."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(2, 3, 8, 8)
+
+    def forward(self, images):
+        cells = self.conv(images)
+        return 0.001 * cells + torch.linalg.solve(torch.eye(12).flip(0), cells.mT).mT
+
+
+class Dense(nn.Module):
+    """Every cell mixes all others alike."""
+
+    def __init__(self):
+        super().__init__()
+        self.mix = nn.Linear(2 * 64 * 96, 8 * 12 * 3)
+
+    def forward(self, images):
+        return self.mix(images.flatten(1)).view(-1, 3, 8, 12)
+
+
+@pytest.mark.parametrize("stage", [Spectrum, Shuffled, Dense])
+def test_tiling_where_nothing_can_be_found_and_it_says_so(stage):
     torch.manual_seed(0)
     grid = classifier(nn.Sequential(stage(), *head(3)), "0").cell_grid
     assert not grid.measured
