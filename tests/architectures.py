@@ -108,7 +108,7 @@ class VisionTransformer(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         tokens = self.patches(images).flatten(2).transpose(1, 2) + self.places
-        tokens = torch.cat([self.special.expand(len(images), -1, -1), tokens], dim=1)
+        tokens = torch.cat([self.special.expand(images.shape[0], -1, -1), tokens], dim=1)
         for block in self.blocks:
             tokens = block(tokens)
         return self.head(self.norm(tokens)[:, 0])

@@ -60,6 +60,24 @@ def the_error(stderr):
 # ---------------------------------------------------------------- what works
 
 
+def test_layers_are_listed_with_the_chosen_one_marked(inputs, command):
+    status, out, err = command("layers", "--model", inputs / "resnet" / "model.yaml")
+    assert (status, err) == (0, "")
+    lines = out.splitlines()
+    assert [line for line in lines if "CAM layer" in line] == ["layer4 (10 × 4 × 6) <- CAM layer"]
+    assert "layer1 (4 × 32 × 48)" in lines
+
+
+def test_layers_are_listed_though_the_card_names_a_wrong_one(inputs, command):
+    card = yaml.safe_load((inputs / "resnet" / "model.yaml").read_text())
+    card["cam_layer"] = "layer5"
+    (inputs / "resnet" / "wrong.yaml").write_text(yaml.safe_dump(card))
+    status, out, err = command("layers", "--model", inputs / "resnet" / "wrong.yaml")
+    assert status == 0
+    assert "layer4 (10 × 4 × 6)" in out.splitlines()
+    assert "no layer 'layer5'" in the_error(err)
+
+
 def test_explain_then_peppr(inputs, command, tmp_path):
     status, out, err = command(*explain(inputs, tmp_path / "run"))
     assert status == 0

@@ -100,7 +100,33 @@ def test_centres_against_the_centroid_of_the_receptive_field(name, axis, network
     assert centroid == pytest.approx(expected.stride * middle + expected.offset, abs=0.5)
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", CONVOLUTIONAL)
+def test_a_spot_that_moves_by_a_stride_moves_the_response_by_a_cell(name, networks):
+    """With even weights the response is centred on the spot; random ones see the whole image."""
+    expected = ARCHITECTURES[name]
+    network = linear_copy(networks[name])
+    caught = []
+    network.get_submodule(expected.layer).register_forward_hook(
+        lambda module, inputs, output: caught.append(output)
+    )
+
+    def cells(row, column):
+        images = torch.zeros(1, 2, 320, 384)
+        images[:, :, int(row * expected.stride + expected.offset)] = 1.0
+        images[:, :, :, int(column * expected.stride + expected.offset)] += 1.0
+        with torch.no_grad():
+            network(images)
+            network(torch.zeros_like(images))
+        lit, dark = caught[-3 if expected.layer == "_swish" else -2], caught[-1]
+        return (lit - dark).sum(dim=(0, 1))
+
+    for row, column in ((4, 5), (5, 5), (4, 6)):
+        response = cells(row, column)
+        profiles = (response.sum(dim=1), response.sum(dim=0))
+        assert [int(profile.argmax()) for profile in profiles] == [row, column]
+
+
+@pytest.mark.parametrize("name", [name for name in ARCHITECTURES if name not in CONVOLUTIONAL])
 def test_what_moves_by_a_stride_moves_by_a_cell(name, classifiers):
     """Noise on one cell's place is answered there most, wherever that is."""
     split, grid = classifiers[name].split, classifiers[name].cell_grid
