@@ -7,20 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import pandas as pd
-import tifffile
 from pydantic import ValidationError
 
 from napari_globalxai.aggregation.global_map import (
     OVERALL,
     AggregationSettings,
     GlobalMap,
-    label_map,
-    overall_map,
     select_rows,
 )
-from napari_globalxai.aggregation.moments import Moments
 from napari_globalxai.aggregation.similarity import spearman_to_global
 from napari_globalxai.aggregation.streaming import FullResolutionMaps
 from napari_globalxai.attribution.arithmetic import (
@@ -31,7 +25,7 @@ from napari_globalxai.attribution.arithmetic import (
 from napari_globalxai.attribution.engine import attribute_stack
 from napari_globalxai.attribution.method import Method, make_method
 from napari_globalxai.attribution.store import AttributionStore
-from napari_globalxai.cohort.stack import AlignedStack, FrameSettings, align, continues
+from napari_globalxai.cohort.stack import AlignedStack, FrameSettings, align
 from napari_globalxai.cohort.table import Cohort, read_cohort
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.classifier import Classifier
@@ -39,8 +33,10 @@ from napari_globalxai.models.loaders import load_model
 from napari_globalxai.models.upsampling import cells_inside
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.runs import provenance
+from napari_globalxai.runs.claim import claim_folder, without_circumstances
+from napari_globalxai.runs.results import write_images, write_maps
 from napari_globalxai.runs.run import RUN_FILE, Run, file_stem
-from napari_globalxai.storage import atomic_path, hash_value, read_json, write_json
+from napari_globalxai.storage import hash_value, write_json
 
 
 def explain(
@@ -144,7 +140,7 @@ def explain(
             f"The maps of {maker.name} have {grid.shape[0]} × {grid.shape[1]} cells; only maps "
             "with a value a pixel are pooled."
         )
-    before = _claim(folder, info, cohort, resume)
+    before = claim_folder(folder, info, cohort, resume)
     stack = align(cohort, frame, folder / "aligned.zarr", progress)
     errors = stack.status()
     rows = [row for row in range(len(cohort)) if not errors.get(row)]
@@ -159,7 +155,7 @@ def explain(
     progress(Progress("Choosing number format and batch size", 1, 1))
     fingerprint = hash_value(
         [
-            _without(info["model"]),
+            without_circumstances(info["model"]),
             info["settings"]["method"],
             list(chosen),
             info["frame"],
@@ -195,7 +191,7 @@ def explain(
     }
     coverage = stack.coverage(rows)
     moments = None if full is None else full.moments(members)
-    maps = _write_maps(
+    maps = write_maps(
         folder, store, members, moments, cohort.patients, settings, coverage, seed, progress
     )
     inside = cells_inside(coverage >= valid_share, store.grid)
@@ -207,7 +203,7 @@ def explain(
             store, label, np.asarray(rows), members[label], inside, settings
         )
         similarity[label] = values
-    _write_images(folder, cohort, model, truth, probability, logits, similarity, errors)
+    write_images(folder, cohort, model, truth, probability, logits, similarity, errors)
     info["counts"] = {
         "images": len(cohort),
         "explained": len(rows),
@@ -266,64 +262,6 @@ def _aggregation_settings(method: Method, changes: Mapping[str, Any] | None) -> 
         raise InputError(f"aggregation setting {first['loc'][0]}: {first['msg']}.") from why
 
 
-def _claim(
-    folder: Path, info: dict[str, Any], cohort: Cohort, resume: bool
-) -> dict[str, Any] | None:
-    """Take the run folder, or refuse: results of two runs are never mixed.
-
-    Returns the provenance of the run that is gone on with, if any.
-    """
-    path = folder / RUN_FILE
-    before: dict[str, Any] | None = None
-    if path.is_file():
-        if not resume:
-            raise InputError(
-                f"{folder}: holds a run already; use --resume to go on, or choose another folder."
-            )
-        before = read_json(path)
-        assert before is not None
-        for key in ("settings", "model", "frame"):
-            if _without(before.get(key)) != _without(info[key]):
-                raise InputError(
-                    f"{folder}: its run was made with another {key}; choose another folder."
-                )
-        _check_cohort(folder, before["cohort"], info["cohort"], cohort)
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder}: is not empty and not a run; choose another folder.")
-    write_json(path, info)
-    return before
-
-
-def _check_cohort(
-    folder: Path, before: Mapping[str, Any], now: Mapping[str, Any], cohort: Cohort
-) -> None:
-    """Refuse another cohort; put by what was computed on fewer images of a grown one."""
-    if before["sha256"] == now["sha256"] and before["columns"] == now["columns"]:
-        return
-    if before["columns"] != now["columns"] or not continues(cohort, folder / "aligned.zarr"):
-        raise InputError(
-            f"{folder}: its run was made with another cohort; only rows at the end of its table "
-            "may be new. Choose another folder."
-        )
-    results = folder / "peppr"
-    if results.exists():
-        results.rename(_unused(folder / f"peppr-of-{before['images']}-images"))
-
-
-def _unused(path: Path) -> Path:
-    """Return a path that does not exist, by a number at its end if need be."""
-    candidates = (path.with_name(f"{path.name}-{number}") for number in range(2, 10_000))
-    return next(found for found in (path, *candidates) if not found.exists())
-
-
-def _without(value: Any) -> Any:
-    """Leave out what may differ between equal runs: where files lie, how it was computed."""
-    if isinstance(value, dict):
-        skipped = ("batch_size", "precision", "source", "table", "trusted", "warnings")
-        return {key: _without(item) for key, item in value.items() if key not in skipped}
-    return list(value) if isinstance(value, tuple) else value
-
-
 def _choose_arithmetic(
     model: Classifier,
     method: Method,
@@ -353,97 +291,6 @@ def _choose_arithmetic(
     info["precision"], info["precision_reason"] = precision.name, precision.reason
     info["settings"]["batch_size"] = batch_size
     return model.working_with(precision=precision.name, images_a_forward=batch_size)
-
-
-def _write_maps(
-    folder: Path,
-    store: AttributionStore,
-    members: Mapping[str, npt.NDArray[np.int64]],
-    moments: Mapping[str, Moments] | None,
-    patients: Sequence[str],
-    settings: AggregationSettings,
-    coverage: npt.NDArray[np.float32],
-    seed: int,
-    progress: ProgressCallback,
-) -> list[GlobalMap]:
-    maps = []
-    for number, (label, rows) in enumerate(members.items()):
-        progress(Progress("Averaging maps", number, len(members)))
-        own = None if moments is None else moments[label]
-        maps.append(label_map(store, label, rows, patients, settings, seed, own))
-    overall = overall_map({image.label: image.mean for image in maps})
-    write_tiff(folder / "coverage.tif", coverage)
-    write_tiff(folder / "maps" / f"{OVERALL}.tif", overall)
-    for image in maps:
-        write_tiff(folder / "maps" / f"{file_stem(image.label)}.tif", image.mean)
-        write_tiff(folder / "maps" / f"{file_stem(image.label)}.sd.tif", image.sd)
-    chosen = settings.model_dump(include={"selection", "part", "scale", "smoothing"})
-    rows_of_table: list[dict[str, Any]] = [
-        {
-            "map": OVERALL,
-            "n": len(np.unique(np.concatenate(list(members.values())))),
-            "n_patients": len({patients[row] for rows in members.values() for row in rows}),
-            "n_constant": sum(image.n_constant for image in maps),
-            "reliability": float("nan"),
-            **chosen,
-            "warning": "",
-        }
-    ]
-    rows_of_table += [
-        {
-            "map": image.label,
-            "n": image.n,
-            "n_patients": image.n_patients,
-            "n_constant": image.n_constant,
-            "reliability": image.reliability,
-            **chosen,
-            "warning": image.warning(settings.fewest_images),
-        }
-        for image in maps
-    ]
-    with atomic_path(folder / "maps" / "maps.csv") as path:
-        pd.DataFrame(rows_of_table).to_csv(path, index=False)
-    progress(Progress("Averaging maps", len(members), len(members)))
-    return maps
-
-
-def write_tiff(path: Path, image: npt.NDArray[np.floating]) -> None:
-    """Write a float32 map, atomically."""
-    with atomic_path(path) as temporary:
-        tifffile.imwrite(temporary, np.asarray(image, np.float32))
-
-
-def _write_images(
-    folder: Path,
-    cohort: Cohort,
-    model: Classifier,
-    truth: npt.NDArray[np.float64],
-    probability: npt.NDArray[np.float64],
-    logits: npt.NDArray[np.float32],
-    similarity: Mapping[str, npt.NDArray[np.float64]],
-    errors: Mapping[int, str],
-) -> None:
-    columns: dict[str, Any] = {
-        "file": cohort.names,
-        "path": [str(path.absolute()) for path in cohort.files],
-        "laterality": cohort.laterality,
-        "patient": cohort.patients,
-    }
-    for index, label in enumerate(model.labels):
-        columns[label] = pd.array(
-            [None if np.isnan(value) else int(value) for value in truth[:, index]], dtype="Int8"
-        )
-    for index, label in enumerate(model.labels):
-        columns[f"probability_{label}"] = probability[:, index]
-    for index, label in enumerate(model.labels):
-        columns[f"logit_{label}"] = logits[:, index]
-    for label, values in similarity.items():
-        columns[f"similarity_{label}"] = values
-    messages = [errors.get(row, "") for row in range(len(cohort))]
-    columns["status"] = ["failed" if message else "ok" for message in messages]
-    columns["error"] = messages
-    with atomic_path(folder / "images.csv") as path:
-        pd.DataFrame(columns).to_csv(path, index_label="row")
 
 
 def _warnings(

@@ -572,7 +572,7 @@ def test_check_lists_every_problem_at_once(inputs, tmp_path):
     text = "\n".join(found.problems)
     for part in (
         "laterality that is not understood ('middle')",
-        "saliency and integrated-gradients",
+        "methods that need no split: saliency, input-x-gradient",
         "1 rows name a file that another row names",
         "1 images have no laterality",
         "images/000.png: the file does not exist",
