@@ -42,6 +42,7 @@ screenshots: $(VENV)/.installed-dev
 benchmark: $(VENV)/.installed-dev
 	$(BIN)/python -m pip install --quiet --no-deps grad-cam ttach opencv-python-headless
 	$(BIN)/python benchmarks/grad_cam.py
+	$(BIN)/python benchmarks/pixel_methods.py
 
 clean:
 	rm -rf $(VENV) build dist demo-run .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
