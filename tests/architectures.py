@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
 
 import torch
 from monai.networks.nets import DenseNet121, EfficientNetBN, SEResNet50, ViT, resnet18
@@ -224,11 +223,9 @@ ARCHITECTURES = {
     "ViT": Architecture(VisionTransformer, "blocks.1", 16, 7.5, tokens=True),
     "ViT with registers": Architecture(lambda: VisionTransformer(4), "blocks.1", 16, 7.5, True),
     "Swin": Architecture(Swin, "norm", 8, 3.5, tokens=True),
+    "MONAI ViT": Architecture(MonaiViT, "vit.blocks.1", 16, 7.5, tokens=True),
+    "MONAI Swin": Architecture(MonaiSwin, "swin.layers4.0", 32, 15.5),
 }  # fmt: skip
-# MONAI's transformers need einops, which is not among MONAI's own requirements.
-if find_spec("einops"):
-    ARCHITECTURES["MONAI ViT"] = Architecture(MonaiViT, "vit.blocks.1", 16, 7.5, tokens=True)
-    ARCHITECTURES["MONAI Swin"] = Architecture(MonaiSwin, "swin.layers4.0", 32, 15.5)
 
 
 def make(name: str) -> nn.Module:

@@ -233,9 +233,11 @@ def _reaches_outputs(split: Split, probe: Tensor) -> bool:
     activation, outputs = split(probe)
     if not outputs.requires_grad:
         return False
-    # Squared, so that the outputs of a softmax do not cancel.
-    total = outputs.square().sum()
-    (gradient,) = torch.autograd.grad(total, activation, allow_unused=True)
+    # Whoever asks may work without gradients.
+    with torch.enable_grad():
+        # Squared, so that the outputs of a softmax do not cancel.
+        total = outputs.square().sum()
+        (gradient,) = torch.autograd.grad(total, activation, allow_unused=True)
     found: Tensor | None = gradient
     return found is not None and bool(found.any())
 
