@@ -206,7 +206,7 @@ def test_a_class_column_can_be_named(tmp_path):
         ("filename,AMD\n", {}, "has no rows"),
         ("filename,AMD\na,1\nb,0,1\n", {}, "cannot be read as a CSV or TSV table"),
         ("filename,AMD\na,1,9\nb,0,9\n", {}, "cannot be read as a CSV or TSV table"),
-        ("scan,AMD\na,1\n", {}, r"no column with the image files.*scan, AMD.*--file-column"),
+        ("scan,AMD\na,1\n", {}, r"no column with the image files.*--file-column.*scan, AMD"),
         ("filename\na.png\n", {}, "no label column was found"),
         ("filename,age\na,60\n", {}, "no label column was found.*--class-column"),
         ("filename,AMD\na,1\n", {"file_column": "gone"}, "no column 'gone' for the file"),
