@@ -163,7 +163,7 @@ def test_failed_images_are_listed_and_strict_makes_them_status_1(inputs, command
         model = inputs / "resnet" / "model.yaml"
         status, out, _ = command("check", table, "--model", model, "--device", "cpu", *strict)
         assert status == expected
-        assert "problem: images/003.png: the file does not exist." in out
+        assert "1 of 12 files does not exist (images/003.png)" in out
 
 
 # ---------------------------------------------------------------- bad input: status 2
