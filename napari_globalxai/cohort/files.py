@@ -51,8 +51,8 @@ def find_files(
         example, path = next(iter(found.items()))
         warnings.append(
             f"{source}: {counted(len(found), 'file')} "
-            f"{'does' if len(found) == 1 else 'do'} not lie where the table says and "
-            "went by the name without its leading folders, or in another spelling (the first: "
+            f"{'does' if len(found) == 1 else 'do'} not lie where the table says but could be "
+            "found with leading folders left out or names spelt otherwise (the first: "
             f"{example} is {path}); look whether that is right."
         )
     if ambiguous := [name for name in fitting if name not in found]:

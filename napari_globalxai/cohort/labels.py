@@ -70,26 +70,31 @@ def read_binary(column: pd.Series) -> BinaryColumn:
     column : pandas.Series
         Text: 0/1 (also 0.0/1.0), no/yes, false/true, negative/positive, -/+ and their like.
     """
-    texts = [_plain(text) for text in column]
-    kinds = Counter(text for text in texts if text not in ("", "none"))
+    # By distinct values, which are few: a big table has hundreds of thousands of fields.
+    written = Counter(column.dropna().tolist())
+    plain = {value: _plain(value) for value in written}
     meaning = dict(_MEANING)
-    if "+" not in kinds:
+    if "+" not in plain.values():
         # A dash alone stands for nothing at all.
         del meaning["-"]
-    understood = {text for text in kinds if text in meaning}
-    n_understood = sum(kinds[text] for text in understood)
-    n_codes = sum(n for text, n in kinds.items() if text not in understood and text in _CODES)
-    n_strange = kinds.total() - n_understood - n_codes
-    written = Counter(
-        str(value)
-        for text, value in zip(texts, column, strict=True)
-        if text in kinds and text not in understood
-    )
+    understood = {plain[value] for value in written if plain[value] in meaning}
+    odd = {
+        value: count
+        for value, count in written.items()
+        if plain[value] not in meaning and plain[value] != "none"
+    }
+    n_codes = sum(count for value, count in odd.items() if plain[value] in _CODES)
+    n_strange = sum(odd.values()) - n_codes
+    n_understood = sum(count for value, count in written.items() if plain[value] in meaning)
     return BinaryColumn(
-        values=np.array([meaning.get(text, np.nan) for text in texts], dtype=np.float64),
-        odd=dict(written),
+        values=np.array(
+            [meaning.get(plain.get(value, ""), np.nan) for value in column], dtype=np.float64
+        ),
+        odd=odd,
         mixed=not any(understood <= set(pair) for pair in _PAIRS),
-        usable=n_understood > 0 and n_codes <= n_understood and n_strange <= _SLIPS * kinds.total(),
+        usable=n_understood > 0
+        and n_codes <= n_understood
+        and n_strange <= _SLIPS * (n_understood + n_codes + n_strange),
     )
 
 

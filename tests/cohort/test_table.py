@@ -84,6 +84,128 @@ def test_backslashes_absolute_paths_and_the_image_root(tmp_path):
     assert elsewhere.files[1] == tmp_path / "x.png"
 
 
+TOP = """filename, ID, age, sex, LR, AMD, RVO, Gla, MH, DR, RD, RP, AO, DM
+000001.jpg, 1, 67, 1, L, 0, 0, 1, 0, 0, 0, 0, 0, 1
+000002.jpg, 1, 67, 1, R, 1, 0, 0, 0, 0, 0, 0, 0, 1
+000003.jpg, 2, , 0, L, 0, 0, 0, 0, , 0, 0, 0, 0
+"""
+
+
+def test_the_table_of_top(tmp_path):
+    cohort = read_cohort(write(tmp_path, TOP))
+    assert cohort.names == ("000001.jpg", "000002.jpg", "000003.jpg")
+    assert cohort.patients == ("1", "1", "2")
+    assert cohort.laterality == ("L", "R", "L")
+    assert cohort.laterality_source == ("table",) * 3
+    assert cohort.label_columns == ("AMD", "RVO", "Gla", "MH", "DR", "RD", "RP", "AO", "DM")
+    np.testing.assert_array_equal(
+        cohort.truth(("DM", "AMD", "DR")), [[1, 0, 0], [1, 1, 0], [0, 0, np.nan]]
+    )
+    assert cohort.warnings == []
+    without = read_cohort(write(tmp_path, TOP), exclude_labels=["dm", "AO"])
+    assert without.label_columns == ("AMD", "RVO", "Gla", "MH", "DR", "RD", "RP")
+    assert list(without.table["DM"]) == ["1", "1", "0"]  # still a covariate
+
+
+DEEPDRID = """patient_id,image_id,image_path,DR_level,position
+1,1_r1,ultra-widefield-training\\1\\1_r1.jpg,0,right_eye
+1,1_l1,ultra-widefield-training\\1\\1_l1.jpg,4,left_eye
+2,2_l1,ultra-widefield-training\\2\\2_l1.jpg,,left_eye
+"""
+
+
+@pytest.mark.parametrize("text", [DEEPDRID, DEEPDRID.replace(",4,", ",1,")])
+def test_the_table_of_deepdrid(text, tmp_path):
+    """Its grades make one class column, even where only two of them occur."""
+    cohort = read_cohort(write(tmp_path, text))
+    assert cohort.files[0] == tmp_path / "ultra-widefield-training" / "1" / "1_r1.jpg"
+    assert cohort.names[0] == "ultra-widefield-training\\1\\1_r1.jpg"
+    assert cohort.patients == ("1", "1", "2")
+    assert cohort.laterality == ("R", "L", "L")
+    assert cohort.class_column == "DR_level"
+    second = [0, 0, 0, 0, 1] if text is DEEPDRID else [0, 1, 0, 0, 0]
+    np.testing.assert_array_equal(
+        cohort.truth(("none", "mild", "moderate", "severe", "proliferative")),
+        [[1, 0, 0, 0, 0], second, [np.nan] * 5],
+    )
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_encodings(encoding, tmp_path):
+    text = "filename,Ärztin,AMD\nbärbel.png,Müller,1\n"
+    path = write(tmp_path, text, encoding=encoding)
+    cohort = read_cohort(path)
+    assert cohort.names == ("bärbel.png",)
+    assert list(cohort.table.columns) == ["filename", "Ärztin", "AMD"]
+    told = [f"{path}: is not UTF-8 and was read as Windows-1252"]
+    assert [warning[: len(told[0])] for warning in cohort.warnings] == (
+        told if encoding == "cp1252" else []
+    )
+
+
+def test_utf_16_of_the_other_byte_order(tmp_path):
+    (tmp_path / "c.csv").write_bytes(b"\xfe\xff" + PLAIN.encode("utf-16-be"))
+    assert read_cohort(tmp_path / "c.csv").names == ("a.png", "sub/b.png")
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        (b"PK\x03\x04rest of an xlsx", "it is a spreadsheet; save it as CSV"),
+        (PLAIN.encode("utf-16-le"), "UTF-16 without a mark"),
+        (b'filename,AMD\n"a.png,1\nb.png,0\n', "is a quote open"),
+        (b"filename,AMD\na.png,1\nb.png,x,0\nc.png,x,1\n", "more on each of the lines 3, 4"),
+    ],
+)
+def test_what_no_reading_can_mend(content, part, tmp_path):
+    (tmp_path / "c.csv").write_bytes(content)
+    with pytest.raises(InputError, match=r"c\.csv: cannot be read as a CSV or TSV table") as why:
+        read_cohort(tmp_path / "c.csv")
+    assert part in str(why.value)
+
+
+def test_semicolons_with_decimal_commas(tmp_path):
+    text = "sep=;\nfilename;axial, mm;AMD\na.png;23,5;1,0\nb.png;24,1;0,0\n"
+    cohort = read_cohort(write(tmp_path, text))
+    assert cohort.label_columns == ("AMD",)
+    assert cohort.truth(("AMD",)).ravel().tolist() == [1, 0]
+    assert list(cohort.table["axial, mm"]) == ["23,5", "24,1"]
+
+
+def test_the_separator_is_the_one_that_splits_rows_like_the_header(tmp_path):
+    cohort = read_cohort(
+        write(tmp_path, "filename;axial, mm\na.png;1\n"), label_columns=["axial, mm"]
+    )
+    assert cohort.names == ("a.png",)
+
+
+def test_quotes_empty_lines_and_short_rows(tmp_path):
+    text = 'filename, note, AMD\n\n"a,1.png", "red\nspot" ,1\n,,\nb.png, x, 0\n  \nc.png\n'
+    path = write(tmp_path, text)
+    cohort = read_cohort(path)
+    assert cohort.names == ("a,1.png", "b.png", "c.png")
+    assert cohort.table["note"].tolist()[:2] == ["red\nspot", "x"]
+    np.testing.assert_array_equal(cohort.truth(("AMD",)).ravel(), [1, 0, np.nan])
+    (warning,) = cohort.warnings
+    assert warning.startswith(f"{path}: line 8 has fewer fields than the header")
+
+
+def test_columns_without_a_name_of_their_own(tmp_path):
+    text = ",filename,AMD,amd,RVO,AMD,\n0,a.png,1,0,0,0,\n1,b.png,0,0,1,1,\n"
+    path = write(tmp_path, text)
+    cohort = read_cohort(path)
+    assert list(cohort.table.columns) == [
+        "Unnamed: 0", "filename", "AMD", "amd (2)", "RVO", "AMD (3)",
+    ]  # fmt: skip
+    # An index that happens to be 0 and 1 is no label, nor is a column that cannot be told apart.
+    assert cohort.label_columns == ("AMD", "RVO")
+    assert cohort.truth(("AMD",)).ravel().tolist() == [1, 0]
+    (warning,) = cohort.warnings
+    assert "more than one column is called 'AMD'" in warning
+    assert "'amd (2)', 'AMD (3)'" in warning
+    assert read_cohort(path, label_columns=["AMD (3)"]).truth(("AMD (3)",)).tolist() == [[0], [1]]
+
+
 # ---------------------------------------------------------------- laterality and patients
 
 
@@ -195,6 +317,81 @@ def test_a_class_column_can_be_named(tmp_path):
     assert cohort.truth(("y", "x")).tolist() == [[0, 1], [1, 0]]
 
 
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("0", "1"), ("0.0", "1.0"), ("0,0", "1,0"), ("no", "Yes"), ("N", "Y"), ("FALSE", "TRUE"),
+        ("-", "+"), ("–", "+"), ("negative", "Positive"), ("neg", "pos"), ("absent", "present"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("options", [{}, {"label_columns": ["AMD"]}])
+def test_spellings_of_labels(pair, options, tmp_path):
+    text = f"filename;AMD\na;{pair[1]}\nb;{pair[0]}\nc;\nd;{pair[0]}\n"
+    cohort = read_cohort(write(tmp_path, text), **options)
+    assert cohort.label_columns == ("AMD",)
+    np.testing.assert_array_equal(cohort.truth(("AMD",)).ravel(), [1, 0, np.nan, 0])
+    assert cohort.warnings == []
+
+
+def test_mixed_spellings_are_labels_only_where_they_are_named(tmp_path):
+    path = write(tmp_path, "filename,AMD,RVO\na,1,0\nb,no,1\nc,Yes,0\n")
+    cohort = read_cohort(path)
+    assert cohort.label_columns == ("RVO",)
+    (warning,) = cohort.warnings
+    assert warning.startswith(f"{path}: 'AMD' spell")
+    assert "--label-columns" in warning
+    asked = read_cohort(path, label_columns=["AMD"])
+    assert asked.truth(("AMD",)).ravel().tolist() == [1, 0, 1]
+    assert asked.warnings == []
+
+
+@pytest.mark.parametrize("code", ["-1", "9", "99", "9.0", "?", "-", "unknown", "−1"])
+@pytest.mark.parametrize("options", [{}, {"label_columns": ["AMD"]}])
+def test_codes_for_missing_labels(code, options, tmp_path):
+    path = write(tmp_path, f"filename,AMD\na,1\nb,{code}\nc,0\nd,0\n")
+    cohort = read_cohort(path, **options)
+    np.testing.assert_array_equal(cohort.truth(("AMD",)).ravel(), [1, np.nan, 0, 0])
+    (warning,) = cohort.warnings
+    assert warning == (
+        f"{path}: the label column 'AMD' holds {code!r} in 1 row beside 0 and 1, taken as missing."
+    )
+
+
+def test_a_rare_slip_is_missing_but_a_grade_is_no_label(tmp_path):
+    def table(last):
+        rows = ["a,1,1"] + [f"b{n},0,{n % 2}" for n in range(38)] + last
+        return write(tmp_path, "filename,AMD,RVO\n" + "\n".join(rows) + "\n")
+
+    cohort = read_cohort(table(["c,11,0"]))
+    assert cohort.label_columns == ("AMD", "RVO")
+    assert np.isnan(cohort.truth(("AMD",))[-1]).all()
+    assert "'AMD' holds '11' in 1 row" in cohort.warnings[0]
+    path = table(["c,2,0", "d,3,0", "e,2,1"])
+    assert read_cohort(path).label_columns == ("RVO",)
+    with pytest.raises(InputError, match=r"'AMD' holds values beside 0 and 1 \('2', '3'\)"):
+        read_cohort(path, label_columns=["AMD"])
+
+
+def test_a_class_column_beside_labels_stays_out_when_it_is_a_grade(tmp_path):
+    rows = "".join(f"{n}.png,{n % 2},{'2' if n == 0 else n % 2}\n" for n in range(40))
+    cohort = read_cohort(write(tmp_path, f"filename,AMD,DR_level\n{rows}"))
+    assert cohort.label_columns == ("AMD",)
+    assert cohort.warnings == []
+
+
+def test_one_output_is_with_or_without(tmp_path):
+    cohort = read_cohort(write(tmp_path, "filename,target\na,1\nb,0\nc,\nd,2\n"))
+    np.testing.assert_array_equal(cohort.truth(("AMD",)).ravel(), [1, 0, np.nan, np.nan])
+    assert cohort.unknown_classes(("AMD",)) == {"2": 1}
+
+
+def test_classes_that_the_model_does_not_know(tmp_path):
+    text = "filename,diagnosis\na,AMD\nb,Uveitis\nc,\nd,Uveitis\ne,rvo\n"
+    cohort = read_cohort(write(tmp_path, text))
+    assert cohort.unknown_classes(("AMD", "RVO")) == {"Uveitis": 2}
+    assert read_cohort(write(tmp_path, PLAIN)).unknown_classes(("AMD",)) == {}
+
+
 # ---------------------------------------------------------------- errors
 
 
@@ -223,6 +420,44 @@ def test_one_sentence_for_each_table_that_cannot_be_used(text, options, message,
         read_cohort(path, **options)
     assert str(path) in str(why.value)
     assert "\n" not in str(why.value)
+
+
+def test_all_that_is_wrong_is_told_at_once(tmp_path):
+    path = write(tmp_path, PLAIN)
+    with pytest.raises(InputError) as why:
+        read_cohort(
+            path,
+            file_column="scan",
+            patient_column="who",
+            laterality_column="seite",
+            laterality_values="0=L,1=up,R",
+            laterality_pattern="(",
+            label_columns=["AMD", "DR"],
+            exclude_labels=["DM"],
+            class_column="kind",
+        )
+    for part in (
+        "no column 'scan' for the file",
+        "no column 'who' for the patient",
+        "no column 'seite' for the laterality",
+        "no column 'DM' for the label to leave out",
+        "no column 'kind' for the class",
+        "not both",
+        "--laterality-values 0=L,1=up,R is not of the form 0=L,1=R",
+        "'1' the side 'up'",
+        "--laterality-pattern ( is no regular expression",
+        "its columns are filename, ID, LR, age, sex, AMD, RVO.",
+    ):
+        assert str(why.value).count(part) == 1
+    assert str(why.value).startswith(f"{path}: ")
+    with pytest.raises(InputError, match=r"'who' for the patient; .*'DR' for the label;"):
+        read_cohort(path, patient_column="who", label_columns=["AMD", "DR"])
+
+
+def test_values_of_a_laterality_that_is_not_there(tmp_path):
+    path = write(tmp_path, "filename,AMD\na,1\n")
+    with pytest.raises(InputError, match="--laterality-values needs a laterality column"):
+        read_cohort(path, laterality_values="0=L")
 
 
 def test_missing_table_folder_and_binary_file(tmp_path):
