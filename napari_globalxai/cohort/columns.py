@@ -11,7 +11,8 @@ import pandas as pd
 
 from napari_globalxai.cohort.labels import BinaryColumn, read_binary
 from napari_globalxai.cohort.laterality import names_sides
-from napari_globalxai.cohort.reading import RawTable, counted, named
+from napari_globalxai.cohort.reading import RawTable
+from napari_globalxai.cohort.wording import counted, named
 
 # Earlier names go before later ones; compared without case, blanks and hyphens as underscores.
 FILE_COLUMNS = (

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from napari_globalxai.cohort.reading import counted, named
+from napari_globalxai.cohort.wording import counted, form, named
 
 _IMAGE_SUFFIXES = frozenset(
     (".bmp", ".dcm", ".gif", ".jp2", ".jpg", ".png", ".ppm", ".tif", ".webp")
@@ -51,14 +51,14 @@ def find_files(
         example, path = next(iter(found.items()))
         warnings.append(
             f"{source}: {counted(len(found), 'file')} "
-            f"{'does' if len(found) == 1 else 'do'} not lie where the table says but could be "
+            f"{form(len(found), 'does', 'do')} not lie where the table says but could be "
             "found with leading folders left out or names spelt otherwise (the first: "
             f"{example} is {path}); look whether that is right."
         )
     if ambiguous := [name for name in fitting if name not in found]:
         warnings.append(
             f"{source}: {counted(len(ambiguous), 'file')} "
-            f"{'does' if len(ambiguous) == 1 else 'do'} not lie where the table says, and it is "
+            f"{form(len(ambiguous), 'does', 'do')} not lie where the table says, and it is "
             f"not clear which file is meant ({named(ambiguous)}); correct the table or "
             "--image-root."
         )

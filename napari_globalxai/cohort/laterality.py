@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from napari_globalxai.cohort.labels import plain_number
-from napari_globalxai.cohort.reading import counted, named
+from napari_globalxai.cohort.wording import counted, form, named
 
 FROM_TABLE, FROM_NAME = "table", "file name"
 NO_SIDE_GUESS = "none (no image is mirrored)"
@@ -181,9 +181,9 @@ def _sides_of_column(
         )
     elif unclear:
         warnings.append(
-            f"{source}: {counted(unclear.total(), 'image')} have a laterality that is not "
-            f"understood ({named(map(repr, sorted(unclear)))}) and are not mirrored by it; say "
-            "what it means with --laterality-values."
+            f"{source}: {counted(unclear.total(), 'image')} "
+            f"{form(unclear.total(), 'has', 'have')} a laterality that is not understood "
+            f"({named(map(repr, sorted(unclear)))}); say what it means with --laterality-values."
         )
     return [meaning[text] or "" for text in texts]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from napari_globalxai.cohort.labels import read_binary
-from napari_globalxai.cohort.reading import counted, named
+from napari_globalxai.cohort.wording import counted, form, named, rows_named
 
 if TYPE_CHECKING:
     from napari_globalxai.cohort.table import Cohort
@@ -31,17 +31,17 @@ def find_problems(cohort: Cohort) -> list[str]:
 
 def _files_that_are_not_there(cohort: Cohort) -> list[str]:
     problems = []
-    if unnamed := [row + 1 for row, name in enumerate(cohort.names) if not name]:
+    if unnamed := [row for row, name in enumerate(cohort.names) if not name]:
         problems.append(
-            f"{_rows(unnamed)} of {cohort.source.name} "
-            f"{'names' if len(unnamed) == 1 else 'name'} no file."
+            f"{rows_named(unnamed)} of {cohort.source.name} "
+            f"{form(len(unnamed), 'names', 'name')} no file."
         )
     files = {name: path for name, path in zip(cohort.names, cohort.files, strict=True) if name}
     missing = [name for name, path in files.items() if not os.path.isfile(path)]  # noqa: PTH113
     if missing:
         problems.append(
             f"{cohort.source}: {len(missing)} of {counted(len(files), 'file')} "
-            f"{'does' if len(missing) == 1 else 'do'} not exist ({named(missing)}); correct the "
+            f"{form(len(missing), 'does', 'do')} not exist ({named(missing)}); correct the "
             "table, or name the folder of the images with --image-root."
         )
     return problems
@@ -52,10 +52,10 @@ def _repeated_rows(cohort: Cohort) -> list[str]:
     problems = []
     whole = cohort.table.duplicated().to_numpy()
     if whole.any():
-        rows = [row + 1 for row in whole.nonzero()[0].tolist()]
+        rows = whole.nonzero()[0].tolist()
         problems.append(
-            f"{cohort.source}: {_rows(rows)} {_verb(rows, 'repeats', 'repeat')} an earlier row "
-            "and would count twice."
+            f"{cohort.source}: {rows_named(rows)} {form(len(rows), 'repeats', 'repeat')} an "
+            "earlier row and would count twice."
         )
     rows_of: dict[str, list[int]] = {}
     for row, (name, path) in enumerate(zip(cohort.names, cohort.files, strict=True)):
@@ -63,12 +63,10 @@ def _repeated_rows(cohort: Cohort) -> list[str]:
             rows_of.setdefault(os.path.normpath(path), []).append(row)
     several = [rows for rows in rows_of.values() if len(rows) > 1]
     if several:
-        texts = (
-            f"{cohort.names[rows[0]]} in {_rows([row + 1 for row in rows])}" for rows in several
-        )
+        texts = (f"{cohort.names[rows[0]]} in {rows_named(rows)}" for rows in several)
         problems.append(
-            f"{cohort.source}: {counted(len(several), 'file')} {_verb(several, 'is', 'are')} named "
-            f"by several rows that differ ({named(texts)})."
+            f"{cohort.source}: {counted(len(several), 'file')} {form(len(several), 'is', 'are')} "
+            f"named by several rows that differ ({named(texts)})."
         )
     return [*problems, *_contradictions(cohort, several)]
 
@@ -107,7 +105,7 @@ def _sides_and_patients(cohort: Cohort) -> list[str]:
     if unknown:
         problems.append(
             f"{cohort.source}: {counted(len(unknown), 'image')} "
-            f"{_verb(unknown, 'has', 'have')} no laterality and would not be mirrored "
+            f"{form(len(unknown), 'has', 'have')} no laterality and would not be mirrored "
             f"({named(unknown)}); see --laterality-column and --laterality-pattern."
         )
     if cohort.patient_column is None:
@@ -119,17 +117,8 @@ def _sides_and_patients(cohort: Cohort) -> list[str]:
         missing = cohort.table[cohort.patient_column].isna().to_numpy().nonzero()[0].tolist()
         if missing:
             problems.append(
-                f"{cohort.source}: {_rows([row + 1 for row in missing])} "
-                f"{_verb(missing, 'names no patient and counts', 'name no patient and count')} as "
-                "one each."
+                f"{cohort.source}: {rows_named(missing)} "
+                f"{form(len(missing), 'names no patient and counts', 'name no patient and count')} "
+                "as one each."
             )
     return problems
-
-
-def _rows(numbers: Sequence[int]) -> str:
-    """Return numbers of rows, of which the first below the header is 1, for a sentence."""
-    return f"{'row' if len(numbers) == 1 else 'rows'} {named(numbers)}"
-
-
-def _verb(items: Sequence[object], one: str, many: str) -> str:
-    return one if len(items) == 1 else many

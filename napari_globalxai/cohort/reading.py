@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from napari_globalxai.cohort.wording import named
 from napari_globalxai.errors import InputError
 
 # Not pandas' own list: it takes "None" as missing, which may well be a class.
@@ -78,18 +79,6 @@ def read_raw_table(source: Path) -> RawTable:
     }
     # As objects: values stay text, so that a patient "007" does not become 7.
     return RawTable(pd.DataFrame(columns, dtype=object), frozenset(spare), warnings)
-
-
-def named(items: Iterable[object], most: int = 5) -> str:
-    """Return the first few of many things as a list for a sentence."""
-    texts = [str(item) for item in items]
-    more = f" and {len(texts) - most} more" if len(texts) > most else ""
-    return ", ".join(texts[:most]) + more
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, such as ``1 row`` or ``2 rows``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _decode(source: Path, warnings: list[str]) -> str:

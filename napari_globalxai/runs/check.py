@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from napari_globalxai.attribution.base import split_of
-from napari_globalxai.cohort.reading import counted, named
 from napari_globalxai.cohort.table import Cohort
+from napari_globalxai.cohort.wording import counted, named
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.loaders import load_model
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
