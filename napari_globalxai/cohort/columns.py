@@ -166,7 +166,7 @@ def _guess_labels(
         if name in skipped or _key(name) in others:
             continue
         column = read_binary(finder.table[name])
-        if not column.usable or (column.odd and not column.varies):
+        if not column.plausible:
             continue
         if column.mixed:
             mixed.append(name)

@@ -76,11 +76,8 @@ class _Search:
     def fits(self, name: str) -> list[Path]:
         """Return the files that fit an entry with as few leading folders left out as can be."""
         parts = [part for part in PurePosixPath(name).parts if part != "/"]
-        if re.fullmatch("[A-Za-z]:", parts[0] if parts else ""):
-            # A Windows drive; what comes behind it may be below the root all the same.
-            parts = parts[1:]
         for start in range(len(parts)):
-            if ".." not in parts[start:] and (fits := self._below(self.root, parts[start:])):
+            if fits := self._below(self.root, parts[start:]):
                 return fits
         return []
 

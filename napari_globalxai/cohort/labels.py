@@ -32,7 +32,7 @@ _CODES = frozenset(
     )
 )
 # Other values than these codes are taken as slips while they are as rare as this.
-_SLIPS = 0.05
+_RARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,12 @@ class BinaryColumn:
     usable: bool
 
     @property
-    def varies(self) -> bool:
-        """Whether there are both 0 and 1."""
-        return bool((self.values == 0).any() and (self.values == 1).any())
+    def plausible(self) -> bool:
+        """Whether to take it as a label unasked: a 1 and a ? alone may mean anything."""
+        odd = sum(self.odd.values())
+        known = int(np.isfinite(self.values).sum())
+        varies = len(np.unique(self.values[np.isfinite(self.values)])) == 2
+        return self.usable and (varies or odd <= _RARE * (odd + known))
 
 
 def read_binary(column: pd.Series) -> BinaryColumn:
@@ -94,7 +97,7 @@ def read_binary(column: pd.Series) -> BinaryColumn:
         mixed=not any(understood <= set(pair) for pair in _PAIRS),
         usable=n_understood > 0
         and n_codes <= n_understood
-        and n_strange <= _SLIPS * (n_understood + n_codes + n_strange),
+        and n_strange <= _RARE * (n_understood + n_codes + n_strange),
     )
 
 

@@ -71,6 +71,13 @@ def test_the_user_says_what_codes_mean(values, tmp_path):
     assert cohort.warnings == []
 
 
+def test_a_code_that_the_user_leaves_out_is_listed(tmp_path):
+    cohort = read_cohort(table(tmp_path, ["a,0", "b,1"]), laterality_values="0=L")
+    assert cohort.laterality == ("L", "")
+    (warning,) = cohort.warnings
+    assert "1 image has a laterality that is not understood ('1')" in warning
+
+
 def test_what_the_user_says_goes_before_the_usual_meaning(tmp_path):
     path = table(tmp_path, ["a,L", "b,R", "c,nasal", "d,temporal", "e,x"])
     cohort = read_cohort(path, laterality_values="L=R,R=L,nasal=R,x=")

@@ -135,11 +135,11 @@ def test_files_that_do_not_exist_and_rows_without_one(tmp_path):
 
 
 def test_repeated_rows_and_contradictions_are_told_apart(tmp_path):
-    touch(tmp_path, "a.png", "b.png", "c.png", "d.png", "e.png")
+    touch(tmp_path, "a.png", "b.png", "c.png", "d.png", "e.png", "sub/f.png")
     rows = [
         "a.png,1,L,0,0", "b.png,1,R,1,0", "a.png,1,L,0,0",  # once more as a whole
         "c.png,2,L,1,0", "c.png,2,,0.0,0",  # another label; an empty side contradicts nothing
-        "d.png,2,R,0,1", "./d.png,2,L,,1",  # another side; an empty label contradicts nothing
+        "d.png,2,R,0,1", "sub/../d.png,2,L,,1",  # another side; an empty label contradicts nothing
         "e.png,3,OS,0,1", "e.png,3,left,0.0,1",  # the same in other words
     ]  # fmt: skip
     path = table(tmp_path, "filename,ID,LR,AMD,RVO\n" + "\n".join(rows))

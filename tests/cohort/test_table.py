@@ -357,6 +357,21 @@ def test_codes_for_missing_labels(code, options, tmp_path):
     )
 
 
+@pytest.mark.parametrize("values", ["1,0,9,9,9", "1,9", "0,?,0"])
+def test_columns_that_are_mostly_codes_or_hold_one_value_are_not_guessed(values, tmp_path):
+    rows = "".join(f"{n}.png;{v};{n % 2}\n" for n, v in enumerate(values.split(",")))
+    cohort = read_cohort(write(tmp_path, f"filename;AMD;RVO\n{rows}"))
+    assert cohort.label_columns == ("RVO",)
+    assert cohort.warnings == []
+
+
+def test_a_label_that_nobody_has_may_be_unknown_for_a_few(tmp_path):
+    rows = "".join(f"{n}.png,{0 if n else -1}\n" for n in range(30))
+    cohort = read_cohort(write(tmp_path, f"filename,RP\n{rows}"))
+    assert cohort.label_columns == ("RP",)
+    assert "'RP' holds '-1' in 1 row" in cohort.warnings[0]
+
+
 def test_a_rare_slip_is_missing_but_a_grade_is_no_label(tmp_path):
     def table(last):
         rows = ["a,1,1"] + [f"b{n},0,{n % 2}" for n in range(38)] + last
