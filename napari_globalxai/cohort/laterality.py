@@ -173,7 +173,7 @@ def _sides_of_column(
     kinds = {_code(text) for text in meaning if text}
     unclear = Counter(text for text in texts if meaning[text] is None)
     if unclear and not coding and _is_coded(kinds):
-        codes = sorted(kinds)
+        codes = ["1", "2"] if "2" in kinds else ["0", "1"]
         warnings.append(
             f"{source}: the column {column.name!r} codes the side as {'/'.join(codes)}, which does "
             "not tell which eye is meant; no image is mirrored by it unless "

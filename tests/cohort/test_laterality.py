@@ -48,7 +48,8 @@ def test_both_eyes_are_no_side(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("codes", "named"), [("01", "0/1"), ("12", "1/2"), (("1.0", "0.0"), "0/1")]
+    ("codes", "named"),
+    [("01", "0/1"), ("12", "1/2"), (("1.0", "0.0"), "0/1"), ("00", "0/1"), ("22", "1/2")],
 )
 def test_a_code_for_each_side_is_not_guessed(codes, named, tmp_path):
     path = table(tmp_path, [f"a,{codes[0]}", f"b,{codes[1]}", "c,"])
