@@ -5,9 +5,12 @@ Heavy packages are imported inside the commands, so that ``--help`` answers at o
 
 from __future__ import annotations
 
+import inspect
 import sys
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -40,20 +43,78 @@ TrustOption = Annotated[
     ),
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, mps …")]
-ImageRootOption = Annotated[
-    Path | None, typer.Option(help="Folder of the images; by default the table's.")
-]
-FileColumnOption = Annotated[str | None, typer.Option(help="Column of the image files.")]
-LateralityColumnOption = Annotated[str | None, typer.Option(help="Column of L and R.")]
-PatientColumnOption = Annotated[str | None, typer.Option(help="Column of patients.")]
-ClassColumnOption = Annotated[
-    str | None, typer.Option(help="The one class column of a multi-class table.")
-]
-LabelColumnsOption = Annotated[
-    str | None, typer.Option(help="0/1 columns to take as labels, comma separated.")
-]
+# The options of every command that reads a cohort table, see `_with_cohort`; keywords of
+# `read_cohort`.
+_COHORT_OPTIONS: dict[str, Any] = {
+    "image_root": Annotated[
+        Path | None, typer.Option(help="Folder of the images; by default the table's.")
+    ],
+    "file_column": Annotated[str | None, typer.Option(help="Column of the image files.")],
+    "laterality_column": Annotated[str | None, typer.Option(help="Column of L and R.")],
+    "laterality_values": Annotated[
+        str | None, typer.Option(help="What its values mean, such as 0=L,1=R.")
+    ],
+    "laterality_pattern": Annotated[
+        str | None,
+        typer.Option(
+            metavar="REGEX",
+            help="Finds the side in a file's name, such as (OD|OS); `none`: do not guess it.",
+        ),
+    ],
+    "patient_column": Annotated[str | None, typer.Option(help="Column of patients.")],
+    "label_columns": Annotated[
+        str | None, typer.Option(help="0/1 columns to take as labels, comma separated.")
+    ],
+    "exclude_labels": Annotated[
+        str | None, typer.Option(help="0/1 columns that are no labels, comma separated.")
+    ],
+    "class_column": Annotated[
+        str | None, typer.Option(help="The one class column of a multi-class table.")
+    ],
+}
 
 _STOPPED = 130  # what shells expect after Ctrl-C, and what typer makes of it
+
+
+def _with_cohort(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command that takes a `Cohort` first be called with a table and the options for it."""
+
+    @wraps(command)
+    def called(**given: Any) -> None:
+        options = {name: given.pop(name) for name in _COHORT_OPTIONS}
+        command(_read_cohort(given.pop("cohort"), options), **given)
+
+    first, *own = inspect.signature(command).parameters.values()
+    called.__annotations__ = {
+        **command.__annotations__,
+        first.name: CohortArgument,
+        **_COHORT_OPTIONS,
+    }
+    types = get_type_hints(called, include_extras=True)
+    kind = inspect.Parameter.KEYWORD_ONLY
+    # Typer makes its options from the signature, and evaluates none that was set.
+    parameters = [
+        first,
+        *own,
+        *(inspect.Parameter(name, kind, default=None) for name in _COHORT_OPTIONS),
+    ]
+    called.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [each.replace(kind=kind, annotation=types[each.name]) for each in parameters]
+    )
+    return called
+
+
+def _read_cohort(path: Path, options: dict[str, Any]) -> Cohort:
+    """Read a table and print what was made of it."""
+    from napari_globalxai.cohort.table import read_cohort
+
+    for several in ("label_columns", "exclude_labels"):
+        options[several] = _split(options[several])
+    cohort = read_cohort(path, **options)
+    _say(f"{path}: {len(cohort)} images")
+    for role, column in cohort.guesses.items():
+        _say(f"  {role}: {column}")
+    return cohort
 
 
 def _version(asked: bool) -> None:
@@ -103,8 +164,9 @@ def demo(
 
 
 @app.command()
+@_with_cohort
 def explain(
-    cohort: CohortArgument,
+    cohort: Cohort,
     model: ModelOption,
     out: Annotated[Path, typer.Option(help="Run folder to make.")],
     method: Annotated[
@@ -115,12 +177,6 @@ def explain(
         typer.Option("--set", help="Parameter of the method, such as steps=50; may be repeated."),
     ] = None,
     labels: Annotated[str | None, typer.Option(help="Labels to explain, comma separated.")] = None,
-    file_column: FileColumnOption = None,
-    laterality_column: LateralityColumnOption = None,
-    patient_column: PatientColumnOption = None,
-    label_columns: LabelColumnsOption = None,
-    class_column: ClassColumnOption = None,
-    image_root: ImageRootOption = None,
     select: Annotated[
         str | None,
         typer.Option(
@@ -155,18 +211,10 @@ def explain(
     from napari_globalxai.models.loaders import load_model
     from napari_globalxai.runs.pipeline import explain as run_explain
 
-    table = _read_cohort(
-        cohort,
-        image_root,
-        file_column,
-        laterality_column,
-        patient_column,
-        label_columns,
-        class_column,
-    )
+    _say_problems(cohort)
     wanted = {"selection": select, "part": part, "scale": scale}
     run = run_explain(
-        table,
+        cohort,
         load_model(model, device=device, precision=precision, trust=trust),
         out,
         method,
@@ -272,15 +320,10 @@ def layers(model: ModelOption, device: DeviceOption = "auto") -> None:
 
 
 @app.command()
+@_with_cohort
 def check(
-    cohort: CohortArgument,
+    cohort: Cohort,
     model: ModelOption,
-    file_column: FileColumnOption = None,
-    laterality_column: LateralityColumnOption = None,
-    patient_column: PatientColumnOption = None,
-    label_columns: LabelColumnsOption = None,
-    class_column: ClassColumnOption = None,
-    image_root: ImageRootOption = None,
     device: DeviceOption = "auto",
     trust: TrustOption = False,
     strict: Annotated[
@@ -290,16 +333,7 @@ def check(
     """Read everything, compute nothing costly, and say what would go wrong."""
     from napari_globalxai.runs.check import check_inputs
 
-    table = _read_cohort(
-        cohort,
-        image_root,
-        file_column,
-        laterality_column,
-        patient_column,
-        label_columns,
-        class_column,
-    )
-    found = check_inputs(table, model, device=device, trust=trust, progress=_Printer())
+    found = check_inputs(cohort, model, device=device, trust=trust, progress=_Printer())
     for line in found.facts:
         _say(line)
     for problem in found.problems:
@@ -339,36 +373,15 @@ def _chosen_layer(classifier: Classifier) -> str:
         return ""
 
 
-def _read_cohort(
-    cohort: Path,
-    image_root: Path | None,
-    file_column: str | None,
-    laterality_column: str | None,
-    patient_column: str | None,
-    label_columns: str | None,
-    class_column: str | None,
-) -> Cohort:
-    from napari_globalxai.cohort.table import read_cohort
-
-    table = read_cohort(
-        cohort,
-        image_root=image_root,
-        file_column=file_column,
-        laterality_column=laterality_column,
-        patient_column=patient_column,
-        label_columns=_split(label_columns),
-        class_column=class_column,
-    )
-    _say(f"{cohort}: {len(table)} images")
-    for role, column in table.guesses.items():
-        _say(f"  {role}: {column}")
-    for warning in table.warnings:
-        _say(f"  warning: {warning}")
-    return table
-
-
 def _say(line: str) -> None:
     typer.echo(line)
+
+
+def _say_problems(cohort: Cohort) -> None:
+    """Print the warnings of a cohort and what else is wrong with it."""
+    for problem in cohort.problems:
+        word = "warning" if problem in cohort.warnings else "problem"
+        _say(f"  {word}: {problem}")
 
 
 def _say_run(run: Run) -> int:

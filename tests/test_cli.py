@@ -127,6 +127,94 @@ def test_columns_and_image_root_can_be_named(inputs, command, tmp_path):
     assert "Explained 12 of 12 images." in out
 
 
+def cohort_with(inputs, folder, header, row):
+    """Write the cohort's table anew: a header, and what to write for a row of the old one."""
+    old = pd.read_csv(inputs / "cohort" / "cohort.csv", dtype=str)
+    lines = [header, *(row(number, values) for number, values in enumerate(old.itertuples()))]
+    (folder / "c.csv").write_text("\n".join(lines) + "\n")
+    return folder / "c.csv"
+
+
+def check(inputs, table, *more):
+    return [
+        "check", table, "--model", inputs / "linear" / "linear.yaml", "--device", "cpu",
+        "--image-root", inputs / "cohort", *more,
+    ]  # fmt: skip
+
+
+def test_sides_are_asked_for_where_they_are_coded(inputs, command, tmp_path):
+    table = cohort_with(
+        inputs, tmp_path, "filename, ID, LR, left, right",
+        lambda _, r: f"{r.filename}, {r.ID}, {'LR'.index(r.LR)}, {r.left}, {r.right}",
+    )  # fmt: skip
+    status, out, _ = command(*check(inputs, table))
+    assert status == 0
+    assert "  laterality: LR\n" in out
+    assert "the side as 0/1, which does not tell which eye is meant" in out
+    assert "12 images have no laterality" in out
+    status, out, _ = command(*check(inputs, table, "--laterality-values", "0=L,1=R"))
+    assert "  laterality: LR with 0=L, 1=R\n" in out
+    assert "which eye is meant" not in out
+    assert "no laterality" not in out
+
+
+def test_guesses_by_file_names_are_printed_and_can_be_changed(inputs, command, tmp_path):
+    names = [f"{number:03}_{'rl'[number % 2]}.png" for number in range(12)]
+    for number, name in enumerate(names):
+        image = inputs / "cohort" / "images" / f"{number:03}.png"
+        (tmp_path / name).write_bytes(image.read_bytes())
+    table = cohort_with(
+        inputs, tmp_path, "filename,ID,left,right,DM",
+        lambda n, r: f"elsewhere/{names[n].upper()},{r.ID},{r.left},{r.right},{n % 2}",
+    )  # fmt: skip
+    here = ("--image-root", tmp_path)
+    _, out, _ = command(*check(inputs, table, *here))
+    assert "  laterality: file name, by the pattern (?i)" in out
+    assert "  labels: left, right, DM\n" in out
+    if os.name == "posix" and sys.platform != "darwin":
+        assert "12 files do not lie where the table says" in out
+    assert "no laterality" not in out
+    _, out, _ = command(*check(inputs, table, *here, "--laterality-pattern", "none"))
+    assert "  laterality: none (no image is mirrored)\n" in out
+    assert "12 images have no laterality" in out
+    options = ("--laterality-pattern", r"_([RL])", "--exclude-labels", "DM")
+    status, out, _ = command(
+        *explain(inputs, tmp_path / "run", *here, *options, "--labels", "right", cohort=table)
+    )
+    assert status == 0
+    assert "  laterality: file name, by the pattern _([RL])\n" in out
+    assert "  labels: left, right\n" in out
+    assert "  warning: " in out
+    images = open_run(tmp_path / "run").images
+    assert list(images["laterality"]) == ["R", "L"] * 6
+
+
+def test_explain_lists_what_is_wrong_with_the_table_before_it_starts(inputs, command, tmp_path):
+    table = cohort_with(
+        inputs, tmp_path, "filename,ID,LR,left,right",
+        lambda n, r: f"{r.filename},{r.ID},{r.LR},{r.left},{'?' if n == 5 else r.right}",
+    )  # fmt: skip
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join([*lines, lines[1], "images/gone.png,P1,L,0,0"]) + "\n")
+    root = ("--image-root", inputs / "cohort")
+    status, out, _ = command(*explain(inputs, tmp_path / "run", *root, cohort=table))
+    assert status == 0
+    before, after = out.split("Explained 13 of 14 images.")
+    assert "  warning: " + f"{table}: the label column 'right' holds '?' in 1 row" in before
+    assert f"  problem: {table}: 1 of 13 files does not exist (images/gone.png)" in before
+    assert f"  problem: {table}: row 13 repeats an earlier row" in before
+    assert "failed: images/gone.png: the file does not exist." in after
+
+
+def test_check_names_classes_that_are_no_labels_of_the_model(inputs, command, tmp_path):
+    table = cohort_with(
+        inputs, tmp_path, "filename,ID,LR,kind",
+        lambda n, r: f"{r.filename},{r.ID},{r.LR},{('left', 'right', 'up')[n % 3]}",
+    )  # fmt: skip
+    _, out, _ = command(*check(inputs, table, "--class-column", "kind"))
+    assert "the class column 'kind' holds 'up', in 4 rows, which the model has no label for" in out
+
+
 def test_check(inputs, command):
     table, model = inputs / "cohort" / "cohort.csv", inputs / "resnet" / "model.yaml"
     status, out, _ = command("check", table, "--model", model, "--device", "cpu", "--strict")
@@ -163,7 +251,7 @@ def test_failed_images_are_listed_and_strict_makes_them_status_1(inputs, command
         model = inputs / "resnet" / "model.yaml"
         status, out, _ = command("check", table, "--model", model, "--device", "cpu", *strict)
         assert status == expected
-        assert "problem: images/003.png: the file does not exist." in out
+        assert "1 of 12 files does not exist (images/003.png)" in out
 
 
 # ---------------------------------------------------------------- bad input: status 2
@@ -228,6 +316,10 @@ def broken_inputs(inputs, folder):
             explain(inputs, run, "--file-column", "scan"), inputs / "cohort" / "cohort.csv",
             "columns are filename",
         ),
+        "several columns": (
+            explain(inputs, run, "--patient-column", "who", "--label-columns", "left,DR"),
+            "'who' for the patient", "'DR' for the label",
+        ),
         "unknown part": (explain(inputs, run, "--part", "half"), "part", "'positive'"),
         "unknown device": (
             explain(inputs, run, "--device", "toaster"),
@@ -244,7 +336,8 @@ def broken_inputs(inputs, folder):
 CASES = [
     "missing table", "empty table", "no rows", "no labels", "other labels", "missing model",
     "too few outputs", "no outputs named", "not a model", "taken folder", "not a run", "check",
-    "unknown method", "no split", "unknown label", "no label", "unknown column", "unknown part",
+    "unknown method", "no split", "unknown label", "no label", "unknown column",
+    "several columns", "unknown part",
     "unknown device", "unknown option", "option out of range", "missing option", "unknown command",
 ]  # fmt: skip
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_globalxai.attribution.base import split_of
 from napari_globalxai.cohort.table import Cohort
+from napari_globalxai.cohort.wording import counted, named
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.loaders import load_model
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
@@ -67,7 +68,7 @@ def check_inputs(
         f"{'+'.join(classifier.card.input.channels)}, {classifier.card.input.height} × "
         f"{classifier.card.input.width}; {classifier.device}"
     ]
-    problems = [*cohort.warnings, *classifier.warnings]
+    problems = [*cohort.problems, *classifier.warnings]
     try:
         facts.append(f"Grad-CAM layer: {split_of(classifier).layer}")
     except InputError as why:
@@ -78,12 +79,12 @@ def check_inputs(
         facts.append(f"{label}: {with_label} images with it, {without} without")
         if not with_label or not without:
             problems.append(f"{label}: PEPPR needs images with and without it.")
-    files = [str(path) for path in cohort.files]
-    if len(set(files)) < len(files):
-        problems.append(f"{len(files) - len(set(files))} rows name a file that another row names.")
-    unknown = sum(not side for side in cohort.laterality)
-    if unknown:
-        problems.append(f"{unknown} images have no laterality and would not be mirrored.")
+    if unknown := cohort.unknown_classes(classifier.labels):
+        problems.append(
+            f"{cohort.source}: the class column {cohort.class_column!r} holds "
+            f"{named(map(repr, unknown))}, in {counted(sum(unknown.values()), 'row')}, which "
+            "the model has no label for."
+        )
     if np.isnan(truth).any():
         facts.append(f"{int(np.isnan(truth).any(axis=1).sum())} images have a label missing")
     problems += _unreadable(cohort, progress)
@@ -91,15 +92,14 @@ def check_inputs(
 
 
 def _unreadable(cohort: Cohort, progress: ProgressCallback) -> list[str]:
-    """Decode every image once, at reduced scale where the format allows it."""
+    """Decode every image that is there once, at reduced scale where the format allows it."""
     from PIL import Image
 
     def look(row: int) -> str:
         path, name = cohort.files[row], cohort.names[row]
-        if not name:
-            return f"row {row + 1} of {cohort.source.name} names no file."
-        if not path.is_file():
-            return f"{name}: the file does not exist."
+        # The cohort itself lists these.
+        if not name or not path.is_file():
+            return ""
         try:
             with Image.open(path) as image:
                 image.draft("RGB", (64, 64))

@@ -573,9 +573,9 @@ def test_check_lists_every_problem_at_once(inputs, tmp_path):
     for part in (
         "laterality that is not understood ('middle')",
         "methods that need no split: saliency, input-x-gradient",
-        "1 rows name a file that another row names",
-        "1 images have no laterality",
-        "images/000.png: the file does not exist",
+        "row 7 repeats an earlier row",
+        "1 image has no laterality",
+        "1 of 6 files does not exist (images/000.png)",
         "images/001.png: cannot be read as an image",
         "row 8 of cohort.csv names no file",
     ):

@@ -1,0 +1,124 @@
+"""What is wrong with a cohort, all of it at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from napari_globalxai.cohort.labels import read_binary
+from napari_globalxai.cohort.wording import counted, form, named, rows_named
+
+if TYPE_CHECKING:
+    from napari_globalxai.cohort.table import Cohort
+
+
+def find_problems(cohort: Cohort) -> list[str]:
+    """List what could not be resolved or contradicts itself, a sentence each.
+
+    Begins with the cohort's warnings. Files are looked for, not read.
+    """
+    return [
+        *cohort.warnings,
+        *_files_that_are_not_there(cohort),
+        *_repeated_rows(cohort),
+        *_sides_and_patients(cohort),
+    ]
+
+
+def _files_that_are_not_there(cohort: Cohort) -> list[str]:
+    problems = []
+    if unnamed := [row for row, name in enumerate(cohort.names) if not name]:
+        problems.append(
+            f"{rows_named(unnamed)} of {cohort.source.name} "
+            f"{form(len(unnamed), 'names', 'name')} no file."
+        )
+    files = {name: path for name, path in zip(cohort.names, cohort.files, strict=True) if name}
+    missing = [name for name, path in files.items() if not os.path.isfile(path)]  # noqa: PTH113
+    if missing:
+        problems.append(
+            f"{cohort.source}: {len(missing)} of {counted(len(files), 'file')} "
+            f"{form(len(missing), 'does', 'do')} not exist ({named(missing)}); correct the "
+            "table, or name the folder of the images with --image-root."
+        )
+    return problems
+
+
+def _repeated_rows(cohort: Cohort) -> list[str]:
+    """List rows that repeat another, and other rows that name a file again."""
+    problems = []
+    whole = cohort.table.duplicated().to_numpy()
+    if whole.any():
+        rows = whole.nonzero()[0].tolist()
+        problems.append(
+            f"{cohort.source}: {rows_named(rows)} {form(len(rows), 'repeats', 'repeat')} an "
+            "earlier row and would count twice."
+        )
+    rows_of: dict[str, list[int]] = {}
+    for row, (name, path) in enumerate(zip(cohort.names, cohort.files, strict=True)):
+        if name and not whole[row]:
+            rows_of.setdefault(os.path.normpath(path), []).append(row)
+    several = [rows for rows in rows_of.values() if len(rows) > 1]
+    if several:
+        texts = (f"{cohort.names[rows[0]]} in {rows_named(rows)}" for rows in several)
+        problems.append(
+            f"{cohort.source}: {counted(len(several), 'file')} {form(len(several), 'is', 'are')} "
+            f"named by several rows that differ ({named(texts)})."
+        )
+    return [*problems, *_contradictions(cohort, several)]
+
+
+def _contradictions(cohort: Cohort, several: Sequence[Sequence[int]]) -> list[str]:
+    """List what the rows of one file say against each other."""
+    if not several:
+        return []
+    said: dict[str, Sequence[object]] = {"laterality": cohort.laterality}
+    for name in cohort.label_columns:
+        binary = read_binary(cohort.table[name]).values
+        said[f"label {name!r}"] = ["" if np.isnan(value) else value for value in binary]
+    if cohort.class_column is not None:
+        column = cohort.table[cohort.class_column]
+        said[f"class {cohort.class_column!r}"] = [
+            "" if pd.isna(value) else str(value).casefold() for value in column
+        ]
+    problems = []
+    for what, values in said.items():
+        files = [
+            cohort.names[rows[0]]
+            for rows in several
+            if len({values[row] for row in rows if values[row] != ""}) > 1
+        ]
+        if files:
+            problems.append(
+                f"{cohort.source}: rows of {counted(len(files), 'file')} contradict each other in "
+                f"the {what} ({named(files)})."
+            )
+    return problems
+
+
+def _sides_and_patients(cohort: Cohort) -> list[str]:
+    problems = []
+    unknown = [name for name, side in zip(cohort.names, cohort.laterality, strict=True) if not side]
+    if unknown:
+        problems.append(
+            f"{cohort.source}: {counted(len(unknown), 'image')} "
+            f"{form(len(unknown), 'has', 'have')} no laterality and would not be mirrored "
+            f"({named(unknown)}); see --laterality-column and --laterality-pattern."
+        )
+    if cohort.patient_column is None:
+        problems.append(
+            f"{cohort.source}: no column names the patients, so that every image counts as one of "
+            "its own; name it with --patient-column."
+        )
+    else:
+        missing = cohort.table[cohort.patient_column].isna().to_numpy().nonzero()[0].tolist()
+        if missing:
+            problems.append(
+                f"{cohort.source}: {rows_named(missing)} "
+                f"{form(len(missing), 'names no patient and counts', 'name no patient and count')} "
+                "as one each."
+            )
+    return problems
