@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from napari_globalxai.attribution.base import split_of
+from napari_globalxai.cohort.image_file import UnreadableImageError
+from napari_globalxai.cohort.stack import absence
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.loaders import load_model
@@ -92,20 +94,17 @@ def check_inputs(
 
 def _unreadable(cohort: Cohort, progress: ProgressCallback) -> list[str]:
     """Decode every image once, at reduced scale where the format allows it."""
-    from PIL import Image
+    from napari_globalxai.cohort.readers import FundusReader
+
+    reader = FundusReader(at_least=(1, 1))
 
     def look(row: int) -> str:
-        path, name = cohort.files[row], cohort.names[row]
-        if not name:
-            return f"row {row + 1} of {cohort.source.name} names no file."
-        if not path.is_file():
-            return f"{name}: the file does not exist."
+        if absent := absence(cohort, row):
+            return absent
         try:
-            with Image.open(path) as image:
-                image.draft("RGB", (64, 64))
-                image.load()
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as why:
-            return f"{name}: cannot be read as an image ({why})."
+            reader.read(cohort.files[row])
+        except UnreadableImageError as why:
+            return str(UnreadableImageError(cohort.names[row], why.reason))
         return ""
 
     problems = []
