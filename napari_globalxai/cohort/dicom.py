@@ -141,7 +141,7 @@ def _samples(dataset: FileDataset, index: int) -> tuple[Array, str]:
         )
     syntax = dataset.file_meta.TransferSyntaxUID
     bits, single = int(dataset.BitsStored), int(dataset.SamplesPerPixel) == 1
-    if "YBR" in dataset.PhotometricInterpretation and bits != 8:
+    if "YBR_FULL" in dataset.PhotometricInterpretation and bits != 8:
         raise ValueError(f"{dataset.PhotometricInterpretation} of {bits} bit is not read")
     plugin = None
     if syntax in (

@@ -79,7 +79,7 @@ def _main(path: str, image_io: str) -> int:
     # Callers decode several files at once.
     settings.SetGlobalDefaultNumberOfThreads(1)
     try:
-        array = SimpleITK.GetArrayViewFromImage(SimpleITK.ReadImage(path, imageIO=image_io))
+        array = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(path, imageIO=image_io))
     except (RuntimeError, MemoryError) as why:
         lines = [line.strip() for line in str(why).splitlines() if line.strip()]
         sys.stderr.write(f"\nreason {lines[-1] if lines else type(why).__name__}\n")

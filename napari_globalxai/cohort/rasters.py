@@ -171,9 +171,9 @@ def _read_deep_colour_png(path: Path, image: Image.Image) -> Picture:
     """Read 16-bit colours, of which Pillow keeps 8 bits, with SimpleITK."""
     check_size(image.height, image.width)
     native = image.height, image.width
+    # SimpleITK gives what there is of a file that was cut off; this fails.
+    image.load()
     orientation = _orientation(image)
-    # SimpleITK gives what there is of a file that was cut off.
-    image.verify()
     values = to_255(decode_guarded(path, "PNGImageIO"))
     if values.shape[:2] != native or values.shape[2:] not in ((3,), (4,)):
         raise ValueError("its decoder gives another size than its header")
