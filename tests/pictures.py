@@ -207,8 +207,12 @@ def _tiffs() -> dict[str, Made]:
         "tiled.tif": Made(tiff(C8, tile=(16, 16), **rgb), shown(C8)),
         "lzw.tif": Made(tiff(C8, compression="lzw", predictor=True, **rgb), shown(C8)),
         "deflate.tif": Made(tiff(C8, compression="deflate", rowsperstrip=4, **rgb), shown(C8)),
-        "jpeg.tif": Made(tiff(C8, compression="jpeg", subsampling=(1, 1), compressionargs={"level": 95}, **rgb),
-                         shown(C8), 6),
+        "jpeg.tif": Made(
+            tiff(
+                C8, compression="jpeg", subsampling=(1, 1), compressionargs={"level": 95}, **rgb
+            ),
+            shown(C8), 6,
+        ),
         "alpha.tif": Made(tiff(np.dstack([C8, A8]), **extra), _on_black(C8, A8)),
         "grey16.tif": Made(simpleitk(G16, ".tif"), shown(G16)),
         "colour16.tif": Made(simpleitk(C16, ".tif"), shown(C16)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ _MAGIC = (
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _ORIENTATION = 0x0112
 _PNG_HEADER = slice(12, 26)
+MOST_PAGES = 500
 # None, deflate by either number: what tifffile decodes without a package of codecs.
 _TIFFFILE_COMPRESSIONS = (1, 8, 32946)
 _MINISWHITE, _MINISBLACK, _RGB = 0, 1, 2
@@ -100,7 +102,7 @@ def read_tiff(path: Path, page: int | None) -> Picture:
     PackBits) Pillow reads the upper 8 bits.
     """
     with tifffile.TiffFile(path) as tiff:
-        pages = [one for one in tiff.pages if isinstance(one, tifffile.TiffPage)]
+        pages = _tiff_pages(tiff)
         shapes = [(one.imagelength, one.imagewidth) for one in pages]
         index = choose_page(page, shapes, path.name)
         chosen = pages[index]
@@ -121,6 +123,14 @@ def read_tiff(path: Path, page: int | None) -> Picture:
     stored = values.swapaxes(0, 1) if orientation in (5, 6, 7, 8) else values
     affine = upright(stored, native, orientation, 1).affine
     return Picture(values, native, affine)
+
+
+def _tiff_pages(tiff: Any) -> list[Any]:
+    """Return the pages; a broken file may chain any number of them."""
+    pages = list(islice(tiff.pages, MOST_PAGES + 1))
+    if len(pages) > MOST_PAGES:
+        raise ValueError(f"it holds more than {MOST_PAGES} pages")
+    return [page for page in pages if isinstance(page, tifffile.TiffPage)]
 
 
 def _frame_shapes(image: Image.Image) -> list[tuple[int, int]]:

@@ -20,6 +20,7 @@ from napari_globalxai.cohort.stack import Aligner, FrameSettings, align
 from napari_globalxai.cohort.table import read_cohort
 from napari_globalxai.cohort.transforms import LoadWithd
 
+VOLUME = {"volumetric": True, "photometric": "minisblack", "tile": (2, 16, 16)}
 # Decoded by SimpleITK in a process of its own, which takes a fifth of a second.
 SLOW = (
     "colour16.png", "alpha16.png", "lossless.dcm", "lossless-ybr.dcm", "lossless16.dcm",
@@ -389,14 +390,15 @@ def _without_pixels():
             dicom(G8, syntax=pictures.JPEGLSLossless, frames=[b"\xff\xd8\xff\xf7nonsense"]),
             "",
         ),
+        (pictures.tiff(*[G8] * 501), "it holds more than 500 pages"),
         (pictures.tiff(G8.astype(np.float32) * 3), "black and white are unknown"),
         (pictures.tiff(-G8.astype(np.int16)), "black and white are unknown"),
         (pictures.tiff(np.full((9, 9), np.nan, np.float32)), "lie between nan and nan"),
         (pictures.tiff(G8.astype(np.uint32) * 3), "black and white are unknown"),
-        (pictures.tiff(np.zeros((4, 9, 5), np.uint16), volumetric=True), "it is a volume"),
+        (pictures.tiff(np.zeros((2, 16, 16), np.uint16), **VOLUME), "it is a volume"),
         (
-            pictures.tiff(np.dstack([G16] * 5), photometric="minisblack", planarconfig="contig"),
-            "",
+            pictures.tiff(C16, photometric="cielab", planarconfig="contig"),
+            "uint16 with colours by",
         ),
     ],
 )  # fmt: skip
@@ -454,16 +456,20 @@ def test_broken_files_are_read_or_refused_in_one_sentence(name, tmp_path):
         path.write_bytes(content)
         started = time.perf_counter()
         try:
-            values, _ = reader.get_data(reader.read(path))
+            picture = reader.read(path)
+        except UnreadableImageError as why:
+            said = str(why)
+            refused += 1
+        else:
+            said = f"{path}: cannot be read as an image ()."
+            values, _ = reader.get_data(picture)
             assert values.shape[0] == 3
             assert np.isfinite(values).all()
             assert values.min() >= 0
             assert values.max() <= 255
-        except UnreadableImageError as why:
-            refused += 1
-            assert str(why).startswith(f"{path}: cannot be read as an image (")
-            assert str(why).endswith(").")
-            assert "\n" not in str(why)
+        assert said.startswith(f"{path}: cannot be read as an image (")
+        assert said.endswith(").")
+        assert "\n" not in said
         assert time.perf_counter() - started < 10
     assert refused
 
