@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from itertools import islice
 from pathlib import Path
@@ -195,6 +196,9 @@ def _tifffile_rgb(page: Any) -> Array:
     """Decode one page with tifffile."""
     if page.photometric not in (_MINISWHITE, _MINISBLACK, _RGB):
         raise ValueError(f"{page.dtype} with colours by {page.photometric!r} is not read")
+    # tifffile would fill what a broken file lacks with zeros.
+    if len(page.dataoffsets) < math.prod(page.chunked) or 0 in page.databytecounts:
+        raise ValueError("some of its strips or tiles are missing")
     samples = page.asarray(maxworkers=1)
     if page.axes == "YX":
         samples = samples[..., None]

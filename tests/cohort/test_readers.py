@@ -426,6 +426,13 @@ def test_what_is_larger_than_any_picture_is_refused_before_it_is_decoded(tmp_pat
     assert time.perf_counter() - started < 30
 
 
+def test_strips_that_are_missing_are_not_taken_as_black(tmp_path):
+    content = FILES["planar16.tif"].content
+    height = content.index(pictures.struct.pack("<HHII", 257, 4, 1, ROWS)) + 8
+    content = content[:height] + pictures.struct.pack("<I", 9 * ROWS) + content[height + 4 :]
+    assert refusal(write(tmp_path, "a", content)) == "some of its strips or tiles are missing"
+
+
 def test_nothing_runs_and_nothing_else_is_tried(tmp_path, monkeypatch):
     """Ghostscript, numpy's pickles, MONAI's other readers."""
     monkeypatch.setattr(os, "system", lambda *_: pytest.fail("ran a program"))
