@@ -102,8 +102,7 @@ def laterality(dataset: FileDataset) -> str:
 def _check_deflated(read: Callable[[int], bytes]) -> None:
     """Refuse a deflated file that swells beyond what a picture needs: pydicom inflates it whole."""
     head = read(_PREAMBLE + 4096)
-    start = head.find(_DEFLATED.encode())
-    if start < 0 or head[_PREAMBLE:].startswith(b"DICM") is False:
+    if _DEFLATED.encode() not in head or not head[_PREAMBLE:].startswith(b"DICM"):
         return
     # Group 2 tells its own length in its first element.
     end = _PREAMBLE + 16 + int.from_bytes(head[_PREAMBLE + 12 : _PREAMBLE + 16], "little")
@@ -259,5 +258,7 @@ def _windowed(samples: Array, dataset: FileDataset) -> Array | None:
         shown: Array = apply_windowing(apply_modality_lut(samples, dataset), dataset)
         # What is far below and above the window becomes black and white.
         black, white = apply_windowing(np.array([-1e12, 1e12]), dataset)
+        if not abs(white - black) > 0:
+            raise ValueError("its window and rescale make black and white the same")
         values: Array = (shown - black) * (255 / (white - black))
         return values.astype(np.float32)
