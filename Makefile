@@ -17,7 +17,7 @@ help:
 	@echo "make test         run all checks and tests"
 	@echo "make lint         run the checks alone: ruff, mypy, import-linter"
 	@echo "make screenshots  draw the README's pictures again"
-	@echo "make benchmark    time Grad-CAM beside captum, MONAI and pytorch-grad-cam"
+	@echo "make benchmark    time attribution and aligning beside other libraries"
 	@echo "make clean        remove the environment, caches and results of the demo"
 
 demo: $(VENV)/.installed-gui
@@ -43,6 +43,7 @@ benchmark: $(VENV)/.installed-dev
 	$(BIN)/python -m pip install --quiet --no-deps grad-cam ttach opencv-python-headless
 	$(BIN)/python benchmarks/grad_cam.py
 	$(BIN)/python benchmarks/pixel_methods.py
+	$(BIN)/python benchmarks/aligning.py
 
 clean:
 	rm -rf $(VENV) build dist demo-run .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

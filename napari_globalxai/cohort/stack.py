@@ -14,6 +14,7 @@ import numpy.typing as npt
 import zarr
 from zarr.codecs import BloscCodec
 
+from napari_globalxai.cohort.image_file import UnreadableImageError, one_line, split_page
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.errors import InputError
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
@@ -208,17 +209,14 @@ class Aligner:
         """Return the aligned image of a row, or a sentence that says why there is none."""
         from napari_globalxai.cohort.transforms import plain_array
 
-        path, name = self.cohort.files[row], self.cohort.names[row]
-        if not name:
-            return f"row {row + 1} of {self.cohort.source.name} names no file."
-        if not path.is_file():
-            return f"{name}: the file does not exist."
+        if absent := absence(self.cohort, row):
+            return absent
+        item = {"image": self.cohort.files[row], "laterality": self.cohort.laterality[row]}
         try:
-            item = self.transforms({"image": path, "laterality": self.cohort.laterality[row]})
+            item = self.transforms(item)
         # Decoders fail in as many ways as files can be broken; each is one image's error.
         except Exception as why:
-            reason = _first_cause(why)
-            return f"{name}: cannot be read as an image ({reason})."
+            return str(UnreadableImageError(self.cohort.names[row], _first_cause(why)))
         image = np.clip(np.rint(plain_array(item["image"])), 0, 255).astype(np.uint8)
         return AlignedImage(image, plain_array(item["field_of_view"])[0].astype(bool))
 
@@ -266,13 +264,23 @@ def align(
     return stack
 
 
+def absence(cohort: Cohort, row: int) -> str:
+    """Return a sentence that says that a row names no file that exists, or nothing."""
+    if not cohort.names[row]:
+        return f"row {row + 1} of {cohort.source.name} names no file."
+    if not split_page(cohort.files[row])[0].is_file():
+        return f"{cohort.names[row]}: the file does not exist."
+    return ""
+
+
 def source_of(cohort: Cohort, row: int) -> str:
     """Return what tells whether an aligned image is still that of its file.
 
     The file's name, size and time of change, and the eye's side; not the folder, which may move.
     """
     path = cohort.files[row]
-    stat = path.stat() if path.is_file() else None
+    file, _ = split_page(path)
+    stat = file.stat() if file.is_file() else None
     return hash_value(
         [
             path.name,
@@ -319,8 +327,9 @@ def _open_matching(cohort: Cohort, frame: FrameSettings, folder: Path) -> Aligne
 
 
 def _first_cause(why: BaseException) -> str:
-    """Return the innermost reason in one line: MONAI wraps errors in a pipeline's traceback."""
-    while why.__cause__ is not None:
+    """Return the reason in one line: MONAI wraps errors in a pipeline's traceback."""
+    while not isinstance(why, UnreadableImageError):
+        if why.__cause__ is None:
+            return one_line(why)
         why = why.__cause__
-    lines = [line.strip() for line in str(why).splitlines() if line.strip()]
-    return lines[-1].rstrip(".")[:200] if lines else type(why).__name__
+    return why.reason

@@ -12,17 +12,18 @@ import numpy as np
 import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
-from monai.data.image_reader import ImageReader, PILReader
+from monai.data.image_reader import ImageReader
 from monai.transforms import (
     Compose,
     FillHoles,
     Flip,
     KeepLargestConnectedComponent,
-    LoadImage,
     MapTransform,
     Resized,
 )
-from PIL import Image
+from monai.utils import ImageMetaKey
+
+from napari_globalxai.cohort.readers import FundusReader
 
 CHANNELS = {"red": 0, "green": 1, "blue": 2}
 # A pixel this bright (0-255) in any channel may belong to the field of view. JPEG ringing beside
@@ -34,7 +35,8 @@ class LoadWithd(MapTransform):
     """Load image files with one reader and no other.
 
     MONAI's `LoadImaged` falls back on all of its readers where the chosen one fails: those
-    transpose, and some releases unpickle whatever is not an image.
+    transpose, and some releases unpickle whatever is not an image. It also makes one of each
+    beforehand, which warns of what is not installed.
 
     Parameters
     ----------
@@ -49,13 +51,17 @@ class LoadWithd(MapTransform):
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         self.reader = reader
-        self.load = LoadImage(image_only=True, ensure_channel_first=True, dtype=np.float32)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Replace the paths under the keys with (channel, height, width) arrays."""
+        """Replace the paths under the keys with float32 (channel, height, width) arrays."""
         item = dict(data)
         for key in self.key_iterator(item):
-            item[key] = self.load(item[key], self.reader)
+            path = str(item[key])
+            values, meta = self.reader.get_data(self.reader.read(path))
+            meta = {**meta, ImageMetaKey.FILENAME_OR_OBJ: path}
+            item[key] = MetaTensor(
+                torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)), meta=meta
+            )
         return item
 
 
@@ -176,20 +182,9 @@ def frame_transforms(height: int, width: int, channels: Sequence[str]) -> Compos
         Takes ``{"image": path, "laterality": "L" | "R" | ""}``; gives ``image``, float32
         (channel, height, width) in 0–255, and ``field_of_view``, boolean (1, height, width).
     """
-
-    def to_rgb(image: Image.Image) -> Image.Image:
-        # A broken file would stay open; nobody else closes it.
-        with image:
-            # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size for a fraction of the price.
-            # Twice the frame is kept so that the area average after it stays exact enough.
-            image.draft("RGB", (2 * width, 2 * height))
-            return image.convert("RGB")
-
-    # MONAI's reader transposes rows and columns unless told not to.
-    reader = PILReader(converter=to_rgb, reverse_indexing=False)
     return Compose(
         [
-            LoadWithd("image", reader),
+            LoadWithd("image", FundusReader(at_least=(height, width))),
             MirrorRightEyed("image"),
             Resized("image", spatial_size=(height, width), mode="area"),
             FieldOfViewd("image"),

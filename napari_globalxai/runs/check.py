@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from napari_globalxai.attribution.base import split_of
+from napari_globalxai.cohort.image_file import UnreadableImageError
+from napari_globalxai.cohort.stack import absence
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.cohort.wording import counted, named
 from napari_globalxai.errors import InputError
@@ -93,19 +95,18 @@ def check_inputs(
 
 def _unreadable(cohort: Cohort, progress: ProgressCallback) -> list[str]:
     """Decode every image that is there once, at reduced scale where the format allows it."""
-    from PIL import Image
+    from napari_globalxai.cohort.readers import FundusReader
+
+    reader = FundusReader(at_least=(1, 1))
 
     def look(row: int) -> str:
-        path, name = cohort.files[row], cohort.names[row]
-        # The cohort itself lists these.
-        if not name or not path.is_file():
+        # The cohort itself lists files that are not there.
+        if absence(cohort, row):
             return ""
         try:
-            with Image.open(path) as image:
-                image.draft("RGB", (64, 64))
-                image.load()
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as why:
-            return f"{name}: cannot be read as an image ({why})."
+            reader.read(cohort.files[row])
+        except UnreadableImageError as why:
+            return str(UnreadableImageError(cohort.names[row], why.reason))
         return ""
 
     problems = []

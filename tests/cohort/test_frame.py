@@ -278,7 +278,7 @@ def test_no_other_reader_gets_to_see_a_file_that_is_no_picture(tmp_path):
     stack = align(
         read_cohort(tmp_path / "c.csv"), FrameSettings(6, 9, RGB), tmp_path / "aligned.zarr"
     )
-    assert all("cannot identify image file" in message for message in stack.status().values())
+    assert all("it is not a JPEG, PNG" in message for message in stack.status().values())
     assert not (tmp_path / "sprung").exists()
 
 

@@ -1,0 +1,92 @@
+"""Decode a file with SimpleITK in a process of its own.
+
+GDCM's decoders, inside SimpleITK, can crash on broken files: of some thousand bit-flipped JPEG
+lossless files a few ended the process. In a process of its own that is one image's error. This file
+is both sides: what calls, and the script that is called.
+"""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+SECONDS = 120
+MEMORY = 8 << 30
+
+
+def decode_guarded(path: Path, image_io: str) -> npt.NDArray[Any]:
+    """Return the samples of an image as SimpleITK reads them.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    image_io : str
+        Which of ITK's readers; no other is tried.
+
+    Returns
+    -------
+    numpy.ndarray
+        As `SimpleITK.GetArrayFromImage` gives it.
+
+    Raises
+    ------
+    ValueError
+        When the file cannot be decoded, with SimpleITK's reason.
+    """
+    # -P: the script's folder stays off the path, where its neighbours would hide other packages.
+    command = [sys.executable, "-P", __file__, str(path), image_io]
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+    except subprocess.TimeoutExpired as why:
+        raise ValueError(f"its decoder did not end within {SECONDS} s") from why
+    if done.returncode:
+        lines = done.stderr.decode(errors="replace").split("\n")
+        # A crash leaves no last words of its own, or those of a warning before it.
+        reason = next((line[7:] for line in reversed(lines) if line.startswith("reason ")), "")
+        raise ValueError(reason or "its decoder crashed")
+    array: npt.NDArray[Any] = np.load(io.BytesIO(done.stdout), allow_pickle=False)
+    return array
+
+
+def _limit_memory() -> None:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+
+
+def _main(path: str, image_io: str) -> int:
+    import SimpleITK
+
+    _limit_memory()
+    settings: Any = SimpleITK.ProcessObject
+    settings.SetGlobalWarningDisplay(False)
+    # Callers decode several files at once.
+    settings.SetGlobalDefaultNumberOfThreads(1)
+    try:
+        array = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(path, imageIO=image_io))
+    except (RuntimeError, MemoryError) as why:
+        lines = [line.strip() for line in str(why).splitlines() if line.strip()]
+        sys.stderr.write(f"\nreason {lines[-1] if lines else type(why).__name__}\n")
+        return 1
+    np.save(sys.stdout.buffer, array, allow_pickle=False)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main(*sys.argv[1:]))

@@ -1,0 +1,58 @@
+"""What a cohort's entry for an image names: a file, or one page of it; and why it cannot be read.
+
+Light on imports: tables are read without MONAI, torch or any decoder.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from napari_globalxai.errors import InputError
+
+_PAGE = re.compile(r"(?P<file>.+)#(?P<page>[1-9][0-9]{0,5})")
+_LONGEST_REASON = 200
+
+
+class UnreadableImageError(InputError):
+    """An image file that is not read, and why.
+
+    Attributes
+    ----------
+    reason : str
+        Why, without the file's name and without a full stop.
+    """
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}: cannot be read as an image ({reason}).")
+        self.reason = reason
+
+
+def split_page(path: str | Path) -> tuple[Path, int | None]:
+    """Return the file that an entry names, and the page of it.
+
+    ``file.tif#2`` is the second page of ``file.tif``, unless a file of that very name exists.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        The entry.
+
+    Returns
+    -------
+    file : pathlib.Path
+        It may not exist.
+    page : int or None
+        Counted from 1.
+    """
+    whole = Path(path)
+    match = _PAGE.fullmatch(whole.name)
+    if match is None or whole.exists():
+        return whole, None
+    return whole.with_name(match["file"]), int(match["page"])
+
+
+def one_line(why: BaseException) -> str:
+    """Return the last line of an error's text, or its kind where it has no text."""
+    lines = [line.strip() for line in str(why).splitlines() if line.strip()]
+    return lines[-1].rstrip(".")[:_LONGEST_REASON] if lines else type(why).__name__
