@@ -21,9 +21,9 @@ from monai.transforms import Compose, Resized
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
-from napari_globalxai.cohort.readers import FundusReader
-from napari_globalxai.cohort.stack import DECODING_THREADS
-from napari_globalxai.cohort.transforms import LoadWithd
+from napari_globalxai.frame.stack import DECODING_THREADS
+from napari_globalxai.frame.transforms import LoadWithd
+from napari_globalxai.images.readers import FundusReader
 
 ROWS, COLUMNS = 3072, 3900
 HEIGHT, WIDTH = 384, 512

@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from napari_globalxai.cohort.stack import AlignedImage, AlignedStack, FrameSettings
+from napari_globalxai.frame.stack import AlignedImage, AlignedStack, FrameSettings
 from napari_globalxai.models.card import InputCard, ModelCard
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.runs.run import Run

@@ -15,8 +15,8 @@ from torch.nn.functional import avg_pool2d
 from napari_globalxai.attribution.arithmetic import is_out_of_memory
 from napari_globalxai.attribution.method import Attribution, Method
 from napari_globalxai.attribution.store import AttributionStore
-from napari_globalxai.cohort.stack import AlignedStack
 from napari_globalxai.errors import InputError
+from napari_globalxai.frame.stack import AlignedStack
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.storage import Journal

@@ -1,1 +1,1 @@
-"""From a table and a folder of images to one aligned stack in the frame."""
+"""The cohort: a table of images, and what its columns mean."""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from napari_globalxai.cohort.wording import counted, form, named
+from napari_globalxai.images.image_file import is_there
 
 _IMAGE_SUFFIXES = frozenset(
     (".bmp", ".dcm", ".gif", ".jp2", ".jpg", ".png", ".ppm", ".tif", ".webp")
@@ -39,7 +40,7 @@ def find_files(
     slashed = [name.replace("\\", "/") for name in names]
     written = {name: root / name for name in slashed if name}
     # Text in place of Path objects: a big cohort has thousands of files.
-    missing = [name for name, path in written.items() if not os.path.isfile(path)]  # noqa: PTH113
+    missing = [name for name, path in written.items() if not is_there(path)]
     search = _Search(root)
     fitting = {name: fits for name in missing if (fits := search.fits(name))}
     claims = Counter(path for fits in fitting.values() for path in fits)

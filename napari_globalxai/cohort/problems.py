@@ -11,6 +11,7 @@ import pandas as pd
 
 from napari_globalxai.cohort.labels import read_binary
 from napari_globalxai.cohort.wording import counted, form, named, rows_named
+from napari_globalxai.images.image_file import is_there
 
 if TYPE_CHECKING:
     from napari_globalxai.cohort.table import Cohort
@@ -37,7 +38,7 @@ def _files_that_are_not_there(cohort: Cohort) -> list[str]:
             f"{form(len(unnamed), 'names', 'name')} no file."
         )
     files = {name: path for name, path in zip(cohort.names, cohort.files, strict=True) if name}
-    missing = [name for name, path in files.items() if not os.path.isfile(path)]  # noqa: PTH113
+    missing = [name for name, path in files.items() if not is_there(path)]
     if missing:
         problems.append(
             f"{cohort.source}: {len(missing)} of {counted(len(files), 'file')} "

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from napari_globalxai.cohort.stack import AlignedStack
 from napari_globalxai.faithfulness.masked_prediction import predict_masked
 from napari_globalxai.faithfulness.orders import Mask, Order, kept_pixels
 from napari_globalxai.faithfulness.scores import FloatArray, roc_auc
+from napari_globalxai.frame.stack import AlignedStack
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.storage import atomic_path, hash_value
 

@@ -8,8 +8,8 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from napari_globalxai.cohort.stack import AlignedStack
 from napari_globalxai.errors import InputError
+from napari_globalxai.frame.stack import AlignedStack
 
 Fill = Literal["mean-image", "mean-colour", "black"]
 FILLS: tuple[str, ...] = get_args(Fill)

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from napari_globalxai.cohort.stack import AlignedStack, batches
 from napari_globalxai.faithfulness.orders import Mask
+from napari_globalxai.frame.stack import AlignedStack, batches
 from napari_globalxai.models.classifier import Classifier
 
 

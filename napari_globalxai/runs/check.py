@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from napari_globalxai.attribution.base import split_of
-from napari_globalxai.cohort.image_file import UnreadableImageError
-from napari_globalxai.cohort.stack import absence
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.cohort.wording import counted, named
 from napari_globalxai.errors import InputError
+from napari_globalxai.frame.stack import absence
+from napari_globalxai.images.image_file import UnreadableImageError
 from napari_globalxai.models.loaders import load_model
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 
@@ -95,7 +95,7 @@ def check_inputs(
 
 def _unreadable(cohort: Cohort, progress: ProgressCallback) -> list[str]:
     """Decode every image that is there once, at reduced scale where the format allows it."""
-    from napari_globalxai.cohort.readers import FundusReader
+    from napari_globalxai.images.readers import FundusReader
 
     reader = FundusReader(at_least=(1, 1))
 

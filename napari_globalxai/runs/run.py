@@ -19,9 +19,9 @@ from napari_globalxai.aggregation.global_map import (
     prepare_maps,
 )
 from napari_globalxai.attribution.store import AttributionStore
-from napari_globalxai.cohort.stack import AlignedStack
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.result import PepprResult
+from napari_globalxai.frame.stack import AlignedStack
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.upsampling import smooth, upsample
 from napari_globalxai.storage import hash_file, read_json, read_table

@@ -23,7 +23,7 @@ from monai.transforms import (
 )
 from monai.utils import ImageMetaKey
 
-from napari_globalxai.cohort.readers import FundusReader
+from napari_globalxai.images.readers import FundusReader
 
 CHANNELS = {"red": 0, "green": 1, "blue": 2}
 # A pixel this bright (0-255) in any channel may belong to the field of view. JPEG ringing beside

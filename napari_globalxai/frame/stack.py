@@ -14,9 +14,9 @@ import numpy.typing as npt
 import zarr
 from zarr.codecs import BloscCodec
 
-from napari_globalxai.cohort.image_file import UnreadableImageError, one_line, split_page
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.errors import InputError
+from napari_globalxai.images.image_file import UnreadableImageError, one_line, split_page
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.storage import Journal, hash_value
 
@@ -200,14 +200,14 @@ class Aligner:
 
     def __init__(self, cohort: Cohort, frame: FrameSettings) -> None:
         # MONAI takes seconds to import; reading a table must not.
-        from napari_globalxai.cohort.transforms import frame_transforms
+        from napari_globalxai.frame.transforms import frame_transforms
 
         self.cohort = cohort
         self.transforms = frame_transforms(frame.height, frame.width, frame.channels)
 
     def __call__(self, row: int) -> AlignedImage | str:
         """Return the aligned image of a row, or a sentence that says why there is none."""
-        from napari_globalxai.cohort.transforms import plain_array
+        from napari_globalxai.frame.transforms import plain_array
 
         if absent := absence(self.cohort, row):
             return absent

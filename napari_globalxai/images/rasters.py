@@ -13,8 +13,8 @@ import numpy as np
 import tifffile
 from PIL import Image, ImageSequence
 
-from napari_globalxai.cohort.guarded_decoder import decode_guarded
-from napari_globalxai.cohort.pixels import (
+from napari_globalxai.images.guarded_decoder import decode_guarded
+from napari_globalxai.images.pixels import (
     Array,
     Picture,
     check_size,

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_globalxai.cohort.guarded_decoder import decode_guarded
-from napari_globalxai.cohort.pixels import (
+from napari_globalxai.images.guarded_decoder import decode_guarded
+from napari_globalxai.images.pixels import (
     MOST_PIXELS,
     Array,
     Picture,

@@ -11,10 +11,10 @@ from monai.config import PathLike
 from monai.data.image_reader import ImageReader
 from monai.utils import MetaKeys, ensure_tuple
 
-from napari_globalxai.cohort.dicom import is_dicom, read_dicom
-from napari_globalxai.cohort.image_file import UnreadableImageError, one_line, split_page
-from napari_globalxai.cohort.pixels import Array, Picture
-from napari_globalxai.cohort.rasters import is_raster, is_tiff, read_raster, read_tiff
+from napari_globalxai.images.dicom import is_dicom, read_dicom
+from napari_globalxai.images.image_file import UnreadableImageError, one_line, split_page
+from napari_globalxai.images.pixels import Array, Picture
+from napari_globalxai.images.rasters import is_raster, is_tiff, read_raster, read_tiff
 
 _HEAD = 256
 

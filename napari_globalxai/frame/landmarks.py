@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from napari_globalxai.cohort.filters import (
+from napari_globalxai.frame.filters import (
     FloatImage,
     Mask,
     Point,

@@ -5,6 +5,7 @@ Light on imports: tables are read without MONAI, torch or any decoder.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -50,6 +51,12 @@ def split_page(path: str | Path) -> tuple[Path, int | None]:
     if match is None or whole.exists():
         return whole, None
     return whole.with_name(match["file"]), int(match["page"])
+
+
+def is_there(path: str | Path) -> bool:
+    """Return whether the file that an entry names, with or without a page, exists."""
+    # As text, not as Path objects: a big cohort has thousands of files.
+    return os.path.isfile(path) or split_page(path)[0].is_file()  # noqa: PTH113
 
 
 def one_line(why: BaseException) -> str:

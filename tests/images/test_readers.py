@@ -14,11 +14,11 @@ from monai.transforms import Flip, LoadImage, Resize
 from pictures import C8, C16, COLUMNS, FILES, G8, G16, PALETTE, ROWS, dicom
 from PIL import Image, ImageOps
 
-from napari_globalxai.cohort.image_file import UnreadableImageError, split_page
-from napari_globalxai.cohort.readers import FundusReader
-from napari_globalxai.cohort.stack import Aligner, FrameSettings, align
 from napari_globalxai.cohort.table import read_cohort
-from napari_globalxai.cohort.transforms import LoadWithd
+from napari_globalxai.frame.stack import Aligner, FrameSettings, align
+from napari_globalxai.frame.transforms import LoadWithd
+from napari_globalxai.images.image_file import UnreadableImageError, split_page
+from napari_globalxai.images.readers import FundusReader
 
 VOLUME = {"volumetric": True, "photometric": "minisblack", "tile": (2, 16, 16)}
 # Decoded by SimpleITK in a process of its own, which takes a fifth of a second.
@@ -501,11 +501,11 @@ def test_a_broken_file_is_one_sentence_of_the_cohort(tmp_path):
 def test_a_decoder_that_crashes_or_hangs_is_one_sentence(tmp_path, monkeypatch):
     path = write(tmp_path, "a.dcm", FILES["lossless.dcm"].content)
     script = tmp_path / "crash.py"
-    monkeypatch.setattr("napari_globalxai.cohort.guarded_decoder.__file__", str(script))
+    monkeypatch.setattr("napari_globalxai.images.guarded_decoder.__file__", str(script))
     script.write_text("import os\nos.abort()\n")
     assert refusal(path) == "its decoder crashed"
     script.write_text("import time\ntime.sleep(60)\n")
-    monkeypatch.setattr("napari_globalxai.cohort.guarded_decoder.SECONDS", 0.5)
+    monkeypatch.setattr("napari_globalxai.images.guarded_decoder.SECONDS", 0.5)
     assert refusal(path) == "its decoder did not end within 0.5 s"
 
 

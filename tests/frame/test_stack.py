@@ -9,15 +9,15 @@ import torch
 from monai.data import MetaTensor
 from PIL import Image, ImageFile
 
-from napari_globalxai.cohort.stack import AlignedStack, FrameSettings, align, batches
 from napari_globalxai.cohort.table import read_cohort
-from napari_globalxai.cohort.transforms import (
+from napari_globalxai.errors import Cancelled, InputError
+from napari_globalxai.frame.stack import AlignedStack, FrameSettings, align, batches
+from napari_globalxai.frame.transforms import (
     FieldOfViewd,
     MirrorRightEyed,
     SelectChannelsd,
     frame_transforms,
 )
-from napari_globalxai.errors import Cancelled, InputError
 
 RGB = ("red", "green", "blue")
 

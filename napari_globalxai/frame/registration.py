@@ -13,9 +13,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from napari_globalxai.cohort.atlas import Atlas, Sides, plausible
-from napari_globalxai.cohort.geometry import Matrix, apply, itk_affine, matrix_of, similarity
-from napari_globalxai.cohort.landmarks import Picture, to_working_size
+from napari_globalxai.frame.atlas import Atlas, Sides, plausible
+from napari_globalxai.frame.geometry import Matrix, apply, itk_affine, matrix_of, similarity
+from napari_globalxai.frame.landmarks import Picture, to_working_size
 
 RegistrationMethod = Literal["none", "landmarks", "similarity", "affine"]
 REGISTRATION_METHODS: tuple[str, ...] = get_args(RegistrationMethod)

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_globalxai.cohort.filters import FloatImage, Mask, distance_to, median_patch, patch_at
-from napari_globalxai.cohort.geometry import Matrix, apply, similarity, warp
-from napari_globalxai.cohort.landmarks import (
+from napari_globalxai.frame.filters import FloatImage, Mask, distance_to, median_patch, patch_at
+from napari_globalxai.frame.geometry import Matrix, apply, similarity, warp
+from napari_globalxai.frame.landmarks import (
     Landmarks,
     LandmarkTemplate,
     Picture,

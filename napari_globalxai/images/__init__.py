@@ -1,0 +1,1 @@
+"""Image files of every kind, read as RGB with where their pixels lie."""
