@@ -21,7 +21,7 @@ from monai.transforms import Compose, Resized
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
-from napari_globalxai.frame.stack import DECODING_THREADS
+from napari_globalxai.frame.alignment import DECODING_THREADS
 from napari_globalxai.frame.transforms import LoadWithd
 from napari_globalxai.images.readers import FundusReader
 

@@ -165,6 +165,45 @@ def demo(
 
 @app.command()
 @_with_cohort
+def align(
+    cohort: Cohort,
+    out: Annotated[Path, typer.Option(help="Folder for the stack and its transforms.")],
+    size: Annotated[str, typer.Option(help="Height × width of the frame in pixels.")] = "384x512",
+    channels: Annotated[
+        str, typer.Option(help="Channels to keep, comma separated: red, green, blue or grey.")
+    ] = "red,green,blue",
+    register: Annotated[
+        str, typer.Option(help="none, landmarks, similarity or affine.")
+    ] = "landmarks",
+    estimate_laterality: Annotated[
+        bool, typer.Option(help="Estimate sides that nothing else tells from the images.")
+    ] = True,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with status 1 if any image failed.")
+    ] = False,
+) -> None:
+    """Bring a cohort into one frame: mirrored, resized, registered; with a transform an image."""
+    from napari_globalxai.runs.alignment import align as run_align
+
+    height, width = _size(size)
+    _say_problems(cohort)
+    folder = run_align(
+        cohort,
+        out,
+        height=height,
+        width=width,
+        channels=tuple(_split(channels) or ()),
+        registration=register,
+        estimate_laterality=estimate_laterality,
+        progress=_Printer(),
+    )
+    failed = _say_alignment(folder)
+    if failed and strict:
+        raise typer.Exit(1)
+
+
+@app.command()
+@_with_cohort
 def explain(
     cohort: Cohort,
     model: ModelOption,
@@ -397,6 +436,30 @@ def _say_run(run: Run) -> int:
         _say(f"  {row.map}: {row.n} images of {row.n_patients} patients")
     _say(f"Run: {run.folder}")
     return len(failed)
+
+
+def _say_alignment(folder: Path) -> int:
+    """Print what aligning came to; return the number of images that failed."""
+    from napari_globalxai.storage import read_json, read_table
+
+    counts = read_json(folder / "run.json")["counts"]
+    table = read_table(folder / "images.csv")
+    _say(f"Aligned {counts['aligned']} of {counts['images']} images.")
+    for message in table.loc[table["status"] == "failed", "error"]:
+        _say(f"  failed: {message}")
+    _say(f"  registered: {counts['registered']}")
+    _say(f"  sides estimated from the image: {counts['estimated_laterality']}")
+    for name in table.loc[table["laterality_suspected"], "file"]:
+        _say(f"  suspected wrong side: {name}")
+    _say(f"Alignment: {folder}")
+    return int(counts["failed"])
+
+
+def _size(text: str) -> tuple[int, int]:
+    sides = text.lower().replace("×", "x").split("x")
+    if len(sides) != 2 or not all(side.strip().isdigit() and int(side) > 0 for side in sides):
+        raise InputError(f"--size {text}: is not of the form HEIGHTxWIDTH, such as 384x512.")
+    return int(sides[0]), int(sides[1])
 
 
 def _split(text: str | None) -> list[str] | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -14,16 +14,9 @@ import numpy.typing as npt
 import zarr
 from zarr.codecs import BloscCodec
 
-from napari_globalxai.cohort.table import Cohort
-from napari_globalxai.errors import InputError
-from napari_globalxai.images.image_file import UnreadableImageError, one_line, split_page
-from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.storage import Journal, hash_value
 
 T = TypeVar("T")
-
-IMAGES_PER_COMMIT = 16
-DECODING_THREADS = 4
 
 
 @dataclass(frozen=True)
@@ -36,11 +29,18 @@ class FrameSettings:
         Size of the frame in pixels.
     channels : tuple of str
         Channels kept, by name.
+    registration : str
+        How images are moved onto the cohort's atlas: ``none``, ``landmarks``, ``similarity`` or
+        ``affine``.
+    estimate_sides : bool
+        Whether sides that nothing tells are estimated from the images.
     """
 
     height: int
     width: int
     channels: tuple[str, ...]
+    registration: str = "none"
+    estimate_sides: bool = False
 
 
 class AlignedStack:
@@ -130,6 +130,22 @@ class AlignedStack:
         """Return what each image looked at so far was made from, see `source_of`."""
         return {entry["row"]: entry.get("source", "") for entry in self._journal.read()}
 
+    def facts(self) -> dict[int, dict[str, Any]]:
+        """Return how each image was aligned.
+
+        Returns
+        -------
+        dict of int to dict
+            By row: ``matrix`` from pixels (x, y, 1) of the frame to those of the file, 3 × 3;
+            ``native_shape``, height and width of the file; ``laterality`` and
+            ``laterality_source``; where the cohort has an atlas also ``side_confidence``,
+            ``side_margin``, below 0 where the image looks like the other eye; where images are
+            registered ``registered``, ``registration_note``, ``likeness_before``,
+            ``likeness_after``, and ``landmarks``, disc and macula before registration in pixels of
+            the frame.
+        """
+        return {entry["row"]: entry.get("facts", {}) for entry in self._journal.read()}
+
     def grow(self, size: int) -> None:
         """Make room for `size` images; those that are there stay."""
         for array in (self.images, self.fields):
@@ -147,8 +163,13 @@ class AlignedStack:
                 self.images[row], self.fields[row] = 0, False
         self._journal.append(
             [
-                {"row": row, "error": r if isinstance(r, str) else "", "source": sources[row]}
-                for row, r in entries
+                {
+                    "row": row,
+                    "error": result if isinstance(result, str) else "",
+                    "source": sources[row],
+                    "facts": {} if isinstance(result, str) else result.facts,
+                }
+                for row, result in entries
             ]
         )
 
@@ -181,123 +202,13 @@ class AlignedImage:
         uint8, (channel, height, width).
     field : numpy.ndarray
         Field of view: bool, (height, width).
+    facts : dict
+        How it was aligned, see `AlignedStack.facts`.
     """
 
     image: npt.NDArray[np.uint8]
     field: npt.NDArray[np.bool_]
-
-
-class Aligner:
-    """Brings the images of a cohort into the frame, one at a time.
-
-    Parameters
-    ----------
-    cohort : Cohort
-        The images and their laterality.
-    frame : FrameSettings
-        The frame.
-    """
-
-    def __init__(self, cohort: Cohort, frame: FrameSettings) -> None:
-        # MONAI takes seconds to import; reading a table must not.
-        from napari_globalxai.frame.transforms import frame_transforms
-
-        self.cohort = cohort
-        self.transforms = frame_transforms(frame.height, frame.width, frame.channels)
-
-    def __call__(self, row: int) -> AlignedImage | str:
-        """Return the aligned image of a row, or a sentence that says why there is none."""
-        from napari_globalxai.frame.transforms import plain_array
-
-        if absent := absence(self.cohort, row):
-            return absent
-        item = {"image": self.cohort.files[row], "laterality": self.cohort.laterality[row]}
-        try:
-            item = self.transforms(item)
-        # Decoders fail in as many ways as files can be broken; each is one image's error.
-        except Exception as why:
-            return str(UnreadableImageError(self.cohort.names[row], _first_cause(why)))
-        image = np.clip(np.rint(plain_array(item["image"])), 0, 255).astype(np.uint8)
-        return AlignedImage(image, plain_array(item["field_of_view"])[0].astype(bool))
-
-
-def align(
-    cohort: Cohort,
-    frame: FrameSettings,
-    folder: Path,
-    progress: ProgressCallback = ignore_progress,
-) -> AlignedStack:
-    """Bring a cohort into the frame; go on where an earlier call stopped.
-
-    Only images that are new, or whose file has changed, are aligned.
-
-    Parameters
-    ----------
-    cohort : Cohort
-        The images.
-    frame : FrameSettings
-        The frame.
-    folder : pathlib.Path
-        Where the stack lives or is to live.
-    progress : callable, optional
-        Called after each group of images; may raise `Cancelled`.
-
-    Returns
-    -------
-    AlignedStack
-        Rows in the order of the cohort table; rows that failed are zero, see `status`.
-    """
-    stack = _open_matching(cohort, frame, folder)
-    sources = dict(enumerate(source_of(cohort, row) for row in range(len(cohort))))
-    seen = stack.sources()
-    rows = [row for row, source in sources.items() if seen.get(row) != source]
-    done = len(cohort) - len(rows)
-    progress(Progress("Aligning images", done, len(cohort)))
-    if not rows:
-        return stack
-    aligner = Aligner(cohort, frame)
-    with ThreadPoolExecutor(DECODING_THREADS) as pool:
-        for part in batches(rows, IMAGES_PER_COMMIT):
-            stack.write(list(zip(part, pool.map(aligner, part), strict=True)), sources)
-            done += len(part)
-            progress(Progress("Aligning images", done, len(cohort)))
-    return stack
-
-
-def absence(cohort: Cohort, row: int) -> str:
-    """Return a sentence that says that a row names no file that exists, or nothing."""
-    if not cohort.names[row]:
-        return f"row {row + 1} of {cohort.source.name} names no file."
-    if not split_page(cohort.files[row])[0].is_file():
-        return f"{cohort.names[row]}: the file does not exist."
-    return ""
-
-
-def source_of(cohort: Cohort, row: int) -> str:
-    """Return what tells whether an aligned image is still that of its file.
-
-    The file's name, size and time of change, and the eye's side; not the folder, which may move.
-    """
-    path = cohort.files[row]
-    file, _ = split_page(path)
-    stat = file.stat() if file.is_file() else None
-    return hash_value(
-        [
-            path.name,
-            cohort.laterality[row],
-            (stat.st_size, stat.st_mtime_ns) if stat else None,
-        ]
-    )[:32]
-
-
-def continues(cohort: Cohort, folder: Path) -> bool:
-    """Return whether a cohort begins with the images of the stack in `folder`, in their order."""
-    if not folder.exists():
-        return True
-    sources = AlignedStack(folder).sources()
-    return all(
-        row < len(cohort) and source_of(cohort, row) == source for row, source in sources.items()
-    )
+    facts: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -305,31 +216,3 @@ def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
     iterator = iter(items)
     while part := list(islice(iterator, size)):
         yield part
-
-
-def _open_matching(cohort: Cohort, frame: FrameSettings, folder: Path) -> AlignedStack:
-    """Open the stack in `folder` if it is of this frame, with room for all, or start a new one."""
-    key = hash_value([frame.height, frame.width, list(frame.channels)])
-    if folder.exists():
-        try:
-            group = zarr.open_group(folder, mode="r+")
-        except (FileNotFoundError, ValueError, KeyError) as why:
-            raise InputError(
-                f"{folder}: exists but is not an aligned stack; choose another output folder."
-            ) from why
-        if group.attrs.get("key") == key:
-            stack = AlignedStack(folder)
-            if len(stack) < len(cohort):
-                stack.grow(len(cohort))
-            if len(stack) == len(cohort):
-                return stack
-    return AlignedStack.create(folder, len(cohort), frame, key)
-
-
-def _first_cause(why: BaseException) -> str:
-    """Return the reason in one line: MONAI wraps errors in a pipeline's traceback."""
-    while not isinstance(why, UnreadableImageError):
-        if why.__cause__ is None:
-            return one_line(why)
-        why = why.__cause__
-    return why.reason

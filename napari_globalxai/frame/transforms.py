@@ -9,6 +9,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
@@ -17,12 +18,19 @@ from monai.transforms import (
     Compose,
     FillHoles,
     Flip,
+    InvertibleTransform,
     KeepLargestConnectedComponent,
     MapTransform,
     Resized,
 )
-from monai.utils import ImageMetaKey
+from monai.transforms.utils import convert_applied_interp_mode
+from monai.utils import ImageMetaKey, MetaKeys, TraceKeys
+from torch.nn.functional import grid_sample
 
+from napari_globalxai.frame.atlas import Atlas
+from napari_globalxai.frame.geometry import Matrix, swap_axes
+from napari_globalxai.frame.landmarks import Picture
+from napari_globalxai.frame.registration import register
 from napari_globalxai.images.readers import FundusReader
 
 CHANNELS = {"red": 0, "green": 1, "blue": 2}
@@ -31,12 +39,15 @@ CHANNELS = {"red": 0, "green": 1, "blue": 2}
 FIELD_THRESHOLD = 14.0
 
 
-class LoadWithd(MapTransform):
+class LoadWithd(MapTransform, InvertibleTransform):
     """Load image files with one reader and no other.
 
     MONAI's `LoadImaged` falls back on all of its readers where the chosen one fails: those
     transpose, and some releases unpickle whatever is not an image. It also makes one of each
     beforehand, which warns of what is not installed.
+
+    The inverse brings a map to the pixels that the file stores, at full size, though the file may
+    have been decoded at reduced scale or turned upright.
 
     Parameters
     ----------
@@ -59,13 +70,61 @@ class LoadWithd(MapTransform):
             path = str(item[key])
             values, meta = self.reader.get_data(self.reader.read(path))
             meta = {**meta, ImageMetaKey.FILENAME_OR_OBJ: path}
-            item[key] = MetaTensor(
+            image = MetaTensor(
                 torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)), meta=meta
+            )
+            stored = {
+                "matrix": swap_axes(np.asarray(meta[MetaKeys.AFFINE])).tolist(),
+                "shape": [int(side) for side in meta["native_shape"]],
+            }
+            item[key] = self.push_transform(  # type: ignore[no-untyped-call]
+                image, extra_info=stored
             )
         return item
 
+    def inverse(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Bring maps under the keys to the pixels of the file."""
+        item = dict(data)
+        for key in self.key_iterator(item):
+            stored = self.pop_transform(item[key])[TraceKeys.EXTRA_INFO]
+            back = np.linalg.inv(np.asarray(stored["matrix"]))
+            moved = resample(item[key], back, stored["shape"], "bilinear", beyond="border")
+            item[key] = _with_affine(moved, np.eye(3))
+        return item
 
-class MirrorRightEyed(MapTransform):
+
+class ResizeToFramed(Resized):
+    """Stretch images to the frame by area averages; a map comes back by linear interpolation.
+
+    Parameters
+    ----------
+    keys : str or sequence of str
+        Images, channel first.
+    spatial_size : tuple of int
+        Height and width of the frame.
+    """
+
+    def __init__(
+        self, keys: KeysCollection, spatial_size: Sequence[int], allow_missing_keys: bool = False
+    ) -> None:
+        super().__init__(keys, spatial_size, mode="area", allow_missing_keys=allow_missing_keys)
+
+    def inverse(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Bring maps under the keys back to the size before."""
+        item = dict(data)
+        for key in self.key_iterator(item):
+            image = item[key].clone()
+            # Area averages of what is larger are blocks.
+            if image.applied_operations[-1][TraceKeys.EXTRA_INFO]["mode"] == "area":
+                image.applied_operations[-1] = convert_applied_interp_mode(
+                    image.applied_operations[-1], "bilinear", align_corners=False
+                )
+            item[key] = image
+        result: dict[Hashable, Any] = super().inverse(item)
+        return result
+
+
+class MirrorRightEyed(MapTransform, InvertibleTransform):
     """Mirror right eyes left to right, so that every image has left-eye orientation.
 
     Parameters
@@ -89,9 +148,149 @@ class MirrorRightEyed(MapTransform):
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Apply to one item."""
         item = dict(data)
-        if item[self.laterality_key] == "R":
-            for key in self.key_iterator(item):
-                item[key] = self.flip(item[key])
+        mirrored = item[self.laterality_key] == "R"
+        for key in self.key_iterator(item):
+            image = self._flip(item[key]) if mirrored else item[key].clone()
+            item[key] = self.push_transform(  # type: ignore[no-untyped-call]
+                image, extra_info={"mirrored": mirrored}
+            )
+        return item
+
+    def inverse(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Mirror back what was mirrored."""
+        item = dict(data)
+        for key in self.key_iterator(item):
+            if self.pop_transform(item[key])[TraceKeys.EXTRA_INFO]["mirrored"]:
+                item[key] = self._flip(item[key])
+        return item
+
+    def _flip(self, image: torch.Tensor) -> Any:
+        # The trace is this transform's own, which knows of images that were not mirrored, too.
+        with self.flip.trace_transform(False):
+            return self.flip(image)
+
+
+class LateralityFromImaged(MapTransform):
+    """Find the side of an eye that the cohort's table does not tell.
+
+    A DICOM file may say it; it goes before a file's name. Else the atlas tells it from where disc
+    and macula lie.
+
+    Parameters
+    ----------
+    keys : str
+        RGB image as it was taken, of the frame's size.
+    atlas : Atlas, optional
+        The cohort's atlas.
+    laterality_key, source_key : str
+        Where the item holds the side, and where it comes from: ``table``, ``file name`` or nothing;
+        then also ``DICOM`` or ``image``.
+    sides_key : str
+        Where the atlas' comparison of both sides goes, for the picture in left-eye orientation.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        atlas: Atlas | None = None,
+        laterality_key: str = "laterality",
+        source_key: str = "laterality_source",
+        mask_key: str = "field_of_view",
+        sides_key: str = "sides",
+    ) -> None:
+        super().__init__(keys)
+        self.atlas = atlas
+        self.laterality_key, self.source_key = laterality_key, source_key
+        self.mask_key, self.sides_key = mask_key, sides_key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Apply to one item."""
+        item = dict(data)
+        for key in self.key_iterator(item):
+            image = item[key]
+            told = getattr(image, "meta", {}).get("laterality", "")
+            if told and item.get(self.source_key, "table") in ("", "file name"):
+                item[self.laterality_key], item[self.source_key] = told, "DICOM"
+            if self.atlas is None:
+                continue
+            picture = picture_of(image, item[self.mask_key])
+            side = item[self.laterality_key]
+            sides = self.atlas.sides(picture.mirrored() if side == "R" else picture)
+            if not side:
+                item[self.source_key] = "image"
+                item[self.laterality_key] = "L" if sides.margin >= 0 else "R"
+                if sides.margin < 0:
+                    sides = self.atlas.sides(picture.mirrored())
+            item[self.sides_key] = sides
+        return item
+
+
+class RegisterToAtlasd(MapTransform, InvertibleTransform):
+    """Move images onto the atlas of their cohort, where that makes them more like the others.
+
+    Parameters
+    ----------
+    keys : str or sequence of str
+        Image, RGB in left-eye orientation, and whatever is to be moved with it.
+    atlas : Atlas
+        The cohort's atlas.
+    method : str
+        See `napari_globalxai.frame.registration.register`.
+    mask_key : str
+        Where the field of view lies; the item's ``sides`` are those of `LateralityFromImaged`.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        atlas: Atlas,
+        method: str = "landmarks",
+        mask_key: str = "field_of_view",
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.atlas, self.method, self.mask_key = atlas, method, mask_key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Apply to one item; ``registration`` tells what was done."""
+        item = dict(data)
+        image = item[self.first_key(item)]
+        picture = picture_of(image, item[self.mask_key])
+        found = register(
+            picture,
+            self.atlas,
+            item["sides"],
+            method=self.method,
+            aspect=aspect_of(np.asarray(image.affine)),
+        )
+        item["registration"] = found
+        for key in self.key_iterator(item):
+            shape = tuple(item[key].shape[-2:])
+            if not found.kept:
+                moved = item[key].clone()
+            elif item[key].dtype == torch.bool:
+                moved = resample(item[key].float(), found.matrix, shape, "nearest") > 0.5
+            else:
+                moved = resample(item[key], found.matrix, shape, "bicubic").clamp(0, 255)
+            item[key] = self.push_transform(  # type: ignore[no-untyped-call]
+                moved,
+                affine=torch.as_tensor(swap_axes(found.matrix)),
+                extra_info={"matrix": found.matrix.tolist()},
+            )
+        return item
+
+    def inverse(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Move maps under the keys to where the image was."""
+        item = dict(data)
+        for key in self.key_iterator(item):
+            image = item[key]
+            matrix = np.asarray(self.pop_transform(image)[TraceKeys.EXTRA_INFO]["matrix"])
+            if not np.array_equal(matrix, np.eye(3)):
+                back = np.linalg.inv(matrix)
+                affine = np.asarray(image.affine) @ swap_axes(back)
+                image = resample(image, back, tuple(image.shape[-2:]), "bilinear")
+                image = _with_affine(image, affine)
+            item[key] = image
         return item
 
 
@@ -166,8 +365,18 @@ class SelectChannelsd(MapTransform):
         return item
 
 
-def frame_transforms(height: int, width: int, channels: Sequence[str]) -> Compose:
+def frame_transforms(
+    height: int,
+    width: int,
+    channels: Sequence[str],
+    *,
+    atlas: Atlas | None = None,
+    registration: str = "none",
+) -> Compose:
     """Return the MONAI pipeline from an image file to the frame.
+
+    Every step that moves pixels is invertible, and the image's ``affine`` takes (row, column) of
+    the frame to those of the file: MONAI's `Invertd` brings a map in the frame to native pixels.
 
     Parameters
     ----------
@@ -175,6 +384,10 @@ def frame_transforms(height: int, width: int, channels: Sequence[str]) -> Compos
         Size of the frame in pixels. Images are stretched to it, as classifiers are trained.
     channels : sequence of str
         Channels the model reads, see `SelectChannelsd`.
+    atlas : Atlas, optional
+        The cohort's atlas, for registration and for sides that are not known.
+    registration : str, optional
+        ``none``, or a method of `RegisterToAtlasd`.
 
     Returns
     -------
@@ -182,15 +395,78 @@ def frame_transforms(height: int, width: int, channels: Sequence[str]) -> Compos
         Takes ``{"image": path, "laterality": "L" | "R" | ""}``; gives ``image``, float32
         (channel, height, width) in 0–255, and ``field_of_view``, boolean (1, height, width).
     """
-    return Compose(
-        [
-            LoadWithd("image", FundusReader(at_least=(height, width))),
-            MirrorRightEyed("image"),
-            Resized("image", spatial_size=(height, width), mode="area"),
-            FieldOfViewd("image"),
-            SelectChannelsd("image", channels),
-        ]
+    both = ("image", "field_of_view")
+    steps: list[Any] = [
+        LoadWithd("image", FundusReader(at_least=(height, width))),
+        ResizeToFramed("image", (height, width)),
+        FieldOfViewd("image"),
+        LateralityFromImaged("image", atlas),
+        MirrorRightEyed(both),
+    ]
+    if atlas is not None and registration != "none":
+        steps.append(RegisterToAtlasd(both, atlas, registration))
+    return Compose([*steps, SelectChannelsd("image", channels)])
+
+
+def frame_to_native(image: MetaTensor) -> Matrix:
+    """Return the matrix from pixels (x, y) of the frame to those of the file."""
+    return swap_axes(np.asarray(image.affine))
+
+
+def aspect_of(affine: npt.NDArray[np.float64]) -> float:
+    """Return a pixel's height over its width, from the affine of an image of the frame."""
+    down, across = np.hypot(*affine[:2, 0]), np.hypot(*affine[:2, 1])
+    return float(down / across)
+
+
+def picture_of(image: torch.Tensor, field: torch.Tensor) -> Picture:
+    """Return what is searched for landmarks: the green channel of an RGB image of the frame."""
+    return Picture(plain_array(image)[1], plain_array(field)[0].astype(bool))
+
+
+def resample(
+    image: torch.Tensor,
+    matrix: Matrix,
+    shape: Sequence[int],
+    mode: str,
+    beyond: str = "zeros",
+) -> torch.Tensor:
+    """Resample a tensor (channel, height, width).
+
+    Parameters
+    ----------
+    image : torch.Tensor
+        Image or map.
+    matrix : numpy.ndarray
+        From pixels (x, y) of the result to those of `image`.
+    shape : sequence of int
+        Height and width of the result.
+    mode, beyond : str
+        Interpolation, and what lies outside, as `torch.nn.functional.grid_sample` names them.
+    """
+    height, width = image.shape[-2:]
+    rows, columns = torch.meshgrid(
+        torch.arange(shape[0], dtype=torch.float64),
+        torch.arange(shape[1], dtype=torch.float64),
+        indexing="ij",
     )
+    x, y = (row[0] * columns + row[1] * rows + row[2] for row in np.asarray(matrix)[:2])
+    grid = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], dim=-1)
+    plain = image.as_tensor() if isinstance(image, MetaTensor) else image
+    moved = grid_sample(
+        plain[None].float(), grid[None].float(), mode, padding_mode=beyond, align_corners=False
+    )[0]
+    if isinstance(image, MetaTensor):
+        return MetaTensor(
+            moved, meta=dict(image.meta), applied_operations=list(image.applied_operations)
+        )
+    return moved
+
+
+def _with_affine(image: torch.Tensor, affine: npt.NDArray[np.float64]) -> torch.Tensor:
+    if isinstance(image, MetaTensor):
+        image.affine = torch.as_tensor(affine)
+    return image
 
 
 def plain_array(image: MetaTensor | torch.Tensor) -> np.ndarray[Any, Any]:

@@ -13,7 +13,7 @@ from napari_globalxai.attribution.base import split_of
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.cohort.wording import counted, named
 from napari_globalxai.errors import InputError
-from napari_globalxai.frame.stack import absence
+from napari_globalxai.frame.alignment import absence
 from napari_globalxai.images.image_file import UnreadableImageError
 from napari_globalxai.models.loaders import load_model
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress

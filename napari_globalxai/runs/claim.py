@@ -8,7 +8,7 @@ from typing import Any
 
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.errors import InputError
-from napari_globalxai.frame.stack import continues
+from napari_globalxai.frame.alignment import continues
 from napari_globalxai.runs.run import RUN_FILE
 from napari_globalxai.storage import read_json, write_json
 

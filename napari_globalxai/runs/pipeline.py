@@ -27,7 +27,8 @@ from napari_globalxai.attribution.method import Method, make_method
 from napari_globalxai.attribution.store import AttributionStore
 from napari_globalxai.cohort.table import Cohort, read_cohort
 from napari_globalxai.errors import InputError
-from napari_globalxai.frame.stack import AlignedStack, FrameSettings, align
+from napari_globalxai.frame.alignment import align
+from napari_globalxai.frame.stack import AlignedStack, FrameSettings
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.loaders import load_model
 from napari_globalxai.models.upsampling import cells_inside

@@ -11,7 +11,8 @@ from PIL import Image, ImageFile
 
 from napari_globalxai.cohort.table import read_cohort
 from napari_globalxai.errors import Cancelled, InputError
-from napari_globalxai.frame.stack import AlignedStack, FrameSettings, align, batches
+from napari_globalxai.frame.alignment import align
+from napari_globalxai.frame.stack import AlignedStack, FrameSettings, batches
 from napari_globalxai.frame.transforms import (
     FieldOfViewd,
     MirrorRightEyed,

@@ -15,7 +15,8 @@ from pictures import C8, C16, COLUMNS, FILES, G8, G16, PALETTE, ROWS, dicom
 from PIL import Image, ImageOps
 
 from napari_globalxai.cohort.table import read_cohort
-from napari_globalxai.frame.stack import Aligner, FrameSettings, align
+from napari_globalxai.frame.alignment import Aligner, align
+from napari_globalxai.frame.stack import FrameSettings
 from napari_globalxai.frame.transforms import LoadWithd
 from napari_globalxai.images.image_file import UnreadableImageError, split_page
 from napari_globalxai.images.readers import FundusReader
