@@ -47,6 +47,7 @@ _MACULA_DISTANCES = (0.08, 0.30)
 _MACULA_ANGLE = 30.0  # degrees above and below the horizontal
 _MACULA_PATCHES = (0.15, 0.08)  # coarse, then fine
 _MACULA_SPREADS = (0.06, 0.025)
+_VESSELS = 0.025  # dark lines narrower than this are taken away before the disc is looked for
 _DRUSEN = 0.022  # bright spots narrower than this are taken away before the macula is looked for
 
 
@@ -89,8 +90,10 @@ class Picture:
         Width of `image` over the width that is searched.
     detail : numpy.ndarray
         The image without slow changes of light, in units of the local SD.
+    bright : numpy.ndarray
+        The same without vessels, which cut a disc in pieces.
     smooth : numpy.ndarray
-        The same without small bright spots.
+        The same without small bright spots, which hide a macula.
     inside : numpy.ndarray
         Where the search may look: the field without its rim.
     """
@@ -110,6 +113,8 @@ class Picture:
         rest = (green - slow) * weight
         spread = np.sqrt(masked_mean(rest**2, weight, _LIGHT * self.width) + 1)
         self.detail: FloatImage = (rest / spread).astype(np.float32)
+        closed = ndimage.grey_closing(self.detail, size=max(3, round(_VESSELS * self.width)))
+        self.bright: FloatImage = ndimage.gaussian_filter(closed, 0.003 * self.width)
         opened = ndimage.grey_opening(self.detail, size=max(3, round(_DRUSEN * self.width)))
         self.smooth: FloatImage = ndimage.gaussian_filter(opened, 0.008 * self.width)
 
@@ -117,7 +122,7 @@ class Picture:
         """Return the same picture left to right."""
         other = object.__new__(Picture)
         other.scale, other.width = self.scale, self.width
-        for name in ("inside", "core", "detail", "smooth"):
+        for name in ("inside", "core", "detail", "bright", "smooth"):
             setattr(other, name, getattr(self, name)[:, ::-1])
         return other
 
@@ -127,11 +132,11 @@ def brightest_blob(picture: Picture) -> tuple[Point, float]:
 
     The filter is the mean over a circle less the mean over a ring around it, over several radii.
     """
-    response = np.full(picture.detail.shape, -np.inf, np.float32)
+    response = np.full(picture.bright.shape, -np.inf, np.float32)
     for radius in _DISC_RADII:
         kernel = _circle_against_ring(radius * picture.width)
         # Noise in the mean over a circle falls with its radius.
-        found = Spectrum(picture.detail, kernel.shape).correlate(kernel) * np.sqrt(
+        found = Spectrum(picture.bright, kernel.shape).correlate(kernel) * np.sqrt(
             radius / _DISC_RADII[0]
         )
         np.maximum(response, found, out=response)
@@ -185,7 +190,7 @@ class LandmarkTemplate:
     offset : numpy.ndarray
         Median way from disc to macula.
     disc_patch : numpy.ndarray
-        Mean detail around the disc.
+        Mean look of the disc, without vessels.
     macula_patches : tuple of numpy.ndarray
         Mean smooth detail around the macula, wide and narrow.
     """
@@ -218,8 +223,7 @@ class LandmarkTemplate:
         )
 
     def _find_disc(self, picture: Picture) -> tuple[Point, float]:
-        smooth = ndimage.gaussian_filter(picture.detail, 0.003 * self.width)
-        match = masked_correlation(smooth, picture.inside, self.disc_patch)
+        match = masked_correlation(picture.bright, picture.inside, self.disc_patch)
         prior = distance_to(match.shape, self.disc) / (_DISC_SPREAD * self.width)
         x, y = argmax(match - 0.15 * prior**2)
         return parabola_top(match, x, y), float(match[y, x])
@@ -246,8 +250,7 @@ def learn_template(pictures: Sequence[Picture]) -> LandmarkTemplate:
     near = seen & (np.hypot(*(discs - median).T) < 0.14 * width)
     used = [picture for picture, use in zip(pictures, near, strict=True) if use]
     discs = discs[near]
-    disc_patch = median_patch([p.detail for p in used], discs, round(_DISC_PATCH * width))
-    disc_patch = ndimage.gaussian_filter(disc_patch, 0.003 * width)
+    disc_patch = median_patch([p.bright for p in used], discs, round(_DISC_PATCH * width))
     offset = _darkest_blob_beside(used, discs)
     points = np.stack([discs, discs + offset], axis=1)
     for _ in range(2):
