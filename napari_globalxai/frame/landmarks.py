@@ -210,11 +210,15 @@ class LandmarkTemplate:
         macula, macula_score = disc + self.offset, 0.0
         # The narrow patch only places what the wide one has found.
         for patch, spread in zip(self.macula_patches, _MACULA_SPREADS, strict=True):
-            match = masked_correlation(picture.smooth, picture.inside, patch)
-            prior = distance_to(match.shape, macula) / (spread * self.width)
+            # Beyond three SD of the prior nothing can win.
+            left, top, part = _window(picture, macula, patch, 3 * spread * self.width)
+            match = masked_correlation(picture.smooth[part], picture.inside[part], patch)
+            corner = np.array([left, top], float)
+            prior = distance_to(match.shape, macula - corner) / (spread * self.width)
             likely = match - 0.25 * prior**2
             x, y = argmax(likely)
-            macula, macula_score = parabola_top(likely, x, y), max(macula_score, float(match[y, x]))
+            macula = parabola_top(likely, x, y) + corner
+            macula_score = max(macula_score, float(match[y, x]))
         return Landmarks(
             to_full_size(disc, picture.scale),
             to_full_size(macula, picture.scale),
@@ -227,6 +231,17 @@ class LandmarkTemplate:
         prior = distance_to(match.shape, self.disc) / (_DISC_SPREAD * self.width)
         x, y = argmax(match - 0.15 * prior**2)
         return parabola_top(match, x, y), float(match[y, x])
+
+
+def _window(
+    picture: Picture, centre: Point, patch: FloatImage, radius: float
+) -> tuple[int, int, tuple[slice, slice]]:
+    """Return left and top of what must be known to place a patch around a point, and the part."""
+    reach = int(np.ceil(radius)) + patch.shape[0] // 2 + 1
+    height, width = picture.smooth.shape
+    column, row = (int(value) for value in np.clip(np.rint(centre), 0, (width - 1, height - 1)))
+    left, top = max(0, column - reach), max(0, row - reach)
+    return left, top, (slice(top, row + reach + 1), slice(left, column + reach + 1))
 
 
 def learn_template(pictures: Sequence[Picture]) -> LandmarkTemplate:
