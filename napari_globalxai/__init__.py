@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from napari_globalxai.faithfulness.result import PepprResult
     from napari_globalxai.models.classifier import Classifier
     from napari_globalxai.models.loaders import load_model
+    from napari_globalxai.runs.alignment import align
     from napari_globalxai.runs.evaluate import peppr
     from napari_globalxai.runs.pipeline import explain
     from napari_globalxai.runs.run import Run, open_run
@@ -30,6 +31,7 @@ _HOME = {
     "InputError": "napari_globalxai.errors",
     "PepprResult": "napari_globalxai.faithfulness.result",
     "Run": "napari_globalxai.runs.run",
+    "align": "napari_globalxai.runs.alignment",
     "explain": "napari_globalxai.runs.pipeline",
     "load_model": "napari_globalxai.models.loaders",
     "open_run": "napari_globalxai.runs.run",
@@ -46,6 +48,7 @@ __all__ = [
     "PepprResult",
     "Run",
     "__version__",
+    "align",
     "explain",
     "load_model",
     "open_run",
