@@ -42,6 +42,15 @@ TrustOption = Annotated[
         "for files whose origin you trust.",
     ),
 ]
+RegisterOption = Annotated[
+    str,
+    typer.Option(
+        help="Move images onto the cohort's median one: none, landmarks, similarity or affine."
+    ),
+]
+EstimateLateralityOption = Annotated[
+    bool, typer.Option(help="Estimate sides that nothing else tells from the images.")
+]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, mps …")]
 # The options of every command that reads a cohort table, see `_with_cohort`; keywords of
 # `read_cohort`.
@@ -172,12 +181,8 @@ def align(
     channels: Annotated[
         str, typer.Option(help="Channels to keep, comma separated: red, green, blue or grey.")
     ] = "red,green,blue",
-    register: Annotated[
-        str, typer.Option(help="none, landmarks, similarity or affine.")
-    ] = "landmarks",
-    estimate_laterality: Annotated[
-        bool, typer.Option(help="Estimate sides that nothing else tells from the images.")
-    ] = True,
+    register: RegisterOption = "landmarks",
+    estimate_laterality: EstimateLateralityOption = True,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with status 1 if any image failed.")
     ] = False,
@@ -216,6 +221,8 @@ def explain(
         typer.Option("--set", help="Parameter of the method, such as steps=50; may be repeated."),
     ] = None,
     labels: Annotated[str | None, typer.Option(help="Labels to explain, comma separated.")] = None,
+    register: RegisterOption = "none",
+    estimate_laterality: EstimateLateralityOption = False,
     select: Annotated[
         str | None,
         typer.Option(
@@ -263,6 +270,8 @@ def explain(
         valid_share=valid_share,
         batch_size=batch_size,
         pooling=pool,
+        registration=register,
+        estimate_laterality=estimate_laterality,
         seed=seed,
         resume=resume,
         progress=_Printer(),

@@ -8,7 +8,7 @@ not enter: its likeness to the whole scene of the atlas, before and after.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,6 @@ import numpy.typing as npt
 from napari_globalxai.frame.atlas import Atlas, Sides, plausible
 from napari_globalxai.frame.geometry import Matrix, apply, itk_affine, matrix_of, similarity
 from napari_globalxai.frame.landmarks import Picture, to_working_size
-
-RegistrationMethod = Literal["none", "landmarks", "similarity", "affine"]
-REGISTRATION_METHODS: tuple[str, ...] = get_args(RegistrationMethod)
 
 # An image that lay well already may lose this much by interpolation alone.
 _LEAST_LOSS = 0.02

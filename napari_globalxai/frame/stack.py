@@ -14,9 +14,12 @@ import numpy.typing as npt
 import zarr
 from zarr.codecs import BloscCodec
 
+from napari_globalxai.errors import InputError
 from napari_globalxai.storage import Journal, hash_value
 
 T = TypeVar("T")
+
+REGISTRATION_METHODS = ("none", "landmarks", "similarity", "affine")
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,11 @@ class FrameSettings:
         ``affine``.
     estimate_sides : bool
         Whether sides that nothing tells are estimated from the images.
+
+    Raises
+    ------
+    InputError
+        When there is no such registration.
     """
 
     height: int
@@ -41,6 +49,13 @@ class FrameSettings:
     channels: tuple[str, ...]
     registration: str = "none"
     estimate_sides: bool = False
+
+    def __post_init__(self) -> None:
+        if self.registration not in REGISTRATION_METHODS:
+            raise InputError(
+                f"registration {self.registration!r} is not one of "
+                f"{', '.join(REGISTRATION_METHODS)}."
+            )
 
 
 class AlignedStack:

@@ -12,7 +12,6 @@ from napari_globalxai.cohort.table import Cohort, read_cohort
 from napari_globalxai.errors import InputError
 from napari_globalxai.frame.alignment import align as align_stack
 from napari_globalxai.frame.geometry import write_transform
-from napari_globalxai.frame.registration import REGISTRATION_METHODS
 from napari_globalxai.frame.stack import AlignedStack, FrameSettings
 from napari_globalxai.progress import ProgressCallback, ignore_progress
 from napari_globalxai.runs import provenance
@@ -68,12 +67,8 @@ def align(
     folder = Path(out)
     if isinstance(cohort, str | Path):
         cohort = read_cohort(cohort)
-    if registration not in REGISTRATION_METHODS:
-        raise InputError(
-            f"registration {registration!r} is not one of {', '.join(REGISTRATION_METHODS)}."
-        )
-    _claim(folder)
     frame = FrameSettings(height, width, tuple(channels), registration, estimate_laterality)
+    _claim(folder)
     info: dict[str, Any] = {
         "kind": KIND,
         "status": "running",

@@ -52,6 +52,8 @@ def explain(
     valid_share: float = 0.5,
     batch_size: int | None = None,
     pooling: int = 1,
+    registration: str = "none",
+    estimate_laterality: bool = False,
     seed: int = 0,
     resume: bool = False,
     trust: bool = False,
@@ -82,6 +84,11 @@ def explain(
     pooling : int, optional
         Pixel-level maps are averaged over squares of this side before they are stored, to save
         room; global maps keep the full resolution.
+    registration : str, optional
+        How images are moved onto the cohort's atlas: ``none``, ``landmarks``, ``similarity`` or
+        ``affine``.
+    estimate_laterality : bool, optional
+        Whether sides that neither table, DICOM nor file name tell are estimated from the image.
     seed : int, optional
         Of everything random.
     resume : bool, optional
@@ -112,7 +119,9 @@ def explain(
     chosen = _choose_labels(cohort, model, labels)
     maker = make_method(method, **dict(method_settings or {}))
     settings = _aggregation_settings(maker, aggregation)
-    frame = FrameSettings(*model.frame_shape, tuple(model.card.input.channels))
+    frame = FrameSettings(
+        *model.frame_shape, tuple(model.card.input.channels), registration, estimate_laterality
+    )
     info: dict[str, Any] = {
         "status": "running",
         "started": provenance.now(),
@@ -128,6 +137,8 @@ def explain(
             "precision": model.precision,
             "batch_size": batch_size,
             "pooling": pooling,
+            "registration": registration,
+            "estimate_laterality": estimate_laterality,
             "seed": seed,
         },
     }
@@ -162,6 +173,8 @@ def explain(
             info["frame"],
             worker.precision,
             pooling,
+            registration,
+            estimate_laterality,
         ]
     )
     truth = cohort.truth(model.labels)
@@ -204,7 +217,7 @@ def explain(
             store, label, np.asarray(rows), members[label], inside, settings
         )
         similarity[label] = values
-    write_images(folder, cohort, model, truth, probability, logits, similarity, errors)
+    write_images(folder, cohort, stack, model, truth, probability, logits, similarity)
     info["counts"] = {
         "images": len(cohort),
         "explained": len(rows),

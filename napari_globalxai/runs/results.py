@@ -21,6 +21,7 @@ from napari_globalxai.aggregation.global_map import (
 from napari_globalxai.aggregation.moments import Moments
 from napari_globalxai.attribution.store import AttributionStore
 from napari_globalxai.cohort.table import Cohort
+from napari_globalxai.frame.stack import AlignedStack
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.progress import Progress, ProgressCallback
 from napari_globalxai.runs.run import file_stem
@@ -89,20 +90,32 @@ def write_tiff(path: Path, image: npt.NDArray[np.floating]) -> None:
 def write_images(
     folder: Path,
     cohort: Cohort,
+    stack: AlignedStack,
     model: Classifier,
     truth: npt.NDArray[np.float64],
     probability: npt.NDArray[np.float64],
     logits: npt.NDArray[np.float32],
     similarity: Mapping[str, npt.NDArray[np.float64]],
-    errors: Mapping[int, str],
 ) -> None:
     """Write ``images.csv``, a row for each image of the cohort, whether it was explained or not."""
+    facts, errors = stack.facts(), stack.status()
+    known = [facts.get(row, {}) for row in range(len(cohort))]
     columns: dict[str, Any] = {
         "file": cohort.names,
         "path": [str(path.absolute()) for path in cohort.files],
-        "laterality": cohort.laterality,
+        # A side that the table lacks may have been found in the file.
+        "laterality": [
+            each.get("laterality", side)
+            for each, side in zip(known, cohort.laterality, strict=True)
+        ],
+        "laterality_source": [
+            each.get("laterality_source", source)
+            for each, source in zip(known, cohort.laterality_source, strict=True)
+        ],
         "patient": cohort.patients,
     }
+    if any("registered" in each for each in known):
+        columns["registered"] = [each.get("registered") for each in known]
     for index, label in enumerate(model.labels):
         columns[label] = pd.array(
             [None if np.isnan(value) else int(value) for value in truth[:, index]], dtype="Int8"

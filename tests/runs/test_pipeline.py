@@ -80,9 +80,9 @@ def test_files_of_the_run_folder(finished):
 def test_images_csv(finished, inputs):
     table = pd.read_csv(finished.folder / "images.csv")
     assert list(table.columns) == [
-        "row", "file", "path", "laterality", "patient", "left", "right", "probability_left",
-        "probability_right", "logit_left", "logit_right", "similarity_left", "similarity_right",
-        "status", "error",
+        "row", "file", "path", "laterality", "laterality_source", "patient", "left", "right",
+        "probability_left", "probability_right", "logit_left", "logit_right", "similarity_left",
+        "similarity_right", "status", "error",
     ]  # fmt: skip
     cohort = read_cohort(inputs / "cohort" / "cohort.csv")
     assert list(table["file"]) == list(cohort.names)

@@ -1,0 +1,72 @@
+"""Explaining images that are registered onto the cohort's atlas first."""
+
+import numpy as np
+import posed
+import pytest
+import torch
+import zarr
+from tiny import LinearNet
+
+from napari_globalxai.errors import InputError
+from napari_globalxai.models.card import InputCard, ModelCard
+from napari_globalxai.models.classifier import Classifier
+from napari_globalxai.runs.alignment import align
+from napari_globalxai.runs.pipeline import explain
+
+HEIGHT, WIDTH = 96, 120
+
+
+def classifier():
+    weight = torch.rand(1, 3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(1)) / 1000
+    card = ModelCard(
+        weights="none",
+        labels=("A",),
+        input=InputCard(channels=3, height=HEIGHT, width=WIDTH, mean=(0.3,), std=(0.1,)),
+    )
+    return Classifier(LinearNet(weight), card, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    """Sixteen posed eyes, two of which no one tells the side of."""
+    phantoms = posed.draw(16, seed=8)
+    sides = list(phantoms.sides)
+    sides[3] = sides[9] = ""
+    return phantoms, phantoms.write(tmp_path_factory.mktemp("registered"), sides)
+
+
+@pytest.fixture(scope="module")
+def registered(inputs, tmp_path_factory):
+    return explain(
+        inputs[1],
+        classifier(),
+        tmp_path_factory.mktemp("run") / "run",
+        "input-x-gradient",
+        registration="landmarks",
+        estimate_laterality=True,
+    )
+
+
+def test_the_model_sees_the_registered_images_and_the_table_tells(inputs, registered, tmp_path):
+    phantoms, table = inputs
+    align(table, tmp_path / "aligned", height=HEIGHT, width=WIDTH)
+    expected = zarr.open_group(tmp_path / "aligned" / "aligned.zarr", mode="r")["0"][:]
+    np.testing.assert_array_equal(registered.stack.read(range(16)), expected)
+    images = registered.images
+    assert images["registered"].sum() >= 15
+    assert list(images["laterality"]) == phantoms.sides
+    estimated = images["laterality_source"] == "image"
+    assert list(np.flatnonzero(estimated)) == [3, 9]
+    logits = classifier().predict(expected)
+    np.testing.assert_allclose(images[["logit_A"]], logits, rtol=1e-4, atol=1e-4)
+
+
+def test_only_the_same_registration_goes_on(inputs, registered):
+    with pytest.raises(InputError, match="another settings"):
+        explain(inputs[1], classifier(), registered.folder, "input-x-gradient", resume=True)
+
+
+def test_an_unknown_registration_is_refused_before_anything_is_written(inputs, tmp_path):
+    with pytest.raises(InputError, match="is not one of none, landmarks, similarity, affine"):
+        explain(inputs[1], classifier(), tmp_path / "run", registration="magic")
+    assert not (tmp_path / "run").exists()
