@@ -21,6 +21,7 @@ from napari_globalxai.progress import Progress, RemainingTime, format_seconds
 if TYPE_CHECKING:
     from napari_globalxai.cohort.table import Cohort
     from napari_globalxai.models.classifier import Classifier
+    from napari_globalxai.runs.quality import Quality
     from napari_globalxai.runs.run import Run
 
 app = typer.Typer(
@@ -51,6 +52,7 @@ RegisterOption = Annotated[
 EstimateLateralityOption = Annotated[
     bool, typer.Option(help="Estimate sides that nothing else tells from the images.")
 ]
+DEFAULT_SIZE = "384x512"
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, mps …")]
 # The options of every command that reads a cohort table, see `_with_cohort`; keywords of
 # `read_cohort`.
@@ -82,6 +84,7 @@ _COHORT_OPTIONS: dict[str, Any] = {
     ],
 }
 
+_MOST_LISTED = 20
 _STOPPED = 130  # what shells expect after Ctrl-C, and what typer makes of it
 
 
@@ -177,7 +180,9 @@ def demo(
 def align(
     cohort: Cohort,
     out: Annotated[Path, typer.Option(help="Folder for the stack and its transforms.")],
-    size: Annotated[str, typer.Option(help="Height × width of the frame in pixels.")] = "384x512",
+    size: Annotated[
+        str, typer.Option(help="Height × width of the frame in pixels.")
+    ] = DEFAULT_SIZE,
     channels: Annotated[
         str, typer.Option(help="Channels to keep, comma separated: red, green, blue or grey.")
     ] = "red,green,blue",
@@ -371,23 +376,66 @@ def layers(model: ModelOption, device: DeviceOption = "auto") -> None:
 @_with_cohort
 def check(
     cohort: Cohort,
-    model: ModelOption,
+    model: Annotated[
+        Path | None, typer.Option(help="Model card (model.yaml) or weights to check as well.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for quality control: every image beside all others, a report."),
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(help="Height × width of the frame in pixels; by default the model's."),
+    ] = None,
+    register: RegisterOption = "none",
+    estimate_laterality: EstimateLateralityOption = False,
     device: DeviceOption = "auto",
     trust: TrustOption = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with status 1 if any image would fail.")
     ] = False,
 ) -> None:
-    """Read everything, compute nothing costly, and say what would go wrong."""
+    """Read everything, say what would go wrong, and which images do not belong."""
     from napari_globalxai.runs.check import check_inputs
 
-    found = check_inputs(cohort, model, device=device, trust=trust, progress=_Printer())
+    classifier = None
+    if model is not None:
+        from napari_globalxai.models.loaders import load_model
+
+        classifier = load_model(model, device=device, trust=trust)
+    found = check_inputs(cohort, classifier, read_images=out is None, progress=_Printer())
     for line in found.facts:
         _say(line)
-    for problem in found.problems:
+    problems = found.problems
+    if out is not None:
+        from napari_globalxai.report.quality import write_quality_report
+        from napari_globalxai.runs.quality import check_quality
+
+        height, width = _size(size or DEFAULT_SIZE)
+        channels: tuple[str, ...] = ("red", "green", "blue")
+        if classifier is not None:
+            channels = classifier.card.input.channels
+            height, width = (height, width) if size else classifier.frame_shape
+        quality = check_quality(
+            cohort,
+            out,
+            height=height,
+            width=width,
+            channels=channels,
+            registration=register,
+            estimate_laterality=estimate_laterality,
+            problems=found.problems,
+            progress=_Printer(),
+        )
+        _say_quality(quality)
+        problems = quality.info["problems"]
+        report_file = write_quality_report(quality)
+    for problem in problems:
         _say(f"problem: {problem}")
-    _say("No problem was found." if not found.problems else f"{len(found.problems)} problems.")
-    if found.problems and strict:
+    _say("No problem was found." if not problems else f"{len(problems)} problems.")
+    if out is not None:
+        _say(f"Quality control: {report_file}")
+    if problems and strict:
         raise typer.Exit(1)
 
 
@@ -462,6 +510,20 @@ def _say_alignment(folder: Path) -> int:
         _say(f"  suspected wrong side: {name}")
     _say(f"Alignment: {folder}")
     return int(counts["failed"])
+
+
+def _say_quality(quality: Quality) -> None:
+    """Print what quality control came to."""
+    _say(f"sharpness of the mean image: {quality.info['sharpness']:.3f}")
+    for kind, number in quality.info["counts"].items():
+        _say(f"{kind}: {number}")
+    from napari_globalxai.report.quality import reasons_of
+
+    outliers = quality.outliers
+    for row in outliers.head(_MOST_LISTED).to_dict("records"):
+        _say(f"  {row['file']}: {reasons_of(row)}")
+    if len(outliers) > _MOST_LISTED:
+        _say(f"  and {len(outliers) - _MOST_LISTED} more, see quality.csv")
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -25,20 +25,17 @@ from napari_globalxai.frame.filters import (
     Point,
     Spectrum,
     argmax,
+    detail_of,
     distance_to,
     masked_correlation,
-    masked_mean,
     median_patch,
     parabola_top,
-    shrink,
 )
 
 # Images are searched at this width at most: a step of one pixel is 0.3 % of the width.
 WORKING_WIDTH = 320
 
 # Shares of the image's width. Discs of ultra-widefield photographs measure 3 to 9 %.
-_LIGHT = 0.10  # SD of what counts as a slow change of light
-_RIM = 0.04  # left out along the border of the field
 _DISC_RADII = (0.0125, 0.017, 0.024, 0.031, 0.042)
 _DISC_PATCH = 0.075
 _DISC_SPREAD = 0.12  # SD of the disc's position that is taken for possible
@@ -99,20 +96,9 @@ class Picture:
     """
 
     def __init__(self, image: npt.NDArray[np.generic], field: Mask) -> None:
-        height, width = image.shape
-        self.scale = max(1.0, width / WORKING_WIDTH)
-        size = (round(height / self.scale), round(width / self.scale))
-        green = shrink(np.asarray(image, np.float32), size)
-        whole = shrink(field.astype(np.float32), size) > 0.5
-        self.width = size[1]
-        distance = ndimage.distance_transform_edt(np.pad(whole, 1))[1:-1, 1:-1]
-        self.inside: Mask = distance > _RIM * self.width
-        self.core: Mask = distance > 1.75 * _RIM * self.width
-        weight = self.inside.astype(np.float32)
-        slow = masked_mean(green, weight, _LIGHT * self.width)
-        rest = (green - slow) * weight
-        spread = np.sqrt(masked_mean(rest**2, weight, _LIGHT * self.width) + 1)
-        self.detail: FloatImage = (rest / spread).astype(np.float32)
+        known = detail_of(image, field, WORKING_WIDTH)
+        self.scale, self.width = known.scale, known.width
+        self.detail, self.inside, self.core = known.values, known.inside, known.core
         closed = ndimage.grey_closing(self.detail, size=max(3, round(_VESSELS * self.width)))
         self.bright: FloatImage = ndimage.gaussian_filter(closed, 0.003 * self.width)
         opened = ndimage.grey_opening(self.detail, size=max(3, round(_DRUSEN * self.width)))

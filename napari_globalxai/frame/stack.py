@@ -70,6 +70,8 @@ class AlignedStack:
         uint8, (image, channel, height, width).
     fields : zarr.Array
         Masks of the field of view: bool, (image, height, width).
+    channels : tuple of str
+        Channels of the images, by name.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -79,6 +81,8 @@ class AlignedStack:
         self.fields: Any = group["field_of_view"]
         # Hash of the frame.
         self._frame_key = str(group.attrs.get("key", ""))
+        names: Any = group.attrs.get("channels", ())
+        self.channels: tuple[str, ...] = tuple(names)
         self._journal = Journal(folder / "rows.jsonl")
 
     @classmethod

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import tifffile
-from matplotlib.figure import Figure
 
 from napari_globalxai.aggregation.global_map import OVERALL
 from napari_globalxai.report.image_figures import (
@@ -18,28 +16,10 @@ from napari_globalxai.report.image_figures import (
 )
 from napari_globalxai.report.map_figures import MapPanel, frame_figure, maps_figure, sd_figure
 from napari_globalxai.report.members import LabelImages, images_by_label
+from napari_globalxai.report.page import ReportFigure
 from napari_globalxai.report.peppr_figures import peppr_figure
 from napari_globalxai.report.style import FloatImage
 from napari_globalxai.runs.run import Run, file_stem
-
-
-@dataclass(frozen=True)
-class ReportFigure:
-    """A figure with the words around it.
-
-    Attributes
-    ----------
-    name : str
-        File name without its suffix.
-    caption : str
-        What the figure shows.
-    figure : Figure
-        The figure.
-    """
-
-    name: str
-    caption: str
-    figure: Figure
 
 
 def draw_figures(run: Run) -> Iterator[ReportFigure]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,9 @@ def align(
     return folder
 
 
-def describe_images(cohort: Cohort, stack: AlignedStack) -> pd.DataFrame:
+def describe_images(
+    cohort: Cohort, stack: AlignedStack, margins: Mapping[int, float] | None = None
+) -> pd.DataFrame:
     """Return how each image of a cohort was aligned, a row an image.
 
     Parameters
@@ -119,12 +122,14 @@ def describe_images(cohort: Cohort, stack: AlignedStack) -> pd.DataFrame:
         The cohort.
     stack : AlignedStack
         Its stack.
+    margins : mapping of int to float, optional
+        `Sides.margin` by row, for images whose sides were not looked at when they were aligned.
     """
     facts, errors = stack.facts(), stack.status()
     rows = []
     for row in range(len(cohort)):
         known = facts.get(row, {})
-        margin = known.get("side_margin")
+        margin = known.get("side_margin", (margins or {}).get(row))
         native = known.get("native_shape", (None, None))
         rows.append(
             {

@@ -15,6 +15,7 @@ from napari_globalxai.cohort.wording import counted, named
 from napari_globalxai.errors import InputError
 from napari_globalxai.frame.alignment import absence
 from napari_globalxai.images.image_file import UnreadableImageError
+from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.loaders import load_model
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 
@@ -37,10 +38,11 @@ class CheckResult:
 
 def check_inputs(
     cohort: Cohort,
-    model: str | Path,
+    model: Classifier | str | Path | None = None,
     *,
     device: str = "auto",
     trust: bool = False,
+    read_images: bool = True,
     progress: ProgressCallback = ignore_progress,
 ) -> CheckResult:
     """Read the cohort's files and the model, and list every problem at once.
@@ -49,12 +51,14 @@ def check_inputs(
     ----------
     cohort : Cohort
         The cohort.
-    model : str or pathlib.Path
-        Model card or weights.
+    model : Classifier, str or pathlib.Path, optional
+        The model, its card or its weights; without one, the cohort alone is looked at.
     device : str, optional
         Where the model would run.
     trust : bool, optional
         As for `load_model`.
+    read_images : bool, optional
+        Whether to decode every image; `check_quality` does so itself.
     progress : callable, optional
         May raise `Cancelled`.
 
@@ -63,14 +67,28 @@ def check_inputs(
     InputError
         When the model cannot be used at all.
     """
-    classifier = load_model(model, device=device, trust=trust)
+    if isinstance(model, str | Path):
+        model = load_model(model, device=device, trust=trust)
+    facts: list[str] = []
+    problems = list(cohort.problems)
+    if model is not None:
+        _check_model(cohort, model, facts, problems)
+    if read_images:
+        problems += _unreadable(cohort, progress)
+    return CheckResult(facts, problems)
+
+
+def _check_model(
+    cohort: Cohort, classifier: Classifier, facts: list[str], problems: list[str]
+) -> None:
+    """Add what a model tells, and what it and the cohort disagree on."""
     truth = cohort.truth(classifier.labels)
-    facts = [
+    facts.append(
         f"model: {', '.join(classifier.labels)}; input "
         f"{'+'.join(classifier.card.input.channels)}, {classifier.card.input.height} × "
         f"{classifier.card.input.width}; {classifier.device}"
-    ]
-    problems = [*cohort.problems, *classifier.warnings]
+    )
+    problems += classifier.warnings
     try:
         facts.append(f"Grad-CAM layer: {split_of(classifier).layer}")
     except InputError as why:
@@ -89,8 +107,6 @@ def check_inputs(
         )
     if np.isnan(truth).any():
         facts.append(f"{int(np.isnan(truth).any(axis=1).sum())} images have a label missing")
-    problems += _unreadable(cohort, progress)
-    return CheckResult(facts, problems)
 
 
 def _unreadable(cohort: Cohort, progress: ProgressCallback) -> list[str]:
