@@ -387,8 +387,8 @@ def check(
         str | None,
         typer.Option(help="Height × width of the frame in pixels; by default the model's."),
     ] = None,
-    register: RegisterOption = "none",
-    estimate_laterality: EstimateLateralityOption = False,
+    register: RegisterOption = "landmarks",
+    estimate_laterality: EstimateLateralityOption = True,
     device: DeviceOption = "auto",
     trust: TrustOption = False,
     strict: Annotated[

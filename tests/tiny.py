@@ -132,8 +132,14 @@ def make_stack(folder: Path, images: np.ndarray, fields: np.ndarray | None = Non
     stack = AlignedStack.create(folder, count, frame, "tiny")
     if fields is None:
         fields = np.ones((count, height, width), bool)
+    facts = {
+        "matrix": np.eye(3).tolist(),
+        "native_shape": [height, width],
+        "laterality": "L",
+        "laterality_source": "table",
+    }
     stack.write(
-        [(row, AlignedImage(images[row], fields[row].astype(bool))) for row in range(count)],
+        [(row, AlignedImage(images[row], fields[row].astype(bool), facts)) for row in range(count)],
         dict.fromkeys(range(count), "tiny"),
     )
     return stack

@@ -52,15 +52,15 @@ class Detail:
         Differences from the mean around, in units of the local SD; 0 outside `inside`.
     inside : numpy.ndarray
         The field of view without its rim, where lids and the border outshine the retina.
-    core : numpy.ndarray
-        The same without a wider rim.
+    from_border : numpy.ndarray
+        Distance of each pixel from the border of the field, a share of the width.
     scale : float
         Width of the image over that of `values`.
     """
 
     values: FloatImage
     inside: Mask
-    core: Mask
+    from_border: FloatImage
     scale: float
 
     @property
@@ -87,12 +87,13 @@ def detail_of(image: npt.NDArray[np.generic], field: Mask, width: int) -> Detail
     whole = shrink(field.astype(np.float32), size) > 0.5
     distance = ndimage.distance_transform_edt(np.pad(whole, 1))[1:-1, 1:-1]
     inside: Mask = distance > _RIM * size[1]
+    share = np.asarray(distance / size[1], np.float32)
     weight = inside.astype(np.float32)
     slow = masked_mean(green, weight, _LIGHT * size[1])
     rest = (green - slow) * weight
     spread = np.sqrt(masked_mean(rest**2, weight, _LIGHT * size[1]) + 1)
     values = np.asarray(rest / spread, np.float32)
-    return Detail(values, inside, distance > 1.75 * _RIM * size[1], scale)
+    return Detail(values, inside, share, scale)
 
 
 class Spectrum:

@@ -38,6 +38,7 @@ WORKING_WIDTH = 320
 # Shares of the image's width. Discs of ultra-widefield photographs measure 3 to 9 %.
 _DISC_RADII = (0.0125, 0.017, 0.024, 0.031, 0.042)
 _DISC_PATCH = 0.075
+_DISC_FROM_BORDER = 0.07
 _DISC_SPREAD = 0.12  # SD of the disc's position that is taken for possible
 _MACULA_SIGMAS = (0.02, 0.03, 0.045)
 _MACULA_DISTANCES = (0.08, 0.30)
@@ -93,12 +94,15 @@ class Picture:
         The same without small bright spots, which hide a macula.
     inside : numpy.ndarray
         Where the search may look: the field without its rim.
+    core : numpy.ndarray
+        Where a disc may lie: the field without a wider rim.
     """
 
     def __init__(self, image: npt.NDArray[np.generic], field: Mask) -> None:
         known = detail_of(image, field, WORKING_WIDTH)
         self.scale, self.width = known.scale, known.width
-        self.detail, self.inside, self.core = known.values, known.inside, known.core
+        self.detail, self.inside = known.values, known.inside
+        self.core: Mask = known.from_border > _DISC_FROM_BORDER
         closed = ndimage.grey_closing(self.detail, size=max(3, round(_VESSELS * self.width)))
         self.bright: FloatImage = ndimage.gaussian_filter(closed, 0.003 * self.width)
         opened = ndimage.grey_opening(self.detail, size=max(3, round(_DRUSEN * self.width)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,9 @@ from napari_globalxai.frame.landmarks import Picture
 from napari_globalxai.frame.stack import AlignedStack, batches
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 
+# What is compared between images lies this far from the border of the field (share of the width):
+# nearer, the darker rim and the lids are all that images have in common, wherever the eye looks.
+_FROM_BORDER = 0.12
 # Disc and macula can still be seen at this width; wider, every image costs four times as much.
 WORKING_WIDTH = 200
 _GREEN = ("green", "grey", "red", "blue")  # which channel shows the retina best
@@ -42,21 +45,25 @@ class Measure:
     least_spread : float
         Standard deviation that any cohort has: in a very even one, nothing is far from the others
         that no eye could tell from them.
+    as_ratio : bool
+        Whether images are compared by its logarithm, as twice and half are equally far.
     """
 
     name: str
     low: str
     high: str
     least_spread: float
+    as_ratio: bool = False
 
 
 MEASURES = (
     Measure("distance", "", "unlike the other images", 0.02),
-    Measure("brightness", "dark", "bright", 3.0),
-    Measure("contrast", "of low contrast", "of high contrast", 1.5),
-    Measure("focus", "blurred", "with unusually much fine detail", 0.05),
+    Measure("brightness", "dark", "bright", 0.05, as_ratio=True),
+    Measure("contrast", "of low contrast", "of high contrast", 0.05, as_ratio=True),
+    Measure("focus", "blurred", "with unusually much fine detail", 0.05, as_ratio=True),
     Measure("field_share", "field of view small or hidden", "", 0.02),
 )
+_LEAST = 1e-3  # takes the place of 0 in a logarithm
 
 
 @dataclass(frozen=True)
@@ -97,7 +104,7 @@ def measure_quality(
     """Measure how well images lie on each other, and each image beside the others.
 
     With the detail of an image, its green channel without slow changes of light in units of the
-    local SD and 0 beyond its field:
+    local SD, away from the border of its field, and 0 beyond:
 
     - ``sharpness`` of the mean is the mean product of the details of two different images, over
       the mean square of the detail of one: 1 where all images are the same, 0 where they have
@@ -128,7 +135,7 @@ def measure_quality(
     stage = "Averaging images"
     with ThreadPoolExecutor(_THREADS) as pool:
         for _, images, fields in _read(stack, rows):
-            sums.add(images, fields, list(pool.map(_detail, images[:, green], fields)))
+            sums.add(images, fields, list(pool.map(comparable_detail, images[:, green], fields)))
             progress(Progress(stage, sums.count, len(rows)))
         coverage = sums.coverage()
         valid = coverage >= 0.5
@@ -136,7 +143,7 @@ def measure_quality(
         stage = "Comparing each image with the others"
         for part, images, fields in _read(stack, rows):
             planes = images[:, green]
-            details = list(pool.map(_detail, planes, fields))
+            details = list(pool.map(comparable_detail, planes, fields))
             ways = [sums.distance(detail) for detail in details]
             looks = pool.map(_look, planes, fields, [valid] * len(part))
             table += [{"distance": way, **look} for way, look in zip(ways, looks, strict=True)]
@@ -226,7 +233,10 @@ def score_outliers(measures: pd.DataFrame) -> pd.DataFrame:
     """
     scores = {}
     for measure in MEASURES:
-        score = modified_z_scores(measures[measure.name].to_numpy(float), measure.least_spread)
+        values = measures[measure.name].to_numpy(float)
+        if measure.as_ratio:
+            values = np.log(np.maximum(values, _LEAST))
+        score = modified_z_scores(values, measure.least_spread)
         if measure.low:
             scores[measure.low] = -score
         if measure.high:
@@ -320,8 +330,11 @@ class _Sums:
         return float(1 - own @ mean / size) if size > 0 else float("nan")
 
 
-def _detail(plane: npt.NDArray[np.uint8], field: Mask) -> Detail:
-    return detail_of(plane, field, WORKING_WIDTH)
+def comparable_detail(plane: npt.NDArray[np.uint8], field: Mask) -> Detail:
+    """Return the detail of a channel, and where it may be compared with that of other images."""
+    detail = detail_of(plane, field, WORKING_WIDTH)
+    inside = detail.from_border > _FROM_BORDER
+    return replace(detail, values=detail.values * inside, inside=inside)
 
 
 def _look(plane: npt.NDArray[np.uint8], field: Mask, valid: Mask) -> dict[str, float]:
@@ -329,8 +342,7 @@ def _look(plane: npt.NDArray[np.uint8], field: Mask, valid: Mask) -> dict[str, f
     share = float(field[valid].mean()) if valid.any() else float("nan")
     values = plane[field].astype(np.float32)
     if not values.size or not values.mean():
-        nothing = float("nan")
-        return {"brightness": 0.0, "contrast": 0.0, "focus": nothing, "field_share": share}
+        return {"brightness": 0.0, "contrast": 0.0, "focus": 0.0, "field_share": share}
     image: FloatImage = plane.astype(np.float32)
     fine = image - ndimage.gaussian_filter(image, 1.0)
     # At the border of the field the finest detail is the border.

@@ -46,6 +46,7 @@ def write_quality_report(quality: Quality) -> Path:
         reasons=quality.info["outlier_reasons"],
         sides_compared=quality.info["sides_compared"],
         problems=quality.info["problems"],
+        likeness=[number(value, 2) for value in quality.info["likeness"] if value is not None],
         sharpness=number(quality.info["sharpness"], 3),
         frame=run["frame"],
         settings=run["settings"],

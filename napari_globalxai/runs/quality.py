@@ -49,7 +49,9 @@ class Quality:
     ----------
     info : dict
         Content of ``quality.json``: ``sharpness`` of the mean, ``counts`` of images by kind of
-        problem, ``outlier_reasons`` with their counts, ``problems``, a sentence each.
+        problem, ``outlier_reasons`` with their counts, ``problems``, a sentence each,
+        ``sides_compared``, and ``likeness``, the median likeness of the images to the cohort's
+        median one, before and after registration (None without one).
     """
 
     def __init__(self, folder: Path) -> None:
@@ -98,8 +100,8 @@ def check_quality(
     height: int = 384,
     width: int = 512,
     channels: tuple[str, ...] = ("red", "green", "blue"),
-    registration: str = "none",
-    estimate_laterality: bool = False,
+    registration: str = "landmarks",
+    estimate_laterality: bool = True,
     problems: Sequence[str] | None = None,
     progress: ProgressCallback = ignore_progress,
 ) -> Quality:
@@ -162,6 +164,7 @@ def check_quality(
         "counts": _counts(table, registration),
         "outlier_reasons": dict(reasons.most_common()),
         "sides_compared": bool(margins),
+        "likeness": table[["likeness_before", "likeness_after"]].astype(float).median().to_list(),
         "problems": [
             *(cohort.problems if problems is None else problems),
             *(errors[row] for row in sorted(errors) if errors[row]),
