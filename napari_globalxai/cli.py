@@ -228,6 +228,10 @@ def explain(
     labels: Annotated[str | None, typer.Option(help="Labels to explain, comma separated.")] = None,
     register: RegisterOption = "none",
     estimate_laterality: EstimateLateralityOption = False,
+    aligned: Annotated[
+        Path | None,
+        typer.Option(help="Folder of `align`, `check` or a run, to take aligned images from."),
+    ] = None,
     select: Annotated[
         str | None,
         typer.Option(
@@ -277,6 +281,7 @@ def explain(
         pooling=pool,
         registration=register,
         estimate_laterality=estimate_laterality,
+        aligned=aligned,
         seed=seed,
         resume=resume,
         progress=_Printer(),

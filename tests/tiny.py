@@ -14,6 +14,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from napari_globalxai.frame.sources import Source
 from napari_globalxai.frame.stack import AlignedImage, AlignedStack, FrameSettings
 from napari_globalxai.models.card import InputCard, ModelCard
 from napari_globalxai.models.classifier import Classifier
@@ -129,7 +130,7 @@ def make_stack(folder: Path, images: np.ndarray, fields: np.ndarray | None = Non
     """Write a stack as aligning would, from uint8 (image, channel, height, width)."""
     count, channels, height, width = images.shape
     frame = FrameSettings(height, width, ("red", "green", "blue")[:channels])
-    stack = AlignedStack.create(folder, count, frame, "tiny")
+    stack = AlignedStack.create(folder, count, frame)
     if fields is None:
         fields = np.ones((count, height, width), bool)
     facts = {
@@ -139,8 +140,14 @@ def make_stack(folder: Path, images: np.ndarray, fields: np.ndarray | None = Non
         "laterality_source": "table",
     }
     stack.write(
-        [(row, AlignedImage(images[row], fields[row].astype(bool), facts)) for row in range(count)],
-        dict.fromkeys(range(count), "tiny"),
+        [
+            (
+                row,
+                Source("", None, "tiny"),
+                AlignedImage(images[row], fields[row].astype(bool), facts),
+            )
+            for row in range(count)
+        ]
     )
     return stack
 

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import zarr
 
 from napari_globalxai.cohort.table import Cohort
-from napari_globalxai.errors import InputError
+from napari_globalxai.frame.reuse import ReadyImages, open_matching, open_reusable
+from napari_globalxai.frame.sources import Source, SourceFinder
 from napari_globalxai.frame.stack import AlignedImage, AlignedStack, FrameSettings, batches
 from napari_globalxai.images.image_file import UnreadableImageError, one_line, split_page
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
-from napari_globalxai.storage import hash_value
 
 if TYPE_CHECKING:
     from napari_globalxai.frame.atlas import Atlas
 
+T = TypeVar("T")
+
 IMAGES_PER_COMMIT = 16
 DECODING_THREADS = 4
-ATLAS_FILE = "atlas.npz"
 # Images that the atlas is learnt from: a median over so many changes little with more.
 ATLAS_IMAGES = 96
 
@@ -100,10 +101,13 @@ def align(
     frame: FrameSettings,
     folder: Path,
     progress: ProgressCallback = ignore_progress,
+    *,
+    reuse: Path | None = None,
 ) -> AlignedStack:
     """Bring a cohort into the frame; go on where an earlier call stopped.
 
-    Only images that are new, or whose file has changed, are aligned.
+    Only images that are new, or whose file has other content, are aligned. Rows of the table may
+    have moved, files may have other names and folders: images are known by their content.
 
     Parameters
     ----------
@@ -115,27 +119,97 @@ def align(
         Where the stack lives or is to live.
     progress : callable, optional
         Called after each group of images; may raise `Cancelled`.
+    reuse : pathlib.Path, optional
+        Another stack of the same frame, whose images need not be aligned again.
 
     Returns
     -------
     AlignedStack
         Rows in the order of the cohort table; rows that failed are zero, see `status`.
+
+    Raises
+    ------
+    InputError
+        When `folder` holds something else, or `reuse` is no stack of this frame.
     """
-    stack = _open_matching(cohort, frame, folder)
-    sources = dict(enumerate(source_of(cohort, row) for row in range(len(cohort))))
+    others = [] if reuse is None else [open_reusable(reuse, frame)]
+    finder = SourceFinder(cohort)
+    stack, former = open_matching(cohort, frame, folder, finder, progress)
+    others += [former] if former is not None else []
+    for each in others:
+        finder.learn(each.known_contents())
     seen = stack.sources()
-    rows = [row for row, source in sources.items() if seen.get(row) != source]
+    rows = [row for row in range(len(cohort)) if finder.known_key(row) != seen.get(row, "")]
     done = len(cohort) - len(rows)
     progress(Progress("Aligning images", done, len(cohort)))
-    if not rows:
-        return stack
-    aligner = Aligner(cohort, frame, _atlas_for(cohort, frame, stack, progress))
-    with ThreadPoolExecutor(DECODING_THREADS) as pool:
-        for part in batches(rows, IMAGES_PER_COMMIT):
-            stack.write(list(zip(part, pool.map(aligner, part), strict=True)), sources)
-            done += len(part)
-            progress(Progress("Aligning images", done, len(cohort)))
+    if rows:
+        ready = ReadyImages(others)
+        ready.take_atlas(stack)
+        maker = _Maker(finder, ready)
+        with ThreadPoolExecutor(DECODING_THREADS) as pool:
+            for made in _ahead(pool, maker, batches(rows, IMAGES_PER_COMMIT)):
+                needed = [each.row for each in made if each.result is None]
+                if needed:
+                    # Not before it is needed, and not in a thread: atlas and MONAI take seconds,
+                    # and progress is to be told from here.
+                    maker.aligner = maker.aligner or Aligner(
+                        cohort, frame, _atlas_for(cohort, frame, stack, progress)
+                    )
+                    redone = dict(zip(needed, pool.map(maker, needed), strict=True))
+                    made = [redone.get(each.row, each) for each in made]
+                stack.write(
+                    [
+                        (each.row, each.source, each.result)
+                        for each in made
+                        if each.result is not None
+                    ]
+                )
+                done += len(made)
+                progress(Progress("Aligning images", done, len(cohort)))
+    if former is not None:
+        shutil.rmtree(former.folder)
     return stack
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A row, what it is made from, and its image or error; None if there is no aligner yet."""
+
+    row: int
+    source: Source
+    result: AlignedImage | str | None
+
+
+class _Maker:
+    """Makes the image of a row: from another stack if it has it, else from its file."""
+
+    def __init__(self, finder: SourceFinder, ready: ReadyImages) -> None:
+        self._finder, self._ready = finder, ready
+        self.aligner: Aligner | None = None
+
+    def __call__(self, row: int) -> _Made:
+        source = self._finder.find(row)
+        found: AlignedImage | str | None = self._ready.find(source.key)
+        if found is None and self.aligner is not None:
+            found = self.aligner(row)
+        return _Made(row, source, found)
+
+
+def _ahead(
+    pool: ThreadPoolExecutor, make: Callable[[int], T], parts: Iterable[Sequence[int]]
+) -> Iterator[list[T]]:
+    """Yield what is made of each part while the next one is being made."""
+    before: list[Future[T]] = []
+    try:
+        for part in parts:
+            ready, before = before, [pool.submit(make, row) for row in part]
+            if ready:
+                yield [future.result() for future in ready]
+        yield [future.result() for future in before]
+    finally:
+        # Whoever stops early does not wait for images that nobody asks for any more.
+        for future in before:
+            future.cancel()
 
 
 def _atlas_for(
@@ -146,7 +220,7 @@ def _atlas_for(
         return None
     from napari_globalxai.frame.atlas import Atlas
 
-    path = stack.folder / ATLAS_FILE
+    path = stack.atlas_file
     if path.is_file():
         return Atlas.load(path)
     atlas = _learn(cohort, frame, progress)
@@ -186,55 +260,6 @@ def absence(cohort: Cohort, row: int) -> str:
     if not split_page(cohort.files[row])[0].is_file():
         return f"{cohort.names[row]}: the file does not exist."
     return ""
-
-
-def source_of(cohort: Cohort, row: int) -> str:
-    """Return what tells whether an aligned image is still that of its file.
-
-    The file's name, size and time of change, and the eye's side; not the folder, which may move.
-    """
-    path = cohort.files[row]
-    file, _ = split_page(path)
-    stat = file.stat() if file.is_file() else None
-    return hash_value(
-        [
-            path.name,
-            cohort.laterality[row],
-            (stat.st_size, stat.st_mtime_ns) if stat else None,
-        ]
-    )[:32]
-
-
-def continues(cohort: Cohort, folder: Path) -> bool:
-    """Return whether a cohort begins with the images of the stack in `folder`, in their order."""
-    if not folder.exists():
-        return True
-    sources = AlignedStack(folder).sources()
-    return all(
-        row < len(cohort) and source_of(cohort, row) == source for row, source in sources.items()
-    )
-
-
-def _open_matching(cohort: Cohort, frame: FrameSettings, folder: Path) -> AlignedStack:
-    """Open the stack in `folder` if it is of this frame, with room for all, or start a new one."""
-    settings: list[Any] = [frame.height, frame.width, list(frame.channels)]
-    if frame.registration != "none" or frame.estimate_sides:
-        settings += [frame.registration, frame.estimate_sides]
-    key = hash_value(settings)
-    if folder.exists():
-        try:
-            group = zarr.open_group(folder, mode="r+")
-        except (FileNotFoundError, ValueError, KeyError) as why:
-            raise InputError(
-                f"{folder}: exists but is not an aligned stack; choose another output folder."
-            ) from why
-        if group.attrs.get("key") == key:
-            stack = AlignedStack(folder)
-            if len(stack) < len(cohort):
-                stack.grow(len(cohort))
-            if len(stack) == len(cohort):
-                return stack
-    return AlignedStack.create(folder, len(cohort), frame, key)
 
 
 def _first_cause(why: BaseException) -> str:

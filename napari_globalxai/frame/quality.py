@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import ndimage
 
-from napari_globalxai.frame.alignment import ATLAS_FILE, ATLAS_IMAGES
+from napari_globalxai.frame.alignment import ATLAS_IMAGES
 from napari_globalxai.frame.atlas import Atlas, learn_atlas
 from napari_globalxai.frame.filters import Detail, FloatImage, Mask, detail_of
 from napari_globalxai.frame.landmarks import Picture
@@ -193,9 +193,8 @@ def measure_sides(
 
     stage = "Checking sides"
     with ThreadPoolExecutor(_THREADS) as pool:
-        path = stack.folder / ATLAS_FILE
-        if path.is_file():
-            atlas: Atlas | None = Atlas.load(path)
+        if stack.atlas_file.is_file():
+            atlas: Atlas | None = Atlas.load(stack.atlas_file)
         else:
             spread = np.unique(np.linspace(0, len(rows) - 1, ATLAS_IMAGES).astype(int))
             some = [int(rows[index]) for index in spread]

@@ -15,9 +15,13 @@ import zarr
 from zarr.codecs import BloscCodec
 
 from napari_globalxai.errors import InputError
+from napari_globalxai.frame.sources import FileState, Source
 from napari_globalxai.storage import Journal, hash_value
 
 T = TypeVar("T")
+
+# To be counted up whenever the same file would come out differently in the same frame.
+_ALIGNMENT_VERSION = 1
 
 REGISTRATION_METHODS = ("none", "landmarks", "similarity", "affine")
 
@@ -57,6 +61,11 @@ class FrameSettings:
                 f"{', '.join(REGISTRATION_METHODS)}."
             )
 
+    @property
+    def key(self) -> str:
+        """Hash of the settings, and of how images are brought into a frame at all."""
+        return hash_value([_ALIGNMENT_VERSION, *dataclasses.astuple(self)])
+
 
 class AlignedStack:
     """Images of a cohort in the frame, as an OME-Zarr group on disk.
@@ -72,6 +81,8 @@ class AlignedStack:
         Masks of the field of view: bool, (image, height, width).
     channels : tuple of str
         Channels of the images, by name.
+    frame_key : str
+        `FrameSettings.key` of the frame.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -79,14 +90,13 @@ class AlignedStack:
         group = zarr.open_group(folder, mode="r+")
         self.images: Any = group["0"]
         self.fields: Any = group["field_of_view"]
-        # Hash of the frame.
-        self._frame_key = str(group.attrs.get("key", ""))
+        self.frame_key = str(group.attrs.get("key", ""))
         names: Any = group.attrs.get("channels", ())
         self.channels: tuple[str, ...] = tuple(names)
         self._journal = Journal(folder / "rows.jsonl")
 
     @classmethod
-    def create(cls, folder: Path, size: int, frame: FrameSettings, key: str) -> AlignedStack:
+    def create(cls, folder: Path, size: int, frame: FrameSettings) -> AlignedStack:
         """Make an empty stack for `size` images, replacing what is there."""
         group = zarr.create_group(folder, overwrite=True)
         channels = len(frame.channels)
@@ -124,7 +134,8 @@ class AlignedStack:
                 }
             ],
         }
-        group.attrs["key"] = key
+        group.attrs["key"] = frame.key
+        group.attrs["frame"] = dataclasses.asdict(frame)
         group.attrs["channels"] = list(frame.channels)
         return cls(folder)
 
@@ -137,17 +148,35 @@ class AlignedStack:
         return int(self.images.shape[2]), int(self.images.shape[3])
 
     @property
+    def atlas_file(self) -> Path:
+        """Where the atlas lies that images are registered onto, if there is one."""
+        return self.folder / "atlas.npz"
+
+    @property
     def key(self) -> str:
         """Hash of the frame and of what every image was made from."""
-        return hash_value([self._frame_key, sorted(self.sources().items())])
+        return hash_value([self.frame_key, sorted(self.sources().items())])
 
     def status(self) -> dict[int, str]:
         """Return the error of each image looked at so far; empty text where it was aligned."""
         return {entry["row"]: entry["error"] for entry in self._journal.read()}
 
     def sources(self) -> dict[int, str]:
-        """Return what each image looked at so far was made from, see `source_of`."""
-        return {entry["row"]: entry.get("source", "") for entry in self._journal.read()}
+        """Return the key of what each image looked at so far was made from, see `Source`."""
+        return {entry["row"]: entry["source"] for entry in self._journal.read()}
+
+    def contents(self) -> dict[int, str]:
+        """Return the SHA-256 of the file that each image was made from, empty where unknown."""
+        return {entry["row"]: entry.get("content", "") for entry in self._journal.read()}
+
+    def known_contents(self) -> dict[FileState, str]:
+        """Return the contents of files looked at so far, by their states."""
+        # An unreadable file has a state but no content.
+        return {
+            tuple(entry["state"]): entry["content"]
+            for entry in self._journal.read()
+            if entry.get("content")
+        }
 
     def facts(self) -> dict[int, dict[str, Any]]:
         """Return how each image was aligned.
@@ -170,11 +199,9 @@ class AlignedStack:
         for array in (self.images, self.fields):
             array.resize((size, *array.shape[1:]))
 
-    def write(
-        self, entries: Sequence[tuple[int, AlignedImage | str]], sources: Mapping[int, str]
-    ) -> None:
+    def write(self, entries: Sequence[tuple[int, Source, AlignedImage | str]]) -> None:
         """Store aligned images, or the error that stands for one, and what each was made from."""
-        for row, result in entries:
+        for row, _, result in entries:
             if isinstance(result, AlignedImage):
                 self.images[row], self.fields[row] = result.image, result.field
             else:
@@ -185,10 +212,25 @@ class AlignedStack:
                 {
                     "row": row,
                     "error": result if isinstance(result, str) else "",
-                    "source": sources[row],
+                    "source": source.key,
+                    "content": source.content,
+                    "state": source.state,
                     "facts": {} if isinstance(result, str) else result.facts,
                 }
-                for row, result in entries
+                for row, source, result in entries
+            ]
+        )
+
+    def note_states(self, sources: Mapping[int, Source]) -> None:
+        """Note that files whose state has changed have still the content that they had."""
+        if not any(source.content for source in sources.values()):
+            return
+        last = {entry["row"]: entry for entry in self._journal.read()}
+        self._journal.append(
+            [
+                {**last[row], "state": source.state}
+                for row, source in sources.items()
+                if source.content
             ]
         )
 

@@ -16,8 +16,8 @@ from napari_globalxai.frame.geometry import write_transform
 from napari_globalxai.frame.stack import AlignedStack, FrameSettings
 from napari_globalxai.progress import ProgressCallback, ignore_progress
 from napari_globalxai.runs import provenance
-from napari_globalxai.runs.run import RUN_FILE
-from napari_globalxai.storage import atomic_path, read_json, write_json
+from napari_globalxai.runs.run import RUN_FILE, STACK_FOLDER
+from napari_globalxai.storage import atomic_path, hash_value, read_json, write_json
 
 KIND = "alignment"
 # An image is said to be of the other eye where it fits it this much better.
@@ -43,7 +43,7 @@ def align(
         The cohort or its table.
     out : str or pathlib.Path
         Folder for ``run.json``, ``images.csv``, ``aligned.zarr`` and ``transforms/<row>.tfm``.
-        What lies there of an earlier call is gone on with: only new images are aligned.
+        What lies there of an earlier call is gone on with: only images of new content are aligned.
     height, width : int, optional
         Size of the frame in pixels.
     channels : tuple of str, optional
@@ -79,11 +79,9 @@ def align(
         "settings": {"registration": registration, "estimate_laterality": estimate_laterality},
     }
     write_json(folder / RUN_FILE, info)
-    stack = align_stack(cohort, frame, folder / "aligned.zarr", progress)
+    stack = align_stack(cohort, frame, folder / STACK_FOLDER, progress)
     facts, errors = stack.facts(), stack.status()
-    for row, known in facts.items():
-        if "matrix" in known:
-            write_transform(folder / "transforms" / f"{row:06d}.tfm", np.asarray(known["matrix"]))
+    _write_transforms(folder / "transforms", stack, facts)
     table = describe_images(cohort, stack)
     with atomic_path(folder / "images.csv") as path:
         table.to_csv(path, index_label="row")
@@ -109,6 +107,25 @@ def align(
             f"{errors[0]}"
         )
     return folder
+
+
+def _write_transforms(folder: Path, stack: AlignedStack, facts: Mapping[int, Any]) -> None:
+    """Write the transforms of images that have none yet, or were another image's."""
+    index = folder / "sources.json"
+    written: dict[str, str] = read_json(index) if index.is_file() else {}
+    now = {
+        f"{row:06d}": hash_value([stack.frame_key, key])
+        for row, key in stack.sources().items()
+        if "matrix" in facts[row]
+    }
+    if now == written:
+        return
+    for stem in written.keys() - now.keys():
+        (folder / f"{stem}.tfm").unlink(missing_ok=True)
+    for stem, key in now.items():
+        if written.get(stem) != key:
+            write_transform(folder / f"{stem}.tfm", np.asarray(facts[int(stem)]["matrix"]))
+    write_json(index, now)
 
 
 def describe_images(

@@ -8,8 +8,8 @@ from typing import Any
 
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.errors import InputError
-from napari_globalxai.frame.alignment import continues
-from napari_globalxai.runs.run import RUN_FILE
+from napari_globalxai.frame.reuse import continues
+from napari_globalxai.runs.run import RUN_FILE, STACK_FOLDER
 from napari_globalxai.storage import read_json, write_json
 
 
@@ -66,7 +66,7 @@ def _check_cohort(
     """Refuse another cohort; put by what was computed on fewer images of a grown one."""
     if before["sha256"] == now["sha256"] and before["columns"] == now["columns"]:
         return
-    if before["columns"] != now["columns"] or not continues(cohort, folder / "aligned.zarr"):
+    if before["columns"] != now["columns"] or not continues(cohort, folder / STACK_FOLDER):
         raise InputError(
             f"{folder}: its run was made with another cohort; only rows at the end of its table "
             "may be new. Choose another folder."

@@ -28,6 +28,7 @@ from napari_globalxai.attribution.store import AttributionStore
 from napari_globalxai.cohort.table import Cohort, read_cohort
 from napari_globalxai.errors import InputError
 from napari_globalxai.frame.alignment import align
+from napari_globalxai.frame.reuse import open_reusable
 from napari_globalxai.frame.stack import AlignedStack, FrameSettings
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.loaders import load_model
@@ -36,7 +37,7 @@ from napari_globalxai.progress import Progress, ProgressCallback, ignore_progres
 from napari_globalxai.runs import provenance
 from napari_globalxai.runs.claim import claim_folder, without_circumstances
 from napari_globalxai.runs.results import write_images, write_maps
-from napari_globalxai.runs.run import RUN_FILE, Run, file_stem
+from napari_globalxai.runs.run import RUN_FILE, STACK_FOLDER, Run, file_stem
 from napari_globalxai.storage import hash_value, write_json
 
 
@@ -54,6 +55,7 @@ def explain(
     pooling: int = 1,
     registration: str = "none",
     estimate_laterality: bool = False,
+    aligned: str | Path | None = None,
     seed: int = 0,
     resume: bool = False,
     trust: bool = False,
@@ -89,6 +91,9 @@ def explain(
         ``affine``.
     estimate_laterality : bool, optional
         Whether sides that neither table, DICOM nor file name tell are estimated from the image.
+    aligned : str or pathlib.Path, optional
+        Folder of an alignment, a quality control or another run with the same frame, whose aligned
+        images are taken over.
     seed : int, optional
         Of everything random.
     resume : bool, optional
@@ -152,8 +157,11 @@ def explain(
             f"The maps of {maker.name} have {grid.shape[0]} × {grid.shape[1]} cells; only maps "
             "with a value a pixel are pooled."
         )
+    reuse = None if aligned is None else Path(aligned) / STACK_FOLDER
+    if reuse is not None:
+        open_reusable(reuse, frame)
     before = claim_folder(folder, info, cohort, resume)
-    stack = align(cohort, frame, folder / "aligned.zarr", progress)
+    stack = align(cohort, frame, folder / STACK_FOLDER, progress, reuse=reuse)
     errors = stack.status()
     rows = [row for row in range(len(cohort)) if not errors.get(row)]
     if not rows:

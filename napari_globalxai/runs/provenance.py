@@ -7,12 +7,15 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import napari_globalxai
 from napari_globalxai.cohort.table import Cohort
-from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.storage import hash_file, hash_value
+
+if TYPE_CHECKING:
+    # Aligning needs no model, and torch takes seconds to import.
+    from napari_globalxai.models.classifier import Classifier
 
 _PACKAGES = ("torch", "monai", "captum", "numpy", "scipy", "scikit-learn", "zarr", "pillow")
 

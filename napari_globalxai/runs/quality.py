@@ -14,13 +14,15 @@ import pandas as pd
 import tifffile
 
 from napari_globalxai.cohort.table import Cohort, read_cohort
+from napari_globalxai.cohort.wording import counted, form, named
 from napari_globalxai.errors import InputError
 from napari_globalxai.frame.quality import OUTLIER_SCORE, measure_quality, measure_sides
 from napari_globalxai.frame.stack import AlignedStack
+from napari_globalxai.images.image_file import split_page
 from napari_globalxai.progress import ProgressCallback, ignore_progress
 from napari_globalxai.runs.alignment import align, describe_images
 from napari_globalxai.runs.results import write_tiff
-from napari_globalxai.runs.run import RUN_FILE
+from napari_globalxai.runs.run import RUN_FILE, STACK_FOLDER
 from napari_globalxai.storage import atomic_path, read_json, read_table, write_json
 
 QUALITY_FILE = "quality.json"
@@ -75,7 +77,7 @@ class Quality:
     @cached_property
     def stack(self) -> AlignedStack:
         """The images in the frame."""
-        return AlignedStack(self.folder / "aligned.zarr")
+        return AlignedStack(self.folder / STACK_FOLDER)
 
     @cached_property
     def coverage(self) -> npt.NDArray[np.float32]:
@@ -143,7 +145,7 @@ def check_quality(
         estimate_laterality=estimate_laterality,
         progress=progress,
     )
-    stack = AlignedStack(folder / "aligned.zarr")
+    stack = AlignedStack(folder / STACK_FOLDER)
     errors = stack.status()
     rows = [row for row in range(len(cohort)) if not errors[row]]
     quality = measure_quality(stack, rows, progress)
@@ -167,6 +169,7 @@ def check_quality(
         "likeness": table[["likeness_before", "likeness_after"]].astype(float).median().to_list(),
         "problems": [
             *(cohort.problems if problems is None else problems),
+            *_identical_files(cohort, stack),
             *(errors[row] for row in sorted(errors) if errors[row]),
         ],
     }
@@ -209,6 +212,24 @@ def _counts(table: pd.DataFrame, registration: str) -> dict[str, int]:
     if registration != "none":
         counts["not registered"] = int((fine & (table["registered"] != True)).sum())  # noqa: E712
     return counts
+
+
+def _identical_files(cohort: Cohort, stack: AlignedStack) -> list[str]:
+    """List files of other names that hold the same image; the cohort lists those of one name."""
+    groups: dict[tuple[str, int | None], dict[Path, str]] = {}
+    for row, content in stack.contents().items():
+        if content:
+            file, page = split_page(cohort.files[row])
+            groups.setdefault((content, page), {})[file] = cohort.names[row]
+    several = [list(names.values()) for names in groups.values() if len(names) > 1]
+    if not several:
+        return []
+    texts = (" = ".join(names) for names in several)
+    return [
+        f"{cohort.source}: {counted(len(several), 'image')} "
+        f"{form(len(several), 'lies', 'lie')} in several files and "
+        f"{form(len(several), 'counts', 'count')} several times ({named(texts)})."
+    ]
 
 
 def _planes(path: Path) -> npt.NDArray[np.float32]:

@@ -27,6 +27,7 @@ from napari_globalxai.models.upsampling import smooth, upsample
 from napari_globalxai.storage import hash_file, read_json, read_table
 
 RUN_FILE = "run.json"
+STACK_FOLDER = "aligned.zarr"
 
 
 def file_stem(name: str) -> str:
@@ -104,7 +105,7 @@ class Run:
     @cached_property
     def stack(self) -> AlignedStack:
         """The images in the frame."""
-        return AlignedStack(self.folder / "aligned.zarr")
+        return AlignedStack(self.folder / STACK_FOLDER)
 
     @cached_property
     def store(self) -> AttributionStore:
