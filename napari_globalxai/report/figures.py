@@ -19,7 +19,8 @@ from napari_globalxai.report.members import LabelImages, images_by_label
 from napari_globalxai.report.page import ReportFigure
 from napari_globalxai.report.peppr_figures import peppr_figure
 from napari_globalxai.report.style import FloatImage
-from napari_globalxai.runs.run import Run, file_stem
+from napari_globalxai.runs.layout import file_stem
+from napari_globalxai.runs.run import Run
 
 
 def draw_figures(run: Run) -> Iterator[ReportFigure]:

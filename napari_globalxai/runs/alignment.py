@@ -16,7 +16,7 @@ from napari_globalxai.frame.geometry import write_transform
 from napari_globalxai.frame.stack import AlignedStack, FrameSettings
 from napari_globalxai.progress import ProgressCallback, ignore_progress
 from napari_globalxai.runs import provenance
-from napari_globalxai.runs.run import RUN_FILE, STACK_FOLDER
+from napari_globalxai.runs.layout import RUN_FILE, STACK_FOLDER
 from napari_globalxai.storage import atomic_path, hash_value, read_json, write_json
 
 KIND = "alignment"

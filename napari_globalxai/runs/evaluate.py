@@ -18,7 +18,8 @@ from napari_globalxai.faithfulness.peppr import run_peppr
 from napari_globalxai.faithfulness.result import PepprResult
 from napari_globalxai.faithfulness.settings import PepprSettings
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
-from napari_globalxai.runs.run import Run, file_stem, open_run
+from napari_globalxai.runs.layout import file_stem
+from napari_globalxai.runs.run import Run, open_run
 from napari_globalxai.storage import hash_value
 
 

@@ -36,8 +36,9 @@ from napari_globalxai.models.upsampling import cells_inside
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.runs import provenance
 from napari_globalxai.runs.claim import claim_folder, without_circumstances
+from napari_globalxai.runs.layout import RUN_FILE, STACK_FOLDER, file_stem
 from napari_globalxai.runs.results import write_images, write_maps
-from napari_globalxai.runs.run import RUN_FILE, STACK_FOLDER, Run, file_stem
+from napari_globalxai.runs.run import Run
 from napari_globalxai.storage import hash_value, write_json
 
 

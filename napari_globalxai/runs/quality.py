@@ -21,8 +21,8 @@ from napari_globalxai.frame.stack import AlignedStack
 from napari_globalxai.images.image_file import split_page
 from napari_globalxai.progress import ProgressCallback, ignore_progress
 from napari_globalxai.runs.alignment import align, describe_images
+from napari_globalxai.runs.layout import RUN_FILE, STACK_FOLDER
 from napari_globalxai.runs.results import write_tiff
-from napari_globalxai.runs.run import RUN_FILE, STACK_FOLDER
 from napari_globalxai.storage import atomic_path, read_json, read_table, write_json
 
 QUALITY_FILE = "quality.json"

@@ -24,7 +24,7 @@ from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.frame.stack import AlignedStack
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.progress import Progress, ProgressCallback
-from napari_globalxai.runs.run import file_stem
+from napari_globalxai.runs.layout import file_stem
 from napari_globalxai.storage import atomic_path
 
 

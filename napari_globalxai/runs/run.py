@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -24,15 +23,8 @@ from napari_globalxai.faithfulness.result import PepprResult
 from napari_globalxai.frame.stack import AlignedStack
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.upsampling import smooth, upsample
+from napari_globalxai.runs.layout import RUN_FILE, STACK_FOLDER, file_stem
 from napari_globalxai.storage import hash_file, read_json, read_table
-
-RUN_FILE = "run.json"
-STACK_FOLDER = "aligned.zarr"
-
-
-def file_stem(name: str) -> str:
-    """Return a label or map name as a file name: anything unusual becomes an underscore."""
-    return re.sub(r"[^\w.+-]", "_", name)
 
 
 class GlobalMaps(Mapping[str, npt.NDArray[np.float32]]):

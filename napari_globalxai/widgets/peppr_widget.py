@@ -250,7 +250,7 @@ class PepprWidget(Panel):
 
     @staticmethod
     def _stems(view: RunView) -> set[str]:
-        from napari_globalxai.runs.run import file_stem
+        from napari_globalxai.runs.layout import file_stem
 
         return {file_stem(name) for name in view.maps}
 

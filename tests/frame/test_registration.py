@@ -185,6 +185,22 @@ def test_new_images_are_aligned_to_the_old_atlas_and_the_old_ones_stay(phantoms,
     assert min(progress.done for progress in seen) == 20
 
 
+def test_transforms_follow_rows_that_move_and_go_with_images_that_fail(phantoms, tmp_path):
+    part = posed.Posed(phantoms.images[:6], phantoms.sides[:6], phantoms.points[:6])
+    table = part.write(tmp_path)
+    folder = align(table, tmp_path / "out", height=96, width=120)
+    texts = [(folder / "transforms" / f"{row:06}.tfm").read_text() for row in range(6)]
+    assert texts[0] != texts[1]  # a left and a right eye
+    header, *lines = table.read_text().splitlines()
+    table.write_text("\n".join([header, *lines[::-1][:5]]) + "\n")
+    (tmp_path / "005.png").write_bytes(b"no picture")
+    align(table, tmp_path / "out", height=96, width=120)
+    names = sorted(path.name for path in (folder / "transforms").glob("*.tfm"))
+    assert names == [f"{row:06}.tfm" for row in range(1, 5)]
+    for row in range(1, 5):
+        assert (folder / "transforms" / f"{row:06}.tfm").read_text() == texts[5 - row]
+
+
 def test_few_images_are_not_registered_and_it_says_so(phantoms, tmp_path):
     part = posed.Posed(phantoms.images[:4], phantoms.sides[:4], phantoms.points[:4])
     folder = align(part.write(tmp_path), tmp_path / "out", height=96, width=120)

@@ -61,6 +61,27 @@ def test_the_model_sees_the_registered_images_and_the_table_tells(inputs, regist
     np.testing.assert_allclose(images[["logit_A"]], logits, rtol=1e-4, atol=1e-4)
 
 
+def test_aligned_images_are_taken_over(inputs, registered, tmp_path, monkeypatch):
+    def never(self, row):
+        raise AssertionError("aligned again")
+
+    monkeypatch.setattr("napari_globalxai.frame.alignment.Aligner.__call__", never)
+    options = {"registration": "landmarks", "estimate_laterality": True}
+    run = explain(
+        inputs[1],
+        classifier(),
+        tmp_path / "run",
+        "input-x-gradient",
+        aligned=registered.folder,
+        **options,
+    )
+    np.testing.assert_array_equal(run.stack.images[:], registered.stack.images[:])
+    np.testing.assert_array_equal(run.maps["A"], registered.maps["A"])
+    with pytest.raises(InputError, match="were aligned to another frame or registered otherwise"):
+        explain(inputs[1], classifier(), tmp_path / "other", "saliency", aligned=registered.folder)
+    assert not (tmp_path / "other").exists()
+
+
 def test_only_the_same_registration_goes_on(inputs, registered):
     with pytest.raises(InputError, match="another settings"):
         explain(inputs[1], classifier(), registered.folder, "input-x-gradient", resume=True)
