@@ -52,6 +52,10 @@ RegisterOption = Annotated[
 EstimateLateralityOption = Annotated[
     bool, typer.Option(help="Estimate sides that nothing else tells from the images.")
 ]
+TemplateOption = Annotated[
+    Path | None,
+    typer.Option(help="Image to move the others onto, in place of the cohort's median one."),
+]
 DEFAULT_SIZE = "384x512"
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, mps …")]
 # The options of every command that reads a cohort table, see `_with_cohort`; keywords of
@@ -188,6 +192,7 @@ def align(
     ] = "red,green,blue",
     register: RegisterOption = "landmarks",
     estimate_laterality: EstimateLateralityOption = True,
+    template: TemplateOption = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with status 1 if any image failed.")
     ] = False,
@@ -205,6 +210,7 @@ def align(
         channels=tuple(_split(channels) or ()),
         registration=register,
         estimate_laterality=estimate_laterality,
+        template=template,
         progress=_Printer(),
     )
     failed = _say_alignment(folder)
@@ -228,6 +234,7 @@ def explain(
     labels: Annotated[str | None, typer.Option(help="Labels to explain, comma separated.")] = None,
     register: RegisterOption = "none",
     estimate_laterality: EstimateLateralityOption = False,
+    template: TemplateOption = None,
     aligned: Annotated[
         Path | None,
         typer.Option(help="Folder of `align`, `check` or a run, to take aligned images from."),
@@ -281,6 +288,7 @@ def explain(
         pooling=pool,
         registration=register,
         estimate_laterality=estimate_laterality,
+        template=template,
         aligned=aligned,
         seed=seed,
         resume=resume,
@@ -394,6 +402,7 @@ def check(
     ] = None,
     register: RegisterOption = "landmarks",
     estimate_laterality: EstimateLateralityOption = True,
+    template: TemplateOption = None,
     device: DeviceOption = "auto",
     trust: TrustOption = False,
     strict: Annotated[
@@ -429,6 +438,7 @@ def check(
             channels=channels,
             registration=register,
             estimate_laterality=estimate_laterality,
+            template=template,
             problems=found.problems,
             progress=_Printer(),
         )
@@ -504,11 +514,14 @@ def _say_alignment(folder: Path) -> int:
     """Print what aligning came to; return the number of images that failed."""
     from napari_globalxai.storage import read_json, read_table
 
-    counts = read_json(folder / "run.json")["counts"]
+    info = read_json(folder / "run.json")
+    counts = info["counts"]
     table = read_table(folder / "images.csv")
     _say(f"Aligned {counts['aligned']} of {counts['images']} images.")
     for message in table.loc[table["status"] == "failed", "error"]:
         _say(f"  failed: {message}")
+    for warning in info["warnings"]:
+        _say(f"  warning: {warning}")
     _say(f"  registered: {counts['registered']}")
     _say(f"  sides estimated from the image: {counts['estimated_laterality']}")
     for name in table.loc[table["laterality_suspected"], "file"]:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from napari_globalxai.cohort.table import Cohort
+from napari_globalxai.errors import InputError
+from napari_globalxai.frame.geometry import pixel_aspect
 from napari_globalxai.frame.reuse import ReadyImages, open_matching, open_reusable
 from napari_globalxai.frame.sources import Source, SourceFinder
 from napari_globalxai.frame.stack import AlignedImage, AlignedStack, FrameSettings, batches
@@ -48,7 +50,12 @@ class Aligner:
 
         self.cohort = cohort
         self.transforms = frame_transforms(
-            frame.height, frame.width, frame.channels, atlas=atlas, registration=frame.registration
+            frame.height,
+            frame.width,
+            frame.channels,
+            atlas=atlas,
+            registration=frame.registration,
+            estimate_sides=frame.estimate_sides,
         )
 
     def __call__(self, row: int) -> AlignedImage | str:
@@ -234,11 +241,7 @@ def _learn(cohort: Cohort, frame: FrameSettings, progress: ProgressCallback) -> 
     from napari_globalxai.frame.atlas import learn_atlas
     from napari_globalxai.frame.landmarks import Picture
 
-    # As they were taken, with all colours: sides are what is to be found out.
-    plain = Aligner(
-        replace(cohort, laterality=("",) * len(cohort), laterality_source=("",) * len(cohort)),
-        FrameSettings(frame.height, frame.width, ("red", "green", "blue")),
-    )
+    plain = _as_taken(cohort, frame)
     rows = np.unique(np.linspace(0, len(cohort) - 1, ATLAS_IMAGES).astype(int)).tolist()
     pictures, sides, aspects = [], [], []
     with ThreadPoolExecutor(DECODING_THREADS) as pool:
@@ -248,9 +251,34 @@ def _learn(cohort: Cohort, frame: FrameSettings, progress: ProgressCallback) -> 
             if isinstance(found, AlignedImage):
                 pictures.append(Picture(found.image[1], found.field))
                 sides.append("L" if found.facts["laterality"] else cohort.laterality[row])
-                (across, _, _), (_, down, _), _ = found.facts["matrix"]
-                aspects.append(abs(down / across))
-    return learn_atlas(pictures, sides, aspects) if pictures else None
+                aspects.append(pixel_aspect(found.facts["matrix"]))
+    atlas = learn_atlas(pictures, sides, aspects) if pictures else None
+    if frame.template is None or atlas is None:
+        return atlas
+    name = frame.template.name
+    found = _as_taken(
+        replace(cohort, files=(frame.template,), names=(name,), laterality=("",)), frame
+    )(0)
+    if isinstance(found, str):
+        raise InputError(found)
+    anchored = atlas.anchored_on(
+        Picture(found.image[1], found.field), pixel_aspect(found.facts["matrix"])
+    )
+    if anchored is None:
+        raise InputError(
+            f"{frame.template}: shows no disc and macula like those of the cohort; choose another "
+            "template."
+        )
+    return anchored
+
+
+def _as_taken(cohort: Cohort, frame: FrameSettings) -> Aligner:
+    """Return what brings images into the frame with all colours and not mirrored."""
+    nothing = ("",) * len(cohort.files)
+    return Aligner(
+        replace(cohort, laterality=nothing, laterality_source=nothing),
+        FrameSettings(frame.height, frame.width, ("red", "green", "blue")),
+    )
 
 
 def absence(cohort: Cohort, row: int) -> str:

@@ -37,6 +37,13 @@ _ROUNDS = 3
 _SCENE = 0.4
 # A landmark this far from its place in the median image (share of the width) is no landmark.
 _FARTHEST = 0.25
+# Of the scenes of two halves of the images: of eyes it was 0.4 and more, of noise 0.15 and less.
+_LEAST_COHERENCE = 0.25
+_LANDMARK = 0.1  # left out of it around disc and macula, a share of the width
+# Median margin between both sides: of eyes it was 0.2 and more, of symmetric pictures near 0.1.
+_LEAST_MARGIN = 0.15
+_RAREST_SIDE = 0.1
+_LEAST_LIKENESS = 0.3  # of a picture that the others are to be moved onto
 _SCALES = (0.75, 1.33)
 _STEEPEST = np.deg2rad(25)
 
@@ -94,6 +101,9 @@ class Atlas:
         Images that the atlas was learnt from.
     share_registered : float
         Share of these that it could register.
+    tells_sides : bool
+        Whether it may tell the side of an image that nothing else tells: not where all images look
+        to be of one side, or like their mirror images, as chest radiographs and brains do.
     """
 
     template: LandmarkTemplate
@@ -104,6 +114,7 @@ class Atlas:
     inside: Mask
     n_images: int
     share_registered: float
+    tells_sides: bool = True
 
     def sides(self, picture: Picture) -> Sides:
         """Compare a picture with the atlas as it is and mirrored."""
@@ -119,6 +130,35 @@ class Atlas:
         known = patch_at(picture.inside.astype(np.float32), centre, half) > 0.5
         score = correlation(around, self.surroundings, known)
         return marks, marks.disc_score + marks.macula_score + score
+
+    def anchored_on(self, picture: Picture, aspect: float) -> Atlas | None:
+        """Return an atlas onto which images are moved to lie as one picture does.
+
+        Parameters
+        ----------
+        picture : Picture
+            The picture, of either side.
+        aspect : float
+            Height of a frame's pixel over its width, in the picture's own pixels.
+
+        Returns
+        -------
+        Atlas or None
+            None where the picture shows no disc and macula like those of the cohort.
+        """
+        sides = self.sides(picture)
+        if sides.margin < 0:
+            sides = self.sides(picture.mirrored())
+            picture = picture.mirrored()
+        anchor = to_working_size(sides.landmarks.points, picture.scale)
+        matrix = similarity(self.anchor, anchor, (self.aspect, aspect))
+        if self.agreement(picture, matrix) < _LEAST_LIKENESS:
+            return None
+        back = similarity(anchor, self.anchor, (aspect, self.aspect))
+        shape = self.scene.shape
+        inside = warp(self.inside.astype(np.float32), back, shape) > 0.5
+        scene = np.where(inside, warp(self.scene, back, shape), 0).astype(np.float32)
+        return replace(self, anchor=anchor, aspect=aspect, scene=scene, inside=inside)
 
     def agreement(self, picture: Picture, matrix: Matrix) -> float:
         """Return the correlation of a picture, moved into the frame, with the atlas.
@@ -150,6 +190,7 @@ class Atlas:
             inside=self.inside,
             n_images=self.n_images,
             share_registered=self.share_registered,
+            tells_sides=self.tells_sides,
             **maculae,
         )
         np.savez_compressed(buffer, **values)
@@ -174,6 +215,7 @@ class Atlas:
             values["inside"],
             int(values["n_images"]),
             float(values["share_registered"]),
+            bool(values["tells_sides"]),
         )
 
 
@@ -194,7 +236,8 @@ def learn_atlas(
     Returns
     -------
     Atlas or None
-        None where there are fewer than `FEWEST_IMAGES` images with a field of view.
+        None where there are fewer than `FEWEST_IMAGES` images with a field of view, or where they
+        have too little in common.
     """
     usable = [index for index, p in enumerate(pictures) if np.isfinite(brightest_blob(p)[0]).all()]
     if len(usable) < FEWEST_IMAGES:
@@ -207,21 +250,69 @@ def learn_atlas(
     ]
     atlas = _from_oriented(pictures, guessed, aspects)
     for _ in range(_ROUNDS):
-        fits = [
-            atlas.sides(picture.mirrored() if side == "R" else picture)
-            for picture, side in zip(pictures, guessed, strict=True)
-        ]
+        if atlas is None:
+            return None
+        fits = _fits(atlas, pictures, guessed)
         turned = [fit.margin < 0 for fit in fits]
         if not any(turned):
             break
         # Whatever the table says: here it only matters what the eyes look like.
         guessed = [_other(s) if turn else s for s, turn in zip(guessed, turned, strict=True)]
         atlas = _from_oriented(pictures, guessed, aspects)
+    if atlas is None:
+        return None
     told = sum(bool(sides[index]) for index in usable)
     if 2 * told < len(usable) and darker_half(atlas.surroundings, atlas.template.width) == "R":
         # Single pictures can mislead; the mean of all of them shows the macula far better.
-        atlas = _from_oriented(pictures, [_other(side) for side in guessed], aspects)
-    return atlas
+        guessed = [_other(side) for side in guessed]
+        atlas = _from_oriented(pictures, guessed, aspects)
+        if atlas is None:
+            return None
+    fits = _fits(atlas, pictures, guessed)
+    if _coherence(atlas, pictures, guessed, fits, aspects) < _LEAST_COHERENCE:
+        return None
+    clear = float(np.median([fit.margin for fit in fits])) > _LEAST_MARGIN
+    rarer = min(guessed.count("L"), guessed.count("R")) / len(guessed)
+    if clear and (told > 0 or rarer > _RAREST_SIDE):
+        return atlas
+    # No side will be estimated, so the atlas has to look like images that are left as they lie.
+    atlas = _from_oriented(pictures, [sides[index] or "L" for index in usable], aspects)
+    return None if atlas is None else replace(atlas, tells_sides=False)
+
+
+def _fits(atlas: Atlas, pictures: Sequence[Picture], sides: Sequence[str]) -> list[Sides]:
+    return [
+        atlas.sides(picture.mirrored() if side == "R" else picture)
+        for picture, side in zip(pictures, sides, strict=True)
+    ]
+
+
+def _coherence(
+    atlas: Atlas,
+    pictures: Sequence[Picture],
+    sides: Sequence[str],
+    fits: Sequence[Sides],
+    aspects: Sequence[float],
+) -> float:
+    """Return the correlation of the scenes of two halves of the pictures, landmarks left out.
+
+    Any pictures have something bright and something dark that can be laid on each other, even
+    noise; then their scenes have nothing else in common.
+    """
+    chosen = []
+    for picture, side, fit, aspect in zip(pictures, sides, fits, aspects, strict=True):
+        points = to_working_size(fit.landmarks.points, picture.scale)
+        matrix = similarity(atlas.anchor, points, (atlas.aspect, aspect))
+        if not plausible(matrix, atlas.anchor, atlas.template.width):
+            chosen.append((picture.mirrored() if side == "R" else picture, matrix))
+    if len(chosen) < 2:
+        return 0.0
+    halves = [_median_scene(chosen[start::2], atlas.scene.shape) for start in (0, 1)]
+    (first, shown), (second, also_shown) = halves
+    where = shown & also_shown & atlas.inside
+    for point in atlas.anchor:
+        where &= distance_to(where.shape, point) > _LANDMARK * atlas.template.width
+    return correlation(first, second, where)
 
 
 def _other(side: str) -> str:
@@ -230,9 +321,11 @@ def _other(side: str) -> str:
 
 def _from_oriented(
     pictures: Sequence[Picture], sides: Sequence[str], aspects: Sequence[float]
-) -> Atlas:
+) -> Atlas | None:
     oriented = [p.mirrored() if side == "R" else p for p, side in zip(pictures, sides, strict=True)]
     template = learn_template(oriented)
+    if template is None:
+        return None
     points = np.array([to_working_size(template.find(p).points, p.scale) for p in oriented])
     anchor = np.median(points, axis=0)
     aspect = float(np.median(aspects))

@@ -73,6 +73,12 @@ def resizing(shape: tuple[int, int], onto: tuple[int, int]) -> Matrix:
     return np.array([[across, 0, (across - 1) / 2], [0, down, (down - 1) / 2], [0, 0, 1]])
 
 
+def pixel_aspect(matrix: Matrix) -> float:
+    """Return the height of a pixel over its width, in the units that a matrix maps pixels to."""
+    across, down = np.hypot(*np.asarray(matrix)[:2, :2])
+    return float(down / across)
+
+
 def write_transform(path: Path, matrix: Matrix) -> None:
     """Write a matrix as an ITK transform file (.tfm), which SimpleITK and others read.
 

@@ -39,6 +39,7 @@ WORKING_WIDTH = 320
 _DISC_RADII = (0.0125, 0.017, 0.024, 0.031, 0.042)
 _DISC_PATCH = 0.075
 _DISC_FROM_BORDER = 0.07
+_FEWEST_DISCS, _SHARE_OF_DISCS = 4, 0.2
 _DISC_SPREAD = 0.12  # SD of the disc's position that is taken for possible
 _MACULA_SIGMAS = (0.02, 0.03, 0.045)
 _MACULA_DISTANCES = (0.08, 0.30)
@@ -234,7 +235,7 @@ def _window(
     return left, top, (slice(top, row + reach + 1), slice(left, column + reach + 1))
 
 
-def learn_template(pictures: Sequence[Picture]) -> LandmarkTemplate:
+def learn_template(pictures: Sequence[Picture]) -> LandmarkTemplate | None:
     """Learn what disc and macula look like from pictures in left-eye orientation.
 
     Parameters
@@ -245,7 +246,8 @@ def learn_template(pictures: Sequence[Picture]) -> LandmarkTemplate:
 
     Returns
     -------
-    LandmarkTemplate
+    LandmarkTemplate or None
+        None where no more than a few bright blobs lie in one region: these are no discs.
     """
     width = pictures[0].width
     found = [brightest_blob(picture) for picture in pictures]
@@ -253,6 +255,8 @@ def learn_template(pictures: Sequence[Picture]) -> LandmarkTemplate:
     seen = np.isfinite(discs).all(axis=1)
     median = np.median(discs[seen], axis=0)
     near = seen & (np.hypot(*(discs - median).T) < 0.14 * width)
+    if near.sum() < max(_FEWEST_DISCS, _SHARE_OF_DISCS * len(pictures)):
+        return None
     used = [picture for picture, use in zip(pictures, near, strict=True) if use]
     discs = discs[near]
     disc_patch = median_patch([p.bright for p in used], discs, round(_DISC_PATCH * width))

@@ -14,6 +14,7 @@ from scipy import ndimage
 from napari_globalxai.frame.alignment import ATLAS_IMAGES
 from napari_globalxai.frame.atlas import Atlas, learn_atlas
 from napari_globalxai.frame.filters import Detail, FloatImage, Mask, detail_of
+from napari_globalxai.frame.geometry import pixel_aspect
 from napari_globalxai.frame.landmarks import Picture
 from napari_globalxai.frame.stack import AlignedStack, batches
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
@@ -202,7 +203,7 @@ def measure_sides(
             atlas = learn_atlas(
                 list(pool.map(picture, some)),
                 ["L" if facts[row].get("laterality") else "" for row in some],
-                [_aspect(np.asarray(facts[row]["matrix"])) for row in some],
+                [pixel_aspect(facts[row]["matrix"]) for row in some],
             )
         if atlas is None:
             return {}
@@ -211,11 +212,6 @@ def measure_sides(
             known.update(zip(part, pool.map(margin, part), strict=True))
             progress(Progress(stage, len(known), len(rows)))
     return known
-
-
-def _aspect(matrix: npt.NDArray[np.float64]) -> float:
-    """Return the height of a frame's pixel over its width, in the image's own pixels."""
-    return float(np.hypot(*matrix[:2, 1]) / np.hypot(*matrix[:2, 0]))
 
 
 def score_outliers(measures: pd.DataFrame) -> pd.DataFrame:

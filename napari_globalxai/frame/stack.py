@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +17,8 @@ from zarr.codecs import BloscCodec
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.frame.sources import FileState, Source
-from napari_globalxai.storage import Journal, hash_value
+from napari_globalxai.images.image_file import split_page
+from napari_globalxai.storage import Journal, hash_file, hash_value
 
 T = TypeVar("T")
 
@@ -41,11 +43,14 @@ class FrameSettings:
         ``affine``.
     estimate_sides : bool
         Whether sides that nothing tells are estimated from the images.
+    template : pathlib.Path, optional
+        The image whose disc and macula the others are moved onto; without one, these of all move
+        to their median place.
 
     Raises
     ------
     InputError
-        When there is no such registration.
+        When there is no such registration, or a template without any.
     """
 
     height: int
@@ -53,6 +58,7 @@ class FrameSettings:
     channels: tuple[str, ...]
     registration: str = "none"
     estimate_sides: bool = False
+    template: Path | None = None
 
     def __post_init__(self) -> None:
         if self.registration not in REGISTRATION_METHODS:
@@ -60,11 +66,21 @@ class FrameSettings:
                 f"registration {self.registration!r} is not one of "
                 f"{', '.join(REGISTRATION_METHODS)}."
             )
+        if self.template is not None and self.registration == "none":
+            raise InputError(
+                f"{self.template}: a template needs a registration, such as landmarks."
+            )
+        if self.template is not None and not split_page(self.template)[0].is_file():
+            raise InputError(f"{self.template}: the template does not exist.")
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Hash of the settings, and of how images are brought into a frame at all."""
-        return hash_value([_ALIGNMENT_VERSION, *dataclasses.astuple(self)])
+        settings = dataclasses.asdict(self)
+        if self.template is not None:
+            file, page = split_page(self.template)
+            settings["template"] = [hash_file(file), page]
+        return hash_value([_ALIGNMENT_VERSION, settings])
 
 
 class AlignedStack:
@@ -135,7 +151,6 @@ class AlignedStack:
             ],
         }
         group.attrs["key"] = frame.key
-        group.attrs["frame"] = dataclasses.asdict(frame)
         group.attrs["channels"] = list(frame.channels)
         return cls(folder)
 

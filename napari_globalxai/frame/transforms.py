@@ -28,7 +28,7 @@ from monai.utils import ImageMetaKey, MetaKeys, TraceKeys
 from torch.nn.functional import grid_sample
 
 from napari_globalxai.frame.atlas import Atlas
-from napari_globalxai.frame.geometry import Matrix, swap_axes
+from napari_globalxai.frame.geometry import Matrix, pixel_aspect, swap_axes
 from napari_globalxai.frame.landmarks import Picture
 from napari_globalxai.frame.registration import register
 from napari_globalxai.images.readers import FundusReader
@@ -174,7 +174,7 @@ class LateralityFromImaged(MapTransform):
     """Find the side of an eye that the cohort's table does not tell.
 
     A DICOM file may say it; it goes before a file's name. Else the atlas tells it from where disc
-    and macula lie.
+    and macula lie, if it can.
 
     Parameters
     ----------
@@ -182,6 +182,9 @@ class LateralityFromImaged(MapTransform):
         RGB image as it was taken, of the frame's size.
     atlas : Atlas, optional
         The cohort's atlas.
+    estimate : bool, optional
+        Whether the atlas is asked where nothing else tells the side; it is compared with the other
+        side in any case.
     laterality_key, source_key : str
         Where the item holds the side, and where it comes from: ``table``, ``file name`` or nothing;
         then also ``DICOM`` or ``image``.
@@ -193,13 +196,14 @@ class LateralityFromImaged(MapTransform):
         self,
         keys: KeysCollection,
         atlas: Atlas | None = None,
+        estimate: bool = True,
         laterality_key: str = "laterality",
         source_key: str = "laterality_source",
         mask_key: str = "field_of_view",
         sides_key: str = "sides",
     ) -> None:
         super().__init__(keys)
-        self.atlas = atlas
+        self.atlas, self.estimate = atlas, estimate
         self.laterality_key, self.source_key = laterality_key, source_key
         self.mask_key, self.sides_key = mask_key, sides_key
 
@@ -216,7 +220,7 @@ class LateralityFromImaged(MapTransform):
             picture = picture_of(image, item[self.mask_key])
             side = item[self.laterality_key]
             sides = self.atlas.sides(picture.mirrored() if side == "R" else picture)
-            if not side:
+            if not side and self.estimate and self.atlas.tells_sides:
                 item[self.source_key] = "image"
                 item[self.laterality_key] = "L" if sides.margin >= 0 else "R"
                 if sides.margin < 0:
@@ -261,7 +265,7 @@ class RegisterToAtlasd(MapTransform, InvertibleTransform):
             self.atlas,
             item["sides"],
             method=self.method,
-            aspect=aspect_of(np.asarray(image.affine)),
+            aspect=pixel_aspect(frame_to_native(image)),
         )
         item["registration"] = found
         for key in self.key_iterator(item):
@@ -372,6 +376,7 @@ def frame_transforms(
     *,
     atlas: Atlas | None = None,
     registration: str = "none",
+    estimate_sides: bool = True,
 ) -> Compose:
     """Return the MONAI pipeline from an image file to the frame.
 
@@ -388,6 +393,8 @@ def frame_transforms(
         The cohort's atlas, for registration and for sides that are not known.
     registration : str, optional
         ``none``, or a method of `RegisterToAtlasd`.
+    estimate_sides : bool, optional
+        Whether the atlas tells sides that nothing else tells.
 
     Returns
     -------
@@ -400,7 +407,7 @@ def frame_transforms(
         LoadWithd("image", FundusReader(at_least=(height, width))),
         ResizeToFramed("image", (height, width)),
         FieldOfViewd("image"),
-        LateralityFromImaged("image", atlas),
+        LateralityFromImaged("image", atlas, estimate_sides),
         MirrorRightEyed(both),
     ]
     if atlas is not None and registration != "none":
@@ -411,12 +418,6 @@ def frame_transforms(
 def frame_to_native(image: MetaTensor) -> Matrix:
     """Return the matrix from pixels (x, y) of the frame to those of the file."""
     return swap_axes(np.asarray(image.affine))
-
-
-def aspect_of(affine: npt.NDArray[np.float64]) -> float:
-    """Return a pixel's height over its width, from the affine of an image of the frame."""
-    down, across = np.hypot(*affine[:2, 0]), np.hypot(*affine[:2, 1])
-    return float(down / across)
 
 
 def picture_of(image: torch.Tensor, field: torch.Tensor) -> Picture:

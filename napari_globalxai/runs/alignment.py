@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from napari_globalxai.cohort.table import Cohort, read_cohort
+from napari_globalxai.cohort.wording import counted
 from napari_globalxai.errors import InputError
 from napari_globalxai.frame.alignment import align as align_stack
 from napari_globalxai.frame.geometry import write_transform
@@ -33,6 +34,7 @@ def align(
     channels: tuple[str, ...] = ("red", "green", "blue"),
     registration: str = "landmarks",
     estimate_laterality: bool = True,
+    template: str | Path | None = None,
     progress: ProgressCallback = ignore_progress,
 ) -> Path:
     """Align a cohort and write what an outside tool needs to do the same.
@@ -52,6 +54,9 @@ def align(
         ``none``, ``landmarks``, ``similarity`` or ``affine``.
     estimate_laterality : bool, optional
         Whether sides that neither table, DICOM nor file name tell are estimated from the image.
+    template : str or pathlib.Path, optional
+        An image of the cohort's kind that the others are moved onto; by default disc and macula of
+        all are moved to their median place.
     progress : callable, optional
         May raise `Cancelled`.
 
@@ -68,7 +73,14 @@ def align(
     folder = Path(out)
     if isinstance(cohort, str | Path):
         cohort = read_cohort(cohort)
-    frame = FrameSettings(height, width, tuple(channels), registration, estimate_laterality)
+    frame = FrameSettings(
+        height,
+        width,
+        tuple(channels),
+        registration,
+        estimate_laterality,
+        Path(template) if template else None,
+    )
     _claim(folder)
     info: dict[str, Any] = {
         "kind": KIND,
@@ -76,7 +88,11 @@ def align(
         "started": provenance.now(),
         "cohort": provenance.describe_cohort(cohort),
         "frame": {"height": height, "width": width, "channels": list(channels)},
-        "settings": {"registration": registration, "estimate_laterality": estimate_laterality},
+        "settings": {
+            "registration": registration,
+            "estimate_laterality": estimate_laterality,
+            "template": template and str(template),
+        },
     }
     write_json(folder / RUN_FILE, info)
     stack = align_stack(cohort, frame, folder / STACK_FOLDER, progress)
@@ -93,11 +109,7 @@ def align(
         "estimated_laterality": int((table["laterality_source"] == "image").sum()),
         "suspected_laterality": int(table["laterality_suspected"].sum()),
     }
-    info["warnings"] = list(cohort.problems)
-    if registration != "none" and not any("registered" in known for known in facts.values()):
-        info["warnings"].append(
-            "The cohort is too small to learn where disc and macula lie; no image was registered."
-        )
+    info["problems"], info["warnings"] = list(cohort.problems), alignment_warnings(frame, stack)
     info["status"] = "finished"
     info["finished"] = provenance.now()
     write_json(folder / RUN_FILE, info)
@@ -107,6 +119,23 @@ def align(
             f"{errors[0]}"
         )
     return folder
+
+
+def alignment_warnings(frame: FrameSettings, stack: AlignedStack) -> list[str]:
+    """Return what was asked for in a frame and could not be done for any image, a sentence each."""
+    warnings = []
+    if frame.registration != "none" and not stack.atlas_file.is_file():
+        warnings.append(
+            "The images are too few, or have too little in common, to learn where disc and macula "
+            "lie; none was registered."
+        )
+    untold = sum(known.get("laterality") == "" for known in stack.facts().values())
+    if frame.estimate_sides and untold:
+        warnings.append(
+            f"The side of {counted(untold, 'image')} was not estimated: the images are too few, "
+            "look like their mirror images, or seem to be all of one side."
+        )
+    return warnings
 
 
 def _write_transforms(folder: Path, stack: AlignedStack, facts: Mapping[int, Any]) -> None:
@@ -159,7 +188,7 @@ def describe_images(
                 "laterality_suspected": bool(
                     margin is not None
                     and margin < _CLEARLY_OTHER
-                    and known.get("laterality_source") != "image"
+                    and known.get("laterality_source") not in ("", "image")
                 ),
                 "native_height": native[0],
                 "native_width": native[1],

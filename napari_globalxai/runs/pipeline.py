@@ -35,6 +35,7 @@ from napari_globalxai.models.loaders import load_model
 from napari_globalxai.models.upsampling import cells_inside
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.runs import provenance
+from napari_globalxai.runs.alignment import alignment_warnings
 from napari_globalxai.runs.claim import claim_folder, without_circumstances
 from napari_globalxai.runs.layout import RUN_FILE, STACK_FOLDER, file_stem
 from napari_globalxai.runs.results import write_images, write_maps
@@ -56,6 +57,7 @@ def explain(
     pooling: int = 1,
     registration: str = "none",
     estimate_laterality: bool = False,
+    template: str | Path | None = None,
     aligned: str | Path | None = None,
     seed: int = 0,
     resume: bool = False,
@@ -92,6 +94,9 @@ def explain(
         ``affine``.
     estimate_laterality : bool, optional
         Whether sides that neither table, DICOM nor file name tell are estimated from the image.
+    template : str or pathlib.Path, optional
+        An image of the cohort's kind that the others are moved onto; by default disc and macula of
+        all are moved to their median place.
     aligned : str or pathlib.Path, optional
         Folder of an alignment, a quality control or another run with the same frame, whose aligned
         images are taken over.
@@ -126,7 +131,11 @@ def explain(
     maker = make_method(method, **dict(method_settings or {}))
     settings = _aggregation_settings(maker, aggregation)
     frame = FrameSettings(
-        *model.frame_shape, tuple(model.card.input.channels), registration, estimate_laterality
+        *model.frame_shape,
+        tuple(model.card.input.channels),
+        registration,
+        estimate_laterality,
+        Path(template) if template else None,
     )
     info: dict[str, Any] = {
         "status": "running",
@@ -145,6 +154,8 @@ def explain(
             "pooling": pooling,
             "registration": registration,
             "estimate_laterality": estimate_laterality,
+            # Of all of these, and of what the template shows.
+            "alignment": frame.key,
             "seed": seed,
         },
     }
@@ -182,8 +193,7 @@ def explain(
             info["frame"],
             worker.precision,
             pooling,
-            registration,
-            estimate_laterality,
+            frame.key,
         ]
     )
     truth = cohort.truth(model.labels)
@@ -233,7 +243,10 @@ def explain(
         "failed": len(cohort) - len(rows),
         "constant_maps": {image.label: image.n_constant for image in maps},
     }
-    info["warnings"] = _warnings(cohort, model, chosen, maps, settings, store)
+    info["warnings"] = [
+        *_warnings(cohort, model, chosen, maps, settings, store),
+        *alignment_warnings(frame, stack),
+    ]
     if full is not None and moments is None:
         info["warnings"].append(
             f"Truth or images have changed since the maps were made, so the global maps come from "

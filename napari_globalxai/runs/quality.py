@@ -104,6 +104,7 @@ def check_quality(
     channels: tuple[str, ...] = ("red", "green", "blue"),
     registration: str = "landmarks",
     estimate_laterality: bool = True,
+    template: str | Path | None = None,
     problems: Sequence[str] | None = None,
     progress: ProgressCallback = ignore_progress,
 ) -> Quality:
@@ -117,7 +118,7 @@ def check_quality(
         Folder for all that `align` writes, and ``quality.json``, ``quality.csv`` (the images that
         differ most first), ``mean.tif``, ``sd.tif`` and ``coverage.tif``. What lies there of an
         earlier call is gone on with.
-    height, width, channels, registration, estimate_laterality
+    height, width, channels, registration, estimate_laterality, template
         As for `align`.
     problems : sequence of str, optional
         What is known to be wrong already; by default the problems of the cohort.
@@ -143,6 +144,7 @@ def check_quality(
         channels=channels,
         registration=registration,
         estimate_laterality=estimate_laterality,
+        template=template,
         progress=progress,
     )
     stack = AlignedStack(folder / STACK_FOLDER)
@@ -169,6 +171,7 @@ def check_quality(
         "likeness": table[["likeness_before", "likeness_after"]].astype(float).median().to_list(),
         "problems": [
             *(cohort.problems if problems is None else problems),
+            *read_json(folder / RUN_FILE)["warnings"],
             *_identical_files(cohort, stack),
             *(errors[row] for row in sorted(errors) if errors[row]),
         ],

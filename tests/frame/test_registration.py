@@ -205,7 +205,7 @@ def test_few_images_are_not_registered_and_it_says_so(phantoms, tmp_path):
     part = posed.Posed(phantoms.images[:4], phantoms.sides[:4], phantoms.points[:4])
     folder = align(part.write(tmp_path), tmp_path / "out", height=96, width=120)
     info = json.loads((folder / "run.json").read_text())
-    assert any("too small to learn" in warning for warning in info["warnings"])
+    assert any("too few, or have too little" in warning for warning in info["warnings"])
     assert info["counts"]["registered"] == 0
 
 
@@ -218,3 +218,42 @@ def test_a_folder_of_something_else_is_refused(phantoms, tmp_path):
         align(read_cohort(table), tmp_path / "mine")
     with pytest.raises(InputError, match="is not one of none, landmarks"):
         align(read_cohort(table), tmp_path / "out", registration="magic")
+
+
+def test_images_are_moved_onto_the_one_that_is_picked(phantoms, tmp_path):
+    """Disc and macula of all come to lie where the picked image shows them, sides included."""
+    part = posed.Posed(phantoms.images[:24], phantoms.sides[:24], phantoms.points[:24])
+    table = part.write(tmp_path)
+    for row in (part.sides.index("L"), part.sides.index("R")):
+        out = tmp_path / f"out{row}"
+        picked = tmp_path / f"{row:03}.png"
+        align(table, out, height=HEIGHT, width=WIDTH, template=picked)
+        goal = part.mirrored_points()[row] / 320
+        found = []
+        for index in range(24):
+            back = sitk.ReadTransform(str(out / "transforms" / f"{index:06}.tfm")).GetInverse()
+            found.append([back.TransformPoint(p.tolist()) for p in part.points[index]])
+        away = np.hypot(*(np.array(found) / WIDTH - goal).transpose(2, 0, 1)) * 100
+        assert (np.median(away, axis=0) < (0.7, 1.5)).all()
+        info = json.loads((out / "run.json").read_text())
+        assert info["settings"]["template"] == str(picked)
+        assert info["counts"]["registered"] >= 22
+
+
+def test_a_template_that_cannot_be_one_is_refused(phantoms, tmp_path):
+    part = posed.Posed(phantoms.images[:12], phantoms.sides[:12], phantoms.points[:12])
+    table = part.write(tmp_path)
+    rng = np.random.default_rng(0)
+    noise = gaussian_filter(rng.uniform(0, 255, (256, 320, 3)), (2, 2, 0)) * 4 % 255
+    Image.fromarray(noise.astype(np.uint8)).save(tmp_path / "noise.png")
+    (tmp_path / "broken.png").write_bytes(b"nothing")
+    size = {"height": 96, "width": 120}
+    for name, reason in {
+        "noise.png": "noise.png: shows no disc and macula like those of the cohort",
+        "broken.png": "broken.png: cannot be read as an image",
+        "gone.png": "gone.png: the template does not exist",
+    }.items():
+        with pytest.raises(InputError, match=reason):
+            align(table, tmp_path / "out", template=tmp_path / name, **size)
+    with pytest.raises(InputError, match="a template needs a registration"):
+        align(table, tmp_path / "o", template=tmp_path / "000.png", registration="none", **size)
