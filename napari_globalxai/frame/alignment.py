@@ -13,6 +13,7 @@ import zarr
 
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.errors import InputError
+from napari_globalxai.frame.geometry import swap_axes
 from napari_globalxai.frame.stack import AlignedImage, AlignedStack, FrameSettings, batches
 from napari_globalxai.images.image_file import UnreadableImageError, one_line, split_page
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
@@ -159,6 +160,7 @@ def _learn(cohort: Cohort, frame: FrameSettings, progress: ProgressCallback) -> 
     """Learn an atlas from images spread over the cohort."""
     from napari_globalxai.frame.atlas import learn_atlas
     from napari_globalxai.frame.landmarks import Picture
+    from napari_globalxai.frame.transforms import aspect_of
 
     # As they were taken, with all colours: sides are what is to be found out.
     plain = Aligner(
@@ -174,8 +176,7 @@ def _learn(cohort: Cohort, frame: FrameSettings, progress: ProgressCallback) -> 
             if isinstance(found, AlignedImage):
                 pictures.append(Picture(found.image[1], found.field))
                 sides.append("L" if found.facts["laterality"] else cohort.laterality[row])
-                (across, _, _), (_, down, _), _ = found.facts["matrix"]
-                aspects.append(abs(down / across))
+                aspects.append(aspect_of(swap_axes(found.facts["matrix"])))
     return learn_atlas(pictures, sides, aspects) if pictures else None
 
 
