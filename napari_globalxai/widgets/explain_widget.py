@@ -87,6 +87,8 @@ class ExplainWidget(Panel):
         Attribution method; map that is shown.
     settings_form : SettingsForm
         Parameters of the method.
+    native_box : QCheckBox
+        Whether the image in view is shown as its file stores it.
     """
 
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:
@@ -201,6 +203,10 @@ class ExplainWidget(Panel):
         self.attribution_box.setToolTip("Show where the model looked in the image in view")
         self.map_table = MapTable()
         self.map_table.setAccessibleName("Global maps")
+        self.native_box = QCheckBox("Native image")
+        self.native_box.setToolTip(
+            "Show the image as its file stores it, in full resolution, with the maps laid on it"
+        )
         self.image_panel = ImagePanel()
         self.notes = text_label()
 
@@ -231,7 +237,11 @@ class ExplainWidget(Panel):
         self.content.addLayout(boxes)
         self.content.addWidget(self.shared_scale_box)
         self.content.addWidget(self.map_table)
-        self.content.addWidget(heading("Image in view"))
+        image_row = QHBoxLayout()
+        image_row.addWidget(heading("Image in view"))
+        image_row.addStretch(1)
+        image_row.addWidget(self.native_box)
+        self.content.addLayout(image_row)
         self.content.addWidget(self.image_panel)
         self.content.addWidget(self.notes)
         self.content.addStretch(1)
@@ -241,6 +251,7 @@ class ExplainWidget(Panel):
             self.global_map_box,
             self.attribution_box,
             self.map_table,
+            self.native_box,
             self.image_panel,
         )
         for part in self._results:
@@ -270,6 +281,9 @@ class ExplainWidget(Panel):
         self.attribution_box.toggled.connect(
             lambda visible: self.layers.set_visible("attribution", visible)
         )
+        self.native_box.toggled.connect(self.session.show_native)
+        self.session.native_changed.connect(self._on_native)
+        self.layers.native_failed.connect(self.job_bar.say)
         self.session.inputs_suggested.connect(self._on_inputs)
         self.session.view_changed.connect(self._on_view)
         self.session.map_changed.connect(self._on_map)
@@ -361,7 +375,11 @@ class ExplainWidget(Panel):
 
     def _on_row(self, row: int) -> None:
         if self.session.view is not None and row < len(self.session.view.run.images):
-            self.image_panel.show_image(self.session.view, row)
+            self.image_panel.show_image(self.session.view, row, native=self.session.native)
+
+    def _on_native(self, native: bool) -> None:
+        self.native_box.setChecked(native)
+        self._on_row(self.session.row)
 
     def _on_shared_scale(self, shared: bool) -> None:
         self.layers.shared_scale = shared

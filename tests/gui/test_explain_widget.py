@@ -29,16 +29,6 @@ def press(qtbot: Any, button: Any) -> None:
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
 
-@pytest.fixture
-def notifications() -> Any:
-    from napari.utils.notifications import notification_manager
-
-    shown: list[Any] = []
-    notification_manager.notification_ready.connect(shown.append)
-    yield shown
-    notification_manager.notification_ready.disconnect(shown.append)
-
-
 def test_computes_and_shows_the_maps(panels: Any, inputs: Any, tmp_path: Path, qtbot: Any) -> None:
     explain = panels.explain
     fill_in(explain, inputs, tmp_path / "run")
