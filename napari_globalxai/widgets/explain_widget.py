@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 from napari_globalxai.attribution.catalogue import method_entries
 from napari_globalxai.progress import ProgressCallback
 from napari_globalxai.storage import read_json
+from napari_globalxai.widgets.alignment_form import AlignmentForm
 from napari_globalxai.widgets.layers import RunLayers, layers_of, sample_paths
 from napari_globalxai.widgets.parts import JobBar, Panel, PathField, heading, text_label
 from napari_globalxai.widgets.run_view import RunView, open_view, read_view
@@ -87,6 +88,8 @@ class ExplainWidget(Panel):
         Attribution method; map that is shown.
     settings_form : SettingsForm
         Parameters of the method.
+    alignment_form : AlignmentForm
+        Registration and sides.
     native_box : QCheckBox
         Whether the image in view is shown as its file stores it.
     """
@@ -113,6 +116,7 @@ class ExplainWidget(Panel):
         """Explain the cohort; a run that was stopped goes on where it was."""
         cohort, model, out = self.cohort_field.path, self.model_field.path, self.output_field.path
         method, settings = self.method_box.currentText(), self.settings_form.values()
+        alignment = self.alignment_form.values()
         trust = self.session.trusts_model
         if cohort is None:
             self.job_bar.say("Choose a cohort table.")
@@ -134,6 +138,7 @@ class ExplainWidget(Panel):
                     out,
                     method,
                     method_settings=settings,
+                    **alignment,
                     resume=True,
                     trust=trust,
                     progress=progress,
@@ -184,6 +189,7 @@ class ExplainWidget(Panel):
         self.method_box.setToolTip("How the model's output is traced back to pixels")
         self.settings_form = SettingsForm()
         self.settings_form.show_method(self.method_box.currentText())
+        self.alignment_form = AlignmentForm()
         self.output_field = PathField("Choose a folder for the run")
         self.output_field.setToolTip("Where maps, attributions and tables are written")
         self.compute_button = QPushButton("Compute")
@@ -218,6 +224,7 @@ class ExplainWidget(Panel):
         form.addRow(self.trust_box)
         form.addRow("Me&thod", self.method_box)
         form.addRow(self.settings_form)
+        form.addRow(self.alignment_form)
         form.addRow("&Run folder", self.output_field)
         buttons = QHBoxLayout()
         buttons.addWidget(self.compute_button, 1)
@@ -271,6 +278,7 @@ class ExplainWidget(Panel):
             field.edited.connect(self._suggest_output)
         self.method_box.currentTextChanged.connect(self.settings_form.show_method)
         self.settings_form.changed.connect(self._suggest_output)
+        self.alignment_form.changed.connect(self._suggest_output)
         self.output_field.line.textEdited.connect(self._on_output_typed)
         self.map_box.currentTextChanged.connect(self._on_map_chosen)
         self.map_table.chosen.connect(self._on_map_chosen)
@@ -309,7 +317,7 @@ class ExplainWidget(Panel):
     def _suggest_output(self) -> None:
         cohort, model = self.cohort_field.path, self.model_field.path
         if self._output_is_default and cohort is not None and model is not None:
-            settings = self.settings_form.values()
+            settings = {**self.settings_form.values(), **self.alignment_form.values()}
             self.output_field.path = default_run_folder(
                 cohort, model, self.method_box.currentText(), settings
             )
