@@ -226,10 +226,12 @@ class Run:
 
         place, path = self._placement(row), str(self.images["path"].iloc[row])
         if not is_there(path):
-            raise InputError(f"{path}: is not there any more; the run was made from this file.")
+            raise InputError(f"{path}: is not there any more; put the file back.")
         pixels = read_stored(path)
         if pixels.shape[:2] != place.shape:
-            raise InputError(f"{path}: has another size than when the run was made.")
+            raise InputError(
+                f"{path}: has another size than when the run was made; explain the cohort again."
+            )
         return pixels
 
     def _placement(self, row: int) -> Placement:
