@@ -69,6 +69,23 @@ def upright(values: Array, native_shape: tuple[int, int], orientation: int, scal
     return Picture(values, native_shape, to_full @ to_stored)
 
 
+def as_stored(picture: Picture) -> Array:
+    """Return the values of a picture, decoded at full scale, as its file stores them.
+
+    The inverse of `upright`, by the picture's affine.
+    """
+    values = picture.values
+    turn = picture.affine[:2, :2]
+    # A stored index follows one index of the picture, forwards or backwards.
+    if turn[0, 0] == 0:
+        values = values.swapaxes(0, 1)
+    if turn[0].sum() < 0:
+        values = values[::-1]
+    if turn[1].sum() < 0:
+        values = values[:, ::-1]
+    return values
+
+
 def check_size(rows: int, columns: int) -> None:
     """Refuse sizes that no picture of an eye has, before anything is decoded."""
     if rows < 1 or columns < 1:

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from monai.config import PathLike
 from monai.data.image_reader import ImageReader
 from monai.utils import MetaKeys, ensure_tuple
 
 from napari_globalxai.images.dicom import is_dicom, read_dicom
 from napari_globalxai.images.image_file import UnreadableImageError, one_line, split_page
-from napari_globalxai.images.pixels import Array, Picture
+from napari_globalxai.images.pixels import Array, Picture, as_stored
 from napari_globalxai.images.rasters import is_raster, is_tiff, read_raster, read_tiff
 
 _HEAD = 256
@@ -95,3 +96,25 @@ class FundusReader(ImageReader):
             "native_shape": img.native_shape,
             "laterality": img.laterality,
         }
+
+
+def read_stored(path: PathLike) -> npt.NDArray[np.uint8]:
+    """Read a picture at full size as its file stores it, without turning it upright.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        A file, or one page of it.
+
+    Returns
+    -------
+    numpy.ndarray
+        RGB, uint8 (height, width, 3); grey is repeated.
+
+    Raises
+    ------
+    UnreadableImageError
+        When it is not a picture that can be read, with the reason.
+    """
+    values = as_stored(FundusReader().read(path))
+    return np.ascontiguousarray(np.rint(values), np.uint8)

@@ -20,7 +20,9 @@ from napari_globalxai.aggregation.global_map import (
 from napari_globalxai.attribution.store import AttributionStore
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.result import PepprResult
+from napari_globalxai.frame.placement import Placement
 from napari_globalxai.frame.stack import AlignedStack
+from napari_globalxai.images.image_file import is_there
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.upsampling import smooth, upsample
 from napari_globalxai.runs.layout import RUN_FILE, STACK_FOLDER, file_stem
@@ -146,6 +148,95 @@ class Run:
         settings = self.aggregation.model_copy(update={"scale": "none"})
         prepared = prepare_maps(native[None], settings)[0]
         return smooth(upsample(prepared, self.store.grid), settings.smoothing)
+
+    @cached_property
+    def placements(self) -> Mapping[int, Placement]:
+        """Where the frame lies in each image's file, by row; images that failed are left out."""
+        known = {row: Placement.of(facts) for row, facts in self.stack.facts().items()}
+        return {row: place for row, place in known.items() if place is not None}
+
+    def to_native(self, image: str | npt.ArrayLike, row: int) -> npt.NDArray[np.float32]:
+        """Bring a map of the frame to the pixels that an image's file stores.
+
+        Mirroring, EXIF orientation, size and registration are undone, so that the result lies on
+        `native_image` pixel by pixel.
+
+        Parameters
+        ----------
+        image : str or array_like
+            Name of a global map, or a map (height, width) of the frame, such as `image_map` gives.
+        row : int
+            Row of the image.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32, native height × width, interpolated linearly; NaN outside the frame, which
+            happens only where images were registered.
+
+        Raises
+        ------
+        InputError
+            When the run has no such map, the map is not of the frame's size, or the image could
+            not be explained.
+        """
+        if isinstance(image, str):
+            if image not in self.maps:
+                raise InputError(
+                    f"{self.folder}: has no map {image!r}, but {', '.join(self.maps)}."
+                )
+            image = self.maps[image]
+        values = np.asarray(image, np.float32)
+        if values.shape != self.stack.shape:
+            raise InputError(
+                f"The map has shape {values.shape}, but the frame of {self.folder} has "
+                f"{self.stack.shape}."
+            )
+        return self._placement(row).to_native(values)
+
+    def native_image(self, row: int) -> npt.NDArray[np.uint8]:
+        """Read an image from its file, with all its pixels and colours, as they are stored.
+
+        Parameters
+        ----------
+        row : int
+            Row of the image.
+
+        Returns
+        -------
+        numpy.ndarray
+            RGB, uint8 (native height, native width, 3), not turned by EXIF orientation; grey is
+            repeated.
+
+        Raises
+        ------
+        InputError
+            When the file has moved, cannot be read or is another one by now, or the image could
+            not be explained.
+        """
+        # Imports MONAI.
+        from napari_globalxai.images.readers import read_stored
+
+        place, path = self._placement(row), str(self.images["path"].iloc[row])
+        if not is_there(path):
+            raise InputError(f"{path}: is not there any more; put the file back.")
+        pixels = read_stored(path)
+        if pixels.shape[:2] != place.shape:
+            raise InputError(
+                f"{path}: has another size than when the run was made; explain the cohort again."
+            )
+        return pixels
+
+    def _placement(self, row: int) -> Placement:
+        image = self.images.iloc[row]
+        if image["error"]:
+            raise InputError(image["error"])
+        if row not in self.placements:
+            raise InputError(
+                f"{self.folder}: does not tell where the frame lies in {image['file']}; "
+                "explain the cohort again."
+            )
+        return self.placements[row]
 
     def classifier(
         self, *, device: str = "auto", model: str | Path | None = None, trust: bool = False

@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 from napari_globalxai.attribution.catalogue import method_entries
 from napari_globalxai.progress import ProgressCallback
 from napari_globalxai.storage import read_json
+from napari_globalxai.widgets.alignment_form import AlignmentForm
 from napari_globalxai.widgets.layers import RunLayers, layers_of, sample_paths
 from napari_globalxai.widgets.parts import JobBar, Panel, PathField, heading, text_label
 from napari_globalxai.widgets.run_view import RunView, open_view, read_view
@@ -87,6 +88,10 @@ class ExplainWidget(Panel):
         Attribution method; map that is shown.
     settings_form : SettingsForm
         Parameters of the method.
+    alignment_form : AlignmentForm
+        Registration and sides.
+    native_box : QCheckBox
+        Whether the image in view is shown as its file stores it.
     """
 
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:
@@ -111,6 +116,7 @@ class ExplainWidget(Panel):
         """Explain the cohort; a run that was stopped goes on where it was."""
         cohort, model, out = self.cohort_field.path, self.model_field.path, self.output_field.path
         method, settings = self.method_box.currentText(), self.settings_form.values()
+        alignment = self.alignment_form.values()
         trust = self.session.trusts_model
         if cohort is None:
             self.job_bar.say("Choose a cohort table.")
@@ -132,6 +138,7 @@ class ExplainWidget(Panel):
                     out,
                     method,
                     method_settings=settings,
+                    **alignment,
                     resume=True,
                     trust=trust,
                     progress=progress,
@@ -182,6 +189,7 @@ class ExplainWidget(Panel):
         self.method_box.setToolTip("How the model's output is traced back to pixels")
         self.settings_form = SettingsForm()
         self.settings_form.show_method(self.method_box.currentText())
+        self.alignment_form = AlignmentForm()
         self.output_field = PathField("Choose a folder for the run")
         self.output_field.setToolTip("Where maps, attributions and tables are written")
         self.compute_button = QPushButton("Compute")
@@ -201,6 +209,10 @@ class ExplainWidget(Panel):
         self.attribution_box.setToolTip("Show where the model looked in the image in view")
         self.map_table = MapTable()
         self.map_table.setAccessibleName("Global maps")
+        self.native_box = QCheckBox("Native image")
+        self.native_box.setToolTip(
+            "Show the image as its file stores it, in full resolution, with the maps laid on it"
+        )
         self.image_panel = ImagePanel()
         self.notes = text_label()
 
@@ -212,6 +224,7 @@ class ExplainWidget(Panel):
         form.addRow(self.trust_box)
         form.addRow("Me&thod", self.method_box)
         form.addRow(self.settings_form)
+        form.addRow(self.alignment_form)
         form.addRow("&Run folder", self.output_field)
         buttons = QHBoxLayout()
         buttons.addWidget(self.compute_button, 1)
@@ -231,7 +244,11 @@ class ExplainWidget(Panel):
         self.content.addLayout(boxes)
         self.content.addWidget(self.shared_scale_box)
         self.content.addWidget(self.map_table)
-        self.content.addWidget(heading("Image in view"))
+        image_row = QHBoxLayout()
+        image_row.addWidget(heading("Image in view"))
+        image_row.addStretch(1)
+        image_row.addWidget(self.native_box)
+        self.content.addLayout(image_row)
         self.content.addWidget(self.image_panel)
         self.content.addWidget(self.notes)
         self.content.addStretch(1)
@@ -241,6 +258,7 @@ class ExplainWidget(Panel):
             self.global_map_box,
             self.attribution_box,
             self.map_table,
+            self.native_box,
             self.image_panel,
         )
         for part in self._results:
@@ -260,6 +278,7 @@ class ExplainWidget(Panel):
             field.edited.connect(self._suggest_output)
         self.method_box.currentTextChanged.connect(self.settings_form.show_method)
         self.settings_form.changed.connect(self._suggest_output)
+        self.alignment_form.changed.connect(self._suggest_output)
         self.output_field.line.textEdited.connect(self._on_output_typed)
         self.map_box.currentTextChanged.connect(self._on_map_chosen)
         self.map_table.chosen.connect(self._on_map_chosen)
@@ -270,6 +289,9 @@ class ExplainWidget(Panel):
         self.attribution_box.toggled.connect(
             lambda visible: self.layers.set_visible("attribution", visible)
         )
+        self.native_box.toggled.connect(self.session.show_native)
+        self.session.native_changed.connect(self._on_native)
+        self.layers.native_failed.connect(self.job_bar.say)
         self.session.inputs_suggested.connect(self._on_inputs)
         self.session.view_changed.connect(self._on_view)
         self.session.map_changed.connect(self._on_map)
@@ -295,7 +317,7 @@ class ExplainWidget(Panel):
     def _suggest_output(self) -> None:
         cohort, model = self.cohort_field.path, self.model_field.path
         if self._output_is_default and cohort is not None and model is not None:
-            settings = self.settings_form.values()
+            settings = {**self.settings_form.values(), **self.alignment_form.values()}
             self.output_field.path = default_run_folder(
                 cohort, model, self.method_box.currentText(), settings
             )
@@ -361,7 +383,11 @@ class ExplainWidget(Panel):
 
     def _on_row(self, row: int) -> None:
         if self.session.view is not None and row < len(self.session.view.run.images):
-            self.image_panel.show_image(self.session.view, row)
+            self.image_panel.show_image(self.session.view, row, native=self.session.native)
+
+    def _on_native(self, native: bool) -> None:
+        self.native_box.setChecked(native)
+        self._on_row(self.session.row)
 
     def _on_shared_scale(self, shared: bool) -> None:
         self.layers.shared_scale = shared

@@ -22,11 +22,15 @@ if TYPE_CHECKING:
     from napari_globalxai.faithfulness.result import PepprResult
 
 IMAGES = "Images"
+NATIVE = "Native image"
 SEEN = "What the model saw"
 AREA_NAMES = {"restore": "Restored area", "erase": "Erased area"}
 # Layers are told from the user's own by this key of their metadata, whatever they are renamed to.
 METADATA_KEY = "napari_globalxai"
 _GAP = 0.06
+# From below to above.
+_ORDER = ("images", "native", "seen", "attribution", "global map", "area")
+_MAPS = ("attribution", "global map")
 
 
 def global_map_name(map_name: str) -> str:
@@ -53,9 +57,15 @@ class RunLayers:
     ----------
     attribution_shown : psygnal.Signal
         Row and label whose attribution has just been shown.
+    native_shown : psygnal.Signal
+        Row whose native image has just been shown.
+    native_failed : psygnal.Signal
+        One sentence for the user: why there is no native image.
     """
 
     attribution_shown = Signal(int, str)
+    native_shown = Signal(int)
+    native_failed = Signal(str)
 
     def __init__(self, viewer: Any, session: Session) -> None:
         self._viewer = ref(viewer)
@@ -63,11 +73,18 @@ class RunLayers:
         self._shared_scale = True
         self._attributions = LatestOnly()
         self._attributions.ready.connect(self._on_attribution)
+        self._natives = LatestOnly()
+        self._natives.ready.connect(self._on_native_image)
+        self._natives.failed.connect(self._on_native_failed)
+        # Where the layers of the frame lie: at home, or in the native image's pixels.
+        self._affine = np.eye(3)
+        self._native_shape: tuple[int, int] | None = None
         self._seen_row: int | None = None
         self._seen_input: npt.NDArray[np.uint8] | None = None
         session.view_changed.connect(self._on_view)
         session.map_changed.connect(self._on_map)
         session.row_changed.connect(self._on_row)
+        session.native_changed.connect(self._on_native)
         session.result_changed.connect(self._on_result)
         session.scrubbed.connect(self._on_scrubbed)
         viewer.dims.events.current_step.connect(self._on_step)
@@ -90,7 +107,7 @@ class RunLayers:
         Parameters
         ----------
         role : str
-            ``images``, ``global map``, ``attribution``, ``area`` or ``seen``.
+            ``images``, ``native``, ``global map``, ``attribution``, ``area`` or ``seen``.
         """
         viewer = self._viewer()
         if viewer is not None:
@@ -118,9 +135,8 @@ class RunLayers:
             data=view.images,
             name=IMAGES,
         )
-        viewer = self._viewer()
-        if viewer is not None and same is None:
-            viewer.reset_view()
+        if same is None:
+            self._reset_view()
         self._on_step()
 
     def _on_map(self, name: str) -> None:
@@ -153,6 +169,7 @@ class RunLayers:
     def _on_row(self, row: int) -> None:
         self._request_attribution()
         self._show_seen()
+        self._show_native()
 
     # One image's attribution, read beside the GUI thread.
 
@@ -187,21 +204,92 @@ class RunLayers:
         )
         self.attribution_shown.emit(row, name)
 
+    # The image in view as its file stores it. The layers of the frame are moved there by their
+    # affine, so that nothing is resampled and whatever is shown next lies right, too.
+
+    def _on_native(self, native: bool) -> None:
+        if native:
+            self._show_native()
+        else:
+            self._remove("native")
+            self._native_shape = None
+            self._move_frame(np.eye(3))
+            self._reset_view()
+
+    def _show_native(self) -> None:
+        view, row = self.session.view, self.session.row
+        if not self.session.native or view is None or self.layer("images") is None:
+            return
+        # Until the file is read, the stack shows the image, as sharp as the frame.
+        self.set_visible("native", False)
+        if view.run.images["error"].iloc[row]:
+            # The panel says why there is nothing to see.
+            return
+        if row in view.run.placements:
+            place = view.run.placements[row]
+            same_size, self._native_shape = place.shape == self._native_shape, place.shape
+            self._move_frame(place.affine)
+            if not same_size:
+                # Otherwise the user goes on looking at the same place.
+                self._reset_view()
+        self._natives.request((view, row), lambda: view.run.native_image(row))
+
+    def _on_native_image(self, key: tuple[RunView, int], image: Any) -> None:
+        view, row = key
+        if not self.session.native or (view, row) != (self.session.view, self.session.row):
+            return
+        if self.layer("images") is None:
+            return
+        before = self.layer("native")
+        new_size = before is None or before.data.shape != image.shape
+        # First, as napari goes on believing in the old size of a hidden layer.
+        self.set_visible("native", True)
+        self._show("native", lambda: Image(image, rgb=True), data=image, name=NATIVE)
+        if new_size:
+            # A registered frame does not cover all of it.
+            self._reset_view()
+        self.native_shown.emit(row)
+
+    def _on_native_failed(self, sentence: str) -> None:
+        if self.session.native:
+            self.session.show_native(False)
+            self.native_failed.emit(sentence)
+
+    def _move_frame(self, affine: npt.NDArray[np.float64]) -> None:
+        self._affine = affine
+        for role in _ORDER:
+            layer = self.layer(role)
+            if layer is not None:
+                self._place(layer, role)
+
+    def _place(self, layer: Any, role: str) -> None:
+        """Put a layer of the frame where the frame lies."""
+        if role == "native":
+            return
+        # Axes before the last two, such as the stack's, stay as they are.
+        affine = np.eye(layer.ndim + 1)
+        affine[-3:, -3:] = self._affine
+        if role == "seen":
+            # Beside the image in view, so that both can be compared at a glance.
+            width = layer.data.shape[1] if self._native_shape is None else self._native_shape[1]
+            affine[-2, -1] += round(width * (1 + _GAP))
+        if not np.array_equal(layer.affine.affine_matrix, affine):
+            layer.affine = affine
+        if role in _MAPS:
+            # A pixel of the frame may be a large square of the native image.
+            layer.interpolation2d = "linear" if self.session.native else "nearest"
+
     # PEPPR.
 
     def _on_result(self, result: PepprResult | None) -> None:
         if result is None:
-            viewer = self._viewer()
             for role in ("area", "seen"):
-                layer = self.layer(role)
-                if viewer is not None and layer is not None:
-                    viewer.layers.remove(layer)
+                self._remove(role)
             return
         new = self.layer("seen") is None
         self._on_scrubbed(self.session.fraction, self.session.arm)
-        viewer = self._viewer()
-        if viewer is not None and new:
-            viewer.reset_view()
+        if new:
+            self._reset_view()
 
     def _on_scrubbed(self, fraction: float, arm: str) -> None:
         result = self.session.result
@@ -240,13 +328,19 @@ class RunLayers:
             self._seen_row, self._seen_input = row, view.model_input(row)
         seen = result.seen(self._seen_input, self.session.fraction, self.session.arm)
         image = to_rgb(seen, view.channels)
-        # Beside the stack, so that both can be compared at a glance.
-        shift = round(image.shape[1] * (1 + _GAP))
-        self._show(
-            "seen", lambda: Image(image, rgb=True, translate=(0, shift)), data=image, name=SEEN
-        )
+        self._show("seen", lambda: Image(image, rgb=True), data=image, name=SEEN)
 
     # Layers.
+
+    def _reset_view(self) -> None:
+        viewer = self._viewer()
+        if viewer is not None:
+            viewer.reset_view()
+
+    def _remove(self, role: str) -> None:
+        viewer, layer = self._viewer(), self.layer(role)
+        if viewer is not None and layer is not None:
+            viewer.layers.remove(layer)
 
     def _limits(self, limit: float) -> tuple[float, float]:
         view = self.session.view
@@ -262,6 +356,7 @@ class RunLayers:
         else:
             layer = make()
             layer.metadata[METADATA_KEY] = {"role": role}
+            self._place(layer, role)
             chosen = viewer.layers.selection.active
             viewer.layers.insert(self._position(role), layer)
             # napari selects what is new; the layer that the user works on stays selected.
@@ -274,13 +369,12 @@ class RunLayers:
     def _position(self, role: str) -> int:
         """Return where a new layer goes: in a fixed order, above what the user has below."""
         viewer = self._viewer()
-        order = ("images", "seen", "attribution", "global map", "area")
         if viewer is None:
             return 0
         position = len(viewer.layers)
         for index, layer in reversed(list(enumerate(viewer.layers))):
             other = layer.metadata.get(METADATA_KEY, {}).get("role")
-            if other in order and order.index(other) > order.index(role):
+            if other in _ORDER and _ORDER.index(other) > _ORDER.index(role):
                 position = index
         return position
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Optional
 
 from qtpy.QtCore import QSize, Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
@@ -17,6 +18,7 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from superqt import QCollapsible
 
 from napari_globalxai.progress import Progress, RemainingTime, format_seconds
 from napari_globalxai.widgets.workers import JobRunner
@@ -187,6 +189,46 @@ def heading(text: str) -> QLabel:
     font.setBold(True)
     label.setFont(font)
     return label
+
+
+class Fold(QCollapsible):
+    """A part of a form that is folded away until somebody asks for it.
+
+    Parameters
+    ----------
+    title : str
+        Heading, which folds and unfolds by a click.
+    """
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        self._title = title
+        self.setDuration(0)
+        # Its own arrows are black in every theme, and napari paints a pressed button blue.
+        self.setCollapsedIcon(QIcon())
+        self.setExpandedIcon(QIcon())
+        self.toggleButton().setStyleSheet(
+            "background: transparent; border: none; padding: 0; text-align: left;"
+        )
+        outer = self.layout()
+        if outer is not None:
+            outer.setContentsMargins(0, 0, 0, 0)
+        self._name_heading(False)
+        self.toggled.connect(self._name_heading)
+
+    def show_content(self, content: QWidget) -> None:
+        """Put another content in place of the one there is."""
+        before = self.content()
+        self.setContent(content)
+        before.deleteLater()
+        # Once more, as it takes the new content's height then, or hides it.
+        again = self.expand if self.isExpanded() else self.collapse
+        self.blockSignals(True)
+        again(animate=False)
+        self.blockSignals(False)
+
+    def _name_heading(self, expanded: bool) -> None:
+        self.setText(f"{'▾' if expanded else '▸'}  {self._title}")
 
 
 class Panel(QScrollArea):

@@ -93,7 +93,7 @@ def read_view(run: Run, progress: ProgressCallback = ignore_progress) -> RunView
     channels = tuple(run.info["frame"]["channels"])
     maps = {name: run.maps[name] for name in run.maps}
     # Read here, so that the GUI thread finds them in memory.
-    _ = run.images, run.statistics
+    _ = run.images, run.statistics, run.placements
     return RunView(
         run=run,
         images=_read_images(run, channels, progress),

@@ -34,6 +34,8 @@ class Session:
         Another of the run's maps was chosen.
     row_changed : psygnal.Signal
         Another image came into view.
+    native_changed : psygnal.Signal
+        Whether the image in view is to be shown in the pixels of its file.
     result_changed : psygnal.Signal
         A result of PEPPR was computed or loaded, or None.
     scrubbed : psygnal.Signal
@@ -46,6 +48,7 @@ class Session:
     view_changed = Signal(object)
     map_changed = Signal(str)
     row_changed = Signal(int)
+    native_changed = Signal(bool)
     result_changed = Signal(object)
     scrubbed = Signal(float, str)
 
@@ -53,6 +56,7 @@ class Session:
         self._view: RunView | None = None
         self._map_name = OVERALL
         self._row = 0
+        self._native = False
         self._result: PepprResult | None = None
         self._fraction = 0.0
         self._arm = ARMS[0]
@@ -79,6 +83,11 @@ class Session:
         return self._row
 
     @property
+    def native(self) -> bool:
+        """Whether the image in view is shown in the pixels of its file, not in the frame."""
+        return self._native
+
+    @property
     def result(self) -> PepprResult | None:
         """PEPPR along a map, if any."""
         return self._result
@@ -94,8 +103,9 @@ class Session:
         return self._arm
 
     def open(self, view: RunView) -> None:
-        """Make a run the one that is shown."""
+        """Make a run the one that is shown, in its frame."""
         self.set_result(None)
+        self.show_native(False)
         self._view = view
         if self._map_name not in view.maps:
             self._map_name = OVERALL
@@ -115,6 +125,13 @@ class Session:
         if row != self._row:
             self._row = row
             self.row_changed.emit(row)
+
+    def show_native(self, native: bool) -> None:
+        """Show the image in view in the pixels of its file, or in the frame."""
+        native = native and self._view is not None
+        if native != self._native:
+            self._native = native
+            self.native_changed.emit(native)
 
     def set_result(self, result: PepprResult | None) -> None:
         """Set the result of PEPPR to show."""

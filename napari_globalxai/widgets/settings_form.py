@@ -3,7 +3,6 @@
 from typing import Any
 
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
-from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -14,15 +13,14 @@ from qtpy.QtWidgets import (
     QSpinBox,
     QWidget,
 )
-from superqt import QCollapsible
 
-from napari_globalxai.widgets.parts import text_label
+from napari_globalxai.widgets.parts import Fold, text_label
 from napari_globalxai.widgets.workers import LatestOnly
 
 _MOST = 2**31 - 1
 
 
-class SettingsForm(QCollapsible):
+class SettingsForm(Fold):
     """The parameters of the method chosen, folded away until somebody asks for them.
 
     What parameters there are is found in the background, as methods need torch.
@@ -38,15 +36,7 @@ class SettingsForm(QCollapsible):
     changed = Signal()
 
     def __init__(self) -> None:
-        super().__init__()
-        self.setDuration(0)
-        # Its own arrows are black in every theme, and napari paints a pressed button blue.
-        self.setCollapsedIcon(QIcon())
-        self.setExpandedIcon(QIcon())
-        self.toggleButton().setStyleSheet(
-            "background: transparent; border: none; padding: 0; text-align: left;"
-        )
-        self._name_heading(False)
+        super().__init__("Method settings")
         self.fields: dict[str, QWidget] = {}
         self._defaults: dict[str, Any] = {}
         self._method = ""
@@ -54,7 +44,7 @@ class SettingsForm(QCollapsible):
         self._schemas = LatestOnly(self)
         self._schemas.ready.connect(self._on_schema)
         self._schemas.failed.connect(self._on_failed)
-        self.toggled.connect(self._on_toggled)
+        self.toggled.connect(self._ask)
 
     def show_method(self, name: str) -> None:
         """Show the parameters of another method, with their defaults."""
@@ -67,13 +57,6 @@ class SettingsForm(QCollapsible):
         """Return the parameters that differ from their defaults."""
         current = {name: _value(field) for name, field in self.fields.items()}
         return {name: value for name, value in current.items() if value != self._defaults[name]}
-
-    def _name_heading(self, expanded: bool) -> None:
-        self.setText(f"{'▾' if expanded else '▸'}  Method settings")
-
-    def _on_toggled(self, expanded: bool) -> None:
-        self._name_heading(expanded)
-        self._ask()
 
     def _ask(self) -> None:
         if not self.isExpanded() or not self._method or self._shown == self._method:
@@ -118,14 +101,7 @@ class SettingsForm(QCollapsible):
         self._show(QWidget())
 
     def _show(self, content: QWidget) -> None:
-        before = self.content()
-        self.setContent(content)
-        before.deleteLater()
-        if self.isExpanded():
-            # Expanded once more, it takes the new content's height.
-            self.blockSignals(True)
-            self.expand(animate=False)
-            self.blockSignals(False)
+        self.show_content(content)
         for field in self.fields.values():
             _changed(field).connect(self._on_edited)
 

@@ -166,11 +166,15 @@ class ImagePanel(QWidget):
         layout.addWidget(self.title)
         layout.addWidget(self.table)
 
-    def show_image(self, view: RunView, row: int) -> None:
-        """Show one image of a run."""
+    def show_image(self, view: RunView, row: int, native: bool = False) -> None:
+        """Show one image of a run; `native` where it is seen as its file stores it."""
         image = view.run.images.iloc[row]
-        eye = {"L": "left eye", "R": "right eye, mirrored"}.get(str(image["laterality"]), "")
+        right = "right eye" if native else "right eye, mirrored"
+        eye = {"L": "left eye", "R": right}.get(str(image["laterality"]), "")
         facts = [str(image["file"]), eye, f"patient {image['patient']}" if image["patient"] else ""]
+        if native and row in view.run.placements:
+            height, width = view.run.placements[row].shape
+            facts.append(f"{width}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}{height} pixels")
         title = ", ".join(fact for fact in facts if fact)
         if image["status"] == "failed":
             title = f"Failed: {image['error']}"

@@ -151,7 +151,7 @@ class LatestOnly(QObject):
     ready : Signal
         The key of the newest request and what its function returned.
     failed : Signal
-        One sentence for the user.
+        One sentence for the user, where the newest request failed.
     """
 
     ready = Signal(object, object)
@@ -163,7 +163,7 @@ class LatestOnly(QObject):
         self._key: Any = None
         self._next: tuple[Any, Callable[[], Any]] | None = None
         self._runner.succeeded.connect(self._on_succeeded)
-        self._runner.failed.connect(self.failed)
+        self._runner.failed.connect(self._on_failed)
         self._runner.finished.connect(self._on_finished)
 
     @property
@@ -185,6 +185,10 @@ class LatestOnly(QObject):
     def _on_succeeded(self, result: Any) -> None:
         if self._next is None:
             self.ready.emit(self._key, result)
+
+    def _on_failed(self, sentence: str) -> None:
+        if self._next is None:
+            self.failed.emit(sentence)
 
     def _on_finished(self) -> None:
         if not self._runner.is_running:

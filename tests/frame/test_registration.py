@@ -201,6 +201,20 @@ def test_transforms_follow_rows_that_move_and_go_with_images_that_fail(phantoms,
         assert (folder / "transforms" / f"{row:06}.tfm").read_text() == texts[5 - row]
 
 
+def test_photographs_that_lie_on_their_side_are_registered_like_the_others(phantoms, tmp_path):
+    part = posed.Posed(phantoms.images[:16], phantoms.sides[:16], phantoms.points[:16])
+    table = part.write(tmp_path)
+    upright = align(table, tmp_path / "upright", height=96, width=120)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for row in range(0, 16, 2):
+        path = tmp_path / f"{row:03}.png"
+        Image.open(path).transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
+    turned = align(table, tmp_path / "turned", height=96, width=120)
+    stacks = [zarr.open_group(one / "aligned.zarr", mode="r")["0"][:] for one in (upright, turned)]
+    np.testing.assert_array_equal(*stacks)
+
+
 def test_few_images_are_not_registered_and_it_says_so(phantoms, tmp_path):
     part = posed.Posed(phantoms.images[:4], phantoms.sides[:4], phantoms.points[:4])
     folder = align(part.write(tmp_path), tmp_path / "out", height=96, width=120)

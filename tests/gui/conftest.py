@@ -75,3 +75,13 @@ def opened(panels: Panels, finished_run: Path, qtbot: Any) -> Panels:
     with qtbot.waitSignal(panels.explain.runner.succeeded, timeout=60_000):
         panels.explain.open_run(finished_run)
     return panels
+
+
+@pytest.fixture
+def notifications() -> Any:
+    from napari.utils.notifications import notification_manager
+
+    shown: list[Any] = []
+    notification_manager.notification_ready.connect(shown.append)
+    yield shown
+    notification_manager.notification_ready.disconnect(shown.append)

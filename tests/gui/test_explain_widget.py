@@ -29,16 +29,6 @@ def press(qtbot: Any, button: Any) -> None:
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
 
-@pytest.fixture
-def notifications() -> Any:
-    from napari.utils.notifications import notification_manager
-
-    shown: list[Any] = []
-    notification_manager.notification_ready.connect(shown.append)
-    yield shown
-    notification_manager.notification_ready.disconnect(shown.append)
-
-
 def test_computes_and_shows_the_maps(panels: Any, inputs: Any, tmp_path: Path, qtbot: Any) -> None:
     explain = panels.explain
     fill_in(explain, inputs, tmp_path / "run")
@@ -266,3 +256,38 @@ def test_code_of_a_model_runs_only_where_it_is_ticked(
     explain.model_field.path = inputs.model
     assert not explain.trust_box.isChecked()
     assert not panels.session.trusts_model
+
+
+def test_alignment_reaches_the_run_and_names_its_folder(
+    panels: Any, inputs: Any, home: Path, qtbot: Any
+) -> None:
+    explain = panels.explain
+    explain.cohort_field.path, explain.model_field.path = inputs.cohort, inputs.model
+    explain.method_box.setCurrentText("saliency")
+    plain = explain.output_field.path
+    explain.alignment_form.expand(animate=False)
+    explain.alignment_form.registration_box.setCurrentText("landmarks")
+    explain.alignment_form.sides_box.setChecked(True)
+    folder = explain.output_field.path
+    assert folder.name == f"{plain.name}-registration-landmarks-estimate_laterality-True"
+    with qtbot.waitSignal(explain.runner.succeeded, timeout=TIMEOUT):
+        press(qtbot, explain.compute_button)
+    settings = read_json(folder / "run.json")["settings"]
+    assert settings["registration"] == "landmarks"
+    assert settings["estimate_laterality"] is True
+
+
+def test_alignment_is_offered_as_it_is_known_with_the_defaults_of_explain(panels: Any) -> None:
+    import inspect
+
+    from napari_globalxai import explain
+    from napari_globalxai.frame.stack import REGISTRATION_METHODS
+
+    form = panels.explain.alignment_form
+    box = form.registration_box
+    assert tuple(box.itemText(index) for index in range(box.count())) == REGISTRATION_METHODS
+    defaults = inspect.signature(explain).parameters
+    assert box.currentText() == defaults["registration"].default
+    assert form.sides_box.isChecked() == defaults["estimate_laterality"].default
+    assert form.values() == {}
+    assert not form.isExpanded()

@@ -8,6 +8,7 @@ import zarr
 from tiny import LinearNet
 
 from napari_globalxai.errors import InputError
+from napari_globalxai.frame.geometry import warp
 from napari_globalxai.models.card import InputCard, ModelCard
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.runs.alignment import align
@@ -80,6 +81,29 @@ def test_aligned_images_are_taken_over(inputs, registered, tmp_path, monkeypatch
     with pytest.raises(InputError, match="were aligned to another frame or registered otherwise"):
         explain(inputs[1], classifier(), tmp_path / "other", "saliency", aligned=registered.folder)
     assert not (tmp_path / "other").exists()
+
+
+def test_maps_go_to_native_pixels_and_back(registered):
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    wanted = np.cos(3 * rows / HEIGHT) * np.sin(2 + 4 * columns / WIDTH)
+    outside = 0
+    for row in range(16):
+        place = registered.placements[row]
+        native = registered.to_native(wanted, row)
+        assert native.shape == place.shape == registered.native_image(row).shape[:2]
+        outside += np.isnan(native).sum()
+        # Of the frame, what the photograph shows.
+        again = warp(native, place.matrix, (HEIGHT, WIDTH), outside=np.nan)
+        seen = np.isfinite(again)
+        assert seen.mean() > 0.7
+        assert np.abs(again - wanted)[seen].mean() < 0.01 * np.ptp(wanted)
+        # And the photograph lies where the stack has it.
+        green = registered.native_image(row)[..., 1].astype(float)
+        moved = warp(green, place.matrix, (HEIGHT, WIDTH), outside=np.nan)
+        stack = registered.stack.read([row])[0, 1]
+        assert np.abs(moved - stack)[seen].mean() < 3
+    # Some were moved inwards, so that the frame ends within the photograph.
+    assert outside
 
 
 def test_only_the_same_registration_goes_on(inputs, registered):
