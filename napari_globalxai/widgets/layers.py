@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +13,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from psygnal import Signal
 
 from napari_globalxai.widgets.colours import ARM_COLOURS, map_colormap
+from napari_globalxai.widgets.layer_roles import GAP, METADATA_KEY, RoleLayers, fit_visible
 from napari_globalxai.widgets.run_view import RunView, to_rgb
 from napari_globalxai.widgets.session import OVERALL, Session, plain_viewer, session_of
 from napari_globalxai.widgets.workers import LatestOnly
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 IMAGES = "Images"
 SEEN = "What the model saw"
 AREA_NAMES = {"restore": "Restored area", "erase": "Erased area"}
-# Layers are told from the user's own by this key of their metadata, whatever they are renamed to.
-METADATA_KEY = "napari_globalxai"
-_GAP = 0.06
 
 
 def global_map_name(map_name: str) -> str:
@@ -39,7 +36,7 @@ def attribution_name(label: str) -> str:
     return f"Attribution: {label}"
 
 
-class RunLayers:
+class RunLayers(RoleLayers):
     """Keeps a viewer's layers in step with its session.
 
     Parameters
@@ -58,7 +55,7 @@ class RunLayers:
     attribution_shown = Signal(int, str)
 
     def __init__(self, viewer: Any, session: Session) -> None:
-        self._viewer = ref(viewer)
+        super().__init__(viewer)
         self.session = session
         self._shared_scale = True
         self._attributions = LatestOnly()
@@ -84,21 +81,6 @@ class RunLayers:
         if layer is not None and view is not None:
             layer.contrast_limits = self._limits(view.map_limit(self.session.map_name, shared))
 
-    def layer(self, role: str) -> Any:
-        """Return the layer that plays a role, or None.
-
-        Parameters
-        ----------
-        role : str
-            ``images``, ``global map``, ``attribution``, ``area`` or ``seen``.
-        """
-        viewer = self._viewer()
-        if viewer is not None:
-            for layer in viewer.layers:
-                if layer.metadata.get(METADATA_KEY, {}).get("role") == role:
-                    return layer
-        return None
-
     def set_visible(self, role: str, visible: bool) -> None:
         """Show or hide a layer, where it is there."""
         layer = self.layer(role)
@@ -120,7 +102,7 @@ class RunLayers:
         )
         viewer = self._viewer()
         if viewer is not None and same is None:
-            viewer.reset_view()
+            fit_visible(viewer)
         self._on_step()
 
     def _on_map(self, name: str) -> None:
@@ -201,7 +183,7 @@ class RunLayers:
         self._on_scrubbed(self.session.fraction, self.session.arm)
         viewer = self._viewer()
         if viewer is not None and new:
-            viewer.reset_view()
+            fit_visible(viewer)
 
     def _on_scrubbed(self, fraction: float, arm: str) -> None:
         result = self.session.result
@@ -241,7 +223,7 @@ class RunLayers:
         seen = result.seen(self._seen_input, self.session.fraction, self.session.arm)
         image = to_rgb(seen, view.channels)
         # Beside the stack, so that both can be compared at a glance.
-        shift = round(image.shape[1] * (1 + _GAP))
+        shift = round(image.shape[1] * (1 + GAP))
         self._show(
             "seen", lambda: Image(image, rgb=True, translate=(0, shift)), data=image, name=SEEN
         )
@@ -251,38 +233,6 @@ class RunLayers:
     def _limits(self, limit: float) -> tuple[float, float]:
         view = self.session.view
         return (-limit if view is not None and view.signed else 0.0, limit)
-
-    def _show(self, role: str, make: Callable[[], Layer], *, data: Any, **values: Any) -> None:
-        """Set a layer's data and attributes, or make the layer where there is none."""
-        viewer, layer = self._viewer(), self.layer(role)
-        if viewer is None:
-            return
-        if layer is not None:
-            layer.data = data
-        else:
-            layer = make()
-            layer.metadata[METADATA_KEY] = {"role": role}
-            chosen = viewer.layers.selection.active
-            viewer.layers.insert(self._position(role), layer)
-            # napari selects what is new; the layer that the user works on stays selected.
-            if chosen is not None and role != "global map":
-                viewer.layers.selection.active = chosen
-        for name, value in values.items():
-            if getattr(layer, name) != value:
-                setattr(layer, name, value)
-
-    def _position(self, role: str) -> int:
-        """Return where a new layer goes: in a fixed order, above what the user has below."""
-        viewer = self._viewer()
-        order = ("images", "seen", "attribution", "global map", "area")
-        if viewer is None:
-            return 0
-        position = len(viewer.layers)
-        for index, layer in reversed(list(enumerate(viewer.layers))):
-            other = layer.metadata.get(METADATA_KEY, {}).get("role")
-            if other in order and order.index(other) > order.index(role):
-                position = index
-        return position
 
 
 def _outline(area: npt.NDArray[np.uint8], colormap: DirectLabelColormap) -> Labels:

@@ -45,6 +45,7 @@ class PathField(QWidget):
     def __init__(self, caption: str, file_filter: Optional[str] = None) -> None:  # noqa: UP045
         super().__init__()
         self._caption, self._filter = caption, file_filter
+        self._is_chosen = False
         self.line = QLineEdit()
         self.line.setMinimumWidth(120)
         self.browse_button = QToolButton()
@@ -60,6 +61,7 @@ class PathField(QWidget):
         self.setFocusProxy(self.line)
         self.browse_button.clicked.connect(self.browse)
         self.line.editingFinished.connect(self.edited)
+        self.line.textEdited.connect(self._on_typed)
 
     @property
     def path(self) -> Optional[Path]:  # noqa: UP045
@@ -74,6 +76,11 @@ class PathField(QWidget):
         self.line.setToolTip(self.line.text())
         self.edited.emit()
 
+    def suggest(self, path: Path) -> None:
+        """Fill in a path, unless the user typed or picked one."""
+        if not self._is_chosen:
+            self.path = path
+
     def browse(self) -> None:
         """Let the user pick a file or folder."""
         start = str(self.path or Path.home())
@@ -82,7 +89,11 @@ class PathField(QWidget):
         else:
             chosen, _ = QFileDialog.getOpenFileName(self, self._caption, start, self._filter)
         if chosen:
+            self._is_chosen = True
             self.path = Path(chosen)
+
+    def _on_typed(self, text: str) -> None:
+        self._is_chosen = bool(text.strip())
 
 
 class JobBar(QWidget):

@@ -28,6 +28,25 @@ def number(value: object, digits: int = 2) -> str:
     return NOTHING
 
 
+def image_title(images: pd.DataFrame, row: int) -> str:
+    """Return which image a row is: number, file, eye and patient, or why it failed.
+
+    Parameters
+    ----------
+    images : pandas.DataFrame
+        Images of a cohort in its order.
+    row : int
+        Which of them.
+    """
+    image = images.iloc[row]
+    eye = {"L": "left eye", "R": "right eye, mirrored"}.get(str(image["laterality"]), "")
+    facts = [str(image["file"]), eye, f"patient {image['patient']}" if image["patient"] else ""]
+    title = ", ".join(fact for fact in facts if fact)
+    if image["status"] == "failed":
+        title = f"Failed: {image['error']}"
+    return f"{row + 1} of {len(images)}: {title}"
+
+
 class PlainTable(QTableWidget):
     """A table to read, as high as its rows up to a limit.
 
@@ -169,12 +188,7 @@ class ImagePanel(QWidget):
     def show_image(self, view: RunView, row: int) -> None:
         """Show one image of a run."""
         image = view.run.images.iloc[row]
-        eye = {"L": "left eye", "R": "right eye, mirrored"}.get(str(image["laterality"]), "")
-        facts = [str(image["file"]), eye, f"patient {image['patient']}" if image["patient"] else ""]
-        title = ", ".join(fact for fact in facts if fact)
-        if image["status"] == "failed":
-            title = f"Failed: {image['error']}"
-        self.title.setText(f"{row + 1} of {len(view.run.images)}: {title}")
+        self.title.setText(image_title(view.run.images, row))
         self.table.fill(
             [
                 [
