@@ -82,9 +82,9 @@ def write_maps(
 
 
 def write_tiff(path: Path, image: npt.NDArray[np.floating]) -> None:
-    """Write a float32 map, atomically."""
+    """Write a float32 map (height, width), or planes of one as pages, atomically."""
     with atomic_path(path) as temporary:
-        tifffile.imwrite(temporary, np.asarray(image, np.float32))
+        tifffile.imwrite(temporary, np.asarray(image, np.float32), photometric="minisblack")
 
 
 def write_images(
