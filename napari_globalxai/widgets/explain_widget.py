@@ -82,7 +82,7 @@ class ExplainWidget(Panel):
         self._connect()
         for layer in viewer.layers:
             self._take_sample(layer)
-        plain_viewer(viewer).layers.events.inserted.connect(self._on_layer)
+        self.follow(plain_viewer(viewer).layers.events.inserted, self._on_layer)
         if self.session.view is not None:
             self._on_view(self.session.view)
 
@@ -250,10 +250,10 @@ class ExplainWidget(Panel):
         self.attribution_box.toggled.connect(
             lambda visible: self.layers.set_visible("attribution", visible)
         )
-        self.session.inputs_suggested.connect(self._on_inputs)
-        self.session.view_changed.connect(self._on_view)
-        self.session.map_changed.connect(self._on_map)
-        self.session.row_changed.connect(self._on_row)
+        self.follow(self.session.inputs_suggested, self._on_inputs)
+        self.follow(self.session.view_changed, self._on_view)
+        self.follow(self.session.map_changed, self._on_map)
+        self.follow(self.session.row_changed, self._on_row)
 
     # Inputs.
 

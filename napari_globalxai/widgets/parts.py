@@ -1,7 +1,9 @@
 """Small parts that the panels are made of."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
+from weakref import WeakMethod
 
 from qtpy.QtCore import QSize, Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import (
@@ -220,6 +222,27 @@ class Panel(QScrollArea):
         self.setFrameShape(QScrollArea.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setMinimumWidth(PANEL_WIDTH)
+
+    def follow(self, signal: Any, slot: Callable[..., None]) -> None:
+        """Connect a signal of the viewer or its session, which outlive the panel.
+
+        Parameters
+        ----------
+        signal : psygnal.SignalInstance or napari's EventEmitter
+            The signal.
+        slot : callable
+            A method of the panel.
+        """
+        signal.connect(slot)
+        # Python's half of a panel that Qt has deleted may still be there, and would be called.
+        known = WeakMethod(slot)
+
+        def leave() -> None:
+            method = known()
+            if method is not None:
+                signal.disconnect(method)
+
+        self.destroyed.connect(leave)
 
     def sizeHint(self) -> QSize:
         """Return the size that Qt starts from."""

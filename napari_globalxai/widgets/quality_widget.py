@@ -99,7 +99,7 @@ class QualityWidget(Panel):
         self._connect()
         for layer in viewer.layers:
             self._take_sample(layer)
-        plain_viewer(viewer).layers.events.inserted.connect(self._on_layer)
+        self.follow(plain_viewer(viewer).layers.events.inserted, self._on_layer)
         self._on_view(self.layers.view)
 
     # What users and scripts do.
@@ -255,9 +255,9 @@ class QualityWidget(Panel):
         self.front_box.toggled.connect(self._on_front_toggled)
         for role, button in self.companions.items():
             button.clicked.connect(lambda checked, role=role: self.layers.compare_with(role))
-        self.layers.view_changed.connect(self._on_view)
-        self.layers.row_changed.connect(self._on_row)
-        self.layers.front_changed.connect(self._on_front)
+        self.follow(self.layers.view_changed, self._on_view)
+        self.follow(self.layers.row_changed, self._on_row)
+        self.follow(self.layers.front_changed, self._on_front)
 
     # Inputs.
 

@@ -230,6 +230,17 @@ def test_closing_the_viewer_while_computing_stops_the_work(
     assert read_json(tmp_path / "run" / "run.json")["status"] == "running"
 
 
+def test_panels_that_are_gone_are_told_nothing(opened: Any, qtbot: Any) -> None:
+    for panel in (opened.explain, opened.peppr):
+        opened.viewer.window.remove_dock_widget(panel)
+        panel.deleteLater()
+    qtbot.wait(50)
+    opened.session.choose_map("left")
+    opened.viewer.dims.set_current_step(0, 5)
+    assert opened.session.row == 5
+    opened.session.open(opened.session.view)
+
+
 def test_two_viewers_do_not_share_a_session(
     panels: Any, make_napari_viewer: Any, finished_run: Path, qtbot: Any
 ) -> None:
