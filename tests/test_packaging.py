@@ -66,6 +66,7 @@ def test_manifest_is_found_and_named_like_the_distribution():
     assert {widget.display_name for widget in manifest.contributions.widgets} == {
         "Global explanations",
         "PEPPR",
+        "Quality control",
     }
     assert [sample.key for sample in manifest.contributions.sample_data] == ["phantom-uwf"]
 

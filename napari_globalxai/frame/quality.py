@@ -246,6 +246,17 @@ def score_outliers(measures: pd.DataFrame) -> pd.DataFrame:
     return measures.assign(outlier_score=worst, outlier_reasons=reasons)
 
 
+def overall_sd(sd: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Return one SD for all channels: the root mean square over them.
+
+    Parameters
+    ----------
+    sd : numpy.ndarray
+        Of each channel, (channel, height, width).
+    """
+    return np.asarray(np.sqrt((np.asarray(sd, np.float64) ** 2).mean(axis=0)))
+
+
 def modified_z_scores(
     values: npt.NDArray[np.float64], least_spread: float
 ) -> npt.NDArray[np.float64]:

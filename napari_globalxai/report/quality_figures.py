@@ -10,6 +10,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from napari_globalxai.frame.quality import overall_sd
 from napari_globalxai.report.style import (
     BLUE,
     BODY,
@@ -60,7 +61,7 @@ def cohort_figure(
         at.set_anchor("N")
     axes[0].imshow(colour_image(mean, channels), interpolation="nearest")
     axes[0].set_title(f"Mean image, sharpness {number(sharpness, 2)}", fontsize=TITLE)
-    spread = np.sqrt((np.asarray(sd, np.float64) ** 2).mean(axis=0))
+    spread = overall_sd(sd)
     axes[1].imshow(spread, cmap="viridis", vmin=0, interpolation="nearest")
     axes[1].set_title("SD over the images", fontsize=TITLE)
     axes[2].imshow(coverage, cmap="viridis", vmin=0, vmax=1, interpolation="nearest")

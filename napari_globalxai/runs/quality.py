@@ -147,6 +147,8 @@ def check_quality(
         template=template,
         progress=progress,
     )
+    # What an earlier call found out is of images that may be others now.
+    (folder / QUALITY_FILE).unlink(missing_ok=True)
     stack = AlignedStack(folder / STACK_FOLDER)
     errors = stack.status()
     rows = [row for row in range(len(cohort)) if not errors[row]]
@@ -192,6 +194,8 @@ def open_quality(folder: str | Path) -> Quality:
     for name in (QUALITY_FILE, RUN_FILE):
         if not (path / name).is_file():
             raise InputError(f"{path}: holds no quality control, it has no {name}.")
+    if read_json(path / RUN_FILE).get("status") != "finished":
+        raise InputError(f"{path}: its quality control was stopped; check the cohort again.")
     return Quality(path)
 
 

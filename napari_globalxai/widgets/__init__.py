@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_globalxai.widgets.explain_widget import ExplainWidget
     from napari_globalxai.widgets.peppr_widget import PepprWidget
+    from napari_globalxai.widgets.quality_widget import QualityWidget
 
 _HOME = {
     "ExplainWidget": "napari_globalxai.widgets.explain_widget",
     "PepprWidget": "napari_globalxai.widgets.peppr_widget",
+    "QualityWidget": "napari_globalxai.widgets.quality_widget",
 }
 
-__all__ = ["ExplainWidget", "PepprWidget"]
+__all__ = ["ExplainWidget", "PepprWidget", "QualityWidget"]
 
 
 def __getattr__(name: str) -> Any:

@@ -5,7 +5,7 @@ from typing import Any
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QWidget
 
-from napari_globalxai.widgets.parts import Fold
+from napari_globalxai.widgets.parts import Fold, PathField
 
 # By name: their own module imports zarr. A test holds them equal.
 REGISTRATIONS = {
@@ -17,7 +17,14 @@ REGISTRATIONS = {
 
 
 class AlignmentForm(Fold):
-    """Registration, and sides of eyes, folded away until somebody asks for them.
+    """Registration and sides of eyes.
+
+    Parameters
+    ----------
+    registration : str, optional
+        What is chosen at first, one of `REGISTRATIONS`.
+    estimate_laterality : bool, optional
+        Whether unknown sides are estimated at first.
 
     Attributes
     ----------
@@ -25,13 +32,15 @@ class AlignmentForm(Fold):
         A field got another value.
     registration_box : QComboBox
         How images are moved onto each other.
+    template_field : PathField
+        The image that they are moved onto; the cohort's own median image where it is empty.
     sides_box : QCheckBox
         Whether unknown sides are estimated.
     """
 
     changed = Signal()
 
-    def __init__(self) -> None:
+    def __init__(self, registration: str = "none", estimate_laterality: bool = False) -> None:
         super().__init__("Alignment")
         self.registration_box = QComboBox()
         for name, tip in REGISTRATIONS.items():
@@ -39,11 +48,19 @@ class AlignmentForm(Fold):
             self.registration_box.setItemData(
                 self.registration_box.count() - 1, tip, Qt.ItemDataRole.ToolTipRole
             )
+        self.registration_box.setCurrentText(registration)
         self.registration_box.setToolTip(
             "Whether images are moved so that the same place lies at the same pixel in all.\n"
             "The model then sees the moved images."
         )
+        self.template_field = PathField("Choose an image to register onto", "Images (*)")
+        self.template_field.line.setPlaceholderText("The cohort's median image")
+        self.template_field.setToolTip(
+            "The image that the others are moved onto, of a left eye;\n"
+            "empty for the median image of the cohort itself"
+        )
         self.sides_box = QCheckBox("Estimate unknown sides")
+        self.sides_box.setChecked(estimate_laterality)
         self.sides_box.setToolTip(
             "Tell left from right eyes by disc and macula where neither table, DICOM nor file\n"
             "name says it. Otherwise such an image counts as a left eye."
@@ -53,20 +70,36 @@ class AlignmentForm(Fold):
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Re&gistration", self.registration_box)
+        form.addRow("O&nto", self.template_field)
         form.addRow(self.sides_box)
         self.show_content(content)
-        self.registration_box.currentTextChanged.connect(self._on_edited)
-        self.sides_box.toggled.connect(self._on_edited)
+        self._defaults = self.arguments()
+        self._on_registration()
+        self.registration_box.currentTextChanged.connect(self._on_registration)
+        for signal in (
+            self.registration_box.currentTextChanged,
+            self.template_field.edited,
+            self.sides_box.toggled,
+        ):
+            signal.connect(self._on_edited)
 
-    def values(self) -> dict[str, Any]:
-        """Return the arguments of `explain` that differ from their defaults."""
-        registration, sides = self.registration_box.currentText(), self.sides_box.isChecked()
-        values: dict[str, Any] = {}
-        if registration != "none":
-            values["registration"] = registration
-        if sides:
-            values["estimate_laterality"] = True
-        return values
+    def arguments(self) -> dict[str, Any]:
+        """Return what is chosen as arguments of `align`, `explain` and `check_quality`."""
+        registration = self.registration_box.currentText()
+        return {
+            "registration": registration,
+            "template": None if registration == "none" else self.template_field.path,
+            "estimate_laterality": self.sides_box.isChecked(),
+        }
+
+    def changes(self) -> dict[str, Any]:
+        """Return the arguments that differ from what the form began with."""
+        return {
+            name: value for name, value in self.arguments().items() if value != self._defaults[name]
+        }
+
+    def _on_registration(self) -> None:
+        self.template_field.setEnabled(self.registration_box.currentText() != "none")
 
     def _on_edited(self) -> None:
         self.changed.emit()

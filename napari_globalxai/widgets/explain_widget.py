@@ -1,6 +1,5 @@
 """The panel that computes and shows global maps."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Optional
@@ -18,8 +17,8 @@ from qtpy.QtWidgets import (
 
 from napari_globalxai.attribution.catalogue import method_entries
 from napari_globalxai.progress import ProgressCallback
-from napari_globalxai.storage import read_json
 from napari_globalxai.widgets.alignment_form import AlignmentForm
+from napari_globalxai.widgets.folders import default_folder
 from napari_globalxai.widgets.layers import RunLayers, layers_of, sample_paths
 from napari_globalxai.widgets.parts import JobBar, Panel, PathField, heading, text_label
 from napari_globalxai.widgets.run_view import RunView, open_view, read_view
@@ -34,34 +33,20 @@ _MOST_FAILURES_SHOWN = 8
 def default_run_folder(cohort: Path, model: Path, method: str, settings: Mapping[str, Any]) -> Path:
     """Return where a run goes unless the user says otherwise.
 
-    In the home folder, which can be written to wherever the cohort lies; a folder that holds a run
-    of another cohort or model is passed over. Settings that differ from the method's defaults are
-    part of the name.
+    See `default_folder`. Settings that differ from the method's defaults are part of the name.
     """
     parts = [cohort.parent.name, cohort.stem, model.stem, method]
-    parts += [f"{name}-{value}" for name, value in settings.items()]
-    # A table called cohort.csv in a folder called cohort need not be called cohort-cohort.
-    name = "-".join(dict.fromkeys(part for part in parts if part))
-    home = Path.home() / "napari-globalxai"
-    stem = re.sub(r"[^\w.-]", "_", name)
-    for count in range(1, 1000):
-        folder = home / (stem if count == 1 else f"{stem}-{count}")
-        if _may_hold(folder, cohort, model):
-            return folder
-    return home / stem
-
-
-def _may_hold(folder: Path, cohort: Path, model: Path) -> bool:
-    try:
-        info = read_json(folder / "run.json")
-        return bool(
+    parts += [
+        f"{name}-{value.stem if isinstance(value, Path) else value}"
+        for name, value in settings.items()
+    ]
+    return default_folder(
+        parts,
+        lambda info: bool(
             info["cohort"]["table"] == str(cohort.absolute())
             and info["model"]["source"] == str(model.absolute())
-        )
-    except FileNotFoundError:
-        return not folder.exists() or not any(folder.iterdir())
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+        ),
+    )
 
 
 class ExplainWidget(Panel):
@@ -99,14 +84,13 @@ class ExplainWidget(Panel):
         self.session: Session = session_of(viewer)
         self.layers: RunLayers = layers_of(viewer)
         self.runner = JobRunner(self)
-        self._output_is_default = True
         self._trusted_model: Optional[Path] = None  # noqa: UP045
         self._make_controls()
         self._lay_out()
         self._connect()
         for layer in viewer.layers:
             self._take_sample(layer)
-        plain_viewer(viewer).layers.events.inserted.connect(self._on_layer)
+        self.follow(plain_viewer(viewer).layers.events.inserted, self._on_layer)
         if self.session.view is not None:
             self._on_view(self.session.view)
 
@@ -116,7 +100,7 @@ class ExplainWidget(Panel):
         """Explain the cohort; a run that was stopped goes on where it was."""
         cohort, model, out = self.cohort_field.path, self.model_field.path, self.output_field.path
         method, settings = self.method_box.currentText(), self.settings_form.values()
-        alignment = self.alignment_form.values()
+        alignment = self.alignment_form.arguments()
         trust = self.session.trusts_model
         if cohort is None:
             self.job_bar.say("Choose a cohort table.")
@@ -279,7 +263,6 @@ class ExplainWidget(Panel):
         self.method_box.currentTextChanged.connect(self.settings_form.show_method)
         self.settings_form.changed.connect(self._suggest_output)
         self.alignment_form.changed.connect(self._suggest_output)
-        self.output_field.line.textEdited.connect(self._on_output_typed)
         self.map_box.currentTextChanged.connect(self._on_map_chosen)
         self.map_table.chosen.connect(self._on_map_chosen)
         self.shared_scale_box.toggled.connect(self._on_shared_scale)
@@ -290,12 +273,12 @@ class ExplainWidget(Panel):
             lambda visible: self.layers.set_visible("attribution", visible)
         )
         self.native_box.toggled.connect(self.session.show_native)
-        self.session.native_changed.connect(self._on_native)
-        self.layers.native_failed.connect(self.job_bar.say)
-        self.session.inputs_suggested.connect(self._on_inputs)
-        self.session.view_changed.connect(self._on_view)
-        self.session.map_changed.connect(self._on_map)
-        self.session.row_changed.connect(self._on_row)
+        self.follow(self.session.native_changed, self._on_native)
+        self.follow(self.layers.native_failed, self.job_bar.say)
+        self.follow(self.session.inputs_suggested, self._on_inputs)
+        self.follow(self.session.view_changed, self._on_view)
+        self.follow(self.session.map_changed, self._on_map)
+        self.follow(self.session.row_changed, self._on_row)
 
     # Inputs.
 
@@ -311,15 +294,12 @@ class ExplainWidget(Panel):
         self.cohort_field.path = cohort
         self.model_field.path = model
 
-    def _on_output_typed(self, text: str) -> None:
-        self._output_is_default = not text.strip()
-
     def _suggest_output(self) -> None:
         cohort, model = self.cohort_field.path, self.model_field.path
-        if self._output_is_default and cohort is not None and model is not None:
-            settings = {**self.settings_form.values(), **self.alignment_form.values()}
-            self.output_field.path = default_run_folder(
-                cohort, model, self.method_box.currentText(), settings
+        if cohort is not None and model is not None:
+            settings = {**self.settings_form.values(), **self.alignment_form.changes()}
+            self.output_field.suggest(
+                default_run_folder(cohort, model, self.method_box.currentText(), settings)
             )
 
     def _on_model(self) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +13,13 @@ from napari.utils.colormaps import DirectLabelColormap
 from psygnal import Signal
 
 from napari_globalxai.widgets.colours import ARM_COLOURS, map_colormap
+from napari_globalxai.widgets.layer_roles import (
+    GAP,
+    METADATA_KEY,
+    RUN_ROLES,
+    RoleLayers,
+    fit_visible,
+)
 from napari_globalxai.widgets.run_view import RunView, to_rgb
 from napari_globalxai.widgets.session import OVERALL, Session, plain_viewer, session_of
 from napari_globalxai.widgets.workers import LatestOnly
@@ -25,11 +31,6 @@ IMAGES = "Images"
 NATIVE = "Native image"
 SEEN = "What the model saw"
 AREA_NAMES = {"restore": "Restored area", "erase": "Erased area"}
-# Layers are told from the user's own by this key of their metadata, whatever they are renamed to.
-METADATA_KEY = "napari_globalxai"
-_GAP = 0.06
-# From below to above.
-_ORDER = ("images", "native", "seen", "attribution", "global map", "area")
 _MAPS = ("attribution", "global map")
 
 
@@ -43,7 +44,7 @@ def attribution_name(label: str) -> str:
     return f"Attribution: {label}"
 
 
-class RunLayers:
+class RunLayers(RoleLayers):
     """Keeps a viewer's layers in step with its session.
 
     Parameters
@@ -68,7 +69,7 @@ class RunLayers:
     native_failed = Signal(str)
 
     def __init__(self, viewer: Any, session: Session) -> None:
-        self._viewer = ref(viewer)
+        super().__init__(viewer)
         self.session = session
         self._shared_scale = True
         self._attributions = LatestOnly()
@@ -100,21 +101,6 @@ class RunLayers:
         layer, view = self.layer("global map"), self.session.view
         if layer is not None and view is not None:
             layer.contrast_limits = self._limits(view.map_limit(self.session.map_name, shared))
-
-    def layer(self, role: str) -> Any:
-        """Return the layer that plays a role, or None.
-
-        Parameters
-        ----------
-        role : str
-            ``images``, ``native``, ``global map``, ``attribution``, ``area`` or ``seen``.
-        """
-        viewer = self._viewer()
-        if viewer is not None:
-            for layer in viewer.layers:
-                if layer.metadata.get(METADATA_KEY, {}).get("role") == role:
-                    return layer
-        return None
 
     def set_visible(self, role: str, visible: bool) -> None:
         """Show or hide a layer, where it is there."""
@@ -257,7 +243,7 @@ class RunLayers:
 
     def _move_frame(self, affine: npt.NDArray[np.float64]) -> None:
         self._affine = affine
-        for role in _ORDER:
+        for role in RUN_ROLES:
             layer = self.layer(role)
             if layer is not None:
                 self._place(layer, role)
@@ -272,7 +258,7 @@ class RunLayers:
         if role == "seen":
             # Beside the image in view, so that both can be compared at a glance.
             width = layer.data.shape[1] if self._native_shape is None else self._native_shape[1]
-            affine[-2, -1] += round(width * (1 + _GAP))
+            affine[-2, -1] += round(width * (1 + GAP))
         if not np.array_equal(layer.affine.affine_matrix, affine):
             layer.affine = affine
         if role in _MAPS:
@@ -335,7 +321,7 @@ class RunLayers:
     def _reset_view(self) -> None:
         viewer = self._viewer()
         if viewer is not None:
-            viewer.reset_view()
+            fit_visible(viewer)
 
     def _remove(self, role: str) -> None:
         viewer, layer = self._viewer(), self.layer(role)
@@ -345,38 +331,6 @@ class RunLayers:
     def _limits(self, limit: float) -> tuple[float, float]:
         view = self.session.view
         return (-limit if view is not None and view.signed else 0.0, limit)
-
-    def _show(self, role: str, make: Callable[[], Layer], *, data: Any, **values: Any) -> None:
-        """Set a layer's data and attributes, or make the layer where there is none."""
-        viewer, layer = self._viewer(), self.layer(role)
-        if viewer is None:
-            return
-        if layer is not None:
-            layer.data = data
-        else:
-            layer = make()
-            layer.metadata[METADATA_KEY] = {"role": role}
-            self._place(layer, role)
-            chosen = viewer.layers.selection.active
-            viewer.layers.insert(self._position(role), layer)
-            # napari selects what is new; the layer that the user works on stays selected.
-            if chosen is not None and role != "global map":
-                viewer.layers.selection.active = chosen
-        for name, value in values.items():
-            if getattr(layer, name) != value:
-                setattr(layer, name, value)
-
-    def _position(self, role: str) -> int:
-        """Return where a new layer goes: in a fixed order, above what the user has below."""
-        viewer = self._viewer()
-        if viewer is None:
-            return 0
-        position = len(viewer.layers)
-        for index, layer in reversed(list(enumerate(viewer.layers))):
-            other = layer.metadata.get(METADATA_KEY, {}).get("role")
-            if other in _ORDER and _ORDER.index(other) > _ORDER.index(role):
-                position = index
-        return position
 
 
 def _outline(area: npt.NDArray[np.uint8], colormap: DirectLabelColormap) -> Labels:

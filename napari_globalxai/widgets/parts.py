@@ -1,7 +1,9 @@
 """Small parts that the panels are made of."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
+from weakref import WeakMethod
 
 from qtpy.QtCore import QSize, Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtGui import QIcon
@@ -47,6 +49,7 @@ class PathField(QWidget):
     def __init__(self, caption: str, file_filter: Optional[str] = None) -> None:  # noqa: UP045
         super().__init__()
         self._caption, self._filter = caption, file_filter
+        self._is_chosen = False
         self.line = QLineEdit()
         self.line.setMinimumWidth(120)
         self.browse_button = QToolButton()
@@ -62,6 +65,7 @@ class PathField(QWidget):
         self.setFocusProxy(self.line)
         self.browse_button.clicked.connect(self.browse)
         self.line.editingFinished.connect(self.edited)
+        self.line.textEdited.connect(self._on_typed)
 
     @property
     def path(self) -> Optional[Path]:  # noqa: UP045
@@ -76,6 +80,11 @@ class PathField(QWidget):
         self.line.setToolTip(self.line.text())
         self.edited.emit()
 
+    def suggest(self, path: Path) -> None:
+        """Fill in a path, unless the user typed or picked one."""
+        if not self._is_chosen:
+            self.path = path
+
     def browse(self) -> None:
         """Let the user pick a file or folder."""
         start = str(self.path or Path.home())
@@ -84,7 +93,11 @@ class PathField(QWidget):
         else:
             chosen, _ = QFileDialog.getOpenFileName(self, self._caption, start, self._filter)
         if chosen:
+            self._is_chosen = True
             self.path = Path(chosen)
+
+    def _on_typed(self, text: str) -> None:
+        self._is_chosen = bool(text.strip())
 
 
 class JobBar(QWidget):
@@ -251,6 +264,27 @@ class Panel(QScrollArea):
         self.setFrameShape(QScrollArea.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setMinimumWidth(PANEL_WIDTH)
+
+    def follow(self, signal: Any, slot: Callable[..., None]) -> None:
+        """Connect a signal of the viewer or its session, which outlive the panel.
+
+        Parameters
+        ----------
+        signal : psygnal.SignalInstance or napari's EventEmitter
+            The signal.
+        slot : callable
+            A method of the panel.
+        """
+        signal.connect(slot)
+        # Python's half of a panel that Qt has deleted may still be there, and would be called.
+        known = WeakMethod(slot)
+
+        def leave() -> None:
+            method = known()
+            if method is not None:
+                signal.disconnect(method)
+
+        self.destroyed.connect(leave)
 
     def sizeHint(self) -> QSize:
         """Return the size that Qt starts from."""

@@ -191,12 +191,12 @@ class PepprWidget(Panel):
         self.label_box.currentTextChanged.connect(self._on_label)
         self.scrubber.moved.connect(self.session.scrub)
         self.plot.fraction_picked.connect(lambda fraction: self.session.scrub(fraction))
-        self.session.view_changed.connect(self._on_view)
-        self.session.map_changed.connect(self._on_map)
-        self.session.result_changed.connect(self._on_result)
-        self.session.scrubbed.connect(self._on_scrubbed)
-        self.session.row_changed.connect(self._show_probability)
-        plain_viewer(viewer).events.theme.connect(self._on_theme)
+        self.follow(self.session.view_changed, self._on_view)
+        self.follow(self.session.map_changed, self._on_map)
+        self.follow(self.session.result_changed, self._on_result)
+        self.follow(self.session.scrubbed, self._on_scrubbed)
+        self.follow(self.session.row_changed, self._show_probability)
+        self.follow(plain_viewer(viewer).events.theme, self._on_theme)
 
     def _set_enabled(self, enabled: bool) -> None:
         for part in (self.map_box, self.fill_box, self.steps_box, self.controls_box):

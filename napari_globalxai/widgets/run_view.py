@@ -14,6 +14,7 @@ from napari_globalxai.progress import Progress, ProgressCallback, ignore_progres
 
 if TYPE_CHECKING:
     from napari_globalxai.faithfulness.result import PepprResult
+    from napari_globalxai.frame.stack import AlignedStack
     from napari_globalxai.runs.run import Run
 
 # Up to here the stack is held in memory; a larger one is read image by image from the run's cache.
@@ -96,7 +97,7 @@ def read_view(run: Run, progress: ProgressCallback = ignore_progress) -> RunView
     _ = run.images, run.statistics, run.placements
     return RunView(
         run=run,
-        images=_read_images(run, channels, progress),
+        images=read_images(run.stack, progress),
         channels=channels,
         maps=maps,
         valid=run.valid,
@@ -122,8 +123,23 @@ def stored_result(run: Run, name: str) -> PepprResult | None:
     return run.peppr_result(names.pop()) if names else None
 
 
-def _read_images(run: Run, channels: tuple[str, ...], progress: ProgressCallback) -> Any:
-    count, _, height, width = run.stack.images.shape
+def read_images(stack: AlignedStack, progress: ProgressCallback = ignore_progress) -> Any:
+    """Read an aligned stack for the viewer. To be called in a worker.
+
+    Parameters
+    ----------
+    stack : AlignedStack
+        The stack.
+    progress : callable, optional
+        May raise `Cancelled`.
+
+    Returns
+    -------
+    array
+        uint8 (image, height, width, 3): numpy in memory; dask over the stack where it has more
+        than `MOST_BYTES_IN_MEMORY`.
+    """
+    count, _, height, width = stack.images.shape
     shape = (count, height, width, 3)
     if np.prod(shape, dtype=np.int64) > MOST_BYTES_IN_MEMORY:
         import dask.array
@@ -131,17 +147,17 @@ def _read_images(run: Run, channels: tuple[str, ...], progress: ProgressCallback
         return dask.array.map_blocks(  # type: ignore[no-untyped-call]
             to_rgb,
             dask.array.from_array(  # type: ignore[no-untyped-call]
-                run.stack.images, chunks=(1, -1, -1, -1)
+                stack.images, chunks=(1, -1, -1, -1)
             ),
-            channels=channels,
+            channels=stack.channels,
             dtype=np.uint8,
             chunks=((1,) * count, (height,), (width,), (3,)),
         )
     images = np.empty(shape, np.uint8)
     for start in range(0, count, _IMAGES_A_READ):
         progress(Progress("Reading images", start, count))
-        part = run.stack.read(range(start, min(start + _IMAGES_A_READ, count)))
-        images[start : start + len(part)] = to_rgb(part, channels)
+        part = stack.read(range(start, min(start + _IMAGES_A_READ, count)))
+        images[start : start + len(part)] = to_rgb(part, stack.channels)
     progress(Progress("Reading images", count, count))
     return images
 

@@ -9,7 +9,8 @@ from PIL import Image
 
 from napari_globalxai.cohort.table import read_cohort
 from napari_globalxai.samples import sample_folder
-from napari_globalxai.widgets.layers import IMAGES, METADATA_KEY
+from napari_globalxai.widgets.layer_roles import METADATA_KEY
+from napari_globalxai.widgets.layers import IMAGES
 
 MODEL = "honest.yaml"
 

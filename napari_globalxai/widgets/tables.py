@@ -1,10 +1,10 @@
-"""Tables of the explain panel: the global maps, and the image in view."""
+"""Tables of the panels: global maps, the image in view, images that differ from the others."""
 
 from typing import Any, cast
 
 import numpy as np
 import pandas as pd
-from qtpy.QtCore import QSize, Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QSize, Qt, QTimer, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -15,10 +15,14 @@ from qtpy.QtWidgets import (
 )
 
 from napari_globalxai.widgets.parts import text_label
+from napari_globalxai.widgets.quality_view import QualityView
 from napari_globalxai.widgets.run_view import RunView
 
 NOTHING = "–"
 _ROW_HEIGHT = 24
+_WIDEST_FILE = 130
+_HEADING_MARGIN = 14
+_STACK_ROW = Qt.ItemDataRole.UserRole
 
 
 def number(value: object, digits: int = 2) -> str:
@@ -26,6 +30,31 @@ def number(value: object, digits: int = 2) -> str:
     if isinstance(value, int | float | np.number) and np.isfinite(value):
         return f"{value:.{digits}f}".replace("-", "−")
     return NOTHING
+
+
+def image_title(images: pd.DataFrame, row: int, native_shape: tuple[int, int] | None = None) -> str:
+    """Return which image a row is: number, file, eye and patient, or why it failed.
+
+    Parameters
+    ----------
+    images : pandas.DataFrame
+        Images of a cohort in its order.
+    row : int
+        Which of them.
+    native_shape : tuple of int, optional
+        Height and width of its file, where it is seen as the file stores it.
+    """
+    image = images.iloc[row]
+    right = "right eye, mirrored" if native_shape is None else "right eye"
+    eye = {"L": "left eye", "R": right}.get(str(image["laterality"]), "")
+    facts = [str(image["file"]), eye, f"patient {image['patient']}" if image["patient"] else ""]
+    if native_shape is not None:
+        height, width = native_shape
+        facts.append(f"{width}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}{height} pixels")
+    title = ", ".join(fact for fact in facts if fact)
+    if image["status"] == "failed":
+        title = f"Failed: {image['error']}"
+    return f"{row + 1} of {len(images)}: {title}"
 
 
 class PlainTable(QTableWidget):
@@ -36,7 +65,7 @@ class PlainTable(QTableWidget):
     columns : dict of str to str
         Headings and what they mean, for the tooltip.
     most_rows : int, optional
-        From here on the table scrolls.
+        From as many rows of one line on, the table scrolls.
     """
 
     def __init__(self, columns: dict[str, str], most_rows: int = 10) -> None:
@@ -61,16 +90,21 @@ class PlainTable(QTableWidget):
         self.fill([])
 
     def fill(self, rows: list[list[str]]) -> None:
-        """Show rows of text."""
+        """Show rows of text, in this order."""
+        sorts = self.isSortingEnabled()
+        # Otherwise rows move while they are filled.
+        self.setSortingEnabled(False)
+        self._across.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self.setRowCount(len(rows))
         for row, texts in enumerate(rows):
             for column, text in enumerate(texts):
-                item = QTableWidgetItem(text)
+                item = _Cell(text)
                 if column:
                     item.setTextAlignment(
                         Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
                     )
                 self.setItem(row, column, item)
+        self.setSortingEnabled(sorts)
         self.setFixedHeight(self.sizeHint().height())
 
     def texts(self) -> list[list[str]]:
@@ -87,8 +121,24 @@ class PlainTable(QTableWidget):
 
     def sizeHint(self) -> QSize:
         """Return the size that shows all rows, up to the limit."""
-        rows = max(1, min(self.rowCount(), self._most_rows))
-        return QSize(280, self._across.sizeHint().height() + rows * _ROW_HEIGHT + 4)
+        rows = sum(self.rowHeight(row) for row in range(self.rowCount()))
+        rows = max(_ROW_HEIGHT, min(rows, self._most_rows * _ROW_HEIGHT))
+        return QSize(280, self._across.sizeHint().height() + rows + 4)
+
+
+class _Cell(QTableWidgetItem):
+    """A cell that is sorted by its number, where it shows one."""
+
+    def __lt__(self, other: QTableWidgetItem) -> bool:
+        return _sort_key(self.text()) < _sort_key(other.text())
+
+
+def _sort_key(text: str) -> tuple[float, str]:
+    try:
+        return float(text.replace("−", "-")), ""
+    except ValueError:
+        # A dash comes before all numbers.
+        return -np.inf, text
 
 
 class MapTable(PlainTable):
@@ -169,16 +219,9 @@ class ImagePanel(QWidget):
     def show_image(self, view: RunView, row: int, native: bool = False) -> None:
         """Show one image of a run; `native` where it is seen as its file stores it."""
         image = view.run.images.iloc[row]
-        right = "right eye" if native else "right eye, mirrored"
-        eye = {"L": "left eye", "R": right}.get(str(image["laterality"]), "")
-        facts = [str(image["file"]), eye, f"patient {image['patient']}" if image["patient"] else ""]
-        if native and row in view.run.placements:
-            height, width = view.run.placements[row].shape
-            facts.append(f"{width}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}{height} pixels")
-        title = ", ".join(fact for fact in facts if fact)
-        if image["status"] == "failed":
-            title = f"Failed: {image['error']}"
-        self.title.setText(f"{row + 1} of {len(view.run.images)}: {title}")
+        place = view.run.placements.get(row) if native else None
+        shape = None if place is None else place.shape
+        self.title.setText(image_title(view.run.images, row, shape))
         self.table.fill(
             [
                 [
@@ -196,3 +239,109 @@ class ImagePanel(QWidget):
         if value is None or pd.isna(value):
             return NOTHING
         return "yes" if value == 1 else "no"
+
+
+class OutlierTable(PlainTable):
+    """The images that differ from the others; a click, the arrow keys or Enter choose one.
+
+    Attributes
+    ----------
+    chosen : Signal
+        Row of the image in its stack.
+    """
+
+    chosen = Signal(int)
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "Image": "File of the image",
+                "Noticed": "In what the image differs from the others",
+                "Score": "Distance from the median of all images in robust standard deviations, "
+                "in what the image differs most",
+                "Distance": "Distance from the mean of all other images: 1 less the correlation of "
+                "their details",
+                "Side": "Left or right eye",
+            },
+            most_rows=9,
+        )
+        # What is noticed is what to read: it gets the room, and more than a line where need be.
+        self._across.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
+        self._across.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
+        # A file is known by its end.
+        self.setTextElideMode(Qt.TextElideMode.ElideLeft)
+        self._down.setMinimumSectionSize(_ROW_HEIGHT)
+        self._fit = QTimer(self)
+        self._fit.setSingleShot(True)
+        self._fit.setInterval(0)
+        self._fit.timeout.connect(self._fit_rows)
+        self._across.sectionResized.connect(lambda *sizes: self._fit.start())
+        self.setSortingEnabled(True)
+        self.currentCellChanged.connect(self._on_cell)
+        # Also where it is the current one already, and the viewer shows another.
+        self.cellClicked.connect(self._on_cell)
+        self.cellActivated.connect(self._on_cell)
+
+    def show_outliers(self, view: QualityView) -> None:
+        """Show the images of a quality control, in its order."""
+        self.blockSignals(True)
+        rows = view.outliers.to_dict("records")
+        self.fill(
+            [
+                [
+                    str(row["file"]),
+                    view.noticed[at],
+                    number(row["outlier_score"], 1),
+                    number(row["distance"]),
+                    str(row["laterality"]) or NOTHING,
+                ]
+                for at, row in zip(view.outliers.index, rows, strict=True)
+            ]
+        )
+        self.setCurrentCell(-1, -1)
+        for index, (at, row) in enumerate(zip(view.outliers.index, rows, strict=True)):
+            tip = str(row["path"]) + (f"\nPatient {row['patient']}" if row["patient"] else "")
+            for column in range(self.columnCount()):
+                item = self.item(index, column)
+                assert item is not None
+                item.setToolTip(tip)
+                item.setData(_STACK_ROW, int(at))
+                if column == 1:
+                    item.setTextAlignment(
+                        Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+                    )
+        self._set_widths()
+        self.blockSignals(False)
+        self._fit.start()
+
+    def select(self, row: int) -> None:
+        """Mark an image by its row in the stack; none where it is not listed."""
+        listed = [self._stack_row(index) for index in range(self.rowCount())]
+        self.blockSignals(True)
+        if row not in listed:
+            self.setCurrentCell(-1, -1)
+        elif listed.index(row) != self.currentRow():
+            self.selectRow(listed.index(row))
+        self.blockSignals(False)
+
+    def _stack_row(self, index: int) -> int | None:
+        item = self.item(index, 0)
+        return None if item is None else item.data(_STACK_ROW)
+
+    def _on_cell(self, index: int, *rest: int) -> None:
+        row = self._stack_row(index)
+        if row is not None:
+            self.chosen.emit(row)
+
+    def _set_widths(self) -> None:
+        self.setColumnWidth(0, min(self.sizeHintForColumn(0), _WIDEST_FILE))
+        # Left to Qt, these would be twice as wide: it keeps room for an arrow on either side.
+        measure = self._across.fontMetrics()
+        for column in range(2, self.columnCount()):
+            item = self.horizontalHeaderItem(column)
+            width = measure.horizontalAdvance(item.text() if item else "") + _HEADING_MARGIN
+            self.setColumnWidth(column, max(width, self.sizeHintForColumn(column)))
+
+    def _fit_rows(self) -> None:
+        self.resizeRowsToContents()
+        self.setFixedHeight(self.sizeHint().height())

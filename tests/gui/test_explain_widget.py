@@ -220,6 +220,17 @@ def test_closing_the_viewer_while_computing_stops_the_work(
     assert read_json(tmp_path / "run" / "run.json")["status"] == "running"
 
 
+def test_panels_that_are_gone_are_told_nothing(opened: Any, qtbot: Any) -> None:
+    for panel in (opened.explain, opened.peppr):
+        opened.viewer.window.remove_dock_widget(panel)
+        panel.deleteLater()
+    qtbot.wait(50)
+    opened.session.choose_map("left")
+    opened.viewer.dims.set_current_step(0, 5)
+    assert opened.session.row == 5
+    opened.session.open(opened.session.view)
+
+
 def test_two_viewers_do_not_share_a_session(
     panels: Any, make_napari_viewer: Any, finished_run: Path, qtbot: Any
 ) -> None:
@@ -289,5 +300,12 @@ def test_alignment_is_offered_as_it_is_known_with_the_defaults_of_explain(panels
     defaults = inspect.signature(explain).parameters
     assert box.currentText() == defaults["registration"].default
     assert form.sides_box.isChecked() == defaults["estimate_laterality"].default
-    assert form.values() == {}
+    assert form.changes() == {}
     assert not form.isExpanded()
+    # An image to register onto is of use only with a registration.
+    form.template_field.path = Path("eye.png")
+    assert not form.template_field.isEnabled()
+    assert form.changes() == {}
+    box.setCurrentText("similarity")
+    assert form.template_field.isEnabled()
+    assert form.changes() == {"registration": "similarity", "template": Path("eye.png")}

@@ -19,7 +19,7 @@ MANIFEST = Path(__file__).parents[2] / "napari.yaml"
 
 # A process of its own: here, other tests have imported torch long ago. The finder turns an import
 # of the heavy packages on the GUI thread into an error; they must still be imported by workers.
-GUARDED = """
+GUARD = """
 import sys, threading
 from pathlib import Path
 
@@ -44,15 +44,6 @@ plugins.discover()
 if "napari-globalxai" not in plugins:
     plugins.register(PluginManifest.from_file(manifest))
 
-viewer = napari.Viewer(show=False)
-_, explain = viewer.window.add_plugin_dock_widget("napari-globalxai", "Global explanations")
-_, peppr = viewer.window.add_plugin_dock_widget("napari-globalxai", "PEPPR")
-assert not HEAVY & set(sys.modules), HEAVY & set(sys.modules)
-assert explain.session is peppr.session
-failures = []
-explain.runner.failed.connect(failures.append)
-peppr.runner.failed.connect(failures.append)
-
 def wait_for(runner):
     for _ in range(3000):
         QTest.qWait(20)
@@ -60,6 +51,17 @@ def wait_for(runner):
             return
     raise SystemExit("the work did not end")
 
+viewer = napari.Viewer(show=False)
+failures = []
+"""
+
+EXPLAIN = """
+_, explain = viewer.window.add_plugin_dock_widget("napari-globalxai", "Global explanations")
+_, peppr = viewer.window.add_plugin_dock_widget("napari-globalxai", "PEPPR")
+assert not HEAVY & set(sys.modules), HEAVY & set(sys.modules)
+assert explain.session is peppr.session
+explain.runner.failed.connect(failures.append)
+peppr.runner.failed.connect(failures.append)
 explain.cohort_field.path = cohort
 explain.model_field.path = model
 explain.method_box.setCurrentText("saliency")
@@ -81,10 +83,31 @@ viewer.close()
 print("done")
 """
 
+QUALITY = """
+_, quality = viewer.window.add_plugin_dock_widget("napari-globalxai", "Quality control")
+assert not HEAVY & set(sys.modules), HEAVY & set(sys.modules)
+quality.runner.failed.connect(failures.append)
+quality.cohort_field.path = cohort
+quality.output_field.path = out
+quality.height_box.setValue(32)
+quality.width_box.setValue(48)
+quality.check()
+wait_for(quality.runner)
+viewer.dims.set_current_step(0, 3)
+assert not failures, failures
+assert {"torch", "monai"} <= set(sys.modules)
+assert [layer.name for layer in viewer.layers][:2] == ["Aligned images", "Mean image"]
+viewer.close()
+print("done")
+"""
 
-def test_nothing_heavy_is_imported_in_the_gui_thread(inputs: Any, tmp_path: Path) -> None:
+
+@pytest.mark.parametrize("script", [GUARD + EXPLAIN, GUARD + QUALITY], ids=["explain", "quality"])
+def test_nothing_heavy_is_imported_in_the_gui_thread(
+    script: str, inputs: Any, tmp_path: Path
+) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", GUARDED, inputs.cohort, inputs.model, tmp_path / "run", MANIFEST],
+        [sys.executable, "-c", script, inputs.cohort, inputs.model, tmp_path / "run", MANIFEST],
         capture_output=True,
         text=True,
         timeout=200,

@@ -1,0 +1,92 @@
+"""Layers that the panels look after, each told by its role from the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from weakref import ref
+
+from napari.layers import Layer
+
+# Layers are told from the user's own by this key of their metadata, whatever they are renamed to.
+METADATA_KEY = "napari_globalxai"
+RUN_ROLES = ("images", "native", "seen", "attribution", "global map", "area")
+QUALITY_ROLES = ("quality images", "quality mean", "quality sd", "quality coverage")
+# From the bottom.
+_ORDER = (*QUALITY_ROLES, *RUN_ROLES)
+GAP = 0.06  # between layers side by side, as a share of the image
+
+
+def role_of(layer: Layer) -> str | None:
+    """Return the role that a layer plays, None for the user's own."""
+    role: str | None = layer.metadata.get(METADATA_KEY, {}).get("role")
+    return role
+
+
+def fit_visible(viewer: Any) -> None:
+    """Fit the view to what can be seen; napari itself counts hidden layers as well."""
+    visible = [layer for layer in viewer.layers if layer.visible]
+    viewer.reset_view(layers=visible or None)
+
+
+class RoleLayers:
+    """Finds, makes and changes a viewer's layers by their roles.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer; it is not kept alive.
+    """
+
+    def __init__(self, viewer: Any) -> None:
+        self._viewer = ref(viewer)
+
+    def layer(self, role: str) -> Any:
+        """Return the layer that plays a role, or None.
+
+        Parameters
+        ----------
+        role : str
+            One of `RUN_ROLES` or `QUALITY_ROLES`.
+        """
+        viewer = self._viewer()
+        if viewer is not None:
+            for layer in viewer.layers:
+                if role_of(layer) == role:
+                    return layer
+        return None
+
+    def _show(self, role: str, make: Callable[[], Layer], *, data: Any, **values: Any) -> None:
+        """Set a layer's data and attributes, or make the layer where there is none."""
+        viewer, layer = self._viewer(), self.layer(role)
+        if viewer is None:
+            return
+        if layer is not None:
+            layer.data = data
+        else:
+            layer = make()
+            layer.metadata[METADATA_KEY] = {"role": role}
+            self._place(layer, role)
+            chosen = viewer.layers.selection.active
+            viewer.layers.insert(self._position(role), layer)
+            # napari selects what is new; the layer that the user works on stays selected.
+            if chosen is not None and role != "global map":
+                viewer.layers.selection.active = chosen
+        for name, value in values.items():
+            if getattr(layer, name) != value:
+                setattr(layer, name, value)
+
+    def _place(self, layer: Any, role: str) -> None:
+        """Put a new layer where it belongs: at home, unless somebody says otherwise."""
+
+    def _position(self, role: str) -> int:
+        """Return where a new layer goes: in a fixed order, above what the user has below."""
+        viewer = self._viewer()
+        if viewer is None:
+            return 0
+        position = len(viewer.layers)
+        for index, layer in reversed(list(enumerate(viewer.layers))):
+            other = role_of(layer)
+            if other in _ORDER and _ORDER.index(other) > _ORDER.index(role):
+                position = index
+        return position

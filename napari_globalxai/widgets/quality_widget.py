@@ -1,0 +1,369 @@
+"""The panel that checks a cohort before any model is involved."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Optional
+
+import napari.viewer
+from qtpy.QtCore import QUrl
+from qtpy.QtGui import QDesktopServices
+from qtpy.QtWidgets import (
+    QButtonGroup,
+    QCheckBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QPlainTextEdit,
+    QPushButton,
+    QRadioButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_globalxai.widgets.alignment_form import AlignmentForm
+from napari_globalxai.widgets.folders import default_folder
+from napari_globalxai.widgets.layers import sample_paths
+from napari_globalxai.widgets.parts import JobBar, Panel, PathField, heading, text_label
+from napari_globalxai.widgets.quality_layers import COMPANIONS, QualityLayers, quality_layers_of
+from napari_globalxai.widgets.quality_view import QualityView, check_view, open_quality_view
+from napari_globalxai.widgets.session import plain_viewer
+from napari_globalxai.widgets.tables import OutlierTable, image_title, number
+from napari_globalxai.widgets.workers import JobRunner
+
+_PROBLEMS_HEIGHT = 84
+_INTRODUCTION = (
+    "Brings the images of a cohort into one frame, compares each with all others, and lists those "
+    "that do not seem to belong: of the other eye, dark, blurred, hidden by lids, unlike the rest. "
+    "No model is needed."
+)
+
+
+def default_quality_folder(cohort: Path) -> Path:
+    """Return where a cohort's quality control goes, see `default_folder`."""
+    return default_folder(
+        (cohort.parent.name, cohort.stem, "quality"),
+        lambda info: bool(
+            info["kind"] == "alignment" and info["cohort"]["table"] == str(cohort.absolute())
+        ),
+    )
+
+
+class QualityWidget(Panel):
+    """Checks a cohort, lists what was found, and shows the images that differ.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The viewer to show them in.
+
+    Attributes
+    ----------
+    layers : QualityLayers
+        What is shown in the viewer.
+    runner : JobRunner
+        Runs the work.
+    cohort_field, output_field : PathField
+        Table; folder of what is found.
+    alignment_form : AlignmentForm
+        Registration and sides.
+    height_box, width_box : QSpinBox
+        Size of the frame.
+    facts : QLabel
+        Counts of images by kind of problem, and the sharpness of the mean.
+    problems : QPlainTextEdit
+        What is wrong, a line each.
+    table : OutlierTable
+        The images that differ.
+    title, noticed : QLabel
+        The image in view, and in what it differs.
+    """
+
+    def __init__(self, viewer: "napari.viewer.Viewer") -> None:
+        super().__init__()
+        self.layers: QualityLayers = quality_layers_of(viewer)
+        self.runner = JobRunner(self)
+        self._make_controls()
+        self._lay_out()
+        self._connect()
+        for layer in viewer.layers:
+            self._take_sample(layer)
+        self.follow(plain_viewer(viewer).layers.events.inserted, self._on_layer)
+        self._on_view(self.layers.view)
+
+    # What users and scripts do.
+
+    def check(self) -> None:
+        """Check the cohort; images that are aligned already are not aligned again."""
+        cohort, out = self.cohort_field.path, self.output_field.path
+        if cohort is None:
+            self.job_bar.say("Choose a cohort table.")
+            self.cohort_field.setFocus()
+        elif out is None:
+            self.job_bar.say("Choose a folder for what is found.")
+            self.output_field.setFocus()
+        elif not self.runner.is_running:
+            options = {
+                "height": self.height_box.value(),
+                "width": self.width_box.value(),
+                **self.alignment_form.arguments(),
+            }
+            shown = self.layers.view
+            if shown is not None and shown.quality.folder.absolute() == out.absolute():
+                # The viewer may read its images from the stack that is written anew.
+                self.layers.remove()
+            self.runner.run(lambda progress: check_view(cohort, out, progress, **options))
+
+    def open_folder(self, folder: Optional[Path] = None) -> None:  # noqa: UP045
+        """Open a finished quality control; without a folder, let the user pick it."""
+        if folder is None:
+            start = str(self.output_field.path or Path.home())
+            picked = QFileDialog.getExistingDirectory(self, "Open a quality control", start)
+            folder = Path(picked) if picked else None
+        if folder is not None and not self.runner.is_running:
+            chosen = folder
+            self.runner.run(lambda progress: open_quality_view(chosen, progress))
+
+    def open_page(self) -> None:
+        """Show the page of the quality control in the browser."""
+        view = self.layers.view
+        if view is not None and view.page is not None:
+            url = QUrl.fromLocalFile(str(view.page.absolute()))
+            if not QDesktopServices.openUrl(url):
+                self.job_bar.say(f"No browser was found; the page is {view.page}.")
+
+    def cancel(self) -> None:
+        """Stop the work under way; what is finished is kept."""
+        self.job_bar.cancel()
+
+    # Making the panel.
+
+    def _make_controls(self) -> None:
+        self.cohort_field = PathField(
+            "Choose a cohort table", "Tables (*.csv *.tsv *.txt);;All files (*)"
+        )
+        self.cohort_field.setToolTip("CSV or TSV, one row an image: file, eye, patient")
+        self.output_field = PathField("Choose a folder for what is found")
+        self.output_field.setToolTip("Where aligned images, tables and the page are written")
+        self.alignment_form = AlignmentForm("landmarks", estimate_laterality=True)
+        self.alignment_form.expand(animate=False)
+        self.height_box, self.width_box = QSpinBox(), QSpinBox()
+        for box, value, name in ((self.height_box, 384, "Height"), (self.width_box, 512, "Width")):
+            box.setRange(16, 4096)
+            box.setValue(value)
+            box.setAccessibleName(f"{name} of the frame")
+            box.setToolTip(f"{name} of the frame in pixels")
+        self.check_button = QPushButton("Check")
+        self.check_button.setToolTip("Compare every image with all others")
+        self.open_button = QPushButton("Open…")
+        self.open_button.setToolTip("Show what was found before")
+        self.job_bar = JobBar(self.runner)
+        self.introduction = text_label(_INTRODUCTION)
+        self.facts = text_label()
+        self.problems_heading = heading("")
+        self.problems = QPlainTextEdit()
+        self.problems.setReadOnly(True)
+        self.problems.setFixedHeight(_PROBLEMS_HEIGHT)
+        self.problems.setTabChangesFocus(True)
+        self.problems.setAccessibleName("Problems")
+        self.table = OutlierTable()
+        self.table.setAccessibleName("Images that differ")
+        self.front_box = QCheckBox("Show in the viewer")
+        self.front_box.setToolTip("Otherwise the run that is open is shown")
+        self.companion_buttons = QButtonGroup(self)
+        self.companions: dict[str, QRadioButton] = {}
+        for role, name in (*COMPANIONS.items(), ("", "Nothing")):
+            button = QRadioButton(name.removesuffix(" image"))
+            self.companions[role] = button
+            self.companion_buttons.addButton(button)
+        self.title = text_label()
+        self.noticed = text_label()
+        self.page_button = QPushButton("Open the page in the browser")
+        self.page_button.setToolTip("All that was found as one HTML file, to read and pass on")
+
+    def _lay_out(self) -> None:
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("&Cohort", self.cohort_field)
+        form.addRow("&Folder", self.output_field)
+        form.addRow(self.alignment_form)
+        size = _row(self.height_box, QLabel("×"), self.width_box, QLabel("pixels"))
+        size.addStretch(1)
+        form.addRow(_label("Fra&me", self.height_box), size)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.check_button, 1)
+        buttons.addWidget(self.open_button, 1)
+        below = _row(QLabel("Below:"), *self.companions.values())
+        below.addStretch(1)
+        self.results = QWidget()
+        found = QVBoxLayout(self.results)
+        found.setContentsMargins(0, 0, 0, 0)
+        found.setSpacing(6)
+        found.addWidget(self.facts)
+        found.addWidget(heading("Images that differ"))
+        found.addWidget(self.table)
+        found.addWidget(heading("Image in view"))
+        found.addWidget(self.title)
+        found.addWidget(self.noticed)
+        found.addWidget(self.front_box)
+        found.addLayout(below)
+        found.addWidget(self.problems_heading)
+        found.addWidget(self.problems)
+        found.addWidget(self.page_button)
+        self.content.addLayout(form)
+        self.content.addLayout(buttons)
+        self.content.addWidget(self.job_bar)
+        self.content.addWidget(self.introduction)
+        self.content.addWidget(self.results)
+        self.content.addStretch(1)
+
+    def _connect(self) -> None:
+        self.check_button.clicked.connect(self.check)
+        self.open_button.clicked.connect(lambda: self.open_folder())
+        self.page_button.clicked.connect(self.open_page)
+        self.runner.started.connect(lambda: self._set_busy(True))
+        self.runner.finished.connect(lambda: self._set_busy(False))
+        self.runner.succeeded.connect(self._on_succeeded)
+        self.runner.cancelled.connect(self._on_cancelled)
+        self.cohort_field.edited.connect(self._suggest_output)
+        self.table.chosen.connect(self.layers.look_at)
+        self.front_box.toggled.connect(self._on_front_toggled)
+        for role, button in self.companions.items():
+            button.clicked.connect(lambda checked, role=role: self.layers.compare_with(role))
+        self.follow(self.layers.view_changed, self._on_view)
+        self.follow(self.layers.row_changed, self._on_row)
+        self.follow(self.layers.front_changed, self._on_front)
+
+    # Inputs.
+
+    def _on_layer(self, event: object) -> None:
+        self._take_sample(event.value)  # type: ignore[attr-defined]
+
+    def _take_sample(self, layer: object) -> None:
+        paths = sample_paths(layer)
+        if paths is not None:
+            self.cohort_field.path = paths[0]
+
+    def _suggest_output(self) -> None:
+        cohort = self.cohort_field.path
+        if cohort is not None:
+            self.output_field.suggest(default_quality_folder(cohort))
+
+    # Work.
+
+    def _set_busy(self, busy: bool) -> None:
+        self.check_button.setEnabled(not busy)
+        self.open_button.setEnabled(not busy)
+
+    def _on_succeeded(self, view: QualityView) -> None:
+        self.job_bar.say("")
+        self.layers.show(view)
+
+    def _on_cancelled(self) -> None:
+        self.job_bar.say("Stopped. What is finished is kept: Check goes on from there.")
+
+    # Results.
+
+    def _on_view(self, view: Optional[QualityView]) -> None:  # noqa: UP045
+        self.results.setVisible(view is not None)
+        self.introduction.setVisible(view is None)
+        if view is None:
+            return
+        info = view.quality.info
+        self.facts.setText(facts_text(info))
+        self.table.show_outliers(view)
+        problems = info["problems"]
+        self.problems_heading.setText(f"Problems: {len(problems)}" if problems else "No problems")
+        self.problems.setPlainText("\n".join(problems))
+        self.problems.setVisible(bool(problems))
+        self.page_button.setEnabled(view.page is not None)
+        self.companions[self.layers.companion].setChecked(True)
+        self._on_front(self.layers.in_front)
+        self._on_row(self.layers.row)
+
+    def _on_row(self, row: int) -> None:
+        view = self.layers.view
+        if view is not None:
+            self.title.setText(image_title(view.quality.images, row))
+            self.noticed.setText(noticed_text(view, row))
+            self.table.select(row)
+
+    def _on_front(self, in_front: bool) -> None:
+        self.front_box.setChecked(in_front)
+        for button in self.companions.values():
+            button.setEnabled(in_front)
+
+    def _on_front_toggled(self, in_front: bool) -> None:
+        if in_front:
+            self.layers.bring_forward()
+        else:
+            self.layers.step_back()
+
+
+def facts_text(info: Mapping[str, Any]) -> str:
+    """Return the counts of a quality control as a small table of rich text.
+
+    Parameters
+    ----------
+    info : mapping
+        `Quality.info`.
+    """
+    facts = [(kind.capitalize(), str(count)) for kind, count in info["counts"].items()]
+    facts.append(("Sharpness of the mean", number(info["sharpness"], 3)))
+    cells = [f"<td>{name}</td><td align='right'><b>{value}</b></td>" for name, value in facts]
+    # In two columns, read downwards.
+    half = (len(cells) + 1) // 2
+    gap = "<td>&nbsp;&nbsp;&nbsp;&nbsp;</td>"
+    rows = [
+        cell + gap + "".join(cells[half + at : half + at + 1])
+        for at, cell in enumerate(cells[:half])
+    ]
+    text = f"<table width='100%'>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
+    if info["outlier_reasons"]:
+        reasons = (f"{reason} ({count})" for reason, count in info["outlier_reasons"].items())
+        text += f"<p>Noticed: {', '.join(reasons)}.</p>"
+    if not info["sides_compared"]:
+        text += (
+            "<p>Sides could not be compared: the images are too few, or show no disc and macula "
+            "in common.</p>"
+        )
+    return text
+
+
+def noticed_text(view: QualityView, row: int) -> str:
+    """Return what was noticed of an image.
+
+    Parameters
+    ----------
+    view : QualityView
+        A quality control.
+    row : int
+        Row of the image.
+    """
+    image = view.quality.images.iloc[row]
+    if image["status"] == "failed":
+        return ""
+    parts = []
+    if row in view.noticed:
+        parts.append(f"Noticed: {view.noticed[row]}, score {number(image['outlier_score'], 1)}.")
+    else:
+        parts.append("Nothing was noticed.")
+    if image["registration_note"]:
+        parts.append(f"Not registered: {image['registration_note']}.")
+    return " ".join(parts)
+
+
+def _label(text: str, buddy: QWidget) -> QLabel:
+    """Return a label whose key goes to one of several fields in a row."""
+    label = QLabel(text)
+    label.setBuddy(buddy)
+    return label
+
+
+def _row(*widgets: QWidget) -> QHBoxLayout:
+    row = QHBoxLayout()
+    row.setSpacing(6)
+    for widget in widgets:
+        row.addWidget(widget)
+    return row
