@@ -18,6 +18,7 @@ from qtpy.QtTest import QTest
 from napari_globalxai.report.html import write_report
 from napari_globalxai.runs.run import open_run
 from napari_globalxai.samples import sample_folder
+from napari_globalxai.widgets import QualityWidget
 from napari_globalxai.widgets.demo_viewer import dock_panels
 
 IMAGES = Path(__file__).parent / "images"
@@ -68,28 +69,35 @@ def main() -> None:
     parser.add_argument("--run", type=Path, help="a run of the phantom cohort, such as demo-run")
     given = parser.parse_args().run
     with tempfile.TemporaryDirectory() as temporary:
-        draw(given or Path(temporary) / "run", compute=given is None)
+        draw_run(given or Path(temporary) / "run", compute=given is None)
+        draw_quality(Path(temporary) / "quality")
 
 
-def draw(run_folder: Path, compute: bool) -> None:
-    failures: list[str] = []
+def new_viewer() -> Any:
     viewer = napari.Viewer(title="Global explanations", show_welcome_screen=False)
     viewer.window.resize(*WINDOW)
+    return viewer
+
+
+def run_job(panel: Any, start: Callable[[], None]) -> None:
+    """Start a panel's job and wait until what it found is drawn."""
+    failures: list[str] = []
+    panel.runner.failed.connect(failures.append)
+    start()
+    wait_for(lambda: not panel.runner.is_running)
+    if failures:
+        raise SystemExit(failures[0])
+
+
+def draw_run(run_folder: Path, compute: bool) -> None:
+    viewer = new_viewer()
     explain, peppr = dock_panels(viewer)
-    for panel in (explain, peppr):
-        panel.runner.failed.connect(failures.append)
     folder = sample_folder()
     explain.cohort_field.path = folder / "cohort" / "cohort.csv"
     explain.model_field.path = folder / "models" / "honest.yaml"
     explain.output_field.path = run_folder
     QTest.qWait(300)
-    if compute:
-        explain.compute()
-    else:
-        explain.open_run(run_folder)
-    wait_for(lambda: not explain.runner.is_running)
-    if failures:
-        raise SystemExit(failures[0])
+    run_job(explain, explain.compute if compute else lambda: explain.open_run(run_folder))
     # The paths of this machine are nobody's business.
     explain.cohort_field.line.setText("sample_data/cohort/cohort.csv")
     explain.model_field.line.setText("sample_data/models/honest.yaml")
@@ -102,12 +110,15 @@ def draw(run_folder: Path, compute: bool) -> None:
     QTest.qWait(500)
     save(viewer, "explain")
 
+    explain.native_box.click()
+    native = explain.layers.layer
+    wait_for(lambda: native("native") is not None and native("native").visible)
+    save(viewer, "native")
+    explain.native_box.click()
+
     show(viewer, peppr)
     if explain.session.result is None:
-        peppr.compute()
-    wait_for(lambda: explain.session.result is not None or bool(failures))
-    if failures:
-        raise SystemExit(failures[0])
+        run_job(peppr, peppr.compute)
     explain.session.scrub(FRACTION, "restore")
     viewer.reset_view()
     QTest.qWait(800)
@@ -115,6 +126,24 @@ def draw(run_folder: Path, compute: bool) -> None:
     viewer.close()
     write_report(open_run(run_folder))
     shutil.copyfile(run_folder / "figures" / "maps.png", IMAGES / "maps.png")
+
+
+def draw_quality(folder: Path) -> None:
+    viewer = new_viewer()
+    panel = QualityWidget(viewer)
+    viewer.window.add_dock_widget(panel, name="Quality control", area="right")
+    panel.cohort_field.path = sample_folder() / "cohort" / "cohort.csv"
+    panel.output_field.path = folder
+    QTest.qWait(300)
+    run_job(panel, panel.check)
+    panel.cohort_field.line.setText("sample_data/cohort/cohort.csv")
+    panel.output_field.line.setText("demo-quality")
+    # Of those that differ, one that cannot be seen whole.
+    outliers = panel.layers.view.outliers
+    panel.layers.look_at(int(outliers.index[outliers["field_share"].to_numpy().argmin()]))
+    QTest.qWait(800)
+    save(viewer, "quality")
+    viewer.close()
 
 
 if __name__ == "__main__":
