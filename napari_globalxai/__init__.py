@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from napari_globalxai.runs.alignment import align
     from napari_globalxai.runs.evaluate import peppr
     from napari_globalxai.runs.pipeline import explain
+    from napari_globalxai.runs.quality import Quality, check_quality, open_quality
     from napari_globalxai.runs.run import Run, open_run
 
 _HOME = {
@@ -30,10 +31,13 @@ _HOME = {
     "Explainer": "napari_globalxai.attribution.explainer",
     "InputError": "napari_globalxai.errors",
     "PepprResult": "napari_globalxai.faithfulness.result",
+    "Quality": "napari_globalxai.runs.quality",
     "Run": "napari_globalxai.runs.run",
     "align": "napari_globalxai.runs.alignment",
+    "check_quality": "napari_globalxai.runs.quality",
     "explain": "napari_globalxai.runs.pipeline",
     "load_model": "napari_globalxai.models.loaders",
+    "open_quality": "napari_globalxai.runs.quality",
     "open_run": "napari_globalxai.runs.run",
     "peppr": "napari_globalxai.runs.evaluate",
     "read_cohort": "napari_globalxai.cohort.table",
@@ -46,11 +50,14 @@ __all__ = [
     "Explainer",
     "InputError",
     "PepprResult",
+    "Quality",
     "Run",
     "__version__",
     "align",
+    "check_quality",
     "explain",
     "load_model",
+    "open_quality",
     "open_run",
     "peppr",
     "read_cohort",

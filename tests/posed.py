@@ -11,7 +11,8 @@ from PIL import Image
 SCRIPTS = Path(__file__).resolve().parents[1] / "sample_data" / "scripts"
 
 
-def _phantom():
+def phantom_module():
+    """The sample cohort's program that draws phantoms."""
     if "phantom" not in sys.modules:
         spec = importlib.util.spec_from_file_location("phantom", SCRIPTS / "phantom.py")
         sys.modules["phantom"] = importlib.util.module_from_spec(spec)
@@ -21,11 +22,19 @@ def _phantom():
 
 @dataclass
 class Posed:
-    """images (n, 256, 320, 3); sides; points (n, disc and macula, x and y), as the images lie."""
+    """images (n, 256, 320, 3); eyes; points (n, disc and macula, x and y), as the images lie."""
 
     images: np.ndarray
-    sides: list
+    eyes: list
     points: np.ndarray
+
+    @property
+    def sides(self):
+        return [eye.laterality for eye in self.eyes]
+
+    def first(self, count):
+        """The first images alone."""
+        return Posed(self.images[:count], self.eyes[:count], self.points[:count])
 
     def mirrored_points(self):
         """The points in left-eye orientation."""
@@ -48,9 +57,9 @@ class Posed:
 
 def draw(count, seed):
     """Shift up to 8 %, rotation up to 10 degrees, scale 0.9 to 1.1, colours and lids changing."""
-    phantom = _phantom()
+    phantom = phantom_module()
     rng = np.random.default_rng([seed, 99])
-    images, sides, points = [], [], []
+    images, eyes, points = [], [], []
     for eye, view in phantom.sample_cohort(count, seed, "posed"):
         shift = rng.uniform(-0.08, 0.08, 2) * (phantom.WIDTH, phantom.HEIGHT)
         view = phantom.View(
@@ -65,6 +74,6 @@ def draw(count, seed):
         marks = view.to_pixels(np.stack([phantom._disc(eye).centre, phantom.FOVEA_CENTRE]))
         if eye.laterality == "R":
             marks[:, 0] = phantom.WIDTH - 1 - marks[:, 0]
-        sides.append(eye.laterality)
+        eyes.append(eye)
         points.append(marks)
-    return Posed(np.stack(images), sides, np.array(points))
+    return Posed(np.stack(images), eyes, np.array(points))

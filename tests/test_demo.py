@@ -15,7 +15,7 @@ import tifffile
 
 # The whole demo is minutes of work: on a busy machine the suite's guard against hanging tests,
 # which is meant for one test, would cut it off.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 LABELS = ("AMD", "RVO", "RP", "Gla")
 CURVE_COLUMNS = (

@@ -21,11 +21,12 @@ from monai.transforms import (
     InvertibleTransform,
     KeepLargestConnectedComponent,
     MapTransform,
+    Resize,
     Resized,
 )
 from monai.transforms.utils import convert_applied_interp_mode
 from monai.utils import ImageMetaKey, MetaKeys, TraceKeys
-from torch.nn.functional import grid_sample
+from torch.nn.functional import avg_pool2d, grid_sample
 
 from napari_globalxai.frame.atlas import Atlas
 from napari_globalxai.frame.geometry import Matrix, pixel_aspect, swap_axes
@@ -37,6 +38,8 @@ CHANNELS = {"red": 0, "green": 1, "blue": 2}
 # A pixel this bright (0-255) in any channel may belong to the field of view. JPEG ringing beside
 # the field's rim stays below it.
 FIELD_THRESHOLD = 14.0
+FINER_KEY = "finer"
+_SAMPLES = 2  # samples of a pixel of the frame each way, where a finer copy is resampled
 
 
 class LoadWithd(MapTransform, InvertibleTransform):
@@ -122,6 +125,44 @@ class ResizeToFramed(Resized):
             item[key] = image
         result: dict[Hashable, Any] = super().inverse(item)
         return result
+
+
+class KeepFinerd(MapTransform):
+    """Keep a finer copy of images that are about to be resized to the frame.
+
+    An image that is resized and then moved is interpolated twice, and loses its finest details.
+    `RegisterToAtlasd` takes them from the copy.
+
+    Parameters
+    ----------
+    keys : str
+        The image, channel first.
+    spatial_size : tuple of int
+        Height and width of the frame; the copy has twice of both, or the image's own size if that
+        is less.
+    finer_key : str
+        Where the copy goes.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        spatial_size: Sequence[int],
+        finer_key: str = FINER_KEY,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.size = tuple(_SAMPLES * side for side in spatial_size)
+        self.resize, self.finer_key = Resize(self.size, mode="area"), finer_key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Apply to one item."""
+        item = dict(data)
+        for key in self.key_iterator(item):
+            image = item[key]
+            larger = all(own > side for own, side in zip(image.shape[-2:], self.size, strict=True))
+            item[self.finer_key] = self.resize(image) if larger else image
+        return item
 
 
 class MirrorRightEyed(MapTransform, InvertibleTransform):
@@ -242,6 +283,9 @@ class RegisterToAtlasd(MapTransform, InvertibleTransform):
         See `napari_globalxai.frame.registration.register`.
     mask_key : str
         Where the field of view lies; the item's ``sides`` are those of `LateralityFromImaged`.
+    finer_key : str
+        Where `KeepFinerd` may have put a finer copy of the image, which is removed. Without it,
+        the image itself is resampled.
     """
 
     def __init__(
@@ -250,15 +294,18 @@ class RegisterToAtlasd(MapTransform, InvertibleTransform):
         atlas: Atlas,
         method: str = "landmarks",
         mask_key: str = "field_of_view",
+        finer_key: str = FINER_KEY,
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.atlas, self.method, self.mask_key = atlas, method, mask_key
+        self.atlas, self.method = atlas, method
+        self.mask_key, self.finer_key = mask_key, finer_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Apply to one item; ``registration`` tells what was done."""
         item = dict(data)
-        image = item[self.first_key(item)]
+        image_key = self.first_key(item)
+        image, finer = item[image_key], item.pop(self.finer_key, None)
         picture = picture_of(image, item[self.mask_key])
         found = register(
             picture,
@@ -274,6 +321,8 @@ class RegisterToAtlasd(MapTransform, InvertibleTransform):
                 moved = item[key].clone()
             elif item[key].dtype == torch.bool:
                 moved = resample(item[key].float(), found.matrix, shape, "nearest") > 0.5
+            elif key == image_key and finer is not None and finer.shape[-1] > 1.5 * shape[1]:
+                moved = _from_finer(finer, image, found.matrix)
             else:
                 moved = resample(item[key], found.matrix, shape, "bicubic").clamp(0, 255)
             item[key] = self.push_transform(  # type: ignore[no-untyped-call]
@@ -403,16 +452,22 @@ def frame_transforms(
         (channel, height, width) in 0–255, and ``field_of_view``, boolean (1, height, width).
     """
     both = ("image", "field_of_view")
+    finer: list[Any] = []
+    registered: list[Any] = []
+    if atlas is not None and registration != "none":
+        finer = [KeepFinerd("image", (height, width))]
+        registered = [RegisterToAtlasd(both, atlas, registration)]
     steps: list[Any] = [
         LoadWithd("image", FundusReader(at_least=(height, width))),
+        *finer,
         ResizeToFramed("image", (height, width)),
         FieldOfViewd("image"),
         LateralityFromImaged("image", atlas, estimate_sides),
         MirrorRightEyed(both),
+        *registered,
+        SelectChannelsd("image", channels),
     ]
-    if atlas is not None and registration != "none":
-        steps.append(RegisterToAtlasd(both, atlas, registration))
-    return Compose([*steps, SelectChannelsd("image", channels)])
+    return Compose(steps)
 
 
 def frame_to_native(image: MetaTensor) -> Matrix:
@@ -431,6 +486,7 @@ def resample(
     shape: Sequence[int],
     mode: str,
     beyond: str = "zeros",
+    samples: int = 1,
 ) -> torch.Tensor:
     """Resample a tensor (channel, height, width).
 
@@ -444,11 +500,12 @@ def resample(
         Height and width of the result.
     mode, beyond : str
         Interpolation, and what lies outside, as `torch.nn.functional.grid_sample` names them.
+    samples : int
+        A pixel is the mean of this many samples each way.
     """
     height, width = image.shape[-2:]
     rows, columns = torch.meshgrid(
-        torch.arange(shape[0], dtype=torch.float64),
-        torch.arange(shape[1], dtype=torch.float64),
+        *((torch.arange(side * samples) + 0.5).double() / samples - 0.5 for side in shape),
         indexing="ij",
     )
     x, y = (row[0] * columns + row[1] * rows + row[2] for row in np.asarray(matrix)[:2])
@@ -457,11 +514,24 @@ def resample(
     moved = grid_sample(
         plain[None].float(), grid[None].float(), mode, padding_mode=beyond, align_corners=False
     )[0]
+    if samples > 1:
+        moved = avg_pool2d(moved, samples)
     if isinstance(image, MetaTensor):
         return MetaTensor(
             moved, meta=dict(image.meta), applied_operations=list(image.applied_operations)
         )
     return moved
+
+
+def _from_finer(finer: MetaTensor, image: MetaTensor, matrix: Matrix) -> torch.Tensor:
+    """Resample an image of the frame from its finer copy; it keeps the image's own history."""
+    to_finer = np.linalg.inv(frame_to_native(finer)) @ frame_to_native(image) @ matrix
+    moved = resample(
+        finer.as_tensor(), to_finer, tuple(image.shape[-2:]), "bilinear", samples=_SAMPLES
+    )
+    return MetaTensor(
+        moved, meta=dict(image.meta), applied_operations=list(image.applied_operations)
+    )
 
 
 def _with_affine(image: torch.Tensor, affine: npt.NDArray[np.float64]) -> torch.Tensor:

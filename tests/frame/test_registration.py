@@ -87,6 +87,29 @@ def test_transforms_resample_native_images_onto_the_stack(phantoms, folder):
             assert difference((0, 0)) < 0.7 * difference(shift)
 
 
+def test_what_is_registered_is_resampled_once_from_finer_pixels(phantoms, tmp_path):
+    """Each pixel is about the mean of the native ones below it; resizing first would blur."""
+    height, width, dense = 128, 160, 8
+    out = align(phantoms.first(24).write(tmp_path), tmp_path / "out", height=height, width=width,
+                registration="landmarks")  # fmt: skip
+    stack = zarr.open_group(out / "aligned.zarr", mode="r")["0"]
+    table = pd.read_csv(out / "images.csv")
+    errors = []
+    for row in np.flatnonzero(table["registered"]):
+        native = sitk.GetImageFromArray(phantoms.images[row, ..., 1].astype(np.float32))
+        transform = sitk.ReadTransform(str(out / "transforms" / f"{row:06}.tfm"))
+        step, first = 1 / dense, (1 / dense - 1) / 2
+        samples = sitk.Resample(
+            native, [dense * width, dense * height], transform, sitk.sitkLinear,
+            [first, first], [step, step], [1, 0, 0, 1], 0.0,
+        )  # fmt: skip
+        samples = sitk.GetArrayFromImage(samples).reshape(height, dense, width, dense)
+        inner = (slice(16, -16), slice(20, -20))
+        errors.append(np.abs(samples.mean(axis=(1, 3)) - stack[row, 1])[inner].mean())
+    assert len(errors) > 15
+    assert np.max(errors) < 0.6
+
+
 def test_swapped_sides_are_suspected_and_missing_ones_estimated(phantoms, folder):
     table = pd.read_csv(folder / "images.csv", keep_default_na=False)
     suspected = set(np.flatnonzero(table["laterality_suspected"]))
@@ -164,12 +187,12 @@ def test_an_atlas_comes_back_from_its_file(learnt, tmp_path):
 
 
 def test_new_images_are_aligned_to_the_old_atlas_and_the_old_ones_stay(phantoms, tmp_path):
-    part = posed.Posed(phantoms.images[:20], phantoms.sides[:20], phantoms.points[:20])
+    part = phantoms.first(20)
     part.write(tmp_path)
     align(tmp_path / "cohort.csv", tmp_path / "out", height=96, width=120)
     before = zarr.open_group(tmp_path / "out" / "aligned.zarr", mode="r")["0"][:]
     old = (tmp_path / "out" / "transforms" / "000004.tfm").read_text()
-    more = posed.Posed(phantoms.images[:24], phantoms.sides[:24], phantoms.points[:24])
+    more = phantoms.first(24)
     for row in range(20, 24):
         Image.fromarray(more.images[row]).save(tmp_path / f"{row:03}.png")
     lines = "".join(f"{row:03}.png,{more.sides[row]},0\n" for row in range(20, 24))
@@ -186,7 +209,7 @@ def test_new_images_are_aligned_to_the_old_atlas_and_the_old_ones_stay(phantoms,
 
 
 def test_transforms_follow_rows_that_move_and_go_with_images_that_fail(phantoms, tmp_path):
-    part = posed.Posed(phantoms.images[:6], phantoms.sides[:6], phantoms.points[:6])
+    part = phantoms.first(6)
     table = part.write(tmp_path)
     folder = align(table, tmp_path / "out", height=96, width=120)
     texts = [(folder / "transforms" / f"{row:06}.tfm").read_text() for row in range(6)]
@@ -202,7 +225,7 @@ def test_transforms_follow_rows_that_move_and_go_with_images_that_fail(phantoms,
 
 
 def test_photographs_that_lie_on_their_side_are_registered_like_the_others(phantoms, tmp_path):
-    part = posed.Posed(phantoms.images[:16], phantoms.sides[:16], phantoms.points[:16])
+    part = phantoms.first(16)
     table = part.write(tmp_path)
     upright = align(table, tmp_path / "upright", height=96, width=120)
     exif = Image.Exif()
@@ -216,7 +239,7 @@ def test_photographs_that_lie_on_their_side_are_registered_like_the_others(phant
 
 
 def test_few_images_are_not_registered_and_it_says_so(phantoms, tmp_path):
-    part = posed.Posed(phantoms.images[:4], phantoms.sides[:4], phantoms.points[:4])
+    part = phantoms.first(4)
     folder = align(part.write(tmp_path), tmp_path / "out", height=96, width=120)
     info = json.loads((folder / "run.json").read_text())
     assert any("too few, or have too little" in warning for warning in info["warnings"])
@@ -224,7 +247,7 @@ def test_few_images_are_not_registered_and_it_says_so(phantoms, tmp_path):
 
 
 def test_a_folder_of_something_else_is_refused(phantoms, tmp_path):
-    part = posed.Posed(phantoms.images[:2], phantoms.sides[:2], phantoms.points[:2])
+    part = phantoms.first(2)
     table = part.write(tmp_path)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
@@ -236,7 +259,7 @@ def test_a_folder_of_something_else_is_refused(phantoms, tmp_path):
 
 def test_images_are_moved_onto_the_one_that_is_picked(phantoms, tmp_path):
     """Disc and macula of all come to lie where the picked image shows them, sides included."""
-    part = posed.Posed(phantoms.images[:24], phantoms.sides[:24], phantoms.points[:24])
+    part = phantoms.first(24)
     table = part.write(tmp_path)
     for row in (part.sides.index("L"), part.sides.index("R")):
         out = tmp_path / f"out{row}"
@@ -255,7 +278,7 @@ def test_images_are_moved_onto_the_one_that_is_picked(phantoms, tmp_path):
 
 
 def test_a_template_that_cannot_be_one_is_refused(phantoms, tmp_path):
-    part = posed.Posed(phantoms.images[:12], phantoms.sides[:12], phantoms.points[:12])
+    part = phantoms.first(12)
     table = part.write(tmp_path)
     rng = np.random.default_rng(0)
     noise = gaussian_filter(rng.uniform(0, 255, (256, 320, 3)), (2, 2, 0)) * 4 % 255
