@@ -36,6 +36,7 @@ FRAME = (384, 512)
 # The input of the sample's models.
 INPUT = (128, 160)
 TRUTH_VIEWS, TRUTH_SEED = 3000, 4242
+METHODS = ("grad-cam", "integrated-gradients", "saliency")
 AT_HOME = PHANTOM.View((0.0, 0.0), 0.0, 1.0, 0)
 
 

@@ -310,7 +310,7 @@ def facts_text(info: Mapping[str, Any]) -> str:
         `Quality.info`.
     """
     facts = [(kind.capitalize(), str(count)) for kind, count in info["counts"].items()]
-    facts.append(("Sharpness of the mean", number(info["sharpness"], 3)))
+    facts.append(("Sharpness of mean", number(info["sharpness"], 3)))
     cells = [f"<td>{name}</td><td align='right'><b>{value}</b></td>" for name, value in facts]
     # In two columns, read downwards.
     half = (len(cells) + 1) // 2

@@ -112,7 +112,7 @@ def test_checks_lists_and_shows(make_napari_viewer: Any, faulty: Any, tmp_path: 
         "estimate_laterality": False,
     }
     info = read_json(out / "quality.json")
-    for text in ("Unreadable", "Outliers", "Sharpness of the mean", f"{info['sharpness']:.3f}"):
+    for text in ("Unreadable", "Outliers", "Sharpness of mean", f"{info['sharpness']:.3f}"):
         assert text in panel.facts.text()
     problems = panel.problems.toPlainText().splitlines()
     assert problems == info["problems"]
