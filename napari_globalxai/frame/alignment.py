@@ -60,7 +60,7 @@ class Aligner:
 
     def __call__(self, row: int) -> AlignedImage | str:
         """Return the aligned image of a row, or a sentence that says why there is none."""
-        from napari_globalxai.frame.transforms import plain_array
+        from napari_globalxai.frame.resampling import plain_array
 
         if absent := absence(self.cohort, row):
             return absent
@@ -82,7 +82,7 @@ class Aligner:
 
 def _facts(item: Mapping[str, Any]) -> dict[str, Any]:
     """Return what `AlignedStack.facts` tells of an item that went through the transforms."""
-    from napari_globalxai.frame.transforms import frame_to_native
+    from napari_globalxai.frame.resampling import frame_to_native
 
     image = item["image"]
     facts: dict[str, Any] = {

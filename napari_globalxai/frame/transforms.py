@@ -9,7 +9,6 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
@@ -21,25 +20,37 @@ from monai.transforms import (
     InvertibleTransform,
     KeepLargestConnectedComponent,
     MapTransform,
-    Resize,
     Resized,
 )
 from monai.transforms.utils import convert_applied_interp_mode
 from monai.utils import ImageMetaKey, MetaKeys, TraceKeys
-from torch.nn.functional import avg_pool2d, grid_sample
 
 from napari_globalxai.frame.atlas import Atlas
-from napari_globalxai.frame.geometry import Matrix, pixel_aspect, swap_axes
-from napari_globalxai.frame.landmarks import Picture
-from napari_globalxai.frame.registration import register
+from napari_globalxai.frame.atlas_transforms import (
+    KeepFinerd,
+    LateralityFromImaged,
+    RegisterToAtlasd,
+)
+from napari_globalxai.frame.geometry import swap_axes
+from napari_globalxai.frame.resampling import resample, with_affine
 from napari_globalxai.images.readers import FundusReader
+
+__all__ = [
+    "FieldOfViewd",
+    "KeepFinerd",
+    "LateralityFromImaged",
+    "LoadWithd",
+    "MirrorRightEyed",
+    "RegisterToAtlasd",
+    "ResizeToFramed",
+    "SelectChannelsd",
+    "frame_transforms",
+]
 
 CHANNELS = {"red": 0, "green": 1, "blue": 2}
 # A pixel this bright (0-255) in any channel may belong to the field of view. JPEG ringing beside
 # the field's rim stays below it.
 FIELD_THRESHOLD = 14.0
-FINER_KEY = "finer"
-_SAMPLES = 2  # samples of a pixel of the frame each way, where a finer copy is resampled
 
 
 class LoadWithd(MapTransform, InvertibleTransform):
@@ -92,7 +103,7 @@ class LoadWithd(MapTransform, InvertibleTransform):
             stored = self.pop_transform(item[key])[TraceKeys.EXTRA_INFO]
             back = np.linalg.inv(np.asarray(stored["matrix"]))
             moved = resample(item[key], back, stored["shape"], "bilinear", beyond="border")
-            item[key] = _with_affine(moved, np.eye(3))
+            item[key] = with_affine(moved, np.eye(3))
         return item
 
 
@@ -125,44 +136,6 @@ class ResizeToFramed(Resized):
             item[key] = image
         result: dict[Hashable, Any] = super().inverse(item)
         return result
-
-
-class KeepFinerd(MapTransform):
-    """Keep a finer copy of images that are about to be resized to the frame.
-
-    An image that is resized and then moved is interpolated twice, and loses its finest details.
-    `RegisterToAtlasd` takes them from the copy.
-
-    Parameters
-    ----------
-    keys : str
-        The image, channel first.
-    spatial_size : tuple of int
-        Height and width of the frame; the copy has twice of both, or the image's own size if that
-        is less.
-    finer_key : str
-        Where the copy goes.
-    """
-
-    def __init__(
-        self,
-        keys: KeysCollection,
-        spatial_size: Sequence[int],
-        finer_key: str = FINER_KEY,
-        allow_missing_keys: bool = False,
-    ) -> None:
-        super().__init__(keys, allow_missing_keys)
-        self.size = tuple(_SAMPLES * side for side in spatial_size)
-        self.resize, self.finer_key = Resize(self.size, mode="area"), finer_key
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Apply to one item."""
-        item = dict(data)
-        for key in self.key_iterator(item):
-            image = item[key]
-            larger = all(own > side for own, side in zip(image.shape[-2:], self.size, strict=True))
-            item[self.finer_key] = self.resize(image) if larger else image
-        return item
 
 
 class MirrorRightEyed(MapTransform, InvertibleTransform):
@@ -209,142 +182,6 @@ class MirrorRightEyed(MapTransform, InvertibleTransform):
         # The trace is this transform's own, which knows of images that were not mirrored, too.
         with self.flip.trace_transform(False):
             return self.flip(image)
-
-
-class LateralityFromImaged(MapTransform):
-    """Find the side of an eye that the cohort's table does not tell.
-
-    A DICOM file may say it; it goes before a file's name. Else the atlas tells it from where disc
-    and macula lie, if it can.
-
-    Parameters
-    ----------
-    keys : str
-        RGB image as it was taken, of the frame's size.
-    atlas : Atlas, optional
-        The cohort's atlas.
-    estimate : bool, optional
-        Whether the atlas is asked where nothing else tells the side; it is compared with the other
-        side in any case.
-    laterality_key, source_key : str
-        Where the item holds the side, and where it comes from: ``table``, ``file name`` or nothing;
-        then also ``DICOM`` or ``image``.
-    sides_key : str
-        Where the atlas' comparison of both sides goes, for the picture in left-eye orientation.
-    """
-
-    def __init__(
-        self,
-        keys: KeysCollection,
-        atlas: Atlas | None = None,
-        estimate: bool = True,
-        laterality_key: str = "laterality",
-        source_key: str = "laterality_source",
-        mask_key: str = "field_of_view",
-        sides_key: str = "sides",
-    ) -> None:
-        super().__init__(keys)
-        self.atlas, self.estimate = atlas, estimate
-        self.laterality_key, self.source_key = laterality_key, source_key
-        self.mask_key, self.sides_key = mask_key, sides_key
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Apply to one item."""
-        item = dict(data)
-        for key in self.key_iterator(item):
-            image = item[key]
-            told = getattr(image, "meta", {}).get("laterality", "")
-            if told and item.get(self.source_key, "table") in ("", "file name"):
-                item[self.laterality_key], item[self.source_key] = told, "DICOM"
-            if self.atlas is None:
-                continue
-            picture = picture_of(image, item[self.mask_key])
-            side = item[self.laterality_key]
-            sides = self.atlas.sides(picture.mirrored() if side == "R" else picture)
-            if not side and self.estimate and self.atlas.tells_sides:
-                item[self.source_key] = "image"
-                item[self.laterality_key] = "L" if sides.margin >= 0 else "R"
-                if sides.margin < 0:
-                    sides = self.atlas.sides(picture.mirrored())
-            item[self.sides_key] = sides
-        return item
-
-
-class RegisterToAtlasd(MapTransform, InvertibleTransform):
-    """Move images onto the atlas of their cohort, where that makes them more like the others.
-
-    Parameters
-    ----------
-    keys : str or sequence of str
-        Image, RGB in left-eye orientation, and whatever is to be moved with it.
-    atlas : Atlas
-        The cohort's atlas.
-    method : str
-        See `napari_globalxai.frame.registration.register`.
-    mask_key : str
-        Where the field of view lies; the item's ``sides`` are those of `LateralityFromImaged`.
-    finer_key : str
-        Where `KeepFinerd` may have put a finer copy of the image, which is removed. Without it,
-        the image itself is resampled.
-    """
-
-    def __init__(
-        self,
-        keys: KeysCollection,
-        atlas: Atlas,
-        method: str = "landmarks",
-        mask_key: str = "field_of_view",
-        finer_key: str = FINER_KEY,
-        allow_missing_keys: bool = False,
-    ) -> None:
-        super().__init__(keys, allow_missing_keys)
-        self.atlas, self.method = atlas, method
-        self.mask_key, self.finer_key = mask_key, finer_key
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Apply to one item; ``registration`` tells what was done."""
-        item = dict(data)
-        image_key = self.first_key(item)
-        image, finer = item[image_key], item.pop(self.finer_key, None)
-        picture = picture_of(image, item[self.mask_key])
-        found = register(
-            picture,
-            self.atlas,
-            item["sides"],
-            method=self.method,
-            aspect=pixel_aspect(frame_to_native(image)),
-        )
-        item["registration"] = found
-        for key in self.key_iterator(item):
-            shape = tuple(item[key].shape[-2:])
-            if not found.kept:
-                moved = item[key].clone()
-            elif item[key].dtype == torch.bool:
-                moved = resample(item[key].float(), found.matrix, shape, "nearest") > 0.5
-            elif key == image_key and finer is not None and finer.shape[-1] > 1.5 * shape[1]:
-                moved = _from_finer(finer, image, found.matrix)
-            else:
-                moved = resample(item[key], found.matrix, shape, "bicubic").clamp(0, 255)
-            item[key] = self.push_transform(  # type: ignore[no-untyped-call]
-                moved,
-                affine=torch.as_tensor(swap_axes(found.matrix)),
-                extra_info={"matrix": found.matrix.tolist()},
-            )
-        return item
-
-    def inverse(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Move maps under the keys to where the image was."""
-        item = dict(data)
-        for key in self.key_iterator(item):
-            image = item[key]
-            matrix = np.asarray(self.pop_transform(image)[TraceKeys.EXTRA_INFO]["matrix"])
-            if not np.array_equal(matrix, np.eye(3)):
-                back = np.linalg.inv(matrix)
-                affine = np.asarray(image.affine) @ swap_axes(back)
-                image = resample(image, back, tuple(image.shape[-2:]), "bilinear")
-                image = _with_affine(image, affine)
-            item[key] = image
-        return item
 
 
 class FieldOfViewd(MapTransform):
@@ -468,79 +305,3 @@ def frame_transforms(
         SelectChannelsd("image", channels),
     ]
     return Compose(steps)
-
-
-def frame_to_native(image: MetaTensor) -> Matrix:
-    """Return the matrix from pixels (x, y) of the frame to those of the file."""
-    return swap_axes(np.asarray(image.affine))
-
-
-def picture_of(image: torch.Tensor, field: torch.Tensor) -> Picture:
-    """Return what is searched for landmarks: the green channel of an RGB image of the frame."""
-    return Picture(plain_array(image)[1], plain_array(field)[0].astype(bool))
-
-
-def resample(
-    image: torch.Tensor,
-    matrix: Matrix,
-    shape: Sequence[int],
-    mode: str,
-    beyond: str = "zeros",
-    samples: int = 1,
-) -> torch.Tensor:
-    """Resample a tensor (channel, height, width).
-
-    Parameters
-    ----------
-    image : torch.Tensor
-        Image or map.
-    matrix : numpy.ndarray
-        From pixels (x, y) of the result to those of `image`.
-    shape : sequence of int
-        Height and width of the result.
-    mode, beyond : str
-        Interpolation, and what lies outside, as `torch.nn.functional.grid_sample` names them.
-    samples : int
-        A pixel is the mean of this many samples each way.
-    """
-    height, width = image.shape[-2:]
-    rows, columns = torch.meshgrid(
-        *((torch.arange(side * samples) + 0.5).double() / samples - 0.5 for side in shape),
-        indexing="ij",
-    )
-    x, y = (row[0] * columns + row[1] * rows + row[2] for row in np.asarray(matrix)[:2])
-    grid = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], dim=-1)
-    plain = image.as_tensor() if isinstance(image, MetaTensor) else image
-    moved = grid_sample(
-        plain[None].float(), grid[None].float(), mode, padding_mode=beyond, align_corners=False
-    )[0]
-    if samples > 1:
-        moved = avg_pool2d(moved, samples)
-    if isinstance(image, MetaTensor):
-        return MetaTensor(
-            moved, meta=dict(image.meta), applied_operations=list(image.applied_operations)
-        )
-    return moved
-
-
-def _from_finer(finer: MetaTensor, image: MetaTensor, matrix: Matrix) -> torch.Tensor:
-    """Resample an image of the frame from its finer copy; it keeps the image's own history."""
-    to_finer = np.linalg.inv(frame_to_native(finer)) @ frame_to_native(image) @ matrix
-    moved = resample(
-        finer.as_tensor(), to_finer, tuple(image.shape[-2:]), "bilinear", samples=_SAMPLES
-    )
-    return MetaTensor(
-        moved, meta=dict(image.meta), applied_operations=list(image.applied_operations)
-    )
-
-
-def _with_affine(image: torch.Tensor, affine: npt.NDArray[np.float64]) -> torch.Tensor:
-    if isinstance(image, MetaTensor):
-        image.affine = torch.as_tensor(affine)
-    return image
-
-
-def plain_array(image: MetaTensor | torch.Tensor) -> np.ndarray[Any, Any]:
-    """Return a transform's result as a NumPy array without MONAI's metadata."""
-    tensor = image.as_tensor() if isinstance(image, MetaTensor) else image
-    return tensor.numpy()

@@ -17,12 +17,8 @@ from napari_globalxai.frame.geometry import (
     warp,
     write_transform,
 )
-from napari_globalxai.frame.transforms import (
-    MirrorRightEyed,
-    frame_to_native,
-    frame_transforms,
-    resample,
-)
+from napari_globalxai.frame.resampling import frame_to_native, resample
+from napari_globalxai.frame.transforms import MirrorRightEyed, frame_transforms
 
 RGB = ("red", "green", "blue")
 
