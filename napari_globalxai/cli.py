@@ -254,7 +254,8 @@ def explain(
     device: DeviceOption = "auto",
     trust: TrustOption = False,
     precision: Annotated[
-        str, typer.Option(help="float32, bfloat16, float16, or auto: by a trial.")
+        str,
+        typer.Option(help="float32, bfloat16, bfloat16-gradients, float16, or auto: by a trial."),
     ] = "auto",
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Images a forward; by default as memory allows.")

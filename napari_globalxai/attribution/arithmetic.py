@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from napari_globalxai.attribution.method import Attribution, Method
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.classifier import Classifier
+from napari_globalxai.models.classifier import ROUGH_GRADIENTS, Classifier
 
 # A half-size format is taken where it changes probabilities and maps by at most this.
 PROBABILITY_TOLERANCE = 0.01
@@ -36,7 +36,7 @@ class Precision:
     Attributes
     ----------
     name : str
-        ``float32``, ``bfloat16`` or ``float16``.
+        One of `napari_globalxai.models.classifier.PRECISIONS` but ``auto``.
     reason : str
         For people.
     """
@@ -52,7 +52,7 @@ def choose_precision(
     labels: Sequence[int],
     cohort_size: int,
 ) -> Precision:
-    """Try the format that the device is fastest with, and take it where it does no harm.
+    """Try the formats that the device is fastest with, and take the first that does no harm.
 
     Parameters
     ----------
@@ -70,12 +70,12 @@ def choose_precision(
     Returns
     -------
     Precision
-        A half-size format if, on the trial, no probability differs by more than
-        `PROBABILITY_TOLERANCE` and the maps, all together, by at most `MAP_TOLERANCE` of their
-        norm; else ``float32``.
+        A half-size format, for everything or for gradients alone, if, on the trial, no probability
+        differs by more than `PROBABILITY_TOLERANCE` and the maps, all together, by at most
+        `MAP_TOLERANCE` of their norm; else ``float32``.
     """
-    candidate = fastest_format(classifier.device)
-    if candidate == "float32":
+    candidates = candidate_formats(classifier.device, method)
+    if not candidates:
         return Precision("float32", "the device has no faster format")
     if cohort_size < _FEWEST_IMAGES:
         return Precision("float32", "for so few images a trial of a faster format does not pay")
@@ -89,11 +89,25 @@ def choose_precision(
         )
 
     exact = explain("float32")
-    try:
-        rough = explain(candidate)
-    # Values that are not finite, or operations that do not know the format.
-    except (InputError, RuntimeError):
-        return Precision("float32", f"{candidate} fails with this model")
+    reasons = []
+    for candidate in candidates:
+        try:
+            rough = explain(candidate)
+        # Values that are not finite, or operations that do not know the format.
+        except (InputError, RuntimeError):
+            reasons.append(f"{candidate} fails with this model")
+            continue
+        is_harmless, reason = _compare(classifier, candidate, exact, rough)
+        if is_harmless:
+            return Precision(candidate, reason)
+        reasons.append(reason)
+    return Precision("float32", "; ".join(reasons))
+
+
+def _compare(
+    classifier: Classifier, candidate: str, exact: Attribution, rough: Attribution
+) -> tuple[bool, str]:
+    """Return whether a format does no harm and pays, and a reason for people."""
     probability = float(
         np.abs(
             classifier.probabilities(exact.logits.cpu().numpy())
@@ -104,11 +118,21 @@ def choose_precision(
     maps = float((exact.maps - rough.maps).norm()) / size if size > 0 else 0.0
     found = f"on a trial it changed maps by {maps:.2%} and probabilities by {probability:.4f}"
     if maps == 0 and probability == 0:
-        return Precision("float32", f"{candidate} changes nothing with this method")
+        return False, f"{candidate} changes nothing with this method"
     # NaN, which float16 can give, is not within any tolerance.
     if maps <= MAP_TOLERANCE and probability <= PROBABILITY_TOLERANCE:
-        return Precision(candidate, found)
-    return Precision("float32", f"not {candidate}: {found}")
+        return True, found
+    return False, f"not {candidate}: {found}"
+
+
+def candidate_formats(device: torch.device, method: Method) -> list[str]:
+    """Return the formats to try, the fastest first."""
+    fastest = fastest_format(device)
+    if fastest == "float32":
+        return []
+    # Measured on processors alone.
+    for_gradients = device.type == "cpu" and fastest == "bfloat16" and method.needs_gradients
+    return [fastest, ROUGH_GRADIENTS] if for_gradients else [fastest]
 
 
 def fastest_format(device: torch.device) -> str:

@@ -22,12 +22,14 @@ from napari_globalxai.models.card import ModelCard
 from napari_globalxai.models.copying import copy_network
 from napari_globalxai.models.folding import fold_batch_norms
 from napari_globalxai.models.geometry import CellGrid, measure_cell_grid
+from napari_globalxai.models.rough_gradients import RoughGradients
 from napari_globalxai.models.splitting import CamLayer, Split, cam_layers, split_network
 from napari_globalxai.storage import hash_file
 
 # Probabilities this close to 0 or 1 have no finite logit in float32.
 _LEAST_PROBABILITY = 1e-7
-PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+ROUGH_GRADIENTS = "bfloat16-gradients"
+PRECISIONS = ("auto", "float32", ROUGH_GRADIENTS, "bfloat16", "float16")
 _IMAGES_A_FORWARD = 16
 
 
@@ -47,8 +49,9 @@ class Classifier:
     device : str, optional
         ``auto`` or a torch device.
     precision : str, optional
-        ``float32``, or ``bfloat16`` or ``float16`` for autocast; ``auto`` lets `explain` find out
-        by a trial, and is float32 elsewhere.
+        ``float32``; ``bfloat16`` or ``float16`` for autocast; ``bfloat16-gradients`` for
+        `RoughGradients` alone; ``auto`` lets `explain` find out by a trial, and is float32
+        elsewhere.
     trusted : bool, optional
         Whether code from the model's files was allowed to run, for provenance.
 
@@ -150,6 +153,8 @@ class Classifier:
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Return the context in which the network runs at the chosen precision."""
+        if self.precision == ROUGH_GRADIENTS:
+            return RoughGradients()
         if self.precision in ("bfloat16", "float16"):
             return torch.autocast(self.device.type, dtype=getattr(torch, self.precision))
         return contextlib.nullcontext()

@@ -42,9 +42,9 @@ def bfloat16_is_fast(monkeypatch):
     monkeypatch.setattr(arithmetic, "fastest_format", lambda device: "bfloat16")
 
 
-def differences(model, method):
+def differences(model, method, precision):
     """Largest change of a probability, and relative change of all maps, by a slow loop."""
-    rough = model.working_with(precision="bfloat16")
+    rough = model.working_with(precision=precision)
     pairs = [
         [method.attribute(each, each.to_input(image[None]), [0, 1]) for each in (model, rough)]
         for image in images()
@@ -58,24 +58,28 @@ def differences(model, method):
 
 
 @pytest.mark.parametrize("name", ["grad-cam", "saliency", "integrated-gradients"])
-def test_a_half_size_format_is_taken_just_where_it_stays_within_tolerance(name, bfloat16_is_fast):
+def test_the_first_format_that_stays_within_tolerance_is_taken(name, bfloat16_is_fast):
     model, method = classifier(cam_layer="layer4"), make_method(name)
     chosen = choose_precision(model, method, images(), [0, 1], 1000)
-    probability, maps = differences(model, method)
-    assert maps > 0
-    harmless = probability <= 0.01 and maps <= 0.02
-    assert chosen.name == ("bfloat16" if harmless else "float32")
+    for expected in ("bfloat16", "bfloat16-gradients"):
+        probability, maps = differences(model, method, expected)
+        assert maps > 0
+        if probability <= 0.01 and maps <= 0.02:
+            break
+    else:
+        expected = "float32"
+    assert chosen.name == expected
     stated = float(re.search(r"changed maps by ([\d.]+)%", chosen.reason)[1]) / 100
     assert stated == pytest.approx(maps, rel=0.05)
 
 
-def test_both_answers_are_reached(bfloat16_is_fast):
+def test_every_answer_is_reached(bfloat16_is_fast):
     model = classifier(cam_layer="layer4")
-    names = {
+    names = [
         choose_precision(model, make_method(name), images(), [0, 1], 1000).name
-        for name in ("grad-cam", "saliency")
-    }
-    assert names == {"bfloat16", "float32"}
+        for name in ("grad-cam", "saliency", "deep-lift")
+    ]
+    assert names == ["bfloat16", "bfloat16-gradients", "float32"]
 
 
 class Overflowing(nn.Module):
