@@ -1,8 +1,9 @@
 """Time saliency, integrated gradients and occlusion of 8 labels beside captum, in one run.
 
 Ours is timed in float32, and with gradients in bfloat16, which `explain` takes by itself where they
-change little. captum is timed as it comes, and with the network in the layout that is fastest. It explains one
-label a call; all calls take the same time, so that two of them are timed and counted four times.
+change little. captum is timed as it comes, and with the network in the layout that is fastest. It
+explains one label a call; all calls take the same time, so that two of them are timed and counted
+four times.
 """
 
 from __future__ import annotations
