@@ -106,8 +106,9 @@ def _sides_and_patients(cohort: Cohort) -> list[str]:
     if unknown:
         problems.append(
             f"{cohort.source}: {counted(len(unknown), 'image')} "
-            f"{form(len(unknown), 'has', 'have')} no laterality and would not be mirrored "
-            f"({named(unknown)}); see --laterality-column and --laterality-pattern."
+            f"{form(len(unknown), 'has', 'have')} no laterality, without which no image is "
+            f"mirrored ({named(unknown)}); see --laterality-column, --laterality-pattern and "
+            "--estimate-laterality."
         )
     if cohort.patient_column is None:
         problems.append(

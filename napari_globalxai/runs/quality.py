@@ -16,6 +16,7 @@ import tifffile
 from napari_globalxai.cohort.table import Cohort, read_cohort
 from napari_globalxai.cohort.wording import counted, form, named
 from napari_globalxai.errors import InputError
+from napari_globalxai.frame.alignment import absence
 from napari_globalxai.frame.quality import OUTLIER_SCORE, measure_quality, measure_sides
 from napari_globalxai.frame.stack import AlignedStack
 from napari_globalxai.images.image_file import split_page
@@ -175,7 +176,8 @@ def check_quality(
             *(cohort.problems if problems is None else problems),
             *read_json(folder / RUN_FILE)["warnings"],
             *_identical_files(cohort, stack),
-            *(errors[row] for row in sorted(errors) if errors[row]),
+            # Files that are not there are a problem of the table, which is listed already.
+            *(errors[row] for row in sorted(errors) if errors[row] and not absence(cohort, row)),
         ],
     }
     write_json(folder / QUALITY_FILE, info)
