@@ -18,18 +18,30 @@ from monai.visualize import GradCAM as MonaiGradCam
 from side_by_side import LABELS, arguments, classifier, images, network, print_table, race
 from torch import Tensor
 
+from napari_globalxai.attribution.arithmetic import choose_batch_size
 from napari_globalxai.attribution.cam import GradCam
+
+# With eight images at once captum takes more than 20 GB; with four, more than 10.
+CAPTUM_IMAGES = 2
+FORWARDS = (
+    ("float32", "contiguous"),
+    ("float32", "channels_last"),
+    ("bfloat16", "channels_last"),
+)
 
 
 def ours(precision: str, inputs: Tensor, device: str) -> Callable[[], Tensor]:
     model = classifier(precision, device)
     method = GradCam()
-    prepared = inputs.contiguous(memory_format=torch.channels_last)
-    return lambda: method.attribute(model, prepared, range(len(LABELS))).maps
+    # As `explain` does it.
+    parts = inputs.contiguous(memory_format=torch.channels_last).split(choose_batch_size(model))
+    return lambda: torch.cat(
+        [method.attribute(model, part, range(len(LABELS))).maps for part in parts]
+    )
 
 
 def forward(
-    inputs: Tensor, device: str, *, precision: str, channels_last: bool
+    inputs: Tensor, device: str, *, precision: str, channels_last: bool, at_once: int
 ) -> Callable[[], Tensor]:
     model = network().to(device)
     if channels_last:
@@ -43,7 +55,7 @@ def forward(
                 inputs.device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16"
             ),
         ):
-            return model(inputs)
+            return torch.cat([model(part) for part in inputs.split(at_once)])
 
     return run
 
@@ -53,8 +65,11 @@ def captum(inputs: Tensor, device: str) -> Callable[[], Tensor]:
     method = LayerGradCam(model, model.layer4)
 
     def run() -> Tensor:
-        maps = [method.attribute(inputs, target=label) for label in range(len(LABELS))]
-        return torch.cat(maps, dim=1).detach()
+        parts = []
+        for part in inputs.split(CAPTUM_IMAGES):
+            maps = [method.attribute(part, target=label) for label in range(len(LABELS))]
+            parts.append(torch.cat(maps, dim=1).detach())
+        return torch.cat(parts)
 
     return run
 
@@ -98,21 +113,22 @@ def pytorch_grad_cam(inputs: Tensor, device: str) -> Callable[[], Tensor] | None
 
 
 def main() -> None:
-    # With eight images captum takes more than 20 GB.
-    options = arguments(__doc__ or "", batch=4)
+    options = arguments(__doc__ or "", batch=8)
     device = options.device
     inputs = images(options.batch, device)
     medians, results = race(
         {
-            "bare forward, float32, contiguous": forward(
-                inputs, device, precision="float32", channels_last=False
-            ),
-            "bare forward, float32, channels_last": forward(
-                inputs, device, precision="float32", channels_last=True
-            ),
-            "bare forward, bfloat16, channels_last": forward(
-                inputs, device, precision="bfloat16", channels_last=True
-            ),
+            **{
+                f"bare forward, {precision}, {layout}, {at_once} at once": forward(
+                    inputs,
+                    device,
+                    precision=precision,
+                    channels_last=layout == "channels_last",
+                    at_once=at_once,
+                )
+                for at_once in dict.fromkeys((options.batch, 1))
+                for precision, layout in FORWARDS
+            },
             "napari-globalxai, float32": ours("float32", inputs, device),
             "napari-globalxai, bfloat16": ours("bfloat16", inputs, device),
             "captum LayerGradCam": captum(inputs, device),
@@ -120,7 +136,7 @@ def main() -> None:
             "pytorch-grad-cam": pytorch_grad_cam(inputs, device),
         },
         options,
-        once=("MONAI", "pytorch"),
+        once=("captum", "MONAI", "pytorch"),
     )
     own = medians["napari-globalxai, float32"]
     half = medians["napari-globalxai, bfloat16"]

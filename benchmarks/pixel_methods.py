@@ -78,7 +78,7 @@ def main() -> None:
             contestants[f"captum, {name}, {layout}"] = captum(
                 name, inputs, options.device, LAYOUTS[layout]
             )
-    medians, results = race(contestants, options)
+    medians, results = race(contestants, options, once=("captum",))
     rows = []
     for name, precision in ((each, way) for each in SETTINGS for way in precisions(each)):
         own = medians[f"napari-globalxai, {name}, {precision}"]

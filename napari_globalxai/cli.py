@@ -258,7 +258,7 @@ def explain(
         typer.Option(help="float32, bfloat16, bfloat16-gradients, float16, or auto: by a trial."),
     ] = "auto",
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Images a forward; by default as memory allows.")
+        int | None, typer.Option(min=1, help="Images a forward; by default what is fastest.")
     ] = None,
     pool: Annotated[
         int,
@@ -318,7 +318,9 @@ def peppr(
     model: Annotated[Path | None, typer.Option(help="The model, if it has moved.")] = None,
     device: DeviceOption = "auto",
     trust: TrustOption = False,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images a forward.")] = 64,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Images a forward; by default what is fastest.")
+    ] = None,
 ) -> None:
     """Test whether a global map is faithful: erase and restore along it, against controls."""
     from napari_globalxai.runs.evaluate import peppr as run_peppr

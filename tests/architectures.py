@@ -163,13 +163,18 @@ class Swin(nn.Module):
         return self.head(maps.mean(dim=(1, 2)))
 
 
+def monai_vit() -> nn.Module:
+    """As it comes: it gives its logits and the hidden states of all layers."""
+    return ViT(
+        2, (HEIGHT, WIDTH), 16, hidden_size=24, mlp_dim=48, num_layers=3, num_heads=3,
+        classification=True, num_classes=2, spatial_dims=2,
+    )  # fmt: skip
+
+
 class MonaiViT(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.vit = ViT(
-            2, (HEIGHT, WIDTH), 16, hidden_size=24, mlp_dim=48, num_layers=3, num_heads=3,
-            classification=True, num_classes=2, spatial_dims=2,
-        )  # fmt: skip
+        self.vit = monai_vit()
 
     def forward(self, images: Tensor) -> Tensor:
         return self.vit(images)[0]

@@ -26,6 +26,9 @@ MAP_TOLERANCE = 0.02
 _FEWEST_IMAGES = 100
 # Larger batches gain nothing more: processors are busy by then.
 _MOST_ON_CPU, _MOST_ON_GPU = 16, 128
+# On a processor the largest activation should not outgrow its caches: beyond that every layer reads
+# the one before from memory, and a forward takes up to a third longer an image.
+_CACHE = 24 << 20
 _SHARE_OF_MEMORY = 0.5
 
 
@@ -149,16 +152,23 @@ def fastest_format(device: torch.device) -> str:
 
 
 def choose_batch_size(classifier: Classifier) -> int:
-    """Return how many images a forward the free memory holds, with a margin.
+    """Return with how many images a forward is fastest, of those that the free memory holds.
 
-    The outputs of all operations on one image are added up, as a backward pass needs them.
+    The outputs of all operations on one image are added up, as a backward pass needs them, and
+    memory is given a margin.
+
+    Parameters
+    ----------
+    classifier : Classifier
+        The model, at the precision that it will work in.
     """
-    most = _MOST_ON_CPU if classifier.device.type == "cpu" else _MOST_ON_GPU
     image = torch.zeros((1, len(classifier.card.input.channels), *classifier.frame_shape))
     with torch.no_grad(), _Sizes() as sizes:
-        classifier.working_with(precision="float32").logits(classifier.to_input(image))
+        classifier.logits(classifier.to_input(image))
     fitting = int(_SHARE_OF_MEMORY * free_memory(classifier.device) / max(sizes.total, 1))
-    return max(1, min(most, fitting))
+    if classifier.device.type != "cpu":
+        return max(1, min(_MOST_ON_GPU, fitting))
+    return max(1, min(_MOST_ON_CPU, _CACHE // max(sizes.largest, 1), fitting))
 
 
 def free_memory(device: torch.device) -> int:
@@ -194,6 +204,10 @@ class _Sizes(TorchDispatchMode):
     @property
     def total(self) -> int:
         return sum(self._sizes.values())
+
+    @property
+    def largest(self) -> int:
+        return max(self._sizes.values(), default=0)
 
     def __torch_dispatch__(
         self,

@@ -20,7 +20,7 @@ def predict_masked(
     kept: Sequence[Mask],
     fill: npt.NDArray[np.float32],
     *,
-    batch_size: int = 64,
+    batch_size: int,
     tick: Callable[[int, int], None] = lambda done, total: None,
 ) -> npt.NDArray[np.float32]:
     """Predict every image under every mask.
@@ -41,7 +41,7 @@ def predict_masked(
         Masks, bool (height, width): True shows the image, False the fill.
     fill : numpy.ndarray
         float32 (channel, height, width) in 0–255.
-    batch_size : int, optional
+    batch_size : int
         Images a forward.
     tick : callable, optional
         Called with the number of finished and planned forwards.

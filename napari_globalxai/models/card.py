@@ -20,12 +20,14 @@ _CHANNELS_BY_COUNT = {1: ("grey",), 2: ("red", "green"), 3: ("red", "green", "bl
 
 
 class NetworkCard(BaseModel):
-    """The architecture that a state dict belongs to: a network of MONAI's, or one's own.
+    """The architecture that a state dict belongs to: of MONAI's, of timm's, or one's own.
 
     Attributes
     ----------
     name : str or None
         A network class or factory in `monai.networks.nets`, such as ``ResNet`` or ``resnet34``.
+    timm : str or None
+        In its place, the name of a model of timm's, such as ``convnext_tiny``; timm is an extra.
     factory : str or None
         In its place, one's own: ``package.module:function``, or ``file.py:function`` with a file
         beside the card. It is imported only where the user trusts the model.
@@ -36,13 +38,15 @@ class NetworkCard(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str | None = None
+    timm: str | None = None
     factory: str | None = None
     arguments: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _one_of_two(self) -> NetworkCard:
-        if (self.name is None) == (self.factory is None):
-            raise ValueError("give either a name or a factory")
+    def _one_of_three(self) -> NetworkCard:
+        given = [each for each in (self.name, self.timm, self.factory) if each is not None]
+        if len(given) != 1:
+            raise ValueError("give one of name (of MONAI's), timm and factory")
         if self.factory is not None and not all(self.factory.partition(":")[::2]):
             raise ValueError("a factory has the form module:function")
         return self

@@ -22,6 +22,7 @@ from napari_globalxai.models.card import ModelCard
 from napari_globalxai.models.copying import copy_network
 from napari_globalxai.models.folding import fold_batch_norms
 from napari_globalxai.models.geometry import CellGrid, measure_cell_grid
+from napari_globalxai.models.outputs import KeepLogits, describe_outputs, find_logits
 from napari_globalxai.models.rough_gradients import RoughGradients
 from napari_globalxai.models.splitting import CamLayer, Split, cam_layers, split_network
 from napari_globalxai.storage import hash_file
@@ -39,9 +40,10 @@ class Classifier:
     Parameters
     ----------
     network : torch.nn.Module
-        Takes (n, channel, height, width), gives (n, labels). It is left as it is: the classifier
-        works with a copy, in evaluation mode, without gradients of parameters, and with batch
-        normalisations folded into the convolutions before them.
+        Takes (n, channel, height, width), gives (n, labels), alone or, unless it is TorchScript,
+        in a tuple or mapping with other things. It is left as it is: the classifier works with a
+        copy, in evaluation mode, without gradients of parameters, and with batch normalisations
+        folded into the convolutions before them.
     card : ModelCard
         The facts about it.
     source, weights : pathlib.Path, optional
@@ -99,7 +101,7 @@ class Classifier:
         self._scale = self._per_channel((high - low) / 255 / std)
         self._shift = self._per_channel((low - mean) / std)
         self._probe = self._make_probe(len(card.input.channels), *shape)
-        self._check_outputs()
+        self._check_outputs(self._keep_logits(self._run_probe()))
         if not isinstance(network, torch.jit.ScriptModule):
             kept = () if card.cam_layer is None else (card.cam_layer,)
             self.network = fold_batch_norms(self.network, self._probe, kept)
@@ -215,19 +217,42 @@ class Classifier:
     def _name(self) -> str:
         return str(self.source or self.card.name or "The model")
 
-    def _check_outputs(self) -> None:
+    def _run_probe(self) -> Any:
         name = self._name
         try:
             with torch.no_grad():
-                outputs = self.network(self._probe)
+                return self.network(self._probe)
         except (RuntimeError, ValueError, TypeError, AssertionError, NotImplementedError) as why:
             reason = (str(why).strip() or type(why).__name__).splitlines()[-1][:200]
             raise InputError(
                 f"{name}: the network does not take the card's input "
                 f"{tuple(self._probe.shape[1:])} ({self._channel_advice() or reason})."
             ) from why
+
+    def _keep_logits(self, outputs: Any) -> Any:
+        """Make the network give its logits alone, where it gives more; return them."""
+        if isinstance(outputs, Tensor):
+            return outputs
+        places = find_logits(outputs, len(self._probe), len(self.card.labels))
+        # TorchScript takes no hooks.
+        if not places or isinstance(self.network, torch.jit.ScriptModule):
+            return outputs
+        keep = KeepLogits(places[0])
+        if len(places) > 1 and "logits" not in places[0]:
+            self.warnings.append(
+                f"The network gives {len(places)} tensors that could be its logits; the first is "
+                "taken."
+            )
+        self.network.register_forward_hook(keep)
+        return keep(self.network, None, outputs)
+
+    def _check_outputs(self, outputs: Any) -> None:
+        name = self._name
         if not isinstance(outputs, Tensor) or outputs.ndim != 2:
-            raise InputError(f"{name}: the network does not give one row of outputs an image.")
+            raise InputError(
+                f"{name}: the network does not give one row of {len(self.card.labels)} outputs an "
+                f"image but {describe_outputs(outputs)}."
+            )
         if outputs.shape[1] != len(self.card.labels):
             raise InputError(
                 f"{name}: the network has {outputs.shape[1]} outputs but the card names "

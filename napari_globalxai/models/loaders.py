@@ -72,12 +72,11 @@ def _assemble(
         return found
     if network is None:
         raise InputError(
-            f"{weights.path}: is a state dict, so the card must name its MONAI network under "
-            "'network'."
+            f"{weights.path}: is a state dict, so the card must name its network under 'network'."
         )
     if isinstance(network, NetworkCard):
         module = build_network(network, weights.path, trust=trust)
-        name = network.name or network.factory
+        name = network.name or network.timm or network.factory
     else:
         module, name = network, type(network).__name__
     try:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +22,14 @@ TRUST = (
     "Python)"
 )
 
+_TIMM_LOADING = ("pretrained", "checkpoint", "cache_dir")
+
 
 def build_network(network: NetworkCard, source: Path, *, trust: bool = False) -> nn.Module:
     """Build a network from its card, with fresh weights.
 
-    Of MONAI, only names in `monai.networks.nets` are looked up, so that a card cannot run other
-    code.
+    Of MONAI, only names in `monai.networks.nets` are looked up, of timm only those in its registry,
+    so that a card cannot run other code or have something downloaded.
 
     Parameters
     ----------
@@ -43,6 +47,8 @@ def build_network(network: NetworkCard, source: Path, *, trust: bool = False) ->
     """
     if network.factory is not None:
         factory, name = _own_factory(network.factory, source, trust), network.factory
+    elif network.timm is not None:
+        factory, name = _timm_factory(network, source), f"timm's {network.timm}"
     else:
         assert network.name is not None
         factory, name = _monai_factory(network.name, source), f"MONAI's {network.name}"
@@ -71,6 +77,27 @@ def _monai_factory(name: str, source: Path) -> Callable[..., Any]:
         raise InputError(f"{source}: MONAI has no network {name!r}.")
     result: Callable[..., Any] = factory
     return result
+
+
+def _timm_factory(network: NetworkCard, source: Path) -> Callable[..., Any]:
+    try:
+        import timm
+    # Where torchvision and torch do not fit each other, timm's import fails otherwise.
+    except (ImportError, RuntimeError) as why:
+        raise InputError(
+            f"{source}: its network is of timm's, which cannot be imported ({why}); "
+            "pip install 'napari-globalxai[timm]'."
+        ) from why
+    name = str(network.timm)
+    # No colons or slashes: with those, timm would fetch a model from a hub or a folder.
+    if not re.fullmatch(r"[\w.-]+", name) or not timm.is_model(name):
+        raise InputError(f"{source}: timm has no model {name!r}.")
+    loading = [each for each in network.arguments if each.startswith(_TIMM_LOADING)]
+    if loading:
+        raise InputError(
+            f"{source}: the argument {loading[0]} of timm would load other weights than the card's."
+        )
+    return partial(timm.create_model, name, pretrained=False)
 
 
 def _own_factory(name: str, source: Path, trust: bool) -> Callable[..., Any]:

@@ -11,12 +11,14 @@ import tifffile
 from pydantic import ValidationError
 
 from napari_globalxai.aggregation.global_map import OVERALL
+from napari_globalxai.attribution.arithmetic import choose_batch_size
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.evaluation import Evaluation
 from napari_globalxai.faithfulness.fills import fill_image
 from napari_globalxai.faithfulness.peppr import run_peppr
 from napari_globalxai.faithfulness.result import PepprResult
 from napari_globalxai.faithfulness.settings import PepprSettings
+from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.runs.layout import file_stem
 from napari_globalxai.runs.run import Run, open_run
@@ -30,7 +32,7 @@ def peppr(
     model: str | Path | None = None,
     device: str = "auto",
     trust: bool = False,
-    batch_size: int = 64,
+    batch_size: int | None = None,
     valid_share: float | None = None,
     progress: ProgressCallback = ignore_progress,
     **settings: Any,
@@ -50,7 +52,7 @@ def peppr(
     trust : bool, optional
         As for `load_model`, where the model is not loaded yet.
     batch_size : int, optional
-        Images a forward.
+        Images a forward; by default as many as are fastest and fit into memory.
     valid_share : float, optional
         As for `explain`, whose value is the default; 0 ranks the full frame.
     progress : callable, optional
@@ -106,8 +108,8 @@ def make_evaluation(
     *,
     fill: str = "mean-image",
     valid_share: float | None = None,
-    batch_size: int = 64,
-    classifier: Any = None,
+    batch_size: int | None = None,
+    classifier: Classifier | None = None,
 ) -> Evaluation:
     """Return what PEPPR evaluates orders on: the finished images of a run."""
     model = classifier or run.classifier()
@@ -121,7 +123,7 @@ def make_evaluation(
         patients=tuple(patients[row] for row in rows),
         valid=run.coverage >= _valid_share(run, valid_share),
         fill=fill_image(fill, run.stack, rows),
-        batch_size=batch_size,
+        batch_size=batch_size or choose_batch_size(model),
         key=hash_value(
             [run.info["model"]["sha256"], run.info["model"]["card"], model.precision, run.stack.key]
         ),

@@ -85,7 +85,7 @@ def explain(
     valid_share : float, optional
         Share of the cohort whose field of view must hold a pixel for it to be valid.
     batch_size : int, optional
-        Images a forward; by default as many as the memory holds well.
+        Images a forward; by default as many as are fastest and fit into memory.
     pooling : int, optional
         Pixel-level maps are averaged over squares of this side before they are stored, to save
         room; global maps keep the full resolution.
@@ -323,10 +323,11 @@ def _choose_arithmetic(
         precision = choose_precision(model, method, stack.read(some), indices, len(rows))
     if batch_size is None and earlier is not None:
         batch_size = earlier["settings"]["batch_size"]
-    batch_size = batch_size or choose_batch_size(model)
+    worker = model.working_with(precision=precision.name)
+    batch_size = batch_size or choose_batch_size(worker)
     info["precision"], info["precision_reason"] = precision.name, precision.reason
     info["settings"]["batch_size"] = batch_size
-    return model.working_with(precision=precision.name, images_a_forward=batch_size)
+    return worker.working_with(images_a_forward=batch_size)
 
 
 def _warnings(

@@ -164,6 +164,18 @@ def test_batches_fill_the_memory_and_no_more(monkeypatch):
     assert choose_batch_size(model) == 16
 
 
+def test_on_a_processor_the_largest_activation_fits_into_the_cache(monkeypatch):
+    """Of this network it is the first: 4 channels of the frame's size."""
+    model = classifier()
+    largest = 4 * tiny.HEIGHT * tiny.WIDTH * 4
+    for number in (1, 3, 8):
+        monkeypatch.setattr(arithmetic, "_CACHE", largest * number + 1)
+        assert choose_batch_size(model) == number
+        assert choose_batch_size(model.working_with(precision="bfloat16")) == 2 * number
+    monkeypatch.setattr(arithmetic, "_CACHE", 1)
+    assert choose_batch_size(model) == 1
+
+
 def test_torchscript_is_measured_too(monkeypatch):
     traced = torch.jit.trace(tiny.resnet(), torch.rand(2, 2, tiny.HEIGHT, tiny.WIDTH))
     for free in (1 << 20, 1 << 22):

@@ -86,7 +86,7 @@ def changed_input(**changes):
         (changed_input(std=0), "std must be positive"),
         (changed_input(mean=[0.1, 0.2, 0.3]), "mean has 3 values for 2 channels"),
         (changed_input(range=[1, 1]), "range must not be empty"),
-        (changed(network={"arguments": {}}), "network is wrong: give either a name or a factory"),
+        (changed(network={"arguments": {}}), "network is wrong: give one of name"),
     ],
 )
 def test_one_sentence_for_each_mistake(content, message, tmp_path):

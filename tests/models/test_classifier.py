@@ -1,6 +1,7 @@
 """Pixels in, logits out: normalisation, activations, and models that do not fit their card."""
 
 import copy
+from collections import OrderedDict
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ import torch
 from scipy.special import expit, softmax
 from torch import nn
 
+from napari_globalxai.attribution.cam import GradCam
+from napari_globalxai.attribution.gradients import Saliency
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.card import InputCard, ModelCard
 from napari_globalxai.models.classifier import Classifier, choose_device
@@ -41,7 +44,7 @@ class Shaped(nn.Module):
 
 class Many(nn.Module):
     def forward(self, images):
-        return images[:, :, 0, 0], images
+        return images[:, 0, 0, 0], images
 
 
 def card(**changes):
@@ -98,8 +101,8 @@ def test_the_classifier_works_with_a_copy_in_eval_mode():
         (Fixed([1.0]), {}, "1 outputs but the card names 2 labels"),
         (Fixed([1.0, float("nan")]), {}, "values that are not finite"),
         (Fixed([1.0, -0.2]), {"activation": "none"}, "outputs are not probabilities"),
-        (Shaped(), {}, "does not give one row of outputs an image"),
-        (Many(), {}, "does not give one row of outputs an image"),
+        (Shaped(), {}, "one row of 2 outputs an image but a tensor of 2 × 2 × 32 × 48"),
+        (Many(), {}, "one row of 2 outputs an image but tensors of 2, 2 × 2 × 32 × 48"),
         (Raising(RuntimeError("first\nsizes differ")), {}, r"card's input .*\(sizes differ\)"),
         (Raising(AssertionError()), {}, r"card's input .*\(AssertionError\)"),
     ],
@@ -109,6 +112,44 @@ def test_networks_that_do_not_fit_their_card(network, changes, message):
         Classifier(network, card(name="Net", **changes), device="cpu")
     assert str(why.value).startswith("Net: ")
     assert "\n" not in str(why.value)
+
+
+class Answers(nn.Module):
+    """A network that gives more than logits, in a form of its own."""
+
+    def __init__(self, form):
+        super().__init__()
+        self.inner = tiny.resnet()
+        self.form = form
+
+    def forward(self, images):
+        return self.form(self.inner(images))
+
+
+@pytest.mark.parametrize(
+    ("form", "warned"),
+    [
+        (lambda logits: (logits, logits.new_zeros(5)), False),
+        (lambda logits: [logits.new_zeros(len(logits), 3), logits], False),
+        (lambda logits: {"hidden": [logits + 1], "logits": logits}, False),
+        (lambda logits: {"first": logits, "second": logits + 1}, True),
+        (lambda logits: OrderedDict(out=(logits,), loss=None), False),
+    ],
+)
+def test_logits_are_found_among_other_outputs(form, warned):
+    inputs = torch.randn(2, 2, tiny.HEIGHT, tiny.WIDTH, generator=torch.Generator().manual_seed(0))
+    network = Answers(form).eval()
+    model = Classifier(network, card(cam_layer="inner.layer4"), device="cpu")
+    plain = Classifier(tiny.resnet(), card(cam_layer="layer4"), device="cpu")
+    torch.testing.assert_close(model.logits(inputs), plain.logits(inputs))
+    for method in (GradCam(), Saliency()):
+        found = method.attribute(model, inputs, [0, 1])
+        torch.testing.assert_close(found.maps, method.attribute(plain, inputs, [0, 1]).maps)
+    assert [text for text in model.warnings if "could be its logits" in text] == (
+        ["The network gives 2 tensors that could be its logits; the first is taken."] * warned
+    )
+    # The user's own network still gives what it gave.
+    assert not isinstance(network(inputs), torch.Tensor)
 
 
 class Overflowing(nn.Module):

@@ -162,7 +162,7 @@ def test_files_that_cannot_be_used(name, write, message, tmp_path):
 def test_a_state_dict_needs_its_network(tmp_path):
     torch.save(state(), tmp_path / "a.pt")
     card = write_card(tmp_path, "a.pt", network=None)
-    with pytest.raises(InputError, match="must name its MONAI network under 'network'"):
+    with pytest.raises(InputError, match="must name its network under 'network'"):
         load_model(card, device="cpu")
 
 

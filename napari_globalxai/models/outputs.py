@@ -1,0 +1,75 @@
+"""Find the logits in what a network gives, where that is more than one tensor.
+
+Networks give hidden states beside their logits (MONAI's ViT), answers of several heads, or a
+mapping with names, as those of transformers libraries do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+Place = tuple[Any, ...]
+
+
+class KeepLogits:
+    """A forward hook on a whole network that leaves nothing of its outputs but the logits.
+
+    Parameters
+    ----------
+    place : tuple
+        Indices and keys that lead to the logits.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+
+    def __call__(self, module: nn.Module, inputs: object, outputs: Any) -> Any:
+        """Return the logits, (n, labels)."""
+        for key in self.place:
+            outputs = outputs[key]
+        return outputs
+
+
+def find_logits(outputs: Any, images: int, labels: int) -> list[Place]:
+    """Return the places of all tensors (images, labels) in a network's outputs.
+
+    Parameters
+    ----------
+    outputs : object
+        What the network gave: a tensor, or sequences and mappings of tensors.
+    images, labels : int
+        The shape to look for.
+
+    Returns
+    -------
+    list of tuple
+        Those whose key is ``logits`` first, the others in the order of the outputs. The place of
+        a tensor that is not inside anything is empty.
+    """
+    found = [place for place, tensor in _tensors(outputs) if tensor.shape == (images, labels)]
+    return sorted(found, key=lambda place: "logits" not in place)
+
+
+def describe_outputs(outputs: Any) -> str:
+    """Say what a network gave, for a message."""
+    shapes = [" × ".join(map(str, tensor.shape)) for _, tensor in _tensors(outputs)]
+    if not shapes:
+        return f"a {type(outputs).__name__}"
+    listed = ", ".join(shapes[:3]) + (", …" if len(shapes) > 3 else "")
+    return f"{'tensors' if len(shapes) > 1 else 'a tensor'} of {listed}"
+
+
+def _tensors(value: Any, place: Place = ()) -> Iterator[tuple[Place, Tensor]]:
+    if isinstance(value, Tensor):
+        yield place, value
+        return
+    inner: Iterator[tuple[Any, Any]] = iter(())
+    if isinstance(value, Mapping):
+        inner = iter(value.items())
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        inner = iter(enumerate(value))
+    for key, item in inner:
+        yield from _tensors(item, (*place, key))
