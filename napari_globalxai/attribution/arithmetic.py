@@ -133,9 +133,10 @@ def candidate_formats(device: torch.device, method: Method) -> list[str]:
     fastest = fastest_format(device)
     if fastest == "float32":
         return []
-    # Measured on processors alone.
-    for_gradients = device.type == "cpu" and fastest == "bfloat16" and method.needs_gradients
-    return [fastest, ROUGH_GRADIENTS] if for_gradients else [fastest]
+    # Measured on processors alone. Behind the CAM layer there is hardly a convolution.
+    backward = method.needs_gradients and not method.needs_split
+    rough = backward and device.type == "cpu" and fastest == "bfloat16"
+    return [fastest, ROUGH_GRADIENTS] if rough else [fastest]
 
 
 def fastest_format(device: torch.device) -> str:
@@ -168,7 +169,8 @@ def choose_batch_size(classifier: Classifier) -> int:
     fitting = int(_SHARE_OF_MEMORY * free_memory(classifier.device) / max(sizes.total, 1))
     if classifier.device.type != "cpu":
         return max(1, min(_MOST_ON_GPU, fitting))
-    return max(1, min(_MOST_ON_CPU, _CACHE // max(sizes.largest, 1), fitting))
+    cached = int(_CACHE // max(sizes.largest, 1))
+    return max(1, min(_MOST_ON_CPU, cached, fitting))
 
 
 def free_memory(device: torch.device) -> int:

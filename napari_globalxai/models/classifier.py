@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.card import ModelCard
+from napari_globalxai.models.cast_weights import cast_weights
 from napari_globalxai.models.copying import copy_network
 from napari_globalxai.models.folding import fold_batch_norms
 from napari_globalxai.models.geometry import CellGrid, measure_cell_grid
@@ -30,7 +31,8 @@ from napari_globalxai.storage import hash_file
 # Probabilities this close to 0 or 1 have no finite logit in float32.
 _LEAST_PROBABILITY = 1e-7
 ROUGH_GRADIENTS = "bfloat16-gradients"
-PRECISIONS = ("auto", "float32", ROUGH_GRADIENTS, "bfloat16", "float16")
+_HALF_SIZE = ("bfloat16", "float16")
+PRECISIONS = ("auto", "float32", ROUGH_GRADIENTS, *_HALF_SIZE)
 _IMAGES_A_FORWARD = 16
 
 
@@ -107,6 +109,9 @@ class Classifier:
             self.network = fold_batch_norms(self.network, self._probe, kept)
             # torch's stubs do not know this overload.
             self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        # By number format, shared by all that `working_with` gives.
+        self._cast: dict[str, nn.Module] = {}
+        self._running = self._cast_network()
 
     def _per_channel(self, values: npt.NDArray[np.float64]) -> Tensor:
         return torch.tensor(values, dtype=torch.float32, device=self.device).view(1, -1, 1, 1)
@@ -121,15 +126,28 @@ class Classifier:
         """Height and width of the input."""
         return self.card.input.height, self.card.input.width
 
-    @cached_property
+    @property
     def split(self) -> Split:
-        """The network split at the CAM layer."""
+        """The network split at the CAM layer, to be run within `autocast`."""
+        return self._split.of(self._running)
+
+    @cached_property
+    def _split(self) -> Split:
         return split_network(self.network, self.card.cam_layer, self._probe)
+
+    def _cast_network(self) -> nn.Module:
+        """Return the network with its weights in the format of `autocast`."""
+        if self.precision not in _HALF_SIZE or isinstance(self.network, torch.jit.ScriptModule):
+            return self.network
+        if self.precision not in self._cast:
+            dtype = getattr(torch, self.precision)
+            self._cast[self.precision] = cast_weights(self.network, dtype, self._probe)
+        return self._cast[self.precision]
 
     @cached_property
     def cell_grid(self) -> CellGrid:
         """Where the cells of the CAM layer lie in the frame."""
-        return measure_cell_grid(self.split, self._probe)
+        return measure_cell_grid(self._split, self._probe)
 
     @cached_property
     def cam_layers(self) -> list[CamLayer]:
@@ -157,7 +175,7 @@ class Classifier:
         """Return the context in which the network runs at the chosen precision."""
         if self.precision == ROUGH_GRADIENTS:
             return RoughGradients()
-        if self.precision in ("bfloat16", "float16"):
+        if self.precision in _HALF_SIZE:
             return torch.autocast(self.device.type, dtype=getattr(torch, self.precision))
         return contextlib.nullcontext()
 
@@ -174,14 +192,16 @@ class Classifier:
             How many images, or altered copies of images, methods may put into one forward.
         """
         other = copy.copy(self)
-        other.precision = precision or self.precision
+        if precision is not None:
+            other.precision = precision
+            other._running = other._cast_network()
         other.images_a_forward = images_a_forward or self.images_a_forward
         return other
 
     def logits(self, inputs: Tensor) -> Tensor:
         """Return float32 logits (n, labels) of normalised inputs, with their graph if any."""
         with self.autocast():
-            outputs = self.network(inputs)
+            outputs = self._running(inputs)
         return self.outputs_to_logits(outputs)
 
     def outputs_to_logits(self, outputs: Tensor) -> Tensor:

@@ -67,6 +67,9 @@ class Split(Protocol):
         own layout; class and register tokens are left out of it.
         """
 
+    def of(self, network: nn.Module) -> Split:
+        """Return the same split of a network that differs in its weights alone."""
+
 
 class HookSplit:
     """Split a plain network by a hook that lives only while the network runs."""
@@ -94,6 +97,10 @@ class HookSplit:
             handle.remove()
         return caught[-1], outputs
 
+    def of(self, network: nn.Module) -> Split:
+        """Return the split of another network; see `Split`."""
+        return HookSplit(network, self.layer, self.layout)
+
 
 class ChainSplit:
     """Split a TorchScript network, which takes no hooks, by running its children one by one."""
@@ -113,6 +120,10 @@ class ChainSplit:
                     activation = self.layout.to_map(value).detach().requires_grad_()
                     value = self.layout.from_map(activation, value)
         return activation, value
+
+    def of(self, network: nn.Module) -> Split:
+        """Return the split itself, because TorchScript keeps its weights; see `Split`."""
+        return self
 
 
 def cam_layers(network: nn.Module, probe: Tensor) -> list[CamLayer]:

@@ -1,0 +1,81 @@
+"""Weights brought into a half-size format once answer as autocast does, bit by bit."""
+
+import architectures
+import pytest
+import torch
+from torch import nn
+
+from napari_globalxai.attribution.cam import GradCam
+from napari_globalxai.attribution.gradients import Saliency
+from napari_globalxai.models.cast_weights import cast_weights
+
+
+def images(count=2):
+    shape = (count, 2, architectures.HEIGHT, architectures.WIDTH)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
+
+
+def autocast():
+    return torch.autocast("cpu", dtype=torch.bfloat16)
+
+
+@pytest.mark.parametrize("name", architectures.ARCHITECTURES)
+def test_same_bits_for_every_kind_of_network(name):
+    network = architectures.make(name)
+    cast = cast_weights(network, torch.bfloat16, images())
+    other = images(3).flip(0)
+    with torch.no_grad(), autocast():
+        assert torch.equal(cast(other), network(other))
+    assert cast is not network
+    assert any(value.dtype == torch.bfloat16 for value in cast.parameters())
+    assert all(value.dtype == torch.float32 for value in network.parameters())
+
+
+class Shared(nn.Module):
+    """Uses a weight of a layer outside of it, in full precision."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, 2)
+
+    def forward(self, inputs):
+        return self.layer(inputs.mean(dim=(2, 3))) + self.layer.weight.square().sum()
+
+
+class Strict(nn.Module):
+    """Takes one format only."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, 2)
+
+    def forward(self, inputs):
+        return torch.linalg.inv(self.layer.weight) + self.layer(inputs.mean(dim=(2, 3)))
+
+
+@pytest.mark.parametrize("network", [Shared().eval(), Strict().eval()])
+def test_a_network_that_answers_otherwise_is_left_as_it_is(network):
+    with torch.no_grad():
+        network.layer.weight.copy_(torch.tensor([[1.001, 2.003], [3.007, 4.001]]))
+    assert cast_weights(network, torch.bfloat16, images()) is network
+
+
+def test_a_classifier_works_with_them_and_keeps_its_own():
+    network = architectures.make("ResNet")
+    plain = architectures.classifier(network)
+    half = plain.working_with(precision="bfloat16")
+    with torch.no_grad(), autocast():
+        expected = plain.network(images()).float()
+    with torch.no_grad():
+        assert torch.equal(half.logits(images()), expected)
+    assert half.network is plain.network
+    assert half.split.network is not plain.network
+    assert half.working_with(precision="float32").split.network is plain.network
+    # Made once.
+    assert half.working_with(images_a_forward=2).split.network is half.split.network
+    maps = GradCam().attribute(half, images(), [0, 1]).maps
+    oracle = GradCam().attribute(plain, images(), [0, 1]).maps
+    assert float((maps - oracle).norm() / oracle.norm()) < 0.05
+    # Outside of autocast, as another's method may call it, the network is as it was.
+    torch.testing.assert_close(half.network(images()), plain.logits(images()))
+    assert Saliency().attribute(half, images(), [1]).maps.abs().max() > 0
