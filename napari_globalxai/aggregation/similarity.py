@@ -48,17 +48,26 @@ def spearman_to_global(
         total += prepare_maps(raw, settings)[:, inside].sum(axis=0)
     is_member = np.zeros(len(store), dtype=bool)
     is_member[members] = True
-    result = {}
+    result = np.full(len(store), np.nan)
     for part, raw in store.chunks(rows, index):
         values = prepare_maps(raw, settings)[:, inside]
-        for row, value in zip(part, values, strict=True):
-            count = len(members) - int(is_member[row])
-            others = total - value if is_member[row] else total
-            result[int(row)] = _spearman(value, others / count) if count > 0 else float("nan")
-    return np.array([result[int(row)] for row in rows])
+        own = is_member[part]
+        count = len(members) - own
+        alone = count == 0
+        others = (total - values * own[:, None]) / np.where(alone, 1, count)[:, None]
+        result[part] = np.where(alone, np.nan, _spearman(values, others))
+    return result[rows]
 
 
-def _spearman(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) -> float:
-    if first.size == 0 or np.ptp(first) == 0 or np.ptp(second) == 0:
-        return float("nan")
-    return float(np.corrcoef(rankdata(first), rankdata(second))[0, 1])
+def _spearman(
+    first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Return the rank correlation of each row with the same row of another array."""
+    if first.shape[1] == 0:
+        return np.full(len(first), np.nan)
+    ranks = [rankdata(values, axis=1) for values in (first, second)]
+    centred = [each - each.mean(axis=1, keepdims=True) for each in ranks]
+    product = (centred[0] * centred[1]).sum(axis=1)
+    sizes = [(each**2).sum(axis=1) for each in centred]
+    constant = (np.ptp(first, axis=1) == 0) | (np.ptp(second, axis=1) == 0)
+    return np.where(constant, np.nan, product / np.sqrt(np.where(constant, 1, sizes[0] * sizes[1])))

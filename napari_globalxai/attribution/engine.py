@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ from napari_globalxai.attribution.arithmetic import is_out_of_memory
 from napari_globalxai.attribution.method import Attribution, Method
 from napari_globalxai.attribution.store import AttributionStore
 from napari_globalxai.errors import InputError
+from napari_globalxai.frame.read_ahead import ReadAhead
 from napari_globalxai.frame.stack import AlignedStack
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
@@ -101,8 +103,7 @@ def attribute_stack(
     journal = Journal(path.with_suffix(".jsonl"))
     sources = stack.sources()
     logits = np.full((len(stack), len(classifier.labels)), np.nan, np.float32)
-    wanted = np.asarray(rows, dtype=int)
-    rows_wanted = set(wanted.tolist())
+    rows_wanted = {int(row) for row in rows}
     finished = set()
     lines = journal.read()
     if observer is not None and lines:
@@ -119,37 +120,38 @@ def attribute_stack(
     stage = f"Explaining images ({method.name})"
     done = len(finished)
     progress(Progress(stage, done, len(rows)))
-    batches = _Batches(classifier, method, indices)
     size = store.images_per_chunk
-    for start in np.unique(wanted // size) * size:
-        inside = wanted[(wanted >= start) & (wanted < start + size)].tolist()
-        missing = [row for row in inside if row not in finished]
-        if not missing:
-            continue
-        block = store.read_block(int(start))
-        for part, result in batches.explain(stack, missing):
-            logits[part] = result.logits.cpu().numpy()
+    chunks: dict[int, list[int]] = {}
+    for row in sorted(rows_wanted - finished):
+        chunks.setdefault(row // size * size, []).append(row)
+    batches = _Batches(classifier, method, indices)
+    with ReadAhead(stack, list(chain.from_iterable(chunks.values()))) as images:
+        for start, missing in chunks.items():
+            block = store.read_block(start)
+            for part, result in batches.explain(images, missing):
+                logits[part] = result.logits.cpu().numpy()
+                if observer is not None:
+                    probability = classifier.probabilities(logits[part])[:, indices]
+                    observer.observe(part, result.maps.cpu().numpy(), probability)
+                block[np.asarray(part) - start] = _pool(result.maps, pooling).cpu().numpy()
+                done += len(part)
+                progress(Progress(stage, done, len(rows)))
+            store.write(start, block)
+            # One line a chunk: cut short, it counts as a whole as not written.
+            entries = [
+                {"row": row, "source": sources[row], "logits": logits[row].tolist()}
+                for row in missing
+            ]
+            line: dict[str, Any] = {"images": entries}
             if observer is not None:
-                probability = classifier.probabilities(logits[part])[:, indices]
-                observer.observe(part, result.maps.cpu().numpy(), probability)
-            block[np.asarray(part) - start] = _pool(result.maps, pooling).cpu().numpy()
-            done += len(part)
-            progress(Progress(stage, done, len(rows)))
-        store.write(int(start), block)
-        # One line a chunk: cut short, it counts as a whole as not written.
-        entries = [
-            {"row": row, "source": sources[row], "logits": logits[row].tolist()} for row in missing
-        ]
-        line: dict[str, Any] = {"images": entries}
-        if observer is not None:
-            # A file for each line, named in it, so that the two cannot disagree after a crash.
-            line["observed"] = f"{path.stem}-observed-{len(lines)}.npz"
-            observer.save(path.parent / line["observed"])
-        journal.append([line])
-        lines.append(line)
-        for other in path.parent.glob(f"{path.stem}-observed-*.npz"):
-            if other.name != line.get("observed"):
-                other.unlink()
+                # A file for each line, named in it, so that the two cannot disagree after a crash.
+                line["observed"] = f"{path.stem}-observed-{len(lines)}.npz"
+                observer.save(path.parent / line["observed"])
+            journal.append([line])
+            lines.append(line)
+            for other in path.parent.glob(f"{path.stem}-observed-*.npz"):
+                if other.name != line.get("observed"):
+                    other.unlink()
     return store, logits
 
 
@@ -162,13 +164,13 @@ class _Batches:
         self._labels = labels
 
     def explain(
-        self, stack: AlignedStack, rows: Sequence[int]
+        self, images: ReadAhead, rows: Sequence[int]
     ) -> Iterator[tuple[list[int], Attribution]]:
         """Give the rows of each batch and their attributions."""
         position = 0
         while position < len(rows):
             part = list(rows[position : position + self._classifier.images_a_forward])
-            result = self._explain(stack.read(part))
+            result = self._explain(images.read(part))
             if result is None:
                 self._halve()
                 continue
