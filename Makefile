@@ -4,6 +4,10 @@ PYTHON ?= python3
 # the CPU: set it to choose another, or install torch into $(VENV) yourself beforehand and set it to
 # plain `torch`.
 TORCH ?= torch==2.13.0
+# These ask for torchvision, each build of which fits one build of torch, and which MONAI would
+# import, slowly, from then on. The tests and benchmarks do without it.
+WITHOUT_TORCHVISION := onnx2pytorch timm
+PEERS_WITHOUT_TORCHVISION := grad-cam ttach opencv-python-headless
 # More arguments for pytest, such as `-m "not gui"` or `-k peppr`.
 PYTEST_ARGS ?=
 
@@ -37,10 +41,8 @@ screenshots: $(VENV)/.installed-dev
 	scripts/install_gui_dependencies.sh
 	scripts/with_display.sh $(BIN)/python docs/make_screenshots.py
 
-# pytorch-grad-cam asks for torchvision, whose builds for the CPU are not on every index and which
-# MONAI would import, slowly, from then on; the benchmark does without it.
 benchmark: $(VENV)/.installed-dev
-	$(BIN)/python -m pip install --quiet --no-deps grad-cam ttach opencv-python-headless
+	$(BIN)/python -m pip install --quiet --no-deps $(PEERS_WITHOUT_TORCHVISION)
 	$(BIN)/python benchmarks/grad_cam.py
 	$(BIN)/python benchmarks/pixel_methods.py
 	$(BIN)/python benchmarks/aligning.py
@@ -55,6 +57,7 @@ $(VENV)/.installed-gui: pyproject.toml $(VENV)/.installed-torch
 
 $(VENV)/.installed-dev: pyproject.toml $(VENV)/.installed-torch
 	$(BIN)/python -m pip install --quiet --editable ".[test,dev]"
+	$(BIN)/python -m pip install --quiet --no-deps $(WITHOUT_TORCHVISION)
 	@touch $@
 
 # torch goes first, by itself, so that what needs "torch" later is content with it.

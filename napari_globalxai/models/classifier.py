@@ -107,8 +107,7 @@ class Classifier:
         if not isinstance(network, torch.jit.ScriptModule):
             kept = () if card.cam_layer is None else (card.cam_layer,)
             self.network = fold_batch_norms(self.network, self._probe, kept)
-            # torch's stubs do not know this overload.
-            self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            _put_channels_last(self.network)
         # By number format, shared by all that `working_with` gives.
         self._cast: dict[str, nn.Module] = {}
         self._running = self._cast_network()
@@ -330,6 +329,13 @@ def _hash_state(network: nn.Module) -> str:
         digest.update(name.encode())
         digest.update(value.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
+
+
+def _put_channels_last(network: nn.Module) -> None:
+    # Not by Module.to, which would have values of five dimensions in that layout, too.
+    for value in (*network.parameters(), *network.buffers()):
+        if value.ndim == 4:
+            value.data = value.data.contiguous(memory_format=torch.channels_last)
 
 
 def choose_device(name: str) -> torch.device:

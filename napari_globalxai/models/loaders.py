@@ -22,7 +22,7 @@ def load_model(
     Parameters
     ----------
     path : str or pathlib.Path
-        The model card, or the weights with the card beside them: TorchScript, a program of
+        The model card, or the weights with the card beside them: TorchScript, ONNX, a program of
         `torch.export`, a pickled module, or safetensors or a state dict of a network that the card
         names. Or a MONAI bundle, as a folder or a zip file.
     device : str, optional

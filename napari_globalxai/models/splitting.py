@@ -6,11 +6,12 @@ without a graph, which saves most of the price of a backward pass.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -180,8 +181,9 @@ def split_network(network: nn.Module, layer: str | None, probe: Tensor) -> Split
         A plain or TorchScript network in eval mode.
     layer : str or None
         Dotted name of the CAM layer. By default it is the last of the outermost modules that give
-        a map and whose map the outputs depend on; in a transformer whose outputs come from a class
-        token alone, that is the block before the last.
+        a map on which the outputs depend, and through which all goes that they are made of; in a
+        transformer whose outputs come from a class token alone, that is the block before the last.
+        Where branches meet in no module, it is the last map of a branch.
     probe : torch.Tensor
         Two different inputs, (2, channel, height, width).
 
@@ -197,12 +199,11 @@ def split_network(network: nn.Module, layer: str | None, probe: Tensor) -> Split
         When the network cannot be split at all.
     """
     layers, ran = _trace(network, probe)
-    outer = _outer(network, "", layers, ran)
-    outermost = [each for name, each in layers.items() if name in outer]
+    outermost = _outermost(network, "", layers, ran)
     if layer is None:
         if not outermost:
             raise InputError("No layer with a spatial output was found; name one as cam_layer.")
-        return _choose(network, outermost, probe)
+        return _choose(network, layers, ran, probe)
     if layer not in layers:
         raise InputError(_why_not(network, layer, outermost, ran))
     split = _split_at(network, layers[layer], probe)
@@ -210,18 +211,78 @@ def split_network(network: nn.Module, layer: str | None, probe: Tensor) -> Split
         raise InputError(
             f"The model's outputs do not depend on the map of the layer {layer!r}, but on a class "
             f"token beside it; a layer before it, such as "
-            f"{_choose(network, outermost, probe).layer!r}, serves Grad-CAM."
+            f"{_choose(network, layers, ran, probe).layer!r}, serves Grad-CAM."
         )
     return split
 
 
-def _choose(network: nn.Module, candidates: list[CamLayer], probe: Tensor) -> Split:
-    for candidate in reversed(candidates):
+def _choose(
+    network: nn.Module, layers: Mapping[str, CamLayer], ran: Collection[str], probe: Tensor
+) -> Split:
+    candidates = _outermost(network, "", layers, ran)
+    last: tuple[CamLayer, Split] | None = None
+    while candidates:
+        candidate = candidates.pop()
+        if last is not None and _spacing(candidate, probe) < 0.99 * _spacing(last[0], probe):
+            # What lies before is finer, and farther from what the outputs are made of.
+            break
         split = _split_at(network, candidate, probe)
         if _reaches_outputs(split, probe):
-            return split
+            if _carries_all(network, candidate.name, probe):
+                return split
+            last = last or (candidate, split)
+        # Blocks in a row: of the last one the outputs may read a class token alone, of those before
+        # it all.
+        elif isinstance(module := network.get_submodule(candidate.name), nn.Sequential):
+            candidates += _outermost(module, f"{candidate.name}.", layers, ran)
+    if last is not None:
+        return last[1]
     # A network that gives constants; its maps are all zero wherever it is split.
-    return _split_at(network, candidates[-1], probe)
+    return _split_at(network, _outermost(network, "", layers, ran)[-1], probe)
+
+
+def _spacing(layer: CamLayer, probe: Tensor) -> float:
+    """Return the area of a cell in pixels of the input."""
+    layout, area = layer.layout, 1.0
+    for centres, cells, size in (
+        (layout.y, layout.rows, probe.shape[2]),
+        (layout.x, layout.columns, probe.shape[3]),
+    ):
+        if centres is not None and cells > 1:
+            area *= float(np.median(np.diff(centres)))
+        else:
+            area *= size / cells
+    return area
+
+
+def _carries_all(network: nn.Module, layer: str, probe: Tensor) -> bool:
+    """Return whether all that the outputs are made of goes through a layer.
+
+    Then exchanging what it gives for two images exchanges their outputs. Of branches, such as a
+    part of a map that is cut off to be rolled around, it does not.
+    """
+    if isinstance(network, torch.jit.ScriptModule):
+        return True
+    module = network.get_submodule(layer)
+    calls = 0
+    exchange = 0
+
+    def count(module: nn.Module, inputs: object, output: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        # Of a module that runs several times, the last time is meant.
+        return output.flip(0) if calls == exchange else output
+
+    handle = module.register_forward_hook(count)
+    try:
+        with torch.no_grad():
+            expected = network(probe).flip(0)
+            exchange, calls = calls, 0
+            outputs = network(probe)
+    finally:
+        handle.remove()
+    difference = (expected - expected.flip(0)).norm()
+    return bool((outputs - expected).norm() <= 0.01 * difference + 1e-5 * expected.norm())
 
 
 def _split_at(network: nn.Module, layer: CamLayer, probe: Tensor) -> Split:
@@ -284,6 +345,14 @@ def _run(network: nn.Module, image: Tensor, note: Callable[[str, object], None])
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _outermost(
+    module: nn.Module, prefix: str, layers: Mapping[str, CamLayer], ran: Collection[str]
+) -> list[CamLayer]:
+    """Return the outermost layers with a map inside a module, in the order in which they run."""
+    names = _outer(module, prefix, layers, ran)
+    return [layer for name, layer in layers.items() if name in names]
 
 
 def _outer(

@@ -50,7 +50,7 @@ def read_weights(file: WeightsFile, trust: bool) -> nn.Module | dict[str, Any]:
     Parameters
     ----------
     file : WeightsFile
-        TorchScript, safetensors, a state dict, or, where it is trusted, a program of
+        TorchScript, ONNX, safetensors, a state dict, or, where it is trusted, a program of
         `torch.export` or a pickled module.
     trust : bool
         Whether code of the file may run.
@@ -70,6 +70,10 @@ def read_weights(file: WeightsFile, trust: bool) -> nn.Module | dict[str, Any]:
         return _read_safetensors(file)
     if suffix == ".pt2":
         return _read_exported(file, trust)
+    if suffix == ".onnx":
+        from napari_globalxai.models.onnx_file import read_onnx
+
+        return read_onnx(file)
     if _is_torchscript(file):
         return _read_torchscript(file)
     return _read_pickle(file, trust)

@@ -6,6 +6,7 @@ import warnings
 
 import architectures
 import pytest
+import stand_ins
 import torch
 from torch import nn
 
@@ -44,6 +45,20 @@ def exported(name, folder):
     return read_weights(WeightsFile(folder / f"{name}.pt2"), trust=True)
 
 
+def onnx(name, folder):
+    pytest.importorskip("onnx")
+    with stand_ins.torchvision():
+        pytest.importorskip("onnx2pytorch")
+    example = torch.zeros(2, 2, architectures.HEIGHT, architectures.WIDTH)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            architectures.make(name), (example,), folder / f"{name}.onnx", dynamo=False,
+            input_names=["images"], dynamic_axes={"images": {0: "batch"}},
+        )  # fmt: skip
+    return read_weights(WeightsFile(folder / f"{name}.onnx"), trust=False)
+
+
 class Forked(nn.Module):
     """Two branches: not a chain of children."""
 
@@ -68,6 +83,7 @@ KINDS = {
     "TorchScript, ResNet": lambda folder: traced("ResNet"),
     "TorchScript, forked": lambda folder: forked(),
     "torch.export, ResNet": lambda folder: exported("ResNet", folder),
+    "ONNX, ResNet": lambda folder: onnx("ResNet", folder),
 }
 BACKWARD = ("deep-lift", "guided-backprop")
 TRANSFORMERS = [name for name in KINDS if "ViT" in name or "Swin" in name]

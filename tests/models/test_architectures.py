@@ -290,6 +290,65 @@ def test_the_layers_are_listed_in_the_order_they_run(networks):
     assert str(chosen) == "blocks.1 (16 × 4 × 6)"
 
 
+class BlocksAtOnce(architectures.VisionTransformer):
+    def forward(self, images):
+        tokens = self.patches(images).flatten(2).transpose(1, 2) + self.places
+        special = self.special.expand(images.shape[0], -1, -1)
+        return self.head(self.norm(self.blocks(torch.cat([special, tokens], dim=1)))[:, 0])
+
+
+def test_blocks_in_a_row_that_run_as_one(networks):
+    """As in timm: of the row's output the head reads the class token alone."""
+    network = BlocksAtOnce().eval()
+    network.load_state_dict(networks["ViT"].state_dict())
+    assert split_network(network, None, some_inputs(2)).layer == "blocks.1"
+
+
+class RolledAround(nn.Module):
+    """The left of a map goes to its right, as windows are shifted; all parts are modules."""
+
+    def __init__(self, after):
+        super().__init__()
+        self.stem = nn.Conv2d(2, 4, 8, 8)
+        self.body = nn.Conv2d(4, 6, 3, padding=1)
+        self.left, self.right = nn.Identity(), nn.Identity()
+        self.whole = nn.Identity() if after else None
+        self.head = nn.Linear(6, 2)
+
+    def forward(self, images):
+        maps = self.body(self.stem(images).relu())
+        maps = torch.cat([self.right(maps[..., 2:]), self.left(maps[..., :2])], dim=3)
+        if self.whole is not None:
+            maps = self.whole(maps)
+        return self.head(maps.square().mean(dim=(2, 3)))
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_part_of_a_map_is_no_cam_layer(after):
+    torch.manual_seed(0)
+    split = split_network(RolledAround(after).eval(), None, some_inputs(2))
+    assert split.layer == ("whole" if after else "body")
+
+
+class TwoStreams(nn.Module):
+    """Branches that meet in no module, behind a stem of finer cells."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(2, 4, 4, 4)
+        self.first, self.second = nn.Conv2d(4, 6, 2, 2), nn.Conv2d(4, 6, 2, 2)
+        self.head = nn.Linear(6, 2)
+
+    def forward(self, images):
+        maps = self.stem(images).relu()
+        return self.head((self.first(maps) * self.second(maps)).mean(dim=(2, 3)))
+
+
+def test_the_last_branch_is_taken_before_a_finer_stem():
+    torch.manual_seed(0)
+    assert split_network(TwoStreams().eval(), None, some_inputs(2)).layer == "second"
+
+
 def test_a_layer_of_which_the_head_reads_the_class_token_alone(networks):
     with pytest.raises(InputError, match=r"class token beside it; .* such as 'blocks\.1'"):
         split_network(networks["ViT"], "norm", some_inputs(2))
