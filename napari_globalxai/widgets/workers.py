@@ -42,6 +42,18 @@ class Job(WorkerBase):  # type: ignore[misc]
         self._stage = ""
         self._last = 0.0
 
+    def run(self) -> None:
+        """Run in the thread; called by Qt.
+
+        When napari ends while the function runs, Qt takes the signals away; with nobody left to
+        tell, what PyQt raises then would abort the process.
+        """
+        try:
+            super().run()
+        except RuntimeError as why:
+            if "deleted" not in str(why):
+                raise
+
     def quit(self) -> None:
         """Ask the function to stop at its next report of progress.
 

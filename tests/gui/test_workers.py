@@ -1,0 +1,44 @@
+"""Long work: what becomes of it when napari ends in the middle."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+pytestmark = pytest.mark.gui
+
+ENDING = textwrap.dedent(
+    """
+    import threading
+    from qtpy.QtCore import QCoreApplication
+    from qtpy.QtWidgets import QApplication
+    from napari_globalxai.progress import Progress
+    from napari_globalxai.widgets.workers import Job
+
+    application = QApplication([])
+    started, deleted = threading.Event(), threading.Event()
+
+    def work(report):
+        started.set()
+        assert deleted.wait(30)
+        report(Progress("Explaining", 1, 2))
+
+    job = Job(work)
+    thread = threading.Thread(target=job.run)
+    thread.start()
+    assert started.wait(30)
+    {delete}
+    deleted.set()
+    thread.join(30)
+    print("ended well")
+    """
+)
+
+
+def test_a_job_whose_signals_qt_has_deleted_ends_in_silence():
+    code = ENDING.format(delete="from PyQt6 import sip; sip.delete(job.signals)")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "ended well"
+    assert "Traceback" not in done.stderr
