@@ -8,6 +8,7 @@ import sys
 import pandas as pd
 import pytest
 import tiny
+import torch
 import yaml
 
 import napari_globalxai
@@ -66,6 +67,19 @@ def test_layers_are_listed_with_the_chosen_one_marked(inputs, command):
     lines = out.splitlines()
     assert [line for line in lines if "CAM layer" in line] == ["layer4 (10 × 4 × 6) <- CAM layer"]
     assert "layer1 (4 × 32 × 48)" in lines
+
+
+def test_layers_of_a_pickled_module_need_trust(tmp_path, command):
+    torch.save(tiny.resnet(), tmp_path / "whole.pt")
+    card = yaml.safe_load(tiny.write_resnet(tmp_path).read_text())
+    card.update(weights="whole.pt", network=None)
+    (tmp_path / "model.yaml").write_text(yaml.safe_dump(card))
+    status, _, err = command("layers", "--model", tmp_path / "model.yaml")
+    assert status == 2
+    assert "--trust" in the_error(err)
+    status, out, _ = command("layers", "--model", tmp_path / "model.yaml", "--trust")
+    assert status == 0
+    assert "layer4 (10 × 2 × 3) <- CAM layer" in out
 
 
 def test_layers_are_listed_though_the_card_names_a_wrong_one(inputs, command):
