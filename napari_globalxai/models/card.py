@@ -12,7 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from napari_globalxai.errors import InputError
 
 CARD_SUFFIXES = (".yaml", ".yml")
-WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".ts", ".ckpt", ".pt2", ".onnx", ".zip")
+MODEL_SUFFIXES = (
+    *CARD_SUFFIXES,
+    *(".safetensors", ".pt", ".pth", ".ts", ".ckpt", ".pt2", ".onnx", ".zip"),
+)
 # What a card's template has where only the user knows the fact.
 FILL_IN = "FILL IN"
 # What a plain number of channels means for a colour photograph.

@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_globalxai.attribution.catalogue import method_entries
+from napari_globalxai.models.card import MODEL_SUFFIXES
 from napari_globalxai.progress import ProgressCallback
 from napari_globalxai.widgets.alignment_form import AlignmentForm
 from napari_globalxai.widgets.folders import default_folder
@@ -154,7 +155,7 @@ class ExplainWidget(Panel):
         self.cohort_field.setToolTip("CSV or TSV, one row an image: file, eye, patient, labels")
         self.model_field = PathField(
             "Choose a model",
-            "Models (*.yaml *.yml *.pt *.pth *.ts *.pt2 *.ckpt *.safetensors *.zip);;All files (*)",
+            f"Models ({' '.join(f'*{each}' for each in MODEL_SUFFIXES)});;All files (*)",
         )
         self.model_field.setToolTip(
             "The model card (model.yaml), or weights with a card beside them"
