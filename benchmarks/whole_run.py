@@ -32,7 +32,6 @@ from napari_globalxai.progress import Progress
 from napari_globalxai.runs.pipeline import explain
 from napari_globalxai.samples import sample_folder
 
-BATCH = 16
 REPEATS = 3
 
 
@@ -66,17 +65,19 @@ def measure(size: int, method: str, network: str) -> dict[str, float]:
     model = load(network)
     with tempfile.TemporaryDirectory() as folder:
         table = write_cohort(Path(folder) / "cohort", size)
-        run = explain(table, model, Path(folder) / "run", method, batch_size=BATCH, progress=note)
+        run = explain(table, model, Path(folder) / "run", method, progress=note)
         end = time.perf_counter()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         whole = end - stages["Choosing number format and batch size"]
         explainer = make_method(method)
         labels = [model.labels.index(label) for label in run.labels]
-        images = run.stack.read(range(BATCH))
+        # As many at once as the run took.
+        batch = run.info["settings"]["batch_size"]
+        images = run.stack.read(range(batch))
         times = []
         for _ in range(REPEATS):
             start = time.perf_counter()
-            for part in batches(range(size), BATCH):
+            for part in batches(range(size), batch):
                 explainer.attribute(model, model.to_input(images[: len(part)]), labels)
             times.append(time.perf_counter() - start)
         alone = statistics.median(times)
@@ -93,7 +94,7 @@ def main() -> None:
     if options.one:
         print(json.dumps(measure(options.one, options.method, options.network)))
         return
-    print(f"{options.method}, {options.network}, batch {BATCH}, {torch.get_num_threads()} threads")
+    print(f"{options.method}, {options.network}, {torch.get_num_threads()} threads")
     print(f"{'images':>8}{'attribution, s':>16}{'whole run, s':>14}{'ratio':>8}{'peak, MiB':>11}")
     for size in options.sizes:
         # A process each, because the peak of a process never goes down.

@@ -69,6 +69,23 @@ def test_layers_are_listed_with_the_chosen_one_marked(inputs, command):
     assert "layer1 (4 × 32 × 48)" in lines
 
 
+def test_a_cam_layer_in_place_of_the_cards(inputs, tmp_path, command):
+    model = inputs / "resnet" / "model.yaml"
+    options = explain(inputs, tmp_path / "run", model=model, method="grad-cam")
+    status, _, _ = command(*options, "--cam-layer", "layer3")
+    assert status == 0
+    run = open_run(tmp_path / "run")
+    assert run.info["model"]["cam_layer"] == "layer3"
+    assert run.classifier(device="cpu").split.layer == "layer3"
+    # Maps of another layer are not mixed into it.
+    status, _, err = command(*options, "--resume")
+    assert status == 2
+    assert "run" in the_error(err)
+    status, _, err = command(*options[:-2], "--cam-layer", "layer9")
+    assert status == 2
+    assert "has no layer 'layer9'; layers with a map are" in the_error(err)
+
+
 def test_layers_of_a_pickled_module_need_trust(tmp_path, command):
     torch.save(tiny.resnet(), tmp_path / "whole.pt")
     card = yaml.safe_load(tiny.write_resnet(tmp_path).read_text())
@@ -79,7 +96,7 @@ def test_layers_of_a_pickled_module_need_trust(tmp_path, command):
     assert "--trust" in the_error(err)
     status, out, _ = command("layers", "--model", tmp_path / "model.yaml", "--trust")
     assert status == 0
-    assert "layer4 (10 × 2 × 3) <- CAM layer" in out
+    assert "layer4 (10 × 4 × 6) <- CAM layer" in out
 
 
 def test_layers_are_listed_though_the_card_names_a_wrong_one(inputs, command):

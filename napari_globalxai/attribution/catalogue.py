@@ -18,26 +18,43 @@ class Entry:
         ``module:class``.
     summary : str
         What it shows, in half a sentence.
+    needs_split : bool
+        As the method itself says: whether it looks at a CAM layer.
     """
 
     target: str
     summary: str
+    needs_split: bool = False
 
 
-def _own(module: str, name: str, summary: str) -> Entry:
-    return Entry(f"napari_globalxai.attribution.{module}:{name}", summary)
+def _own(module: str, name: str, summary: str, *, needs_split: bool = False) -> Entry:
+    return Entry(f"napari_globalxai.attribution.{module}:{name}", summary, needs_split)
 
 
 BUILT_IN = {
-    "grad-cam": _own("cam", "GradCam", "Where the last stage of the network sees the label; quick"),
+    "grad-cam": _own(
+        "cam",
+        "GradCam",
+        "Where the last stage of the network sees the label; quick",
+        needs_split=True,
+    ),
     "grad-cam-plus-plus": _own(
-        "cam", "GradCamPlusPlus", "Grad-CAM that gives several small findings their due; quick"
+        "cam",
+        "GradCamPlusPlus",
+        "Grad-CAM that gives several small findings their due; quick",
+        needs_split=True,
     ),
     "layer-cam": _own(
-        "cam", "LayerCam", "Grad-CAM with a weight a cell, also for earlier stages; quick"
+        "cam",
+        "LayerCam",
+        "Grad-CAM with a weight a cell, also for earlier stages; quick",
+        needs_split=True,
     ),
     "score-cam": _own(
-        "perturbation", "ScoreCam", "What each channel of the last stage shows adds; no gradients"
+        "perturbation",
+        "ScoreCam",
+        "What each channel of the last stage shows adds; no gradients",
+        needs_split=True,
     ),
     "saliency": _own(
         "gradients",

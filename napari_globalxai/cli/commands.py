@@ -145,6 +145,10 @@ def explain(
         list[str] | None,
         typer.Option("--set", help="Parameter of the method, such as steps=50; may be repeated."),
     ] = None,
+    cam_layer: Annotated[
+        str | None,
+        typer.Option(help="Layer for Grad-CAM in place of the card's; `layers` lists them."),
+    ] = None,
     labels: Annotated[str | None, typer.Option(help="Labels to explain, comma separated.")] = None,
     register: RegisterOption = "none",
     estimate_laterality: EstimateLateralityOption = False,
@@ -192,7 +196,7 @@ def explain(
     wanted = {"selection": select, "part": part, "scale": scale}
     run = run_explain(
         cohort,
-        load_model(model, device=device, precision=precision, trust=trust),
+        load_model(model, device=device, precision=precision, trust=trust, cam_layer=cam_layer),
         out,
         method,
         labels=split_list(labels),
@@ -289,7 +293,7 @@ def methods(
 
 @app.command()
 def layers(model: ModelOption, device: DeviceOption = "auto", trust: TrustOption = False) -> None:
-    """List the layers that can be a model's CAM layer (cam_layer in its card)."""
+    """List the layers that can be a model's CAM layer, for --cam-layer and its card."""
     from napari_globalxai.models.loaders import load_model
 
     classifier = load_model(model, device=device, trust=trust)

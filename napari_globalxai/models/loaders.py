@@ -15,7 +15,12 @@ from napari_globalxai.models.weights import WeightsFile, read_weights
 
 
 def load_model(
-    path: str | Path, *, device: str = "auto", precision: str = "auto", trust: bool = False
+    path: str | Path,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    trust: bool = False,
+    cam_layer: str | None = None,
 ) -> Classifier:
     """Load a classifier and check its card against it.
 
@@ -33,6 +38,8 @@ def load_model(
         Whether code from the model's files may run. Pickled modules, programs of `torch.export`,
         networks made by somebody's own function and expressions in bundles need it; give it only
         for files whose origin you trust.
+    cam_layer : str, optional
+        Dotted name of the CAM layer, in place of the card's.
 
     Returns
     -------
@@ -51,6 +58,8 @@ def load_model(
     else:
         card, weights_path = read_card(given)
         weights, network = WeightsFile(weights_path), card.network
+    if cam_layer is not None:
+        card = card.model_copy(update={"cam_layer": cam_layer})
     module = _assemble(weights, network, trust)
     return Classifier(
         module,

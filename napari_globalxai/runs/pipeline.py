@@ -62,6 +62,7 @@ def explain(
     seed: int = 0,
     resume: bool = False,
     trust: bool = False,
+    cam_layer: str | None = None,
     progress: ProgressCallback = ignore_progress,
 ) -> Run:
     """Explain a cohort: align, predict, attribute, aggregate.
@@ -105,7 +106,7 @@ def explain(
     resume : bool, optional
         Go on with a run that was stopped, or whose table has got more rows at its end; nothing
         finished is computed again.
-    trust : bool, optional
+    trust, cam_layer : optional
         As for `load_model`, where the model is loaded here.
     progress : callable, optional
         Receives `Progress`; may raise `Cancelled`, after which the run can be resumed.
@@ -125,7 +126,7 @@ def explain(
         cohort = read_cohort(cohort)
     progress(Progress("Loading the model", 0, 1))
     if isinstance(model, str | Path):
-        model = load_model(model, trust=trust)
+        model = load_model(model, trust=trust, cam_layer=cam_layer)
     progress(Progress("Loading the model", 1, 1))
     chosen = _choose_labels(cohort, model, labels)
     maker = make_method(method, **dict(method_settings or {}))

@@ -265,7 +265,11 @@ class Run:
             if source is None:
                 raise InputError(f"{self.folder}: does not know its model; name it with --model.")
             loaded = load_model(
-                source, device=device, precision=self.info["settings"]["precision"], trust=trust
+                source,
+                device=device,
+                precision=self.info["settings"]["precision"],
+                trust=trust,
+                cam_layer=self.info["model"]["card"]["cam_layer"],
             )
             known = self.info["model"]["sha256"]
             same_weights = loaded.weights is not None and hash_file(loaded.weights) == known

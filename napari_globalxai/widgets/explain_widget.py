@@ -20,6 +20,7 @@ from napari_globalxai.models.card import MODEL_SUFFIXES
 from napari_globalxai.progress import ProgressCallback
 from napari_globalxai.widgets.alignment_form import AlignmentForm
 from napari_globalxai.widgets.folders import default_folder
+from napari_globalxai.widgets.layer_field import CamLayerField
 from napari_globalxai.widgets.layers import RunLayers, layers_of, sample_paths
 from napari_globalxai.widgets.parts import JobBar, Panel, PathField, heading, text_label
 from napari_globalxai.widgets.run_view import RunView, open_view, read_view
@@ -72,6 +73,8 @@ class ExplainWidget(Panel):
         Whether code from the model's files may run.
     method_box, map_box : QComboBox
         Attribution method; map that is shown.
+    layer_field : CamLayerField
+        The CAM layer, for methods that look at one.
     settings_form : SettingsForm
         Parameters of the method.
     alignment_form : AlignmentForm
@@ -102,7 +105,7 @@ class ExplainWidget(Panel):
         cohort, model, out = self.cohort_field.path, self.model_field.path, self.output_field.path
         method, settings = self.method_box.currentText(), self.settings_form.values()
         alignment = self.alignment_form.arguments()
-        trust = self.session.trusts_model
+        trust, layer = self.session.trusts_model, self.layer_field.layer
         if cohort is None:
             self.job_bar.say("Choose a cohort table.")
             self.cohort_field.setFocus()
@@ -126,6 +129,7 @@ class ExplainWidget(Panel):
                     **alignment,
                     resume=True,
                     trust=trust,
+                    cam_layer=layer,
                     progress=progress,
                 )
                 return read_view(run, progress)
@@ -172,6 +176,7 @@ class ExplainWidget(Panel):
                 self.method_box.count() - 1, method.summary, Qt.ItemDataRole.ToolTipRole
             )
         self.method_box.setToolTip("How the model's output is traced back to pixels")
+        self.layer_field = CamLayerField()
         self.settings_form = SettingsForm()
         self.settings_form.show_method(self.method_box.currentText())
         self.alignment_form = AlignmentForm()
@@ -208,6 +213,7 @@ class ExplainWidget(Panel):
         form.addRow("&Model", self.model_field)
         form.addRow(self.trust_box)
         form.addRow("Me&thod", self.method_box)
+        form.addRow("CAM &layer", self.layer_field)
         form.addRow(self.settings_form)
         form.addRow(self.alignment_form)
         form.addRow("&Run folder", self.output_field)
@@ -262,6 +268,9 @@ class ExplainWidget(Panel):
         for field in (self.cohort_field, self.model_field):
             field.edited.connect(self._suggest_output)
         self.method_box.currentTextChanged.connect(self.settings_form.show_method)
+        self.method_box.currentTextChanged.connect(self._on_method)
+        self.layer_field.changed.connect(self._suggest_output)
+        self.layer_field.failed.connect(self.job_bar.say)
         self.settings_form.changed.connect(self._suggest_output)
         self.alignment_form.changed.connect(self._suggest_output)
         self.map_box.currentTextChanged.connect(self._on_map_chosen)
@@ -299,6 +308,8 @@ class ExplainWidget(Panel):
         cohort, model = self.cohort_field.path, self.model_field.path
         if cohort is not None and model is not None:
             settings = {**self.settings_form.values(), **self.alignment_form.changes()}
+            if self.layer_field.layer is not None:
+                settings["layer"] = self.layer_field.layer
             self.output_field.suggest(
                 default_run_folder(cohort, model, self.method_box.currentText(), settings)
             )
@@ -306,10 +317,15 @@ class ExplainWidget(Panel):
     def _on_model(self) -> None:
         if self.model_field.path != self._trusted_model:
             self.trust_box.setChecked(False)
+        self.layer_field.show_model(self.model_field.path, trust=self.session.trusts_model)
+
+    def _on_method(self, name: str) -> None:
+        self.layer_field.setEnabled(method_entries()[name].needs_split)
 
     def _on_trust(self, trusted: bool) -> None:
         self._trusted_model = self.model_field.path if trusted else None
         self.session.trusts_model = trusted
+        self.layer_field.show_model(self.model_field.path, trust=trusted)
 
     # Work.
 

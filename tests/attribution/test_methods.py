@@ -12,8 +12,8 @@ from captum.attr import Saliency as CaptumSaliency
 from torch import nn
 
 from napari_globalxai.attribution.base import label_gradients
-from napari_globalxai.attribution.catalogue import method_names
-from napari_globalxai.attribution.method import make_method
+from napari_globalxai.attribution.catalogue import BUILT_IN, method_names
+from napari_globalxai.attribution.method import make_method, method_class
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.card import ModelCard
 from napari_globalxai.models.classifier import Classifier
@@ -315,6 +315,11 @@ def test_methods_by_name():
         InputError, match=r"no attribution method 'gradcam'; methods are .*grad-cam"
     ):
         make_method("gradcam")
+
+
+@pytest.mark.parametrize(("name", "entry"), BUILT_IN.items())
+def test_the_catalogue_says_what_the_method_does(name, entry):
+    assert method_class(name).needs_split == entry.needs_split
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,49 @@ def test_computes_and_shows_the_maps(panels: Any, inputs: Any, tmp_path: Path, q
     assert explain.map_table.texts()[0][:2] == ["overall", "30"]
 
 
+def test_the_cam_layer_is_chosen_from_a_list(
+    panels: Any, inputs: Any, tmp_path: Path, qtbot: Any
+) -> None:
+    explain, field = panels.explain, panels.explain.layer_field
+    fill_in(explain, inputs, tmp_path / "run")
+    assert not field.isEnabled()
+    explain.method_box.setCurrentText("layer-cam")
+    assert field.isEnabled()
+    assert field.layer is None
+    explain.model_field.path = tiny.write_resnet(tmp_path / "resnet")
+    press(qtbot, field.list_button)
+    assert not field.list_button.isEnabled()
+    qtbot.waitUntil(lambda: field.list_button.isEnabled(), timeout=TIMEOUT)
+    texts = [field.box.itemText(index) for index in range(field.box.count())]
+    assert "layer4.0 (10 × 4 × 6)" in texts
+    field.box.setCurrentIndex(field.box.findData("layer3"))
+    assert field.layer == "layer3"
+    explain.output_field.path = tmp_path / "run"
+    with qtbot.waitSignal(explain.runner.succeeded, timeout=TIMEOUT):
+        explain.compute()
+    run = panels.session.run
+    assert run.info["model"]["cam_layer"] == "layer3"
+    assert run.image_map(0, "left").shape == (tiny.HEIGHT, tiny.WIDTH)
+    # PEPPR finds the model that the run was made with.
+    run._classifier = None
+    assert run.classifier(device="cpu").split.layer == "layer3"
+    # The layers of another model are others.
+    explain.model_field.path = inputs.model
+    assert field.layer is None
+    assert field.box.count() == 1
+
+
+def test_a_model_whose_layers_cannot_be_listed_says_why(
+    panels: Any, tmp_path: Path, qtbot: Any
+) -> None:
+    field = panels.explain.layer_field
+    panels.explain.model_field.path = tmp_path / "gone.yaml"
+    press(qtbot, field.list_button)
+    qtbot.waitUntil(lambda: field.list_button.isEnabled(), timeout=TIMEOUT)
+    assert "gone.yaml: the model does not exist" in panels.explain.job_bar.status.text()
+    assert field.box.count() == 1
+
+
 def test_choosing_a_label_shows_its_map(opened: Any, qtbot: Any) -> None:
     explain = opened.explain
     explain.map_box.setCurrentText("right")

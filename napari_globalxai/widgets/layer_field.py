@@ -1,0 +1,109 @@
+"""Choose the CAM layer from a list of those that the model has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import Signal  # type: ignore[attr-defined]
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QWidget
+
+from napari_globalxai.widgets.workers import LatestOnly
+
+_AUTOMATIC = "The card's, or the last"
+
+
+class CamLayerField(QWidget):
+    """A list of layers, filled in the background when the user asks for it.
+
+    Attributes
+    ----------
+    changed : Signal
+        Another layer was chosen.
+    failed : Signal
+        One sentence: why the layers could not be listed.
+    box : QComboBox
+        The layers; first of all, the one that is found by itself.
+    list_button : QPushButton
+        Loads the model and lists its layers.
+    """
+
+    changed = Signal()
+    failed = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._model: Path | None = None
+        self._trust = False
+        self._layers = LatestOnly(self)
+        self.box = QComboBox()
+        self.box.setAccessibleName("CAM layer")
+        self.box.setToolTip(
+            "Where in the network Grad-CAM looks: late layers know most, early ones are finer"
+        )
+        # Names of layers can be long; they must not widen the panel.
+        self.box.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        self.box.setMinimumContentsLength(12)
+        self.list_button = QPushButton("List")
+        self.list_button.setToolTip("Load the model and list its layers that give a map")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.box, 1)
+        row.addWidget(self.list_button)
+        self.list_button.clicked.connect(self.list_layers)
+        self.box.currentIndexChanged.connect(lambda: self.changed.emit())
+        self._layers.ready.connect(self._on_listed)
+        self._layers.failed.connect(self._on_failed)
+        self.show_model(None, trust=False)
+
+    @property
+    def layer(self) -> str | None:
+        """Name of the layer chosen; None where it is left to the card."""
+        name: str | None = self.box.currentData()
+        return name if self.isEnabled() else None
+
+    def show_model(self, model: Path | None, *, trust: bool) -> None:
+        """Forget the layers of another model."""
+        self._trust = trust
+        if model != self._model or self.box.count() == 0:
+            self._model = model
+            self.box.clear()
+            self.box.addItem(_AUTOMATIC)
+        self.list_button.setEnabled(model is not None)
+
+    def list_layers(self) -> None:
+        """List the layers of the model, in the background."""
+        model, trust = self._model, self._trust
+        if model is None:
+            return
+
+        def work() -> list[tuple[str, str]]:
+            from napari_globalxai.models.loaders import load_model
+
+            return [(layer.name, str(layer)) for layer in load_model(model, trust=trust).cam_layers]
+
+        self.list_button.setText("Listing…")
+        self.list_button.setEnabled(False)
+        self._layers.request(model, work)
+
+    def _on_listed(self, model: Path, layers: list[tuple[str, str]]) -> None:
+        self._ready_again()
+        if model != self._model:
+            return
+        chosen: Any = self.box.currentData()
+        self.box.clear()
+        self.box.addItem(_AUTOMATIC)
+        # The last ones first: they are those that people try.
+        for name, text in reversed(layers):
+            self.box.addItem(text, name)
+        self.box.setCurrentIndex(max(0, self.box.findData(chosen)))
+
+    def _on_failed(self, sentence: str) -> None:
+        self._ready_again()
+        self.failed.emit(sentence)
+
+    def _ready_again(self) -> None:
+        self.list_button.setText("List")
+        self.list_button.setEnabled(self._model is not None)
