@@ -52,6 +52,7 @@ class CamLayerField(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self.box, 1)
         row.addWidget(self.list_button)
+        self.setFocusProxy(self.box)
         self.list_button.clicked.connect(self.list_layers)
         self.box.currentIndexChanged.connect(lambda: self.changed.emit())
         self._layers.ready.connect(self._on_listed)

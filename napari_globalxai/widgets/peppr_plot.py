@@ -190,7 +190,9 @@ class PepprPlot(FigureCanvasQTAgg):
         axes.set_xlim(edges[0], edges[-1])
         axes.margins(y=0.1)
         axes.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
-        axes.set_xlabel("Δ = area restored − area erased", color=self._text, fontsize=8)
+        # The map beside its controls, over their steps: near, not equal, to Δ over all steps.
+        what = "Δ = area restored − area erased, at the controls' steps"
+        axes.set_xlabel(what, color=self._text, fontsize=8)
         axes.set_ylabel("Orders", color=self._text, fontsize=8)
         axes.legend(
             fontsize=7,
