@@ -23,7 +23,7 @@ from torch import nn
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.card import ModelCard, NetworkCard, validate_card
 from napari_globalxai.models.networks import TRUST
-from napari_globalxai.models.weights import WeightsFile
+from napari_globalxai.models.weights_file import WeightsFile
 
 _METADATA = "configs/metadata.json"
 _CONFIGS = tuple(

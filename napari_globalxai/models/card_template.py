@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.bundle import bundle_facts, is_bundle
 from napari_globalxai.models.card import FILL_IN
-from napari_globalxai.models.weights import WeightsFile, read_weights
+from napari_globalxai.models.weights import read_weights
+from napari_globalxai.models.weights_file import WeightsFile
 from napari_globalxai.storage import atomic_path
 
 _COMMENTS = {

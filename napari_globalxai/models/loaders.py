@@ -11,7 +11,8 @@ from napari_globalxai.models.bundle import is_bundle, read_bundle
 from napari_globalxai.models.card import NetworkCard, read_card
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.networks import build_network
-from napari_globalxai.models.weights import WeightsFile, read_weights
+from napari_globalxai.models.weights import read_weights
+from napari_globalxai.models.weights_file import WeightsFile
 
 
 def load_model(

@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.copying import copy_network
-from napari_globalxai.models.weights import WeightsFile
+from napari_globalxai.models.weights_file import WeightsFile
 
 # Beyond the end of any axis.
 _END = 1 << 40

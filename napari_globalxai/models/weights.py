@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import pickle
 import warnings
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,32 +14,14 @@ from torch.fx import Graph
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.networks import TRUST
+from napari_globalxai.models.onnx_file import read_onnx
+from napari_globalxai.models.weights_file import WeightsFile
 
 _UNREADABLE = (
     *(pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError),
     # What trusted pickles raise whose classes are not installed here, or have changed.
     *(AttributeError, ImportError, KeyError, TypeError),
 )
-
-
-@dataclass(frozen=True)
-class WeightsFile:
-    """A file of weights, on disk or in an archive.
-
-    Attributes
-    ----------
-    path : pathlib.Path
-        Its name; where it lies, if `content` is None.
-    content : bytes or None
-        What was read from an archive.
-    """
-
-    path: Path
-    content: bytes | None = None
-
-    def source(self) -> Any:
-        """Return what readers take: a path as text, or a stream."""
-        return str(self.path) if self.content is None else io.BytesIO(self.content)
 
 
 def read_weights(file: WeightsFile, trust: bool) -> nn.Module | dict[str, Any]:
@@ -71,8 +51,6 @@ def read_weights(file: WeightsFile, trust: bool) -> nn.Module | dict[str, Any]:
     if suffix == ".pt2":
         return _read_exported(file, trust)
     if suffix == ".onnx":
-        from napari_globalxai.models.onnx_file import read_onnx
-
         return read_onnx(file)
     if _is_torchscript(file):
         return _read_torchscript(file)

@@ -1,0 +1,28 @@
+"""A file of weights, wherever its bytes lie."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A file of weights, on disk or in an archive.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        Its name; where it lies, if `content` is None.
+    content : bytes or None
+        What was read from an archive.
+    """
+
+    path: Path
+    content: bytes | None = None
+
+    def source(self) -> Any:
+        """Return what readers take: a path as text, or a stream."""
+        return str(self.path) if self.content is None else io.BytesIO(self.content)
