@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from napari_globalxai.attribution.arithmetic import is_out_of_memory
-from napari_globalxai.attribution.method import Attribution, Method
+from napari_globalxai.attribution.batches import Batches
+from napari_globalxai.attribution.method import Method
 from napari_globalxai.attribution.store import AttributionStore
 from napari_globalxai.errors import InputError
 from napari_globalxai.frame.read_ahead import ReadAhead
@@ -124,11 +123,15 @@ def attribute_stack(
     chunks: dict[int, list[int]] = {}
     for row in sorted(rows_wanted - finished):
         chunks.setdefault(row // size * size, []).append(row)
-    batches = _Batches(classifier, method, indices)
+    batches = Batches(classifier, method, indices)
     with ReadAhead(stack, list(chain.from_iterable(chunks.values()))) as images:
+
+        def read_input(part: Sequence[int]) -> Tensor:
+            return classifier.to_input(images.read(part))
+
         for start, missing in chunks.items():
             block = store.read_block(start)
-            for part, result in batches.explain(images, missing):
+            for part, result in batches.explain(missing, read_input):
                 logits[part] = result.logits.cpu().numpy()
                 if observer is not None:
                     probability = classifier.probabilities(logits[part])[:, indices]
@@ -153,52 +156,6 @@ def attribute_stack(
                 if other.name != line.get("observed"):
                     other.unlink()
     return store, logits
-
-
-class _Batches:
-    """Explains images in batches, smaller ones once memory has run out."""
-
-    def __init__(self, classifier: Classifier, method: Method, labels: Sequence[int]) -> None:
-        self._classifier = classifier
-        self._method = method
-        self._labels = labels
-
-    def explain(
-        self, images: ReadAhead, rows: Sequence[int]
-    ) -> Iterator[tuple[list[int], Attribution]]:
-        """Give the rows of each batch and their attributions."""
-        position = 0
-        while position < len(rows):
-            part = list(rows[position : position + self._classifier.images_a_forward])
-            result = self._explain(images.read(part))
-            if result is None:
-                self._halve()
-                continue
-            yield part, result
-            position += len(part)
-
-    def _explain(self, images: npt.NDArray[np.uint8]) -> Attribution | None:
-        """Explain a batch; None where memory does not hold it."""
-        try:
-            inputs = self._classifier.to_input(images)
-            return self._method.attribute(self._classifier, inputs, self._labels)
-        # Out of memory has no one class; all else goes on up.
-        except Exception as why:
-            if not is_out_of_memory(why):
-                raise
-        return None
-
-    def _halve(self) -> None:
-        # Only here has the error, which holds on to the tensors of the failed batch, gone.
-        if self._classifier.device.type == "cuda":
-            torch.cuda.empty_cache()
-        before = self._classifier.images_a_forward
-        if before == 1:
-            raise InputError(
-                f"The memory of {self._classifier.device} does not hold one image for "
-                f"{self._method.name}; choose another method or another --device."
-            )
-        self._classifier = self._classifier.working_with(images_a_forward=before // 2)
 
 
 def _pool(maps: Tensor, side: int) -> Tensor:

@@ -9,6 +9,8 @@ import torch
 from monai.data import MetaTensor
 from torch import Tensor
 
+from napari_globalxai.attribution.arithmetic import choose_batch_size
+from napari_globalxai.attribution.batches import Batches
 from napari_globalxai.attribution.method import Method, make_method
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.classifier import Classifier
@@ -28,6 +30,9 @@ class Explainer:
         Labels to explain; all of the model's by default.
     normalised : bool, optional
         Whether images come as the network takes them, as in a MONAI evaluation; else as 0–255.
+    batch_size : int, optional
+        How many images of a batch go together; found from memory if not given, and halved where
+        memory runs out. Results do not depend on it.
 
     Raises
     ------
@@ -48,9 +53,8 @@ class Explainer:
         labels: Sequence[str] | None = None,
         *,
         normalised: bool = True,
+        batch_size: int | None = None,
     ) -> None:
-        self.classifier = classifier
-        self.method = make_method(method) if isinstance(method, str) else method
         self.labels = tuple(classifier.labels if labels is None else labels)
         self.normalised = normalised
         unknown = [label for label in self.labels if label not in classifier.labels]
@@ -59,8 +63,13 @@ class Explainer:
                 f"The model has no label {unknown[0]!r}; its labels are "
                 f"{', '.join(classifier.labels)}."
             )
-        self._indices = [classifier.labels.index(label) for label in self.labels]
+        self.method = make_method(method) if isinstance(method, str) else method
+        # Before the copy, which then shares where the network is split.
         self._grid = self.method.grid(classifier)
+        at_once = choose_batch_size(classifier) if batch_size is None else batch_size
+        self.classifier = classifier.working_with(images_a_forward=at_once)
+        indices = [classifier.labels.index(label) for label in self.labels]
+        self._batches = Batches(self.classifier, self.method, indices)
 
     def __call__(self, images: Tensor) -> tuple[MetaTensor, Tensor]:
         """Explain a batch.
@@ -80,27 +89,34 @@ class Explainer:
         Raises
         ------
         InputError
-            When the images do not have the size of the model's input.
+            When the images do not have the size of the model's input, or memory does not hold one.
         """
         expected = (len(self.classifier.card.input.channels), *self.classifier.frame_shape)
-        if images.ndim != 4 or tuple(images.shape[1:]) != expected:
+        if images.ndim != 4 or not len(images) or tuple(images.shape[1:]) != expected:
             raise InputError(
                 f"A batch has shape {tuple(images.shape)}, but the model takes images of shape "
                 f"{expected}: channel, height, width."
             )
         # Plain, because operations on a MetaTensor carry its meta data along, at a price.
         plain = images.as_tensor() if isinstance(images, MetaTensor) else images
-        if self.normalised:
-            inputs = plain.to(self.classifier.device, torch.float32)
-            inputs = inputs.contiguous(memory_format=torch.channels_last)
-        else:
-            inputs = self.classifier.to_input(plain)
-        result = self.method.attribute(self.classifier, inputs, self._indices)
-        maps = MetaTensor(torch.from_numpy(upsample(result.maps.cpu().numpy(), self._grid)))
+        each = [
+            result
+            for _, result in self._batches.explain(
+                range(len(plain)), lambda part: self._to_input(plain[part[0] : part[-1] + 1])
+            )
+        ]
+        attributions = torch.cat([result.maps for result in each]).cpu().numpy()
+        maps = MetaTensor(torch.from_numpy(upsample(attributions, self._grid)))
         if isinstance(images, MetaTensor):
             maps.copy_meta_from(images)  # type: ignore[no-untyped-call]
             maps.is_batch = images.is_batch
-        return maps, result.logits.cpu()
+        return maps, torch.cat([result.logits for result in each]).cpu()
+
+    def _to_input(self, images: Tensor) -> Tensor:
+        if not self.normalised:
+            return self.classifier.to_input(images)
+        inputs = images.to(self.classifier.device, torch.float32)
+        return inputs.contiguous(memory_format=torch.channels_last)
 
     def batches(
         self, loader: Iterable[Mapping[str, Any]], image_key: str = "image"

@@ -8,6 +8,8 @@ from monai.data import DataLoader, Dataset, MetaTensor, decollate_batch
 from monai.transforms import Compose, EnsureTyped, LoadImaged, NormalizeIntensityd, Transposed
 
 from napari_globalxai import Explainer, load_model
+from napari_globalxai.attribution.arithmetic import choose_batch_size
+from napari_globalxai.attribution.cam import GradCam
 from napari_globalxai.attribution.method import make_method
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.upsampling import upsample
@@ -82,8 +84,46 @@ def test_chosen_labels_and_plain_tensors(model):
     assert logits.shape == (3, 2)
 
 
+class Greedy(GradCam):
+    """Notes how many images come together, and runs out of memory above two."""
+
+    def __init__(self):
+        super().__init__()
+        self.sizes = []
+
+    def attribute(self, model, inputs, labels):
+        self.sizes.append(len(inputs))
+        if len(inputs) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return super().attribute(model, inputs, labels)
+
+
+def test_a_loaders_batch_is_taken_in_parts(model):
+    images = torch.rand(5, 2, tiny.HEIGHT, tiny.WIDTH)
+    whole, logits = Explainer(model, batch_size=5)(images)
+    greedy = Greedy()
+    explain = Explainer(model, greedy, batch_size=4)
+    for _ in range(2):
+        maps, parts_logits = explain(images)
+        np.testing.assert_allclose(maps, whole, rtol=1e-4, atol=1e-7)
+        np.testing.assert_allclose(parts_logits, logits, rtol=1e-5, atol=1e-6)
+    # What did not fit once is not tried again.
+    assert greedy.sizes == [4, 2, 2, 1, 2, 2, 1]
+    assert model.images_a_forward != 4
+
+
+def test_how_many_go_together_is_found(model):
+    greedy = Greedy()
+    explain = Explainer(model, greedy)
+    assert explain.classifier.images_a_forward == choose_batch_size(model)
+    explain(torch.rand(2, 2, tiny.HEIGHT, tiny.WIDTH))
+    assert greedy.sizes == [2]
+
+
 def test_what_does_not_fit_is_said(model):
     with pytest.raises(InputError, match="no label 'up'; its labels are left, right"):
         Explainer(model, labels=["up"])
     with pytest.raises(InputError, match=r"shape \(3, 2, 48, 32\), but the model takes"):
         Explainer(model)(torch.rand(3, 2, tiny.WIDTH, tiny.HEIGHT))
+    with pytest.raises(InputError, match=r"shape \(0, 2, 32, 48\)"):
+        Explainer(model)(torch.rand(0, 2, tiny.HEIGHT, tiny.WIDTH))

@@ -1,0 +1,83 @@
+"""Explain images in batches that the memory holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from napari_globalxai.attribution.arithmetic import is_out_of_memory
+from napari_globalxai.attribution.method import Attribution, Method
+from napari_globalxai.errors import InputError
+from napari_globalxai.models.classifier import Classifier
+
+
+class Batches:
+    """Explains images in batches, smaller ones once memory has run out.
+
+    Parameters
+    ----------
+    classifier : Classifier
+        The model; as many images as its `images_a_forward` go together.
+    method : Method
+        The attribution method.
+    labels : sequence of int
+        Indices of the labels to explain.
+    """
+
+    def __init__(self, classifier: Classifier, method: Method, labels: Sequence[int]) -> None:
+        self._classifier = classifier
+        self._method = method
+        self._labels = labels
+
+    def explain(
+        self, rows: Sequence[int], read_input: Callable[[Sequence[int]], Tensor]
+    ) -> Iterator[tuple[list[int], Attribution]]:
+        """Give the rows of each batch and their attributions.
+
+        Parameters
+        ----------
+        rows : sequence of int
+            What to explain, in this order.
+        read_input : callable
+            Gives what the network takes for some of the rows; may be asked for the same again.
+
+        Raises
+        ------
+        InputError
+            When memory does not hold a single image.
+        """
+        position = 0
+        while position < len(rows):
+            part = list(rows[position : position + self._classifier.images_a_forward])
+            result = self._explain(part, read_input)
+            if result is None:
+                self._halve()
+                continue
+            yield part, result
+            position += len(part)
+
+    def _explain(
+        self, part: Sequence[int], read_input: Callable[[Sequence[int]], Tensor]
+    ) -> Attribution | None:
+        """Explain a batch; None where memory does not hold it."""
+        try:
+            return self._method.attribute(self._classifier, read_input(part), self._labels)
+        # Out of memory has no one class; all else goes on up.
+        except Exception as why:
+            if not is_out_of_memory(why):
+                raise
+        return None
+
+    def _halve(self) -> None:
+        # Only here has the error, which holds on to the tensors of the failed batch, gone.
+        if self._classifier.device.type == "cuda":
+            torch.cuda.empty_cache()
+        before = self._classifier.images_a_forward
+        if before == 1:
+            raise InputError(
+                f"The memory of {self._classifier.device} does not hold one image for "
+                f"{self._method.name}; choose another method or another --device."
+            )
+        self._classifier = self._classifier.working_with(images_a_forward=before // 2)
