@@ -83,7 +83,9 @@ def test_a_cam_layer_in_place_of_the_cards(inputs, tmp_path, command):
     assert "run" in the_error(err)
     status, _, err = command(*options[:-2], "--cam-layer", "layer9")
     assert status == 2
-    assert "has no layer 'layer9'; layers with a map are" in the_error(err)
+    said = the_error(err)
+    assert "has no layer 'layer9' (did you mean 'layer4'?); layers with a map are conv1 (" in said
+    assert said.endswith(" inside them.")
 
 
 def test_layers_of_a_pickled_module_need_trust(tmp_path, command):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Protocol
 
 import numpy as np
@@ -199,13 +200,12 @@ def split_network(network: nn.Module, layer: str | None, probe: Tensor) -> Split
         When the network cannot be split at all.
     """
     layers, ran = _trace(network, probe)
-    outermost = _outermost(network, "", layers, ran)
     if layer is None:
-        if not outermost:
+        if not _outermost(network, "", layers, ran):
             raise InputError("No layer with a spatial output was found; name one as cam_layer.")
         return _choose(network, layers, ran, probe)
     if layer not in layers:
-        raise InputError(_why_not(network, layer, outermost, ran))
+        raise InputError(_why_not(network, layer, layers, ran))
     split = _split_at(network, layers[layer], probe)
     if layers[layer].layout.cells is not None and not _reaches_outputs(split, probe):
         raise InputError(
@@ -373,12 +373,17 @@ def _outer(
 
 
 def _why_not(
-    network: nn.Module, layer: str, outermost: list[CamLayer], ran: Collection[str]
+    network: nn.Module, layer: str, layers: Mapping[str, CamLayer], ran: Collection[str]
 ) -> str:
     """Say why a layer cannot be the CAM layer."""
-    listed = f"layers with a map are {', '.join(map(str, outermost)) or 'not there'}."
+    outermost = _outermost(network, "", layers, ran)
+    listed = f"layers with a map are {', '.join(map(str, outermost)) or 'not there'}"
+    inside = len(layers) - len(outermost)
+    listed += f", and {inside} inside them." if inside else "."
     if layer not in dict(network.named_modules()):
-        return f"The model has no layer {layer!r}; {listed}"
+        nearest = get_close_matches(layer, layers, 1)
+        guess = f" (did you mean {nearest[0]!r}?)" if nearest else ""
+        return f"The model has no layer {layer!r}{guess}; {listed}"
     if layer in ran:
         return f"The layer {layer!r} has no spatial output; {listed}"
     if isinstance(network, torch.jit.ScriptModule):
