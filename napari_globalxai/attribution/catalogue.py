@@ -18,13 +18,13 @@ class Entry:
         ``module:class``.
     summary : str
         What it shows, in half a sentence.
-    needs_split : bool
-        As the method itself says: whether it looks at a CAM layer.
+    needs_split : bool or None
+        Whether it looks at a CAM layer; None where only the method itself, once imported, can say.
     """
 
     target: str
     summary: str
-    needs_split: bool = False
+    needs_split: bool | None = None
 
 
 def _own(module: str, name: str, summary: str, *, needs_split: bool = False) -> Entry:

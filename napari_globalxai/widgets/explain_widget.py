@@ -267,8 +267,9 @@ class ExplainWidget(Panel):
         self.model_field.edited.connect(self._on_model)
         for field in (self.cohort_field, self.model_field):
             field.edited.connect(self._suggest_output)
-        self.method_box.currentTextChanged.connect(self.settings_form.show_method)
+        # Before the form, whose change suggests a run folder.
         self.method_box.currentTextChanged.connect(self._on_method)
+        self.method_box.currentTextChanged.connect(self.settings_form.show_method)
         self.layer_field.changed.connect(self._suggest_output)
         self.layer_field.failed.connect(self.job_bar.say)
         self.settings_form.changed.connect(self._suggest_output)
@@ -320,7 +321,8 @@ class ExplainWidget(Panel):
         self.layer_field.show_model(self.model_field.path, trust=self.session.trusts_model)
 
     def _on_method(self, name: str) -> None:
-        self.layer_field.setEnabled(method_entries()[name].needs_split)
+        # Where it is not known before the method is imported, the user knows.
+        self.layer_field.setEnabled(method_entries()[name].needs_split is not False)
 
     def _on_trust(self, trusted: bool) -> None:
         self._trusted_model = self.model_field.path if trusted else None

@@ -1,6 +1,7 @@
 """Every attribution against an independent answer: captum, a closed form, a slow loop."""
 
 import copy
+import sys
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from captum.attr import Saliency as CaptumSaliency
 from torch import nn
 
 from napari_globalxai.attribution.base import label_gradients
-from napari_globalxai.attribution.catalogue import BUILT_IN, method_names
+from napari_globalxai.attribution.catalogue import BUILT_IN, method_entries, method_names
 from napari_globalxai.attribution.method import make_method, method_class
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.card import ModelCard
@@ -315,6 +316,29 @@ def test_methods_by_name():
         InputError, match=r"no attribution method 'gradcam'; methods are .*grad-cam"
     ):
         make_method("gradcam")
+
+
+def test_a_method_of_another_package(tmp_path, monkeypatch):
+    """Installed as pip does it: a module, and beside it what is known of it."""
+    (tmp_path / "their_package.py").write_text(
+        "from napari_globalxai.attribution.cam import GradCam\n"
+        "class Theirs(GradCam):\n"
+        "    name = 'theirs'\n"
+    )
+    known = tmp_path / "their_package-1.0.dist-info"
+    known.mkdir()
+    (known / "METADATA").write_text("Metadata-Version: 2.1\nName: their-package\nVersion: 1.0\n")
+    (known / "entry_points.txt").write_text(
+        "[napari_globalxai.methods]\ntheirs = their_package:Theirs\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    entry = method_entries()["theirs"]
+    assert entry.summary == "From their_package"
+    # It is not imported to find out.
+    assert entry.needs_split is None
+    assert "their_package" not in sys.modules
+    assert method_names()[-1] == "theirs"
+    assert make_method("theirs").name == "theirs"
 
 
 @pytest.mark.parametrize(("name", "entry"), BUILT_IN.items())

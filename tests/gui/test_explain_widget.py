@@ -85,6 +85,27 @@ def test_the_cam_layer_is_chosen_from_a_list(
     assert field.box.count() == 1
 
 
+def test_the_run_folder_is_that_of_the_layer_in_force(
+    panels: Any, inputs: Any, tmp_path: Path, qtbot: Any
+) -> None:
+    explain, field = panels.explain, panels.explain.layer_field
+    explain.cohort_field.path = inputs.cohort
+    explain.model_field.path = tiny.write_resnet(tmp_path / "resnet")
+    explain.method_box.setCurrentText("grad-cam")
+    press(qtbot, field.list_button)
+    qtbot.waitUntil(lambda: field.list_button.isEnabled(), timeout=TIMEOUT)
+
+    def folder() -> str:
+        return str(explain.output_field.path.name)
+
+    field.box.setCurrentIndex(field.box.findData("layer2"))
+    assert folder().endswith("grad-cam-layer-layer2")
+    explain.method_box.setCurrentText("saliency")
+    assert folder().endswith("saliency")
+    explain.method_box.setCurrentText("grad-cam")
+    assert folder().endswith("grad-cam-layer-layer2")
+
+
 def test_a_model_whose_layers_cannot_be_listed_says_why(
     panels: Any, tmp_path: Path, qtbot: Any
 ) -> None:
