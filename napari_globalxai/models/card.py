@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from napari_globalxai.errors import InputError
 
@@ -44,6 +53,14 @@ class NetworkCard(BaseModel):
     timm: str | None = None
     factory: str | None = None
     arguments: dict[str, Any] = Field(default_factory=dict)
+
+    @model_serializer(mode="wrap")
+    def _leave_out_what_came_later(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out a `timm` that is not given: runs are known again by how they noted the card."""
+        given: dict[str, Any] = dump(self)
+        if self.timm is None:
+            given.pop("timm", None)
+        return given
 
     @model_validator(mode="after")
     def _one_of_three(self) -> NetworkCard:

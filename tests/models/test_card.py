@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.card import InputCard, read_card
+from napari_globalxai.models.card import InputCard, NetworkCard, read_card
 
 GOOD = {
     "weights": "model.pt",
@@ -111,3 +111,13 @@ def test_missing_files(tmp_path):
     (tmp_path / "alone.pt").write_bytes(b"")
     with pytest.raises(InputError, match=r"needs a model card beside it, alone\.yaml"):
         read_card(tmp_path / "alone.pt")
+
+
+def test_a_network_of_monai_is_noted_as_before_there_was_timm():
+    """Runs are known again by the card that they noted."""
+    noted = {"name": "resnet34", "factory": None, "arguments": {"num_classes": 2}}
+    card = NetworkCard.model_validate(noted)
+    assert card.model_dump(mode="json") == noted
+    by_timm = NetworkCard(timm="convnext_tiny")
+    assert by_timm.model_dump(mode="json")["timm"] == "convnext_tiny"
+    assert NetworkCard.model_validate(by_timm.model_dump(mode="json")) == by_timm
