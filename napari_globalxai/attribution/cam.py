@@ -24,8 +24,7 @@ class _GradientCam(CamBase[Settings]):
         self, classifier: Classifier, inputs: Tensor, labels: Sequence[int]
     ) -> Attribution:
         """Explain a batch; see `Method`."""
-        with classifier.autocast():
-            activation, outputs = split_of(classifier)(inputs)
+        activation, outputs = split_of(classifier)(inputs)
         logits = classifier.outputs_to_logits(outputs)
         values = activation.detach()
         maps = [

@@ -127,8 +127,8 @@ class Classifier:
 
     @property
     def split(self) -> Split:
-        """The network split at the CAM layer, to be run within `autocast`."""
-        return self._split.of(self._running)
+        """The network split at the CAM layer, which runs at the chosen precision."""
+        return self._split.of(self._running, self.autocast)
 
     @cached_property
     def _split(self) -> Split:

@@ -7,10 +7,10 @@ without a graph, which saves most of the price of a backward pass.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -48,6 +48,9 @@ class CamLayer:
         return f"{self.name} ({self.channels} × {self.layout.rows} × {self.layout.columns})"
 
 
+Context = Callable[[], AbstractContextManager[Any]]
+
+
 class Split(Protocol):
     """A network that can be run from input to outputs with the CAM activation on the way.
 
@@ -69,17 +72,28 @@ class Split(Protocol):
         own layout; class and register tokens are left out of it.
         """
 
-    def of(self, network: nn.Module) -> Split:
-        """Return the same split of a network that differs in its weights alone."""
+    def of(self, network: nn.Module, within: Context) -> Split:
+        """Return the same split of a network that differs in its weights alone.
+
+        Parameters
+        ----------
+        network : torch.nn.Module
+            The other network.
+        within : callable
+            Gives the context in which it runs.
+        """
 
 
 class HookSplit:
     """Split a plain network by a hook that lives only while the network runs."""
 
-    def __init__(self, network: nn.Module, layer: str, layout: Layout) -> None:
+    def __init__(
+        self, network: nn.Module, layer: str, layout: Layout, within: Context = nullcontext
+    ) -> None:
         self.network = network
         self.layer = layer
         self.layout = layout
+        self._within = within
         self._module = network.get_submodule(layer)
 
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -93,29 +107,32 @@ class HookSplit:
 
         handle = self._module.register_forward_hook(cut)
         try:
-            with torch.enable_grad():
+            with torch.enable_grad(), self._within():
                 outputs = self.network(images)
         finally:
             handle.remove()
         return caught[-1], outputs
 
-    def of(self, network: nn.Module) -> Split:
+    def of(self, network: nn.Module, within: Context) -> Split:
         """Return the split of another network; see `Split`."""
-        return HookSplit(network, self.layer, self.layout)
+        return HookSplit(network, self.layer, self.layout, within)
 
 
 class ChainSplit:
     """Split a TorchScript network, which takes no hooks, by running its children one by one."""
 
-    def __init__(self, steps: Sequence[Step], layer: str, layout: Layout) -> None:
+    def __init__(
+        self, steps: Sequence[Step], layer: str, layout: Layout, within: Context = nullcontext
+    ) -> None:
         self.steps = steps
         self.layer = layer
         self.layout = layout
+        self._within = within
 
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Run the chain; see `Split`."""
         value = activation = images
-        with torch.enable_grad():
+        with torch.enable_grad(), self._within():
             for step in self.steps:
                 value = step.module(value)
                 if step.name == self.layer:
@@ -123,9 +140,9 @@ class ChainSplit:
                     value = self.layout.from_map(activation, value)
         return activation, value
 
-    def of(self, network: nn.Module) -> Split:
-        """Return the split itself, because TorchScript keeps its weights; see `Split`."""
-        return self
+    def of(self, network: nn.Module, within: Context) -> Split:
+        """Return the split of the same network, for TorchScript keeps its weights; see `Split`."""
+        return ChainSplit(self.steps, self.layer, self.layout, within)
 
 
 def cam_layers(network: nn.Module, probe: Tensor) -> list[CamLayer]:
