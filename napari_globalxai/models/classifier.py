@@ -26,7 +26,7 @@ from napari_globalxai.models.geometry import CellGrid, measure_cell_grid
 from napari_globalxai.models.outputs import KeepLogits, describe_outputs, find_logits
 from napari_globalxai.models.rough_gradients import RoughGradients
 from napari_globalxai.models.splitting import CamLayer, Split, cam_layers, split_network
-from napari_globalxai.storage import hash_file
+from napari_globalxai.models.weights import hash_weights
 
 # Probabilities this close to 0 or 1 have no finite logit in float32.
 _LEAST_PROBABILITY = 1e-7
@@ -91,7 +91,7 @@ class Classifier:
         self.device = choose_device(device)
         self.precision = precision
         self.images_a_forward = _IMAGES_A_FORWARD
-        self.digest = hash_file(weights) if weights else _hash_state(network)
+        self.digest = hash_weights(weights) if weights else _hash_state(network)
         self.network = copy_network(network).eval().to(self.device)
         for parameter in self.network.parameters():
             # One by one, because TorchScript modules lack requires_grad_.

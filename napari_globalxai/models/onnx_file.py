@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain, count
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
@@ -56,6 +58,13 @@ def read_onnx(file: WeightsFile) -> nn.Module:
     except Exception as why:
         reason = (str(why).strip() or type(why).__name__).splitlines()[0][:200]
         raise InputError(f"{file.path}: cannot be read as ONNX ({reason}).") from why
+    weights = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value.name for value in model.graph.input if value.name not in weights]
+    if len(inputs) != 1:
+        raise InputError(
+            f"{file.path}: takes {len(inputs)} inputs ({', '.join(inputs)}); a network must take "
+            "images alone."
+        )
     _simplify(model.graph)
     try:
         with warnings.catch_warnings():
@@ -70,6 +79,27 @@ def read_onnx(file: WeightsFile) -> nn.Module:
             f"{file.path}: has an operation that cannot be built in PyTorch ({reason}); give the "
             "network in another format."
         ) from why
+
+
+def external_files(path: Path) -> list[Path]:
+    """Return the files beside an ONNX file that hold tensors of it, sorted by name.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A file that `read_onnx` could read.
+    """
+    import onnx
+
+    graph = onnx.load(str(path), load_external_data=False).graph
+    constants = (attribute.t for node in graph.node for attribute in node.attribute)
+    names = {
+        entry.value
+        for tensor in chain(graph.initializer, constants)
+        for entry in tensor.external_data
+        if entry.key == "location"
+    }
+    return [path.parent / name for name in sorted(names)]
 
 
 class _IndexByTuples(TorchFunctionMode):
@@ -139,13 +169,17 @@ def _simplify(graph: Any) -> None:
 
 def _rename_values(graph: Any) -> None:
     """Name values by letters and digits: they become names of modules, which hold no dots."""
-    fixed = {value.name for value in (*graph.input, *graph.output)}
+    fixed = {value.name for value in (*graph.input, *graph.output, *graph.initializer)}
     names: dict[str, str] = {}
+    taken = set(fixed)
     for node in graph.node:
         for value in node.output:
             if value and value not in fixed:
                 plain = re.sub(r"[^A-Za-z0-9]+", "_", value.removesuffix("_output_0")).strip("_")
-                names[value] = f"{plain}_{len(names)}" if plain in names.values() else plain
+                plain = plain or "value"
+                candidates = chain([plain], (f"{plain}_{number}" for number in count()))
+                names[value] = next(name for name in candidates if name not in taken)
+                taken.add(names[value])
     for node in graph.node:
         node.input[:] = [names.get(value, value) for value in node.input]
         node.output[:] = [names.get(value, value) for value in node.output]

@@ -14,8 +14,9 @@ from torch.fx import Graph
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.networks import TRUST
-from napari_globalxai.models.onnx_file import read_onnx
+from napari_globalxai.models.onnx_file import external_files, read_onnx
 from napari_globalxai.models.weights_file import WeightsFile
+from napari_globalxai.storage import hash_file, hash_value
 
 _UNREADABLE = (
     *(pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError),
@@ -55,6 +56,19 @@ def read_weights(file: WeightsFile, trust: bool) -> nn.Module | dict[str, Any]:
     if _is_torchscript(file):
         return _read_torchscript(file)
     return _read_pickle(file, trust)
+
+
+def hash_weights(path: Path) -> str:
+    """Hash a file of weights that was read, and the files that it keeps tensors in.
+
+    Returns
+    -------
+    str
+        The file's SHA-256, or one over those of all the files.
+    """
+    if path.suffix.lower() == ".onnx" and (others := external_files(path)):
+        return hash_value([hash_file(file) for file in (path, *others)])
+    return hash_file(path)
 
 
 def state_of(value: Any, path: Path) -> dict[str, Any]:

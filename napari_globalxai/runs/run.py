@@ -26,7 +26,7 @@ from napari_globalxai.images.image_file import is_there
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.upsampling import smooth, upsample
 from napari_globalxai.runs.layout import RUN_FILE, STACK_FOLDER, file_stem
-from napari_globalxai.storage import hash_file, read_json, read_table
+from napari_globalxai.storage import read_json, read_table
 
 
 class GlobalMaps(Mapping[str, npt.NDArray[np.float32]]):
@@ -272,7 +272,7 @@ class Run:
                 cam_layer=self.info["model"]["card"]["cam_layer"],
             )
             known = self.info["model"]["sha256"]
-            same_weights = loaded.weights is not None and hash_file(loaded.weights) == known
+            same_weights = loaded.digest == known
             same_card = loaded.card.model_dump(mode="json") == self.info["model"]["card"]
             if not (same_weights and same_card):
                 raise InputError(f"{source}: is not the model that {self.folder} was made with.")

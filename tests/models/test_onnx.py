@@ -1,5 +1,6 @@
 """ONNX files, as both exporters of PyTorch write them, answer and explain as their network."""
 
+import hashlib
 import sys
 import warnings
 
@@ -170,3 +171,59 @@ def test_without_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx2pytorch", None)
     with pytest.raises(InputError, match=r"pip install 'napari-globalxai\[onnx\]'"):
         load_model(path, device="cpu")
+
+
+def test_another_file_of_weights_is_another_model(tmp_path):
+    import onnx
+
+    path = write_model(tmp_path)
+    assert load_model(path, device="cpu").digest == hashlib.sha256(path.read_bytes()).hexdigest()
+    model = onnx.load(path)
+    onnx.save(model, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    before = load_model(path, device="cpu").digest
+    assert load_model(path, device="cpu").digest == before
+    content = bytearray((tmp_path / "weights.bin").read_bytes())
+    content[-1] ^= 1
+    (tmp_path / "weights.bin").write_bytes(content)
+    assert load_model(path, device="cpu").digest != before
+
+
+class WithAge(torch.nn.Module):
+    def forward(self, images, age):
+        return images.mean(dim=(2, 3)) + age
+
+
+def test_a_second_input_is_refused(tmp_path):
+    example = torch.zeros(2, 2, 8, 8), torch.zeros(2, 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            WithAge(), example, tmp_path / "two.onnx", dynamo=False, input_names=["images", "age"]
+        )
+    with pytest.raises(InputError, match=r"takes 2 inputs \(images, age\)"):
+        read_weights(WeightsFile(tmp_path / "two.onnx"), trust=False)
+
+
+def test_values_whose_names_look_alike_are_kept_apart(tmp_path):
+    """Of x = 1: (x + 1) and (x + 10) and (x + 100), times a weight of 5 that is named like them."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    weights = {"w_1": 5.0, "one": 1.0, "ten": 10.0, "hundred": 100.0}
+    nodes = [
+        helper.make_node("Add", ["x", "one"], ["w.1"]),
+        helper.make_node("Add", ["x", "ten"], ["w/1"]),
+        helper.make_node("Add", ["x", "hundred"], ["w_1_1"]),
+        helper.make_node("Add", ["w.1", "w/1"], ["..."]),
+        helper.make_node("Add", ["...", "w_1_1"], ["sum"]),
+        helper.make_node("Mul", ["sum", "w_1"], ["out"]),
+    ]
+    values = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, 1]) for name in ("x", "out")
+    ]
+    constants = [numpy_helper.from_array(np.float32([v]), k) for k, v in weights.items()]
+    graph = helper.make_graph(nodes, "g", values[:1], values[1:], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    onnx.save(model, tmp_path / "sums.onnx")
+    network = read_weights(WeightsFile(tmp_path / "sums.onnx"), trust=False)
+    assert float(network(torch.ones(1, 1))) == 5 * (2 + 11 + 101)
