@@ -164,8 +164,9 @@ def choose_batch_size(classifier: Classifier) -> int:
         The model, at the precision that it will work in.
     """
     image = torch.zeros((1, len(classifier.card.input.channels), *classifier.frame_shape))
-    with torch.no_grad(), _Sizes() as sizes:
-        classifier.logits(classifier.to_input(image))
+    inputs = classifier.to_input(image)
+    with torch.no_grad(), _Sizes(classifier.weight_tensors()) as sizes:
+        classifier.logits(inputs)
     fitting = int(_SHARE_OF_MEMORY * free_memory(classifier.device) / max(sizes.total, 1))
     if classifier.device.type != "cpu":
         return max(1, min(_MOST_ON_GPU, fitting))
@@ -195,13 +196,17 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 class _Sizes(TorchDispatchMode):
-    """Adds up the sizes in bytes of what operations give; views count once."""
+    """Adds up the sizes in bytes of what operations give; views count once.
 
-    def __init__(self) -> None:
+    Weights do not count, nor copies of them in another format: there is one for all images.
+    """
+
+    def __init__(self, weights: Iterable[Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._sizes: dict[int, int] = {}
         # Held, so that no address is given out twice.
         self._held: list[Tensor] = []
+        self._weights = {weight.untyped_storage().data_ptr() for weight in weights}
 
     @property
     def total(self) -> int:
@@ -219,9 +224,19 @@ class _Sizes(TorchDispatchMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         result = func(*args, **(kwargs or {}))
+        is_weight = func is torch.ops.aten._to_copy.default and self._address(args[0]) in (
+            self._weights
+        )
         for value in result if isinstance(result, tuple | list) else (result,):
             if isinstance(value, Tensor):
-                storage = value.untyped_storage()
-                self._sizes[storage.data_ptr()] = storage.nbytes()
+                address = self._address(value)
+                if is_weight:
+                    self._weights.add(address)
+                if address not in self._weights:
+                    self._sizes[address] = value.untyped_storage().nbytes()
                 self._held.append(value)
         return result
+
+    @staticmethod
+    def _address(value: Any) -> int:
+        return int(value.untyped_storage().data_ptr())

@@ -143,6 +143,10 @@ class Classifier:
             self._cast[self.precision] = cast_weights(self.network, dtype, self._probe)
         return self._cast[self.precision]
 
+    def weight_tensors(self) -> list[Tensor]:
+        """Return the tensors that the network keeps, in the formats that it runs with."""
+        return [*self._running.parameters(), *self._running.buffers()]
+
     @cached_property
     def cell_grid(self) -> CellGrid:
         """Where the cells of the CAM layer lie in the frame."""

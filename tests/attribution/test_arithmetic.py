@@ -176,6 +176,33 @@ def test_on_a_processor_the_largest_activation_fits_into_the_cache(monkeypatch):
     assert choose_batch_size(model) == 1
 
 
+class Wide(nn.Module):
+    """Has a weight that is a hundred times larger than what an image becomes."""
+
+    def __init__(self):
+        super().__init__()
+        self.wide = nn.Linear(2 * tiny.HEIGHT * tiny.WIDTH, 400)
+        self.out = nn.Linear(400, 2)
+
+    def forward(self, images):
+        return self.out(self.wide(images.flatten(1)).relu())
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("scripted", [False, True])
+def test_weights_are_there_once_for_all_images(scripted, precision, monkeypatch):
+    network = Wide().eval()
+    if scripted:
+        network = torch.jit.trace(network, torch.rand(2, 2, tiny.HEIGHT, tiny.WIDTH))
+    model = classifier(network).working_with(precision=precision)
+    image = 2 * tiny.HEIGHT * tiny.WIDTH * 4
+    assert network.wide.weight.nbytes > 100 * image
+    monkeypatch.setattr(arithmetic, "_CACHE", 8 * image)
+    assert choose_batch_size(model) >= 8
+    monkeypatch.setattr(arithmetic, "free_memory", lambda device: 32 * image)
+    assert 5 <= choose_batch_size(model) <= 16
+
+
 def test_torchscript_is_measured_too(monkeypatch):
     traced = torch.jit.trace(tiny.resnet(), torch.rand(2, 2, tiny.HEIGHT, tiny.WIDTH))
     for free in (1 << 20, 1 << 22):
