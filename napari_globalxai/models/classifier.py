@@ -193,12 +193,20 @@ class Classifier:
             As for the class.
         images_a_forward : int, optional
             How many images, or altered copies of images, methods may put into one forward.
+
+        Raises
+        ------
+        InputError
+            When that is no number of images.
         """
+        if images_a_forward is not None and images_a_forward < 1:
+            raise InputError(f"The batch size {images_a_forward} is not 1 or more.")
         other = copy.copy(self)
         if precision is not None:
             other.precision = precision
             other._running = other._cast_network()
-        other.images_a_forward = images_a_forward or self.images_a_forward
+        if images_a_forward is not None:
+            other.images_a_forward = images_a_forward
         return other
 
     def logits(self, inputs: Tensor) -> Tensor:
@@ -245,7 +253,8 @@ class Classifier:
         try:
             with torch.no_grad():
                 return self.network(self._probe)
-        except (RuntimeError, ValueError, TypeError, AssertionError, NotImplementedError) as why:
+        # Networks of all kinds of authors raise whatever comes first.
+        except Exception as why:
             reason = (str(why).strip() or type(why).__name__).splitlines()[-1][:200]
             raise InputError(
                 f"{name}: the network does not take the card's input "
@@ -271,6 +280,12 @@ class Classifier:
 
     def _check_outputs(self, outputs: Any) -> None:
         name = self._name
+        if not isinstance(outputs, Tensor) and isinstance(self.network, torch.jit.ScriptModule):
+            raise InputError(
+                f"{name}: the network gives a {type(outputs).__name__} with "
+                f"{describe_outputs(outputs)}; TorchScript must give its logits alone, one row of "
+                f"{len(self.card.labels)} outputs an image."
+            )
         if not isinstance(outputs, Tensor) or outputs.ndim != 2:
             raise InputError(
                 f"{name}: the network does not give one row of {len(self.card.labels)} outputs an "
@@ -300,7 +315,7 @@ class Classifier:
             with torch.no_grad():
                 single = self.network(self._probe[:1])
             same = bool(torch.allclose(single, outputs[:1], rtol=1e-3, atol=1e-4))
-        except (RuntimeError, ValueError, AssertionError):
+        except Exception:
             same = False
         if not same:
             raise InputError(
@@ -322,7 +337,7 @@ class Classifier:
             with torch.no_grad():
                 extreme = self.network(self._probe * 1000)
         # What a network makes of such inputs is no fault of its card.
-        except RuntimeError:
+        except Exception:
             return False
         return all(bool(((each >= 0) & (each <= 1)).all()) for each in (outputs, extreme))
 

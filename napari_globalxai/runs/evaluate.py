@@ -113,17 +113,18 @@ def make_evaluation(
 ) -> Evaluation:
     """Return what PEPPR evaluates orders on: the finished images of a run."""
     model = classifier or run.classifier()
+    at_once = choose_batch_size(model) if batch_size is None else batch_size
     rows = run.finished_rows
     patients = run.images["patient"].tolist()
     return Evaluation(
-        classifier=model,
+        classifier=model.working_with(images_a_forward=at_once),
         stack=run.stack,
         rows=rows,
         truth=run.truth(model.labels)[rows],
         patients=tuple(patients[row] for row in rows),
         valid=run.coverage >= _valid_share(run, valid_share),
         fill=fill_image(fill, run.stack, rows),
-        batch_size=batch_size or choose_batch_size(model),
+        batch_size=at_once,
         key=hash_value(
             [run.info["model"]["sha256"], run.info["model"]["card"], model.precision, run.stack.key]
         ),

@@ -127,6 +127,9 @@ def explain(
     progress(Progress("Loading the model", 0, 1))
     if isinstance(model, str | Path):
         model = load_model(model, trust=trust, cam_layer=cam_layer)
+    if batch_size is not None:
+        # Refuses what is no number of images before they are aligned.
+        model = model.working_with(images_a_forward=batch_size)
     progress(Progress("Loading the model", 1, 1))
     chosen = _choose_labels(cohort, model, labels)
     maker = make_method(method, **dict(method_settings or {}))
@@ -325,7 +328,8 @@ def _choose_arithmetic(
     if batch_size is None and earlier is not None:
         batch_size = earlier["settings"]["batch_size"]
     worker = model.working_with(precision=precision.name)
-    batch_size = batch_size or choose_batch_size(worker)
+    if batch_size is None:
+        batch_size = choose_batch_size(worker)
     info["precision"], info["precision_reason"] = precision.name, precision.reason
     info["settings"]["batch_size"] = batch_size
     return worker.working_with(images_a_forward=batch_size)

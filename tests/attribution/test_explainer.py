@@ -127,3 +127,5 @@ def test_what_does_not_fit_is_said(model):
         Explainer(model)(torch.rand(3, 2, tiny.WIDTH, tiny.HEIGHT))
     with pytest.raises(InputError, match=r"shape \(0, 2, 32, 48\)"):
         Explainer(model)(torch.rand(0, 2, tiny.HEIGHT, tiny.WIDTH))
+    with pytest.raises(InputError, match="batch size -1 is not 1 or more"):
+        Explainer(model, batch_size=-1)

@@ -105,6 +105,7 @@ def test_the_classifier_works_with_a_copy_in_eval_mode():
         (Many(), {}, "one row of 2 outputs an image but tensors of 2, 2 × 2 × 32 × 48"),
         (Raising(RuntimeError("first\nsizes differ")), {}, r"card's input .*\(sizes differ\)"),
         (Raising(AssertionError()), {}, r"card's input .*\(AssertionError\)"),
+        (Raising(KeyError("age")), {}, r"card's input .*\('age'\)"),
     ],
 )
 def test_networks_that_do_not_fit_their_card(network, changes, message):
@@ -150,6 +151,25 @@ def test_logits_are_found_among_other_outputs(form, warned):
     )
     # The user's own network still gives what it gave.
     assert not isinstance(network(inputs), torch.Tensor)
+
+
+class Pair(nn.Module):
+    def forward(self, images):
+        means = images.mean(dim=(2, 3))
+        return means, images
+
+
+def test_torchscript_must_give_its_logits_alone():
+    pair = torch.jit.script(Pair())
+    with pytest.raises(InputError, match=r"a tuple with tensors of 2 × 2, .*TorchScript must give"):
+        Classifier(pair, card(), device="cpu")
+
+
+def test_a_batch_of_no_images_is_refused():
+    model = Classifier(tiny.resnet(), card(), device="cpu")
+    for size in (0, -1):
+        with pytest.raises(InputError, match=f"batch size {size} is not 1 or more"):
+            model.working_with(images_a_forward=size)
 
 
 class Overflowing(nn.Module):

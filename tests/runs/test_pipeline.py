@@ -276,6 +276,13 @@ class StopAt:
             raise Cancelled
 
 
+def test_a_batch_of_no_images_is_refused_before_the_work(inputs, tmp_path):
+    table, model = inputs / "cohort" / "cohort.csv", tiny.counting_classifier()
+    with pytest.raises(InputError, match="batch size 0 is not 1 or more"):
+        explain(table, model, tmp_path / "run", batch_size=0)
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.fixture(scope="module")
 def undisturbed(inputs, tmp_path_factory):
     out = tmp_path_factory.mktemp("undisturbed") / "run"
