@@ -18,8 +18,8 @@ from monai.visualize import GradCAM as MonaiGradCam
 from side_by_side import LABELS, arguments, classifier, images, network, print_table, race
 from torch import Tensor
 
-from napari_globalxai.attribution.arithmetic import choose_batch_size
 from napari_globalxai.attribution.cam import GradCam
+from napari_globalxai.attribution.precision import choose_batch_size
 
 # With eight images at once captum takes more than 20 GB; with four, more than 10.
 CAPTUM_IMAGES = 2

@@ -23,8 +23,8 @@ import SimpleITK as sitk
 import torch
 
 import napari_globalxai as gx
-from napari_globalxai.aggregation.regions import agreement_with_truth
 from napari_globalxai.faithfulness.scores import roc_auc
+from napari_globalxai.statistics.regions import agreement_with_truth
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from napari_globalxai.faithfulness.result import PepprResult
     from napari_globalxai.models.classifier import Classifier
     from napari_globalxai.models.loaders import load_model
-    from napari_globalxai.runs.alignment import align
+    from napari_globalxai.runs.align_cohort import align
     from napari_globalxai.runs.evaluate import peppr
     from napari_globalxai.runs.pipeline import explain
-    from napari_globalxai.runs.quality import Quality, check_quality, open_quality
+    from napari_globalxai.runs.quality_control import Quality, check_quality, open_quality
     from napari_globalxai.runs.run import Run, open_run
 
 _HOME = {
@@ -31,13 +31,13 @@ _HOME = {
     "Explainer": "napari_globalxai.attribution.explainer",
     "InputError": "napari_globalxai.errors",
     "PepprResult": "napari_globalxai.faithfulness.result",
-    "Quality": "napari_globalxai.runs.quality",
+    "Quality": "napari_globalxai.runs.quality_control",
     "Run": "napari_globalxai.runs.run",
-    "align": "napari_globalxai.runs.alignment",
-    "check_quality": "napari_globalxai.runs.quality",
+    "align": "napari_globalxai.runs.align_cohort",
+    "check_quality": "napari_globalxai.runs.quality_control",
     "explain": "napari_globalxai.runs.pipeline",
     "load_model": "napari_globalxai.models.loaders",
-    "open_quality": "napari_globalxai.runs.quality",
+    "open_quality": "napari_globalxai.runs.quality_control",
     "open_run": "napari_globalxai.runs.run",
     "peppr": "napari_globalxai.runs.evaluate",
     "read_cohort": "napari_globalxai.cohort.table",

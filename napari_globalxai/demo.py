@@ -15,17 +15,16 @@ import numpy.typing as npt
 import tifffile
 import torch
 
-from napari_globalxai.aggregation.regions import agreement_with_truth, share_against_area
 from napari_globalxai.cohort.table import read_cohort
 from napari_globalxai.errors import InputError
-from napari_globalxai.faithfulness.regions import erase_region
+from napari_globalxai.faithfulness.region_erasure import erase_region
 from napari_globalxai.faithfulness.result import PepprResult
 from napari_globalxai.faithfulness.scores import roc_auc
+from napari_globalxai.maps.upsampling import smooth
 from napari_globalxai.models.card import read_card
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.loaders import load_model
 from napari_globalxai.models.networks import build_network
-from napari_globalxai.models.upsampling import smooth
 from napari_globalxai.progress import ProgressCallback
 from napari_globalxai.report.html import write_report
 from napari_globalxai.runs.evaluate import make_evaluation, peppr
@@ -33,6 +32,7 @@ from napari_globalxai.runs.pipeline import explain
 from napari_globalxai.runs.results import write_tiff
 from napari_globalxai.runs.run import Run
 from napari_globalxai.samples import sample_folder
+from napari_globalxai.statistics.regions import agreement_with_truth, share_against_area
 from napari_globalxai.storage import write_json
 
 # The label whose lesion the site's mark gives away to the shortcut model.

@@ -9,9 +9,10 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextmanager
@@ -45,6 +46,9 @@ def read_json(path: Path) -> Any:
 
 def read_table(path: Path, **options: Any) -> pd.DataFrame:
     """Read a CSV file of the run folder; only empty fields are missing, "None" may be a label."""
+    # Takes half a second to import, which `--help` need not wait for.
+    import pandas as pd
+
     table: pd.DataFrame = pd.read_csv(path, keep_default_na=False, na_values=[""], **options)
     return table
 

@@ -15,10 +15,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from napari_globalxai.frame.sources import Source
-from napari_globalxai.frame.stack import AlignedImage, AlignedStack, FrameSettings
+from napari_globalxai.frame.stack import AlignedImage, AlignedStack
 from napari_globalxai.models.card import InputCard, ModelCard
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.runs.run import Run
+from napari_globalxai.settings.frame_settings import FrameSettings
 
 HEIGHT, WIDTH = 32, 48
 LABELS = ("left", "right")
@@ -129,7 +130,7 @@ def write_linear(folder: Path, weight: Tensor | None = None) -> Path:
 def make_stack(folder: Path, images: np.ndarray, fields: np.ndarray | None = None) -> AlignedStack:
     """Write a stack as aligning would, from uint8 (image, channel, height, width)."""
     count, channels, height, width = images.shape
-    frame = FrameSettings(height, width, ("red", "green", "blue")[:channels])
+    frame = FrameSettings(height=height, width=width, channels=("red", "green", "blue")[:channels])
     stack = AlignedStack.create(folder, count, frame)
     if fields is None:
         fields = np.ones((count, height, width), bool)

@@ -9,11 +9,12 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
-from napari_globalxai.attribution.method import Part, methods_without_split
+from napari_globalxai.attribution.method import methods_without_split
 from napari_globalxai.errors import InputError
+from napari_globalxai.maps.cell_grid import CellGrid
 from napari_globalxai.models.classifier import Classifier
-from napari_globalxai.models.geometry import CellGrid
 from napari_globalxai.models.splitting import NoSplitError, Split
+from napari_globalxai.settings.aggregation_settings import Part
 
 Baseline = Literal["mean-colour", "black"]
 
@@ -73,7 +74,7 @@ class PixelBase(MethodBase[SettingsT]):
 
     def grid(self, classifier: Classifier) -> CellGrid:
         """Return the pixels of the frame."""
-        return CellGrid.pixels(*classifier.frame_shape)
+        return CellGrid.pixels(classifier.frame_shape)
 
 
 def baseline_input(classifier: Classifier, inputs: Tensor, baseline: Baseline) -> Tensor:

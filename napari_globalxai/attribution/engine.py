@@ -14,10 +14,10 @@ from torch.nn.functional import avg_pool2d
 
 from napari_globalxai.attribution.batches import Batches
 from napari_globalxai.attribution.method import Method
-from napari_globalxai.attribution.store import AttributionStore
 from napari_globalxai.errors import InputError
 from napari_globalxai.frame.read_ahead import ReadAhead
 from napari_globalxai.frame.stack import AlignedStack
+from napari_globalxai.maps.store import AttributionStore
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.storage import Journal

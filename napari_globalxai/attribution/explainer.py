@@ -9,12 +9,12 @@ import torch
 from monai.data import MetaTensor
 from torch import Tensor
 
-from napari_globalxai.attribution.arithmetic import choose_batch_size
 from napari_globalxai.attribution.batches import Batches
 from napari_globalxai.attribution.method import Method, make_method
+from napari_globalxai.attribution.precision import choose_batch_size
 from napari_globalxai.errors import InputError
+from napari_globalxai.maps.upsampling import upsample
 from napari_globalxai.models.classifier import Classifier
-from napari_globalxai.models.upsampling import upsample
 
 
 class Explainer:

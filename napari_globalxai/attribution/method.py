@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ValidationError
 from torch import Tensor
 
-from napari_globalxai.attribution.catalogue import method_entries
+from napari_globalxai.catalogue import METHODS
 from napari_globalxai.errors import InputError
+from napari_globalxai.maps.cell_grid import CellGrid
 from napari_globalxai.models.classifier import Classifier
-from napari_globalxai.models.geometry import CellGrid
-
-Part = Literal["positive", "absolute", "signed"]
+from napari_globalxai.settings.aggregation_settings import Part
 
 
 @dataclass(frozen=True)
@@ -82,16 +80,7 @@ def method_class(name: str) -> type[Method]:
     InputError
         When there is no such method, or the package that offers it cannot be imported.
     """
-    entries = method_entries()
-    if name not in entries:
-        raise InputError(
-            f"There is no attribution method {name!r}; methods are {', '.join(entries)}."
-        )
-    module, _, attribute = entries[name].target.partition(":")
-    try:
-        found: type[Method] = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as why:
-        raise InputError(f"The attribution method {name!r} cannot be loaded ({why}).") from why
+    found: type[Method] = METHODS.load(name)
     return found
 
 
@@ -109,7 +98,7 @@ def settings_schema(name: str) -> dict[str, Any]:
 def methods_without_split() -> list[str]:
     """Return the methods that explain any TorchScript network, also one that cannot be split."""
     names = []
-    for name in method_entries():
+    for name in METHODS.entries:
         try:
             found = method_class(name)
         except InputError:

@@ -25,10 +25,11 @@ from napari_globalxai.attribution.base import (
     logits_without_graph,
     split_of,
 )
-from napari_globalxai.attribution.method import Attribution, Part
+from napari_globalxai.attribution.method import Attribution
+from napari_globalxai.maps.cell_grid import CellGrid
+from napari_globalxai.maps.upsampling import upsample
 from napari_globalxai.models.classifier import Classifier
-from napari_globalxai.models.geometry import CellGrid
-from napari_globalxai.models.upsampling import upsample
+from napari_globalxai.settings.aggregation_settings import Part
 
 _T = TypeVar("_T")
 
@@ -68,7 +69,7 @@ class Occlusion(MethodBase[OcclusionSettings]):
         size, _ = self._size_and_stride(height, width)
         rows, columns = (starts.astype(np.float64) for starts in self._starts(height, width))
         middle = (size - 1) / 2
-        return CellGrid(rows + middle, columns + middle, height, width)
+        return CellGrid((rows + middle, columns + middle), (height, width))
 
     def attribute(
         self, classifier: Classifier, inputs: Tensor, labels: Sequence[int]

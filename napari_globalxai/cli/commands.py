@@ -112,7 +112,7 @@ def align(
     ] = False,
 ) -> None:
     """Bring a cohort into one frame: mirrored, resized, registered; with a transform an image."""
-    from napari_globalxai.runs.alignment import align as run_align
+    from napari_globalxai.runs.align_cohort import align as run_align
 
     height, width = size_of(size)
     say_problems(cohort)
@@ -276,10 +276,10 @@ def methods(
     name: Annotated[str | None, typer.Argument(help="A method, to list its parameters.")] = None,
 ) -> None:
     """List the attribution methods, or the parameters of one."""
-    from napari_globalxai.attribution.catalogue import method_entries
+    from napari_globalxai.catalogue import METHODS
 
     if name is None:
-        for each, entry in method_entries().items():
+        for each, entry in METHODS.entries.items():
             say(f"{each}: {entry.summary}")
         return
     from napari_globalxai.attribution.method import make_method
@@ -343,8 +343,8 @@ def check(
         say(line)
     problems = found.problems
     if out is not None:
-        from napari_globalxai.report.quality import write_quality_report
-        from napari_globalxai.runs.quality import check_quality
+        from napari_globalxai.report.quality_page import write_quality_report
+        from napari_globalxai.runs.quality_control import check_quality
 
         height, width = size_of(size or DEFAULT_SIZE)
         channels: tuple[str, ...] = ("red", "green", "blue")

@@ -12,7 +12,7 @@ from napari_globalxai.progress import Progress, RemainingTime, format_seconds
 
 if TYPE_CHECKING:
     from napari_globalxai.cohort.table import Cohort
-    from napari_globalxai.runs.quality import Quality
+    from napari_globalxai.runs.quality_control import Quality
     from napari_globalxai.runs.run import Run
 
 _MOST_LISTED = 20
@@ -70,7 +70,7 @@ def say_quality(quality: Quality) -> None:
     say(f"sharpness of the mean image: {quality.info['sharpness']:.3f}")
     for kind, number in quality.info["counts"].items():
         say(f"{kind}: {number}")
-    from napari_globalxai.report.quality import reasons_of
+    from napari_globalxai.report.quality_page import reasons_of
 
     outliers = quality.outliers
     for row in outliers.head(_MOST_LISTED).to_dict("records"):

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from napari_globalxai.faithfulness import orders
 from napari_globalxai.faithfulness.evaluation import ControlCache, LogitsByArm
 from napari_globalxai.faithfulness.orders import Order
-from napari_globalxai.faithfulness.settings import PepprSettings
 from napari_globalxai.progress import Progress, ProgressCallback
+from napari_globalxai.settings.peppr_settings import PepprSettings
 
 FAMILIES = ("random", "shifted")
 

@@ -19,10 +19,10 @@ from napari_globalxai.faithfulness.controls import run_controls
 from napari_globalxai.faithfulness.evaluation import ARMS, ControlCache, Evaluation
 from napari_globalxai.faithfulness.orders import order_by_map, step_counts
 from napari_globalxai.faithfulness.result import CURVE_COLUMNS, PepprResult
-from napari_globalxai.faithfulness.settings import PepprSettings
 from napari_globalxai.faithfulness.summary import summarise_label
 from napari_globalxai.faithfulness.verdict import Verdict, judge
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
+from napari_globalxai.settings.peppr_settings import PepprSettings
 
 
 def run_peppr(

@@ -17,12 +17,12 @@ from napari_globalxai.faithfulness.scores import (
     score,
     weighted_roc_auc,
 )
-from napari_globalxai.faithfulness.settings import PepprSettings
 from napari_globalxai.faithfulness.verdict import (
     control_p_value,
     necessary_fraction,
     sufficient_fraction,
 )
+from napari_globalxai.settings.peppr_settings import PepprSettings
 
 _INTERVAL = (0.025, 0.975)
 

@@ -16,12 +16,13 @@ from napari_globalxai.errors import InputError
 from napari_globalxai.frame.geometry import pixel_aspect
 from napari_globalxai.frame.reuse import ReadyImages, open_matching, open_reusable
 from napari_globalxai.frame.sources import Source, SourceFinder
-from napari_globalxai.frame.stack import AlignedImage, AlignedStack, FrameSettings, batches
+from napari_globalxai.frame.stack import AlignedImage, AlignedStack, batches
 from napari_globalxai.images.image_file import UnreadableImageError, one_line, split_page
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
+from napari_globalxai.settings.frame_settings import FrameSettings
 
 if TYPE_CHECKING:
-    from napari_globalxai.frame.atlas import Atlas
+    from napari_globalxai.frame.retina.atlas import Atlas
 
 T = TypeVar("T")
 
@@ -55,7 +56,7 @@ class Aligner:
             frame.channels,
             atlas=atlas,
             registration=frame.registration,
-            estimate_sides=frame.estimate_sides,
+            estimate_sides=frame.estimate_laterality,
         )
 
     def __call__(self, row: int) -> AlignedImage | str:
@@ -223,9 +224,9 @@ def _atlas_for(
     cohort: Cohort, frame: FrameSettings, stack: AlignedStack, progress: ProgressCallback
 ) -> Atlas | None:
     """Return the stack's atlas; learnt once, so that new images are aligned like the old ones."""
-    if frame.registration == "none" and (not frame.estimate_sides or all(cohort.laterality)):
+    if frame.registration == "none" and (not frame.estimate_laterality or all(cohort.laterality)):
         return None
-    from napari_globalxai.frame.atlas import Atlas
+    from napari_globalxai.frame.retina.atlas import Atlas
 
     path = stack.atlas_file
     if path.is_file():
@@ -238,8 +239,8 @@ def _atlas_for(
 
 def _learn(cohort: Cohort, frame: FrameSettings, progress: ProgressCallback) -> Atlas | None:
     """Learn an atlas from images spread over the cohort."""
-    from napari_globalxai.frame.atlas import learn_atlas
-    from napari_globalxai.frame.landmarks import Picture
+    from napari_globalxai.frame.retina.atlas import learn_atlas
+    from napari_globalxai.frame.retina.landmarks import Picture
 
     plain = _as_taken(cohort, frame)
     rows = np.unique(np.linspace(0, len(cohort) - 1, ATLAS_IMAGES).astype(int)).tolist()
@@ -277,7 +278,7 @@ def _as_taken(cohort: Cohort, frame: FrameSettings) -> Aligner:
     nothing = ("",) * len(cohort.files)
     return Aligner(
         replace(cohort, laterality=nothing, laterality_source=nothing),
-        FrameSettings(frame.height, frame.width, ("red", "green", "blue")),
+        FrameSettings(size=frame.size, channels=("red", "green", "blue")),
     )
 
 

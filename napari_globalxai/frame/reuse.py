@@ -13,8 +13,9 @@ import zarr
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.errors import InputError
 from napari_globalxai.frame.sources import SourceFinder
-from napari_globalxai.frame.stack import AlignedImage, AlignedStack, FrameSettings
+from napari_globalxai.frame.stack import AlignedImage, AlignedStack
 from napari_globalxai.progress import ProgressCallback
+from napari_globalxai.settings.frame_settings import FrameSettings
 from napari_globalxai.storage import atomic_path
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,72 +14,11 @@ import numpy.typing as npt
 import zarr
 from zarr.codecs import BloscCodec
 
-from napari_globalxai.errors import InputError
 from napari_globalxai.frame.sources import FileState, Source
-from napari_globalxai.images.image_file import split_page
-from napari_globalxai.storage import Journal, hash_file, hash_value
+from napari_globalxai.settings.frame_settings import FrameSettings
+from napari_globalxai.storage import Journal, hash_value
 
 T = TypeVar("T")
-
-# To be counted up whenever the same file would come out differently in the same frame.
-_ALIGNMENT_VERSION = 1
-
-REGISTRATION_METHODS = ("none", "landmarks", "similarity", "affine")
-
-
-@dataclass(frozen=True)
-class FrameSettings:
-    """What decides how an image looks in the frame.
-
-    Attributes
-    ----------
-    height, width : int
-        Size of the frame in pixels.
-    channels : tuple of str
-        Channels kept, by name.
-    registration : str
-        How images are moved onto the cohort's atlas: ``none``, ``landmarks``, ``similarity`` or
-        ``affine``.
-    estimate_sides : bool
-        Whether sides that nothing tells are estimated from the images.
-    template : pathlib.Path, optional
-        The image whose disc and macula the others are moved onto; without one, these of all move
-        to their median place.
-
-    Raises
-    ------
-    InputError
-        When there is no such registration, or a template without any.
-    """
-
-    height: int
-    width: int
-    channels: tuple[str, ...]
-    registration: str = "none"
-    estimate_sides: bool = False
-    template: Path | None = None
-
-    def __post_init__(self) -> None:
-        if self.registration not in REGISTRATION_METHODS:
-            raise InputError(
-                f"registration {self.registration!r} is not one of "
-                f"{', '.join(REGISTRATION_METHODS)}."
-            )
-        if self.template is not None and self.registration == "none":
-            raise InputError(
-                f"{self.template}: a template needs a registration, such as landmarks."
-            )
-        if self.template is not None and not split_page(self.template)[0].is_file():
-            raise InputError(f"{self.template}: the template does not exist.")
-
-    @cached_property
-    def key(self) -> str:
-        """Hash of the settings, and of how images are brought into a frame at all."""
-        settings = dataclasses.asdict(self)
-        if self.template is not None:
-            file, page = split_page(self.template)
-            settings["template"] = [hash_file(file), page]
-        return hash_value([_ALIGNMENT_VERSION, settings])
 
 
 class AlignedStack:

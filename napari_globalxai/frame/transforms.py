@@ -25,14 +25,14 @@ from monai.transforms import (
 from monai.transforms.utils import convert_applied_interp_mode
 from monai.utils import ImageMetaKey, MetaKeys, TraceKeys
 
-from napari_globalxai.frame.atlas import Atlas
-from napari_globalxai.frame.atlas_transforms import (
+from napari_globalxai.frame.geometry import swap_axes
+from napari_globalxai.frame.resampling import resample, with_affine
+from napari_globalxai.frame.retina.atlas import Atlas
+from napari_globalxai.frame.retina.atlas_transforms import (
     KeepFinerd,
     LateralityFromImaged,
     RegisterToAtlasd,
 )
-from napari_globalxai.frame.geometry import swap_axes
-from napari_globalxai.frame.resampling import resample, with_affine
 from napari_globalxai.images.readers import FundusReader
 
 __all__ = [

@@ -18,11 +18,12 @@ from scipy.special import expit
 from torch import Tensor, nn
 
 from napari_globalxai.errors import InputError
+from napari_globalxai.maps.cell_grid import CellGrid
 from napari_globalxai.models.card import ModelCard
 from napari_globalxai.models.cast_weights import cast_weights
+from napari_globalxai.models.cell_centres import measure_cell_grid
 from napari_globalxai.models.copying import copy_network
 from napari_globalxai.models.folding import fold_batch_norms
-from napari_globalxai.models.geometry import CellGrid, measure_cell_grid
 from napari_globalxai.models.outputs import KeepLogits, describe_outputs, find_logits
 from napari_globalxai.models.rough_gradients import RoughGradients
 from napari_globalxai.models.splitting import CamLayer, Split, cam_layers, split_network

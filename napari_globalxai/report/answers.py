@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_globalxai.aggregation.global_map import OVERALL
 from napari_globalxai.faithfulness.result import PepprResult
 from napari_globalxai.faithfulness.verdict import FAITHFUL, NOT_FAITHFUL
 from napari_globalxai.report.style import FloatImage, Mask, is_missing, number, percent
 from napari_globalxai.runs.run import Run
+from napari_globalxai.statistics.global_map import OVERALL
 
 NOT_TESTED = "not tested"
 _OUTSIDE_WORTH_SAYING = 0.1

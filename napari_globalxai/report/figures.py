@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 import tifffile
 
-from napari_globalxai.aggregation.global_map import OVERALL
 from napari_globalxai.report.image_figures import (
     Example,
     SimilarityRow,
@@ -19,8 +18,9 @@ from napari_globalxai.report.members import LabelImages, images_by_label
 from napari_globalxai.report.page import ReportFigure
 from napari_globalxai.report.peppr_figures import peppr_figure
 from napari_globalxai.report.style import FloatImage
-from napari_globalxai.runs.layout import file_stem
+from napari_globalxai.runs.folder import file_stem
 from napari_globalxai.runs.run import Run
+from napari_globalxai.statistics.global_map import OVERALL
 
 
 def draw_figures(run: Run) -> Iterator[ReportFigure]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from napari_globalxai.aggregation.global_map import select_rows
 from napari_globalxai.runs.run import Run
+from napari_globalxai.statistics.selection import select_rows
 
 
 @dataclass(frozen=True)

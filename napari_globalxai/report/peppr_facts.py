@@ -7,7 +7,7 @@ from typing import Any
 
 from napari_globalxai.faithfulness.result import PepprResult
 from napari_globalxai.report.style import is_missing, number, percent
-from napari_globalxai.runs.layout import file_stem
+from napari_globalxai.runs.folder import file_stem
 
 _SIMPLE_ORDERS = ("centre-distance", "mean-intensity", "reversed")
 

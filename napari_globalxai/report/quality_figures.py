@@ -10,7 +10,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from napari_globalxai.frame.quality import overall_sd
+from napari_globalxai.frame.quality_measures import overall_sd
 from napari_globalxai.report.style import (
     BLUE,
     BODY,

@@ -9,7 +9,7 @@ from typing import Any
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.errors import InputError
 from napari_globalxai.frame.reuse import continues
-from napari_globalxai.runs.layout import RUN_FILE, STACK_FOLDER
+from napari_globalxai.runs.folder import RUN_FILE, STACK_FOLDER
 from napari_globalxai.storage import read_json, write_json
 
 

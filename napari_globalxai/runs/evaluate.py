@@ -10,18 +10,18 @@ import numpy.typing as npt
 import tifffile
 from pydantic import ValidationError
 
-from napari_globalxai.aggregation.global_map import OVERALL
-from napari_globalxai.attribution.arithmetic import choose_batch_size
+from napari_globalxai.attribution.precision import choose_batch_size
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.evaluation import Evaluation
 from napari_globalxai.faithfulness.fills import fill_image
 from napari_globalxai.faithfulness.peppr import run_peppr
 from napari_globalxai.faithfulness.result import PepprResult
-from napari_globalxai.faithfulness.settings import PepprSettings
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
-from napari_globalxai.runs.layout import file_stem
+from napari_globalxai.runs.folder import file_stem
 from napari_globalxai.runs.run import Run, open_run
+from napari_globalxai.settings.peppr_settings import PepprSettings
+from napari_globalxai.statistics.global_map import OVERALL
 from napari_globalxai.storage import hash_value
 
 

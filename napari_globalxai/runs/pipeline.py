@@ -9,37 +9,36 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from napari_globalxai.aggregation.global_map import (
-    OVERALL,
-    AggregationSettings,
-    GlobalMap,
-    select_rows,
-)
-from napari_globalxai.aggregation.similarity import spearman_to_global
-from napari_globalxai.aggregation.streaming import FullResolutionMaps
-from napari_globalxai.attribution.arithmetic import (
+from napari_globalxai.attribution.engine import attribute_stack
+from napari_globalxai.attribution.method import Method, make_method
+from napari_globalxai.attribution.precision import (
     Precision,
     choose_batch_size,
     choose_precision,
 )
-from napari_globalxai.attribution.engine import attribute_stack
-from napari_globalxai.attribution.method import Method, make_method
-from napari_globalxai.attribution.store import AttributionStore
 from napari_globalxai.cohort.table import Cohort, read_cohort
 from napari_globalxai.errors import InputError
 from napari_globalxai.frame.alignment import align
 from napari_globalxai.frame.reuse import open_reusable
-from napari_globalxai.frame.stack import AlignedStack, FrameSettings
+from napari_globalxai.frame.stack import AlignedStack
+from napari_globalxai.maps.store import AttributionStore
+from napari_globalxai.maps.upsampling import cells_inside
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.loaders import load_model
-from napari_globalxai.models.upsampling import cells_inside
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.runs import provenance
-from napari_globalxai.runs.alignment import alignment_warnings
+from napari_globalxai.runs.align_cohort import alignment_warnings
 from napari_globalxai.runs.claim import claim_folder, without_circumstances
-from napari_globalxai.runs.layout import RUN_FILE, STACK_FOLDER, file_stem
+from napari_globalxai.runs.folder import RUN_FILE, STACK_FOLDER, file_stem
 from napari_globalxai.runs.results import write_images, write_maps
 from napari_globalxai.runs.run import Run
+from napari_globalxai.settings.aggregation_settings import AggregationSettings
+from napari_globalxai.settings.declared import Size
+from napari_globalxai.settings.frame_settings import FrameSettings
+from napari_globalxai.statistics.global_map import OVERALL, GlobalMap
+from napari_globalxai.statistics.selection import select_rows
+from napari_globalxai.statistics.similarity import spearman_to_global
+from napari_globalxai.statistics.streaming import FullResolutionMaps
 from napari_globalxai.storage import hash_value, write_json
 
 
@@ -135,11 +134,11 @@ def explain(
     maker = make_method(method, **dict(method_settings or {}))
     settings = _aggregation_settings(maker, aggregation)
     frame = FrameSettings(
-        *model.frame_shape,
-        tuple(model.card.input.channels),
-        registration,
-        estimate_laterality,
-        Path(template) if template else None,
+        size=Size(model.frame_shape),
+        channels=tuple(model.card.input.channels),
+        registration=registration,
+        estimate_laterality=estimate_laterality,
+        template=Path(template) if template else None,
     )
     info: dict[str, Any] = {
         "status": "running",

@@ -11,20 +11,15 @@ import numpy.typing as npt
 import pandas as pd
 import tifffile
 
-from napari_globalxai.aggregation.global_map import (
-    OVERALL,
-    AggregationSettings,
-    GlobalMap,
-    label_map,
-    overall_map,
-)
-from napari_globalxai.aggregation.moments import Moments
-from napari_globalxai.attribution.store import AttributionStore
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.frame.stack import AlignedStack
+from napari_globalxai.maps.moments import Moments
+from napari_globalxai.maps.store import AttributionStore
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.progress import Progress, ProgressCallback
-from napari_globalxai.runs.layout import file_stem
+from napari_globalxai.runs.folder import file_stem
+from napari_globalxai.settings.aggregation_settings import AggregationSettings
+from napari_globalxai.statistics.global_map import OVERALL, GlobalMap, label_map, overall_map
 from napari_globalxai.storage import atomic_path
 
 

@@ -12,20 +12,18 @@ import numpy.typing as npt
 import pandas as pd
 import tifffile
 
-from napari_globalxai.aggregation.global_map import (
-    OVERALL,
-    AggregationSettings,
-    prepare_maps,
-)
-from napari_globalxai.attribution.store import AttributionStore
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.result import PepprResult
 from napari_globalxai.frame.placement import Placement
 from napari_globalxai.frame.stack import AlignedStack
 from napari_globalxai.images.image_file import is_there
+from napari_globalxai.maps.preparing import prepare_maps
+from napari_globalxai.maps.store import AttributionStore
+from napari_globalxai.maps.upsampling import smooth, upsample
 from napari_globalxai.models.classifier import Classifier
-from napari_globalxai.models.upsampling import smooth, upsample
-from napari_globalxai.runs.layout import RUN_FILE, STACK_FOLDER, file_stem
+from napari_globalxai.runs.folder import RUN_FILE, STACK_FOLDER, file_stem
+from napari_globalxai.settings.aggregation_settings import AggregationSettings
+from napari_globalxai.statistics.global_map import OVERALL
 from napari_globalxai.storage import read_json, read_table
 
 

@@ -15,7 +15,7 @@ from qtpy.QtWidgets import (
     QPushButton,
 )
 
-from napari_globalxai.attribution.catalogue import method_entries
+from napari_globalxai.catalogue import METHODS
 from napari_globalxai.models.card import MODEL_SUFFIXES
 from napari_globalxai.progress import ProgressCallback
 from napari_globalxai.widgets.alignment_form import AlignmentForm
@@ -23,10 +23,10 @@ from napari_globalxai.widgets.folders import default_folder
 from napari_globalxai.widgets.layer_field import CamLayerField
 from napari_globalxai.widgets.layers import RunLayers, layers_of, sample_paths
 from napari_globalxai.widgets.parts import JobBar, Panel, PathField, heading, text_label
+from napari_globalxai.widgets.result_tables import ImagePanel, MapTable
 from napari_globalxai.widgets.run_view import RunView, open_view, read_view
 from napari_globalxai.widgets.session import Session, plain_viewer, session_of
 from napari_globalxai.widgets.settings_form import SettingsForm
-from napari_globalxai.widgets.tables import ImagePanel, MapTable
 from napari_globalxai.widgets.workers import JobRunner
 
 _MOST_FAILURES_SHOWN = 8
@@ -170,7 +170,7 @@ class ExplainWidget(Panel):
             "opened.\nTick this only if you trust where the model's files come from."
         )
         self.method_box = QComboBox()
-        for name, method in method_entries().items():
+        for name, method in METHODS.entries.items():
             self.method_box.addItem(name)
             self.method_box.setItemData(
                 self.method_box.count() - 1, method.summary, Qt.ItemDataRole.ToolTipRole
@@ -322,7 +322,7 @@ class ExplainWidget(Panel):
 
     def _on_method(self, name: str) -> None:
         # Where it is not known before the method is imported, the user knows.
-        self.layer_field.setEnabled(method_entries()[name].needs_split is not False)
+        self.layer_field.setEnabled(METHODS.entries[name].needs_split is not False)
 
     def _on_trust(self, trusted: bool) -> None:
         self._trusted_model = self.model_field.path if trusted else None

@@ -20,10 +20,10 @@ from napari_globalxai.widgets.colours import VERDICT_COLOURS
 from napari_globalxai.widgets.layers import RunLayers, layers_of
 from napari_globalxai.widgets.parts import JobBar, Panel, text_label
 from napari_globalxai.widgets.peppr_plot import PepprPlot
+from napari_globalxai.widgets.result_tables import number
 from napari_globalxai.widgets.run_view import RunView, stored_result
 from napari_globalxai.widgets.scrubber import Scrubber
 from napari_globalxai.widgets.session import Session, plain_viewer, session_of
-from napari_globalxai.widgets.tables import number
 from napari_globalxai.widgets.workers import JobRunner, LatestOnly
 
 # By name: the settings' own module imports torch. A test holds them equal.
@@ -250,7 +250,7 @@ class PepprWidget(Panel):
 
     @staticmethod
     def _stems(view: RunView) -> set[str]:
-        from napari_globalxai.runs.layout import file_stem
+        from napari_globalxai.runs.folder import file_stem
 
         return {file_stem(name) for name in view.maps}
 

@@ -16,7 +16,7 @@ from napari_globalxai.widgets.run_view import read_images, to_rgb
 if TYPE_CHECKING:
     import pandas as pd
 
-    from napari_globalxai.runs.quality import Quality
+    from napari_globalxai.runs.quality_control import Quality
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ def check_view(
 ) -> QualityView:
     """Check a cohort and write its page, see `check_quality`. To be called in a worker."""
     # Imports torch.
-    from napari_globalxai.report.quality import write_quality_report
-    from napari_globalxai.runs.quality import check_quality
+    from napari_globalxai.report.quality_page import write_quality_report
+    from napari_globalxai.runs.quality_control import check_quality
 
     quality = check_quality(cohort, out, progress=progress, **options)
     progress(Progress("Writing the page", 0, 1))
@@ -71,8 +71,8 @@ def open_quality_view(folder: Path, progress: ProgressCallback = ignore_progress
 
     To be called in a worker.
     """
-    from napari_globalxai.report.quality import QUALITY_PAGE, write_quality_report
-    from napari_globalxai.runs.quality import open_quality
+    from napari_globalxai.report.quality_page import QUALITY_PAGE, write_quality_report
+    from napari_globalxai.runs.quality_control import open_quality
 
     progress(Progress("Opening the quality control", 0, 1))
     quality = open_quality(folder)
@@ -87,8 +87,8 @@ def open_quality_view(folder: Path, progress: ProgressCallback = ignore_progress
 
 
 def _read(quality: Quality, page: Path | None, progress: ProgressCallback) -> QualityView:
-    from napari_globalxai.frame.quality import overall_sd
-    from napari_globalxai.report.quality import reasons_of
+    from napari_globalxai.frame.quality_measures import overall_sd
+    from napari_globalxai.report.quality_page import reasons_of
 
     outliers = quality.outliers
     reasons = [reasons_of(row) for row in outliers.to_dict("records")]

@@ -28,8 +28,8 @@ from napari_globalxai.widgets.layers import sample_paths
 from napari_globalxai.widgets.parts import JobBar, Panel, PathField, heading, text_label
 from napari_globalxai.widgets.quality_layers import COMPANIONS, QualityLayers, quality_layers_of
 from napari_globalxai.widgets.quality_view import QualityView, check_view, open_quality_view
+from napari_globalxai.widgets.result_tables import OutlierTable, image_title, number
 from napari_globalxai.widgets.session import plain_viewer
-from napari_globalxai.widgets.tables import OutlierTable, image_title, number
 from napari_globalxai.widgets.workers import JobRunner
 
 _PROBLEMS_HEIGHT = 84

@@ -117,7 +117,7 @@ def open_view(folder: str | Path, progress: ProgressCallback = ignore_progress) 
 
 def stored_result(run: Run, name: str) -> PepprResult | None:
     """Return the stored result of PEPPR along a map, or None. To be called in a worker."""
-    from napari_globalxai.runs.layout import file_stem
+    from napari_globalxai.runs.folder import file_stem
 
     names = {name, file_stem(name)}.intersection(run.peppr_names)
     return run.peppr_result(names.pop()) if names else None

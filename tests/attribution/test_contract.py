@@ -10,8 +10,8 @@ import stand_ins
 import torch
 from torch import nn
 
-from napari_globalxai.attribution.catalogue import method_names
 from napari_globalxai.attribution.method import make_method, method_class
+from napari_globalxai.catalogue import METHODS
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.weights import read_weights
 from napari_globalxai.models.weights_file import WeightsFile
@@ -24,7 +24,7 @@ QUICK = {
     "occlusion": {"window": 32},
     "score-cam": {"channels": 2},
 }
-METHODS = method_names()
+METHODS = list(METHODS.entries)
 CAMS = tuple(name for name in METHODS if method_class(name).needs_split)
 
 

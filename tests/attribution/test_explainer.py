@@ -8,11 +8,11 @@ from monai.data import DataLoader, Dataset, MetaTensor, decollate_batch
 from monai.transforms import Compose, EnsureTyped, LoadImaged, NormalizeIntensityd, Transposed
 
 from napari_globalxai import Explainer, load_model
-from napari_globalxai.attribution.arithmetic import choose_batch_size
 from napari_globalxai.attribution.cam import GradCam
 from napari_globalxai.attribution.method import make_method
+from napari_globalxai.attribution.precision import choose_batch_size
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.upsampling import upsample
+from napari_globalxai.maps.upsampling import upsample
 
 
 @pytest.fixture(scope="module")

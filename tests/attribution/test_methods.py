@@ -13,13 +13,13 @@ from captum.attr import Saliency as CaptumSaliency
 from torch import nn
 
 from napari_globalxai.attribution.base import label_gradients
-from napari_globalxai.attribution.catalogue import BUILT_IN, method_entries, method_names
 from napari_globalxai.attribution.method import make_method, method_class
+from napari_globalxai.catalogue import METHODS
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.card import ModelCard
 from napari_globalxai.models.classifier import Classifier
 
-METHODS = ("grad-cam", "saliency", "integrated-gradients")
+SOME = ("grad-cam", "saliency", "integrated-gradients")
 
 
 def card(**changes):
@@ -140,7 +140,7 @@ def test_grad_cam_by_hand():
 def test_only_the_labels_asked_for_in_the_order_asked():
     classifier = resnet_classifier()
     inputs = some_inputs(classifier)
-    for name in METHODS:
+    for name in SOME:
         both = attribute(classifier, inputs, name)
         assert torch.equal(attribute(classifier, inputs, name, (1, 0)), both.flip(1))
         assert torch.equal(attribute(classifier, inputs, name, (1,)), both[:, 1:])
@@ -149,7 +149,7 @@ def test_only_the_labels_asked_for_in_the_order_asked():
 # ---------------------------------------------------------------- batches, precision, logits
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", SOME)
 def test_a_slow_loop_over_images_equals_batches_of_any_size(name):
     classifier = resnet_classifier()
     inputs = some_inputs(classifier, 7)
@@ -159,7 +159,7 @@ def test_a_slow_loop_over_images_equals_batches_of_any_size(name):
         assert largest_difference(fast, slow) < 1e-5
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", SOME)
 def test_logits_come_along_and_equal_predictions(name):
     classifier = resnet_classifier()
     images = np.random.default_rng(0).integers(0, 256, (4, 2, 32, 48), dtype=np.uint8)
@@ -200,7 +200,7 @@ class Fragile(nn.Module):
         return features.mean(dim=(2, 3))
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", SOME)
 def test_no_hook_and_no_state_is_left(name):
     classifier = resnet_classifier()
     before = copy.deepcopy(classifier.network.state_dict())
@@ -218,7 +218,7 @@ def test_no_hook_and_no_state_is_left(name):
     assert not inputs.requires_grad
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", SOME)
 def test_no_hook_is_left_after_an_error_inside_the_forward(name):
     classifier = Classifier(Fragile(), card(), device="cpu")
     network = classifier.network
@@ -292,7 +292,7 @@ class Sigmoided(nn.Module):
         return torch.sigmoid(self.network(images))
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", SOME)
 def test_model_with_its_sigmoid_inside(name):
     plain = resnet_classifier()
     inside = Classifier(
@@ -311,7 +311,7 @@ def test_model_with_its_sigmoid_inside(name):
 
 
 def test_methods_by_name():
-    assert set(METHODS) <= set(method_names())
+    assert set(SOME) <= set(METHODS.entries)
     with pytest.raises(
         InputError, match=r"no attribution method 'gradcam'; methods are .*grad-cam"
     ):
@@ -332,16 +332,16 @@ def test_a_method_of_another_package(tmp_path, monkeypatch):
         "[napari_globalxai.methods]\ntheirs = their_package:Theirs\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    entry = method_entries()["theirs"]
+    entry = METHODS.entries["theirs"]
     assert entry.summary == "From their_package"
     # It is not imported to find out.
     assert entry.needs_split is None
     assert "their_package" not in sys.modules
-    assert method_names()[-1] == "theirs"
+    assert list(METHODS.entries)[-1] == "theirs"
     assert make_method("theirs").name == "theirs"
 
 
-@pytest.mark.parametrize(("name", "entry"), BUILT_IN.items())
+@pytest.mark.parametrize(("name", "entry"), METHODS.own.items())
 def test_the_catalogue_says_what_the_method_does(name, entry):
     assert method_class(name).needs_split == entry.needs_split
 

@@ -12,12 +12,12 @@ from monai.visualize import GradCAMpp
 from torch import nn
 from torch.nn import functional
 
-from napari_globalxai.attribution.catalogue import method_names
 from napari_globalxai.attribution.method import make_method
+from napari_globalxai.catalogue import METHODS
 from napari_globalxai.errors import InputError
+from napari_globalxai.maps.upsampling import upsample
 from napari_globalxai.models.card import ModelCard
 from napari_globalxai.models.classifier import Classifier
-from napari_globalxai.models.upsampling import upsample
 
 # Small enough for a test where a method is slow.
 QUICK = {
@@ -28,7 +28,7 @@ QUICK = {
     "occlusion": {"window": 8},
     "score-cam": {"channels": 4},
 }
-ALL = method_names()
+ALL = list(METHODS.entries)
 
 
 def card(**changes):

@@ -15,11 +15,11 @@ from napari_globalxai.faithfulness.evaluation import Evaluation
 from napari_globalxai.faithfulness.fills import fill_image
 from napari_globalxai.faithfulness.orders import order_by_map
 from napari_globalxai.faithfulness.peppr import run_peppr
-from napari_globalxai.faithfulness.regions import erase_region
+from napari_globalxai.faithfulness.region_erasure import erase_region
 from napari_globalxai.faithfulness.result import PepprResult
-from napari_globalxai.faithfulness.settings import PepprSettings
 from napari_globalxai.models.card import ModelCard
 from napari_globalxai.models.classifier import Classifier
+from napari_globalxai.settings.peppr_settings import PepprSettings
 
 QUICK = {"steps": 8, "control_steps": 4, "controls": 3, "bootstrap": 20, "fewest_positives": 5}
 

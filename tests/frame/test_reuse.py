@@ -11,10 +11,11 @@ from napari_globalxai.cohort.table import read_cohort
 from napari_globalxai.errors import Cancelled, InputError
 from napari_globalxai.frame import alignment
 from napari_globalxai.frame.alignment import align
-from napari_globalxai.frame.stack import AlignedStack, FrameSettings
+from napari_globalxai.frame.stack import AlignedStack
+from napari_globalxai.settings.frame_settings import FrameSettings
 from napari_globalxai.storage import hash_file
 
-FRAME = FrameSettings(tiny.HEIGHT, tiny.WIDTH, ("red", "green"))
+FRAME = FrameSettings(height=tiny.HEIGHT, width=tiny.WIDTH, channels=("red", "green"))
 COUNT = 40
 
 
@@ -146,7 +147,7 @@ def test_stopping_while_rows_move_loses_nothing(table, tmp_path, aligned_rows):
 
 def test_a_put_by_stack_of_another_frame_is_dropped(table, tmp_path):
     cohort = read_cohort(table)
-    align(cohort, FrameSettings(16, 24, ("red",)), tmp_path / "s.zarr.former")
+    align(cohort, FrameSettings(height=16, width=24, channels=("red",)), tmp_path / "s.zarr.former")
     stack = align(cohort, FRAME, tmp_path / "s.zarr")
     assert_is(stack, fresh(table, tmp_path / "fresh.zarr"))
     assert not (tmp_path / "s.zarr.former").exists()
@@ -168,7 +169,7 @@ def test_images_are_taken_from_another_stack(table, tmp_path, aligned_rows):
 def test_a_stack_of_another_frame_gives_no_images(table, tmp_path):
     cohort = read_cohort(table)
     align(cohort, FRAME, tmp_path / "other.zarr")
-    wider = FrameSettings(tiny.HEIGHT, 2 * tiny.WIDTH, ("red", "green"))
+    wider = FrameSettings(height=tiny.HEIGHT, width=2 * tiny.WIDTH, channels=("red", "green"))
     with pytest.raises(InputError, match="aligned to another frame or registered otherwise"):
         align(cohort, wider, tmp_path / "s.zarr", reuse=tmp_path / "other.zarr")
     with pytest.raises(InputError, match="holds no aligned images"):

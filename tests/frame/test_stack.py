@@ -12,13 +12,14 @@ from PIL import Image, ImageFile
 from napari_globalxai.cohort.table import read_cohort
 from napari_globalxai.errors import Cancelled, InputError
 from napari_globalxai.frame.alignment import align
-from napari_globalxai.frame.stack import AlignedStack, FrameSettings, batches
+from napari_globalxai.frame.stack import AlignedStack, batches
 from napari_globalxai.frame.transforms import (
     FieldOfViewd,
     MirrorRightEyed,
     SelectChannelsd,
     frame_transforms,
 )
+from napari_globalxai.settings.frame_settings import FrameSettings
 
 RGB = ("red", "green", "blue")
 
@@ -42,7 +43,11 @@ def write_cohort(folder, images, sides=None, suffix=".png", **options):
 def aligned(folder, images, sides=None, channels=RGB, size=None, suffix=".png", **options):
     cohort = write_cohort(folder, images, sides, suffix, **options)
     height, width = size or images[0].shape[:2]
-    stack = align(cohort, FrameSettings(height, width, channels), folder / "aligned.zarr")
+    stack = align(
+        cohort,
+        FrameSettings(height=height, width=width, channels=channels),
+        folder / "aligned.zarr",
+    )
     assert not any(stack.status().values()), stack.status()
     return stack
 
@@ -99,7 +104,7 @@ def test_grey_palette_and_transparent_files(tmp_path):
     for name, image in files.items():
         image.save(tmp_path / name)
     (tmp_path / "c.csv").write_text("filename,A\n" + "".join(f"{name},1\n" for name in files))
-    frame = FrameSettings(6, 9, RGB)
+    frame = FrameSettings(height=6, width=9, channels=RGB)
     stack = align(read_cohort(tmp_path / "c.csv"), frame, tmp_path / "aligned.zarr")
     for row in range(3):
         np.testing.assert_array_equal(stack.read([row])[0], np.stack([grey] * 3))
@@ -243,7 +248,7 @@ def test_images_that_fail_are_listed_and_the_others_go_on(tmp_path):
     seen = []
     stack = align(
         read_cohort(tmp_path / "c.csv"),
-        FrameSettings(60, 90, RGB),
+        FrameSettings(height=60, width=90, channels=RGB),
         tmp_path / "aligned.zarr",
         lambda progress: seen.append((progress.done, progress.total)),
     )
@@ -277,7 +282,9 @@ def test_no_other_reader_gets_to_see_a_file_that_is_no_picture(tmp_path):
         np.save(stream, asymmetric()[..., 0])
     (tmp_path / "c.csv").write_text("filename,A\npickle.png,1\narray.png,0\n")
     stack = align(
-        read_cohort(tmp_path / "c.csv"), FrameSettings(6, 9, RGB), tmp_path / "aligned.zarr"
+        read_cohort(tmp_path / "c.csv"),
+        FrameSettings(height=6, width=9, channels=RGB),
+        tmp_path / "aligned.zarr",
     )
     assert all("it is not a JPEG, PNG" in message for message in stack.status().values())
     assert not (tmp_path / "sprung").exists()
@@ -313,7 +320,7 @@ def decoded_files(monkeypatch):
 
 def test_align_goes_on_where_it_stopped(tmp_path, monkeypatch):
     cohort = read_cohort(tiny.write_cohort(tmp_path / "cohort", size=40))
-    frame = FrameSettings(tiny.HEIGHT, tiny.WIDTH, ("red", "green"))
+    frame = FrameSettings(height=tiny.HEIGHT, width=tiny.WIDTH, channels=("red", "green"))
     whole = align(cohort, frame, tmp_path / "whole.zarr")
     with pytest.raises(Cancelled):
         align(cohort, frame, tmp_path / "cut.zarr", Stop(after=16))
@@ -336,11 +343,11 @@ def test_align_goes_on_where_it_stopped(tmp_path, monkeypatch):
 def test_a_stack_of_other_inputs_is_made_anew(change, tmp_path):
     image = asymmetric(12, 18)
     cohort = write_cohort(tmp_path, [image, image], ["L", "L"])
-    frame = FrameSettings(12, 18, RGB)
+    frame = FrameSettings(height=12, width=18, channels=RGB)
     align(cohort, frame, tmp_path / "aligned.zarr")
     expected = np.moveaxis(image, -1, 0)
     if change == "frame":
-        frame = FrameSettings(12, 18, ("green",))
+        frame = FrameSettings(height=12, width=18, channels=("green",))
         expected = expected[1:2]
     elif change == "file":
         Image.fromarray(image[::-1]).save(tmp_path / "1.png", compress_level=1)
@@ -358,7 +365,7 @@ def test_a_folder_that_is_something_else_is_left_alone(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     with pytest.raises(InputError, match="exists but is not an aligned stack"):
-        align(cohort, FrameSettings(6, 9, RGB), tmp_path / "mine")
+        align(cohort, FrameSettings(height=6, width=9, channels=RGB), tmp_path / "mine")
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
 
 

@@ -261,10 +261,10 @@ def test_default_run_folder_never_mixes_cohorts(inputs: Any, tmp_path: Path, hom
 
 
 def test_every_method_of_the_core_is_offered(panels: Any) -> None:
-    from napari_globalxai.attribution.catalogue import method_names
+    from napari_globalxai.catalogue import METHODS
 
     box = panels.explain.method_box
-    assert [box.itemText(index) for index in range(box.count())] == method_names()
+    assert [box.itemText(index) for index in range(box.count())] == list(METHODS.entries)
 
 
 def test_closing_the_viewer_while_computing_stops_the_work(

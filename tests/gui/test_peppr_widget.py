@@ -215,7 +215,7 @@ def test_without_a_run_the_panel_says_what_to_do(panels: Any) -> None:
 
 def test_names_and_defaults_are_those_of_the_core() -> None:
     from napari_globalxai.faithfulness.fills import Fill
-    from napari_globalxai.faithfulness.settings import PepprSettings
+    from napari_globalxai.settings.peppr_settings import PepprSettings
     from napari_globalxai.widgets.peppr_widget import DEFAULT_CONTROLS, DEFAULT_STEPS, FILLS
 
     assert set(FILLS) == set(get_args(Fill))

@@ -38,7 +38,7 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def checked(faulty: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished quality control without its page, as Python's function leaves it."""
-    from napari_globalxai.runs.quality import check_quality
+    from napari_globalxai.runs.quality_control import check_quality
 
     folder = tmp_path_factory.mktemp("quality") / "checked"
     options: dict[str, Any] = {"registration": "none", "estimate_laterality": False}
@@ -356,7 +356,7 @@ def test_run_and_quality_control_take_turns(opened: Any, checked: Path, qtbot: A
 def test_samples_cohort_is_taken_and_its_folder_suggested(
     make_napari_viewer: Any, home: Path, tmp_path: Path, qtbot: Any
 ) -> None:
-    from napari_globalxai.widgets.samples import open_phantom
+    from napari_globalxai.widgets.sample_cohort import open_phantom
 
     viewer = make_napari_viewer()
     panel = make_panel(viewer)
@@ -388,7 +388,7 @@ def test_default_folder_passes_over_other_results(
 
 
 def test_the_forms_defaults_are_those_of_the_check(panel: Any) -> None:
-    from napari_globalxai.runs.quality import check_quality
+    from napari_globalxai.runs.quality_control import check_quality
 
     known = inspect.signature(check_quality).parameters
     arguments = panel.alignment_form.arguments()

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QSpinBox
 
-from napari_globalxai.attribution.catalogue import method_names
 from napari_globalxai.attribution.method import make_method
+from napari_globalxai.catalogue import METHODS
 from napari_globalxai.storage import read_json
 
 pytestmark = pytest.mark.gui
@@ -26,7 +26,7 @@ def unfold(form: Any, method: str, qtbot: Any) -> None:
 
 def test_every_method_has_its_form(panels: Any, qtbot: Any) -> None:
     form = panels.explain.settings_form
-    for name in method_names():
+    for name in list(METHODS.entries):
         unfold(form, name, qtbot)
         parameters = make_method(name).settings.model_dump()
         assert list(form.fields) == list(parameters)

@@ -16,10 +16,10 @@ from PIL import Image, ImageOps
 
 from napari_globalxai.cohort.table import read_cohort
 from napari_globalxai.frame.alignment import Aligner, align
-from napari_globalxai.frame.stack import FrameSettings
 from napari_globalxai.frame.transforms import LoadWithd
 from napari_globalxai.images.image_file import UnreadableImageError, split_page
 from napari_globalxai.images.readers import FundusReader
+from napari_globalxai.settings.frame_settings import FrameSettings
 
 VOLUME = {"volumetric": True, "photometric": "minisblack", "tile": (2, 16, 16)}
 # Decoded by SimpleITK in a process of its own, which takes a fifth of a second.
@@ -336,7 +336,10 @@ def test_a_file_of_that_very_name_comes_first(tmp_path):
 def test_a_cohort_names_pages_and_sees_when_their_file_changes(tmp_path):
     path = write(tmp_path, "a.tif", pictures.tiff(G8, 255 - G8))
     (tmp_path / "c.csv").write_text("file,A\na.tif#1,0\na.tif#2,1\na.tif,1\nb.tif#1,1\n")
-    cohort, frame = read_cohort(tmp_path / "c.csv"), FrameSettings(ROWS, COLUMNS, ("red",))
+    cohort, frame = (
+        read_cohort(tmp_path / "c.csv"),
+        FrameSettings(height=ROWS, width=COLUMNS, channels=("red",)),
+    )
     stack = align(cohort, frame, tmp_path / "s.zarr")
     errors = stack.status()
     assert not errors[0]
@@ -491,7 +494,10 @@ def test_a_broken_file_is_one_sentence_of_the_cohort(tmp_path):
     for name in names:
         write(tmp_path, name, FILES[name].content[: len(FILES[name].content) // 2])
     (tmp_path / "c.csv").write_text("file,A\n" + "".join(f"{name},1\n" for name in names))
-    aligner = Aligner(read_cohort(tmp_path / "c.csv"), FrameSettings(ROWS, COLUMNS, ("red",)))
+    aligner = Aligner(
+        read_cohort(tmp_path / "c.csv"),
+        FrameSettings(height=ROWS, width=COLUMNS, channels=("red",)),
+    )
     for row, name in enumerate(names):
         said = aligner(row)
         assert isinstance(said, str), name

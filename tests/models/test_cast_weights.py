@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from napari_globalxai.attribution.cam import GradCam
-from napari_globalxai.attribution.catalogue import BUILT_IN
 from napari_globalxai.attribution.gradients import Saliency
 from napari_globalxai.attribution.method import make_method
+from napari_globalxai.catalogue import METHODS
 from napari_globalxai.models.cast_weights import cast_weights
 
 
@@ -83,7 +83,7 @@ def test_a_classifier_works_with_them_and_keeps_its_own():
     assert Saliency().attribute(half, images(), [1]).maps.abs().max() > 0
 
 
-CAM_METHODS = [name for name, entry in BUILT_IN.items() if entry.needs_split]
+CAM_METHODS = [name for name, entry in METHODS.own.items() if entry.needs_split]
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])

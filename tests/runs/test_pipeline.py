@@ -16,10 +16,10 @@ import napari_globalxai
 from napari_globalxai.attribution.method import make_method
 from napari_globalxai.cohort.table import read_cohort
 from napari_globalxai.errors import Cancelled, InputError
+from napari_globalxai.maps.upsampling import smooth, upsample
 from napari_globalxai.models.card import ModelCard
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.loaders import load_model
-from napari_globalxai.models.upsampling import smooth, upsample
 from napari_globalxai.runs.check import check_inputs
 from napari_globalxai.runs.evaluate import make_evaluation, peppr
 from napari_globalxai.runs.pipeline import explain

@@ -1,1 +1,0 @@
-"""Global maps and statistics: reductions of the attribution store, without the model."""

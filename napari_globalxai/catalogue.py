@@ -1,0 +1,221 @@
+"""What can be chosen by name, without importing any of it: methods, fills, orders, statistics.
+
+A package adds its own by an entry point in the group that the catalogue names; what is added there
+appears by itself on the command line, in the panels, in tables, figures and the report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from napari_globalxai.errors import InputError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where something lives, and a word on it.
+
+    Attributes
+    ----------
+    target : str
+        ``module:class``.
+    summary : str
+        What it is, in half a sentence.
+    needs_split : bool or None
+        Of a method: whether it looks at a CAM layer; None where only the method itself, once
+        imported, can say.
+    """
+
+    target: str
+    summary: str
+    needs_split: bool | None = None
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Things of one kind by name: the package's own, then those of other packages.
+
+    Attributes
+    ----------
+    noun : str
+        What one of them is called.
+    group : str
+        Group of the entry points by which packages add their own.
+    own : mapping of str to Entry
+        The package's own.
+    """
+
+    noun: str
+    group: str
+    own: Mapping[str, Entry]
+
+    @property
+    def _others(self) -> dict[str, Entry]:
+        points = sorted(entry_points(group=self.group), key=lambda point: point.name)
+        return {
+            point.name: Entry(point.value, f"From {point.value.partition(':')[0]}")
+            for point in points
+            if point.name not in self.own
+        }
+
+    @property
+    def entries(self) -> dict[str, Entry]:
+        """All of them; those that other packages add come last."""
+        return {**self.own, **self._others}
+
+    def summaries(self) -> dict[str, str]:
+        """Return a word on each by name."""
+        return {name: entry.summary for name, entry in self.entries.items()}
+
+    def load(self, name: str) -> Any:
+        """Return a class by name.
+
+        Raises
+        ------
+        InputError
+            When there is none of that name, or the package that offers it cannot be imported.
+        """
+        entries = self.entries
+        if name not in entries:
+            raise InputError(
+                f"There is no {self.noun} {name!r}; {self.noun}s are {', '.join(entries)}."
+            )
+        module, _, attribute = entries[name].target.partition(":")
+        try:
+            return getattr(import_module(module), attribute)
+        except (ImportError, AttributeError) as why:
+            raise InputError(f"The {self.noun} {name!r} cannot be loaded ({why}).") from why
+
+
+def _own(module: str, name: str, summary: str, *, needs_split: bool = False) -> Entry:
+    return Entry(f"napari_globalxai.attribution.{module}:{name}", summary, needs_split)
+
+
+_METHODS = {
+    "grad-cam": _own(
+        "cam",
+        "GradCam",
+        "Where the last stage of the network sees the label; quick",
+        needs_split=True,
+    ),
+    "grad-cam-plus-plus": _own(
+        "cam",
+        "GradCamPlusPlus",
+        "Grad-CAM that gives several small findings their due; quick",
+        needs_split=True,
+    ),
+    "layer-cam": _own(
+        "cam",
+        "LayerCam",
+        "Grad-CAM with a weight a cell, also for earlier stages; quick",
+        needs_split=True,
+    ),
+    "score-cam": _own(
+        "perturbation",
+        "ScoreCam",
+        "What each channel of the last stage shows adds; no gradients",
+        needs_split=True,
+    ),
+    "saliency": _own(
+        "gradients",
+        "Saliency",
+        "Where a small change of a pixel changes the output most; fine, noisy",
+    ),
+    "input-x-gradient": _own(
+        "gradients", "InputXGradient", "What each pixel would add, were the model linear; fine"
+    ),
+    "smooth-grad": _own(
+        "averaged_gradients", "SmoothGrad", "Saliency averaged over noisy copies; fine, slower"
+    ),
+    "integrated-gradients": _own(
+        "averaged_gradients",
+        "IntegratedGradients",
+        "What each pixel adds to the output; fine, slower",
+    ),
+    "gradient-shap": _own(
+        "averaged_gradients",
+        "GradientShap",
+        "Integrated gradients at random points of noisy copies; fine, slower",
+    ),
+    "deep-lift": _own(
+        "modified_backward", "DeepLift", "What each pixel adds, by differences; fine, quick"
+    ),
+    "guided-backprop": _own(
+        "modified_backward",
+        "GuidedBackprop",
+        "Positive influences alone; sharp, but shows the image more than the model",
+    ),
+    "occlusion": _own(
+        "perturbation", "Occlusion", "What the output loses when a square is hidden; slow"
+    ),
+    "rise": _own("perturbation", "Rise", "Which random parts keep the output; slow"),
+}
+
+
+METHODS = Catalogue("attribution method", "napari_globalxai.methods", _METHODS)
+
+FILLS = Catalogue(
+    "fill",
+    "napari_globalxai.fills",
+    {
+        "mean-image": Entry(
+            "napari_globalxai.faithfulness.fills:MeanImage",
+            "The mean of the cohort: erased lesions become healthy-looking places",
+        ),
+        "mean-colour": Entry(
+            "napari_globalxai.faithfulness.fills:MeanColour", "One colour, the mean of the cohort"
+        ),
+        "black": Entry(
+            "napari_globalxai.faithfulness.fills:Black",
+            "Black; on dark images this can itself look like a disease",
+        ),
+    },
+)
+
+ORDERS = Catalogue(
+    "family of orders",
+    "napari_globalxai.orders",
+    {
+        "random": Entry(
+            "napari_globalxai.faithfulness.order_families:Random", "Pixels in random order"
+        ),
+        "shifted": Entry(
+            "napari_globalxai.faithfulness.order_families:Shifted",
+            "The map, circularly shifted: as smooth, but elsewhere",
+        ),
+        "reversed": Entry(
+            "napari_globalxai.faithfulness.order_families:Reversed", "The map, least first"
+        ),
+        "centre-distance": Entry(
+            "napari_globalxai.faithfulness.order_families:CentreDistance",
+            "Nearness to the centre of the valid area",
+        ),
+        "mean-intensity": Entry(
+            "napari_globalxai.faithfulness.order_families:MeanIntensity",
+            "Brightness of the cohort's mean image",
+        ),
+    },
+)
+
+STATISTICS = Catalogue(
+    "statistic",
+    "napari_globalxai.statistics",
+    {
+        "n": Entry("napari_globalxai.statistics.map_statistics:Images", "Images in the mean"),
+        "n_patients": Entry(
+            "napari_globalxai.statistics.map_statistics:Patients", "Patients of those images"
+        ),
+        "n_constant": Entry(
+            "napari_globalxai.statistics.map_statistics:ConstantMaps",
+            "Image-wise maps with one value only",
+        ),
+        "reliability": Entry(
+            "napari_globalxai.statistics.map_statistics:Reliability",
+            "Rank correlation between the maps of two halves of the patients",
+        ),
+    },
+)

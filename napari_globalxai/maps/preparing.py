@@ -1,0 +1,37 @@
+"""What of an image-wise map enters a global map: its part, its scale."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_globalxai.settings.aggregation_settings import AggregationSettings
+
+
+def prepare_maps(
+    maps: npt.NDArray[np.float32], settings: AggregationSettings
+) -> npt.NDArray[np.float64]:
+    """Take the chosen part of each image-wise map and scale it, (image, *cells)."""
+    values = maps.astype(np.float64)
+    if settings.part == "positive":
+        values = np.maximum(values, 0)
+    elif settings.part == "absolute":
+        values = np.abs(values)
+    if settings.scale != "none":
+        size = np.abs(values)
+        cells = tuple(range(1, values.ndim))
+        norm = (
+            size.max(axis=cells, keepdims=True)
+            if settings.scale == "max"
+            else size.sum(axis=cells, keepdims=True)
+        )
+        # An all-zero map has no scale; it stays zero.
+        values = values / np.where(norm > 0, norm, 1)
+    return values
+
+
+def is_constant(maps: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
+    """Return which maps (image, *cells) have one value only."""
+    cells = tuple(range(1, maps.ndim))
+    constant: npt.NDArray[np.bool_] = maps.max(axis=cells) == maps.min(axis=cells)
+    return constant

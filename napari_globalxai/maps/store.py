@@ -1,0 +1,123 @@
+"""The attribution store: image-wise maps at native resolution, written once, read many times."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+from zarr.codecs import BloscCodec
+
+from napari_globalxai.errors import InputError
+from napari_globalxai.maps.cell_grid import CellGrid
+
+_AXES = ("z", "y", "x")
+_CHUNK_BYTES = 1 << 20
+_MOST_IMAGES_A_CHUNK = 32
+
+
+class AttributionStore:
+    """A Zarr array (image, label, *cells), float32; NaN where nothing was computed.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        Labels along the second axis.
+    grid : CellGrid
+        Where the cells lie in the frame.
+    pooling : int
+        Side of the squares of the method's own cells that were averaged into one; 1 is none.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._array: Any = zarr.open_array(path, mode="r+")
+            attributes: dict[str, Any] = dict(self._array.attrs)
+            self.labels: tuple[str, ...] = tuple(attributes["labels"])
+            self.grid = CellGrid.from_dict(attributes["grid"])
+            self.pooling = int(attributes["pooling"])
+        except (FileNotFoundError, KeyError, ValueError) as why:
+            raise InputError(
+                f"{path}: is not an attribution store; explain the cohort again."
+            ) from why
+
+    @classmethod
+    def create(
+        cls,
+        path: Path,
+        size: int,
+        labels: Sequence[str],
+        grid: CellGrid,
+        fingerprint: str,
+        pooling: int = 1,
+    ) -> AttributionStore:
+        """Make an empty store for `size` images, whose cells after pooling are `grid`."""
+        cells = grid.shape
+        # One chunk holds one label of several images: small enough to look at one image, large
+        # enough to go through one label of the whole cohort.
+        images = max(1, min(_MOST_IMAGES_A_CHUNK, size, _CHUNK_BYTES // (math.prod(cells) * 4)))
+        zarr.create_array(
+            path,
+            shape=(size, len(labels), *cells),
+            chunks=(images, 1, *cells),
+            dtype="float32",
+            fill_value=np.nan,
+            compressors=BloscCodec(cname="zstd", clevel=1),
+            dimension_names=("image", "label", *_AXES[-len(cells) :]),
+            # With the array, not after it: a run killed in between could not go on.
+            attributes={
+                "labels": list(labels),
+                "grid": grid.to_dict(),
+                "fingerprint": fingerprint,
+                "pooling": pooling,
+            },
+            overwrite=True,
+        )
+        return cls(path)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the model, method and settings that the maps were made with."""
+        return str(self._array.attrs["fingerprint"])
+
+    def __len__(self) -> int:
+        return int(self._array.shape[0])
+
+    @property
+    def images_per_chunk(self) -> int:
+        """Number of images that are written together."""
+        return int(self._array.chunks[0])
+
+    def grow(self, size: int) -> None:
+        """Make room for `size` images; what is there stays."""
+        self._array.resize((size, *self._array.shape[1:]))
+
+    def clear(self, row: int) -> None:
+        """Forget the maps of one image."""
+        self._array[row] = np.nan
+
+    def read_block(self, start: int) -> npt.NDArray[np.float32]:
+        """Return the maps of the chunk of images from `start` on, NaN where there is none yet."""
+        return np.asarray(self._array[start : start + self.images_per_chunk])
+
+    def write(self, start: int, maps: npt.NDArray[np.float32]) -> None:
+        """Write whole chunks of images, (image, label, *cells), from row `start` on."""
+        self._array[start : start + len(maps)] = maps
+
+    def read(self, row: int, label: int) -> npt.NDArray[np.float32]:
+        """Return the map of one image and label, (*cells)."""
+        return np.asarray(self._array[row, label])
+
+    def chunks(
+        self, rows: npt.NDArray[np.int64], label: int
+    ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
+        """Go through one label: give the rows of each chunk among `rows`, and their maps."""
+        size = self.images_per_chunk
+        for start in np.unique(rows // size) * size:
+            inside = rows[(rows >= start) & (rows < start + size)]
+            yield inside, np.asarray(self._array[start : start + size, label])[inside - start]

@@ -1,0 +1,67 @@
+"""How a cohort table is read, where a guess does not do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pydantic import Field, field_validator
+
+from napari_globalxai.settings.declared import Placeholder, SettingsModel
+
+_GUESSED = Placeholder("Found by its name")
+
+
+class CohortSettings(SettingsModel):
+    """Which columns of a table play which role, and what their values mean."""
+
+    noun: ClassVar[str] = "cohort setting"
+    heading: ClassVar[str] = "Cohort table"
+
+    image_root: Annotated[Path | None, Placeholder("The table's folder")] = Field(
+        default=None,
+        title="Image folder",
+        description="Folder of the images; by default the table's",
+    )
+    file_column: Annotated[str | None, _GUESSED] = Field(
+        default=None, title="File column", description="Column of the image files"
+    )
+    laterality_column: Annotated[str | None, _GUESSED] = Field(
+        default=None, title="Side column", description="Column of L and R"
+    )
+    laterality_values: Annotated[str | None, Placeholder("0=L,1=R")] = Field(
+        default=None,
+        title="Side values",
+        description="What the values of the side column mean, such as 0=L,1=R; it goes before "
+        "what they would mean without it",
+    )
+    laterality_pattern: Annotated[str | None, Placeholder("(OD|OS)")] = Field(
+        default=None,
+        title="Side pattern",
+        description="Regular expression that finds the side in a file's name, such as (OD|OS); "
+        "none: do not guess it",
+    )
+    patient_column: Annotated[str | None, _GUESSED] = Field(
+        default=None, title="Patient column", description="Column of patients"
+    )
+    label_columns: Annotated[tuple[str, ...] | None, Placeholder("All of 0 and 1")] = Field(
+        default=None,
+        title="Label columns",
+        description="0/1 columns to take as labels, in place of every one that is no covariate",
+    )
+    exclude_labels: tuple[str, ...] | None = Field(
+        default=None, title="No labels", description="0/1 columns that are no labels"
+    )
+    class_column: Annotated[str | None, _GUESSED] = Field(
+        default=None,
+        title="Class column",
+        description="The one class column of a multi-class table",
+    )
+
+    @field_validator("laterality_values", mode="before")
+    @classmethod
+    def _values_from_mapping(cls, value: object) -> object:
+        if isinstance(value, Mapping):
+            return ",".join(f"{name}={side}" for name, side in value.items())
+        return value

@@ -1,0 +1,42 @@
+"""Where and how work runs; none of it decides what comes out, but for roundings."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from napari_globalxai.settings.declared import Choices, Placeholder, SettingsModel
+
+PRECISIONS = {
+    "auto": "The fastest that a trial on some of the images shows to be harmless",
+    "float32": "Full precision",
+    "bfloat16-gradients": "Half-size numbers in the backward pass alone",
+    "bfloat16": "Half-size numbers with the range of full ones",
+    "float16": "Half-size numbers",
+}
+
+
+class DeviceSettings(SettingsModel):
+    """On what a model runs."""
+
+    noun: ClassVar[str] = "execution setting"
+    heading: ClassVar[str] = "Computing"
+
+    device: str = Field(
+        default="auto", title="Device", description="auto, cpu, cuda, mps …: where the model runs"
+    )
+    batch_size: Annotated[int | None, Placeholder("What is fastest")] = Field(
+        default=None,
+        ge=1,
+        title="Batch size",
+        description="Images a forward; by default as many as are fastest and fit into memory",
+    )
+
+
+class ExecutionSettings(DeviceSettings):
+    """On what a model runs, and in which number format."""
+
+    precision: Annotated[str, Choices(PRECISIONS)] = Field(
+        default="auto", title="Precision", description="Number format"
+    )

@@ -1,0 +1,139 @@
+"""How images are brought into the frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import Field, model_validator
+
+from napari_globalxai.images.image_file import split_page
+from napari_globalxai.settings.declared import (
+    Choices,
+    OptionName,
+    Placeholder,
+    SettingsModel,
+    Size,
+    redeclared,
+)
+from napari_globalxai.storage import hash_file, hash_value
+
+# To be counted up whenever the same file would come out differently in the same frame.
+_ALIGNMENT_VERSION = 1
+CHANNELS = {
+    "red": "The red channel",
+    "green": "The green channel",
+    "blue": "The blue channel",
+    "grey": "The mean of the three",
+}
+REGISTRATIONS = {
+    "none": "Images stay as they are, but for mirroring and size",
+    "landmarks": "Turn, shift and scale images so that disc and macula meet their usual place",
+    "similarity": "Landmarks, refined by comparing pixels: rotation, shift and scale",
+    "affine": "Landmarks, refined by comparing pixels: shear and unequal scales, too",
+}
+
+
+class AlignmentSettings(SettingsModel):
+    """How images are moved onto each other."""
+
+    noun: ClassVar[str] = "alignment setting"
+    heading: ClassVar[str] = "Alignment"
+
+    registration: Annotated[str, Choices(REGISTRATIONS), OptionName("register")] = Field(
+        default="none",
+        title="Registration",
+        description="Whether images are moved so that the same place lies at the same pixel in "
+        "all; the model then sees the moved images",
+    )
+    estimate_laterality: bool = Field(
+        default=False,
+        title="Estimate unknown sides",
+        description="Tell sides from the images where neither table, DICOM nor file name says "
+        "them; otherwise such an image is not mirrored",
+    )
+    template: Annotated[Path | None, Placeholder("The cohort's median image")] = Field(
+        default=None,
+        title="Onto",
+        description="Image to move the others onto, not one to be mirrored; by default the median "
+        "image of the cohort",
+    )
+
+    @model_validator(mode="after")
+    def _template_is_used_and_there(self) -> Self:
+        if self.template is None:
+            return self
+        if self.registration == "none":
+            raise ValueError(f"{self.template}: a template needs a registration, such as landmarks")
+        if not split_page(self.template)[0].is_file():
+            raise ValueError(f"{self.template}: the template does not exist")
+        return self
+
+
+class FrameSettings(AlignmentSettings):
+    """The frame, and all that decides how an image looks in it."""
+
+    heading: ClassVar[str] = "Frame"
+
+    size: Size = Field(
+        default=Size((384, 512)),
+        title="Size",
+        description="Height × width of the frame in pixels",
+    )
+    channels: Annotated[tuple[str, ...], Choices(CHANNELS)] = Field(
+        default=("red", "green", "blue"),
+        min_length=1,
+        title="Channels",
+        description="Channels to keep",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _height_and_width(cls, values: Any) -> Any:
+        """Take the size as two numbers, too."""
+        if isinstance(values, Mapping) and {"height", "width"} & values.keys():
+            rest = {name: value for name, value in values.items() if name not in _SIDES}
+            default = cls.model_fields["size"].default
+            sides = (values.get(name, side) for name, side in zip(_SIDES, default, strict=True))
+            return {"size": tuple(sides), **rest}
+        return values
+
+    @property
+    def height(self) -> int:
+        """Height of the frame in pixels."""
+        return self.size[0]
+
+    @property
+    def width(self) -> int:
+        """Width of the frame in pixels."""
+        return self.size[1]
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of the settings, and of how images are brought into a frame at all."""
+        settings: dict[str, Any] = {
+            "height": self.height,
+            "width": self.width,
+            "channels": self.channels,
+            "registration": self.registration,
+            "estimate_sides": self.estimate_laterality,
+            "template": None,
+        }
+        if self.template is not None:
+            file, page = split_page(self.template)
+            settings["template"] = [hash_file(file), page]
+        return hash_value([_ALIGNMENT_VERSION, settings])
+
+
+class CohortFrameSettings(FrameSettings):
+    """The frame of a cohort that no model asks for: images are registered unless asked not to."""
+
+    registration: Annotated[str, Choices(REGISTRATIONS), OptionName("register")] = redeclared(
+        AlignmentSettings, "registration", "landmarks"
+    )
+    estimate_laterality: bool = redeclared(AlignmentSettings, "estimate_laterality", True)
+
+
+_SIDES = ("height", "width")

@@ -1,0 +1,1 @@
+"""Global maps and statistics: reductions of the store of maps, without the model or torch."""

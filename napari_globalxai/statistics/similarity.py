@@ -1,0 +1,74 @@
+"""One image against the global map: where the model looks elsewhere than usual."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import rankdata
+
+from napari_globalxai.maps.preparing import prepare_maps
+from napari_globalxai.maps.store import AttributionStore
+from napari_globalxai.settings.aggregation_settings import AggregationSettings
+
+
+def spearman_to_global(
+    store: AttributionStore,
+    label: str,
+    rows: npt.NDArray[np.int64],
+    members: npt.NDArray[np.int64],
+    inside: npt.NDArray[np.bool_],
+    settings: AggregationSettings,
+) -> npt.NDArray[np.float64]:
+    """Return the Spearman correlation of each image's map with the global map of a label.
+
+    A member of the global map is taken out of the mean that it is compared with.
+
+    Parameters
+    ----------
+    store : AttributionStore
+        Image-wise maps.
+    label : str
+        Which label.
+    rows : numpy.ndarray
+        Images to compare.
+    members : numpy.ndarray
+        Images that make the global map.
+    inside : numpy.ndarray
+        Valid cells, (rows, columns) of the store's grid.
+    settings : AggregationSettings
+        As for the global map.
+
+    Returns
+    -------
+    numpy.ndarray
+        One value a row of `rows`; NaN for constant maps and where no other member is left.
+    """
+    index = store.labels.index(label)
+    total = np.zeros(int(inside.sum()))
+    for _, raw in store.chunks(members, index):
+        total += prepare_maps(raw, settings)[:, inside].sum(axis=0)
+    is_member = np.zeros(len(store), dtype=bool)
+    is_member[members] = True
+    result = np.full(len(store), np.nan)
+    for part, raw in store.chunks(rows, index):
+        values = prepare_maps(raw, settings)[:, inside]
+        own = is_member[part]
+        count = len(members) - own
+        alone = count == 0
+        others = (total - values * own[:, None]) / np.where(alone, 1, count)[:, None]
+        result[part] = np.where(alone, np.nan, _spearman(values, others))
+    return result[rows]
+
+
+def _spearman(
+    first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Return the rank correlation of each row with the same row of another array."""
+    if first.shape[1] == 0:
+        return np.full(len(first), np.nan)
+    ranks = [rankdata(values, axis=1) for values in (first, second)]
+    centred = [each - each.mean(axis=1, keepdims=True) for each in ranks]
+    product = (centred[0] * centred[1]).sum(axis=1)
+    sizes = [(each**2).sum(axis=1) for each in centred]
+    constant = (np.ptp(first, axis=1) == 0) | (np.ptp(second, axis=1) == 0)
+    return np.where(constant, np.nan, product / np.sqrt(np.where(constant, 1, sizes[0] * sizes[1])))
