@@ -7,8 +7,8 @@ progress bar, tests count it. To cancel, the callback raises `Cancelled`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,14 @@ class Progress:
         What is being done, in words for the user ("Aligning images").
     done, total : int
         Finished and planned units of work in this stage.
+    remaining : float or None
+        Seconds until all stages are done; None where nothing is known to estimate them from.
     """
 
     stage: str
     done: int
     total: int
+    remaining: float | None = None
 
 
 ProgressCallback = Callable[[Progress], None]
@@ -35,24 +38,81 @@ def ignore_progress(progress: Progress) -> None:
     """Do nothing: the default callback."""
 
 
-class RemainingTime:
-    """Estimate the remaining time of a stage from the pace since its start."""
+class Course:
+    """A callback that adds the remaining time of a whole job to what its stages report.
 
-    def __init__(self) -> None:
+    Within a stage the pace since its start tells; stages to come are estimated from what the
+    finished ones took, by their efforts.
+
+    Parameters
+    ----------
+    callback : callable
+        Receives what was reported, with the remaining time.
+    efforts : mapping of str to float, optional
+        How much work each stage is likely to be, on any common scale, in the order in which they
+        come; names of stages may be given by their beginning. Stages that are not named count for
+        themselves alone.
+    """
+
+    def __init__(
+        self, callback: ProgressCallback, efforts: Mapping[str, float] | None = None
+    ) -> None:
+        self._callback = callback
+        self._efforts = dict(efforts or {})
+        self._to_come = dict(self._efforts)
         self._stage = ""
-        self._start = 0.0
+        self._began = time.monotonic()
         self._done_at_start = 0
+        # Of finished stages that are named: seconds, and effort that was really spent.
+        self._seconds = 0.0
+        self._spent = 0.0
+        self._last: Progress | None = None
 
-    def seconds(self, progress: Progress) -> float | None:
-        """Return the remaining seconds, or None while there is nothing to estimate from."""
+    def __call__(self, progress: Progress) -> None:
+        """Take a report of a stage, and pass it on."""
         now = time.monotonic()
         if progress.stage != self._stage:
-            self._stage, self._start, self._done_at_start = progress.stage, now, progress.done
-        # A resumed stage starts with work that cost nothing now, so only the pace since counts.
-        finished = progress.done - self._done_at_start
-        if finished <= 0:
+            self._finish_stage(now)
+            self._stage, self._began = progress.stage, now
+            # A resumed stage starts with work that cost nothing now, so only the rest counts.
+            self._done_at_start = progress.done
+        self._last = progress
+        self._callback(replace(progress, remaining=self._remaining(progress, now)))
+
+    def _finish_stage(self, now: float) -> None:
+        name = self._name(self._stage)
+        if name is None or self._last is None:
+            return
+        self._to_come.pop(name, None)
+        self._seconds += now - self._began
+        self._spent += self._efforts[name] * self._share_of_work(self._last.done, self._last.total)
+
+    def _remaining(self, progress: Progress, now: float) -> float | None:
+        seconds, finished = now - self._began, progress.done - self._done_at_start
+        if progress.done >= progress.total:
+            here: float | None = 0.0
+        else:
+            here = seconds / finished * (progress.total - progress.done) if finished > 0 else None
+        name = self._name(progress.stage)
+        ahead = sum(effort for each, effort in self._to_come.items() if each != name)
+        if name is None or not ahead:
+            return here
+        spent, took = self._spent, self._seconds
+        if finished > 0:
+            spent += self._efforts[name] * self._share_of_work(progress.done, progress.total)
+            took += seconds
+        if spent <= 0 or (here is None and self._spent <= 0):
             return None
-        return (now - self._start) / finished * (progress.total - progress.done)
+        pace = took / spent
+        rest = self._efforts[name] if here is None else 0.0
+        return (here or 0.0) + pace * (ahead + rest)
+
+    def _share_of_work(self, done: int, total: int) -> float:
+        return (done - self._done_at_start) / total if total else 0.0
+
+    def _name(self, stage: str) -> str | None:
+        """Return the name under which a stage's effort is known."""
+        return next((name for name in self._efforts if stage.startswith(name)), None)
 
 
 def format_seconds(seconds: float) -> str:

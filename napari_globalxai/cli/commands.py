@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import napari_globalxai
+from napari_globalxai.catalogue import METHODS
 from napari_globalxai.cli.options import (
-    DEFAULT_SIZE,
-    DeviceOption,
-    EstimateLateralityOption,
+    CohortArgument,
     ModelOption,
-    RegisterOption,
     RunArgument,
-    TemplateOption,
     TrustOption,
-    method_settings_of,
-    size_of,
-    split_list,
-    with_cohort,
+    with_settings,
 )
 from napari_globalxai.cli.printing import (
     ProgressPrinter,
@@ -31,10 +25,20 @@ from napari_globalxai.cli.printing import (
     say_run,
 )
 from napari_globalxai.errors import InputError
+from napari_globalxai.settings.cohort_settings import CohortSettings
+from napari_globalxai.settings.declared import declared_fields
+from napari_globalxai.settings.execution_settings import DeviceSettings
+from napari_globalxai.settings.explain_settings import ExplainSettings
+from napari_globalxai.settings.frame_settings import CohortFrameSettings
+from napari_globalxai.settings.peppr_settings import PepprSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_globalxai.cohort.table import Cohort
     from napari_globalxai.models.classifier import Classifier
+
+DEVICE = typer.Option(help=DeviceSettings.model_fields["device"].description)
 
 app = typer.Typer(
     name="napari-globalxai",
@@ -82,7 +86,7 @@ def card(
 def demo(
     out: Annotated[Path, typer.Option(help="Where the results go.")] = Path("globalxai-demo"),
     headless: Annotated[bool, typer.Option(help="Do not open napari.")] = False,
-    device: DeviceOption = "auto",
+    device: Annotated[str, DEVICE] = "auto",
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
 ) -> None:
     """Run the main job on the bundled cohort: global maps, PEPPR, figures, report."""
@@ -94,19 +98,12 @@ def demo(
 
 
 @app.command()
-@with_cohort
+@with_settings(reading=CohortSettings, settings=CohortFrameSettings)
 def align(
-    cohort: Cohort,
+    cohort: CohortArgument,
     out: Annotated[Path, typer.Option(help="Folder for the stack and its transforms.")],
-    size: Annotated[
-        str, typer.Option(help="Height × width of the frame in pixels.")
-    ] = DEFAULT_SIZE,
-    channels: Annotated[
-        str, typer.Option(help="Channels to keep, comma separated: red, green, blue or grey.")
-    ] = "red,green,blue",
-    register: RegisterOption = "landmarks",
-    estimate_laterality: EstimateLateralityOption = True,
-    template: TemplateOption = None,
+    reading: CohortSettings,
+    settings: CohortFrameSettings,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with status 1 if any image failed.")
     ] = False,
@@ -114,103 +111,45 @@ def align(
     """Bring a cohort into one frame: mirrored, resized, registered; with a transform an image."""
     from napari_globalxai.runs.align_cohort import align as run_align
 
-    height, width = size_of(size)
-    say_problems(cohort)
-    folder = run_align(
-        cohort,
-        out,
-        height=height,
-        width=width,
-        channels=tuple(split_list(channels) or ()),
-        registration=register,
-        estimate_laterality=estimate_laterality,
-        template=template,
-        progress=ProgressPrinter(),
-    )
+    images = _read_cohort(cohort, reading)
+    say_problems(images)
+    folder = run_align(images, out, settings, progress=ProgressPrinter())
     failed = say_alignment(folder)
     if failed and strict:
         raise typer.Exit(1)
 
 
 @app.command()
-@with_cohort
+@with_settings(reading=CohortSettings, settings=ExplainSettings)
 def explain(
-    cohort: Cohort,
+    cohort: CohortArgument,
     model: ModelOption,
     out: Annotated[Path, typer.Option(help="Run folder to make.")],
-    method: Annotated[
-        str, typer.Option(help="Name of an attribution method; `methods` lists them.")
-    ] = "grad-cam",
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Parameter of the method, such as steps=50; may be repeated."),
-    ] = None,
-    cam_layer: Annotated[
-        str | None,
-        typer.Option(help="Layer for Grad-CAM in place of the card's; `layers` lists them."),
-    ] = None,
-    labels: Annotated[str | None, typer.Option(help="Labels to explain, comma separated.")] = None,
-    register: RegisterOption = "none",
-    estimate_laterality: EstimateLateralityOption = False,
-    template: TemplateOption = None,
+    reading: CohortSettings,
+    settings: ExplainSettings,
     aligned: Annotated[
         Path | None,
         typer.Option(help="Folder of `align`, `check` or a run, to take aligned images from."),
     ] = None,
-    select: Annotated[
-        str | None,
-        typer.Option(
-            help="Images in a label's map: positives, predicted-positives, true-positives, "
-            "false-positives, false-negatives or all."
-        ),
-    ] = None,
-    part: Annotated[str | None, typer.Option(help="positive, absolute or signed.")] = None,
-    scale: Annotated[str | None, typer.Option(help="Per image: none, max or mass.")] = None,
-    valid_share: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of images whose field holds a valid pixel.")
-    ] = 0.5,
-    device: DeviceOption = "auto",
     trust: TrustOption = False,
-    precision: Annotated[
-        str,
-        typer.Option(help="float32, bfloat16, bfloat16-gradients, float16, or auto: by a trial."),
-    ] = "auto",
-    batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Images a forward; by default what is fastest.")
-    ] = None,
-    pool: Annotated[
-        int,
-        typer.Option(min=1, help="Store pixel-level maps averaged over squares of this side."),
-    ] = 1,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped run.")] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with status 1 if any image failed.")
     ] = False,
 ) -> None:
     """Explain a cohort: align, predict, attribute, average into global maps."""
-    from napari_globalxai.models.loaders import load_model
     from napari_globalxai.runs.pipeline import explain as run_explain
 
-    say_problems(cohort)
-    wanted = {"selection": select, "part": part, "scale": scale}
+    images = _read_cohort(cohort, reading)
+    say_problems(images)
     run = run_explain(
-        cohort,
-        load_model(model, device=device, precision=precision, trust=trust, cam_layer=cam_layer),
+        images,
+        model,
         out,
-        method,
-        labels=split_list(labels),
-        method_settings=method_settings_of(settings),
-        aggregation={key: value for key, value in wanted.items() if value is not None},
-        valid_share=valid_share,
-        batch_size=batch_size,
-        pooling=pool,
-        registration=register,
-        estimate_laterality=estimate_laterality,
-        template=template,
+        settings,
         aligned=aligned,
-        seed=seed,
         resume=resume,
+        trust=trust,
         progress=ProgressPrinter(),
     )
     failed = say_run(run)
@@ -219,26 +158,16 @@ def explain(
 
 
 @app.command()
+@with_settings(settings=PepprSettings, computing=DeviceSettings)
 def peppr(
     run: RunArgument,
+    settings: PepprSettings,
+    computing: DeviceSettings,
     map_name: Annotated[
         str, typer.Option("--map", help="overall, a label, or a TIFF file.")
     ] = "overall",
-    fill: Annotated[
-        str, typer.Option(help="What erased pixels show: mean-image, mean-colour or black.")
-    ] = "mean-image",
-    steps: Annotated[int, typer.Option(help="Steps of the curves.")] = 30,
-    controls: Annotated[int, typer.Option(help="Random and shifted orders each.")] = 19,
-    seed: Annotated[int, typer.Option(help="Of ties, controls and resamples.")] = 0,
-    valid_share: Annotated[
-        float | None, typer.Option(help="As for explain; 0 ranks the full frame.")
-    ] = None,
     model: Annotated[Path | None, typer.Option(help="The model, if it has moved.")] = None,
-    device: DeviceOption = "auto",
     trust: TrustOption = False,
-    batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Images a forward; by default what is fastest.")
-    ] = None,
 ) -> None:
     """Test whether a global map is faithful: erase and restore along it, against controls."""
     from napari_globalxai.runs.evaluate import peppr as run_peppr
@@ -246,16 +175,12 @@ def peppr(
     result = run_peppr(
         run,
         map_name,
+        settings,
         model=model,
-        device=device,
+        device=computing.device,
+        batch_size=computing.batch_size,
         trust=trust,
-        batch_size=batch_size,
-        valid_share=valid_share,
         progress=ProgressPrinter(),
-        fill=fill,
-        steps=steps,
-        controls=controls,
-        seed=seed,
     )
     for label, verdict in result.verdict.items():
         say(f"{result.map_name} for {label}: {verdict.word} ({verdict.reason})")
@@ -276,23 +201,23 @@ def methods(
     name: Annotated[str | None, typer.Argument(help="A method, to list its parameters.")] = None,
 ) -> None:
     """List the attribution methods, or the parameters of one."""
-    from napari_globalxai.catalogue import METHODS
-
     if name is None:
         for each, entry in METHODS.entries.items():
             say(f"{each}: {entry.summary}")
         return
     from napari_globalxai.attribution.method import make_method
 
-    parameters = type(make_method(name).settings).model_fields
-    for each, field in parameters.items():
-        say(f"{each}={field.default}  {field.description or ''}".rstrip())
+    parameters = declared_fields(type(make_method(name).settings))
+    for parameter in parameters:
+        say(f"{parameter.name}={parameter.default}  {parameter.help}".rstrip())
     if not parameters:
         say(f"{name} has no parameters.")
 
 
 @app.command()
-def layers(model: ModelOption, device: DeviceOption = "auto", trust: TrustOption = False) -> None:
+def layers(
+    model: ModelOption, device: Annotated[str, DEVICE] = "auto", trust: TrustOption = False
+) -> None:
     """List the layers that can be a model's CAM layer, for --cam-layer and its card."""
     from napari_globalxai.models.loaders import load_model
 
@@ -307,9 +232,11 @@ def layers(model: ModelOption, device: DeviceOption = "auto", trust: TrustOption
 
 
 @app.command()
-@with_cohort
+@with_settings(reading=CohortSettings, settings=CohortFrameSettings)
 def check(
-    cohort: Cohort,
+    cohort: CohortArgument,
+    reading: CohortSettings,
+    settings: CohortFrameSettings,
     model: Annotated[
         Path | None, typer.Option(help="Model card (model.yaml) or weights to check as well.")
     ] = None,
@@ -317,14 +244,7 @@ def check(
         Path | None,
         typer.Option(help="Folder for quality control: every image beside all others, a report."),
     ] = None,
-    size: Annotated[
-        str | None,
-        typer.Option(help="Height × width of the frame in pixels; by default the model's."),
-    ] = None,
-    register: RegisterOption = "landmarks",
-    estimate_laterality: EstimateLateralityOption = True,
-    template: TemplateOption = None,
-    device: DeviceOption = "auto",
+    device: Annotated[str, DEVICE] = "auto",
     trust: TrustOption = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with status 1 if any image would fail.")
@@ -333,46 +253,58 @@ def check(
     """Read everything, say what would go wrong, and which images do not belong."""
     from napari_globalxai.runs.check import check_inputs
 
+    images = _read_cohort(cohort, reading)
     classifier = None
     if model is not None:
         from napari_globalxai.models.loaders import load_model
 
         classifier = load_model(model, device=device, trust=trust)
-    found = check_inputs(cohort, classifier, read_images=out is None, progress=ProgressPrinter())
+    found = check_inputs(images, classifier, read_images=out is None, progress=ProgressPrinter())
     for line in found.facts:
         say(line)
     problems = found.problems
     if out is not None:
-        from napari_globalxai.report.quality_page import write_quality_report
-        from napari_globalxai.runs.quality_control import check_quality
-
-        height, width = size_of(size or DEFAULT_SIZE)
-        channels: tuple[str, ...] = ("red", "green", "blue")
-        if classifier is not None:
-            channels = classifier.card.input.channels
-            height, width = (height, width) if size else classifier.frame_shape
-        quality = check_quality(
-            cohort,
-            out,
-            height=height,
-            width=width,
-            channels=channels,
-            registration=register,
-            estimate_laterality=estimate_laterality,
-            template=template,
-            problems=found.problems,
-            progress=ProgressPrinter(),
-        )
-        say_quality(quality)
-        problems = quality.info["problems"]
-        report_file = write_quality_report(quality)
+        problems = _check_quality(images, classifier, out, settings, problems)
     for problem in problems:
         say(f"problem: {problem}")
     say("No problem was found." if not problems else f"{len(problems)} problems.")
     if out is not None:
-        say(f"Quality control: {report_file}")
+        say(f"Quality control: {out / 'quality.html'}")
     if problems and strict:
         raise typer.Exit(1)
+
+
+def _check_quality(
+    images: Cohort,
+    classifier: Classifier | None,
+    out: Path,
+    settings: CohortFrameSettings,
+    problems: Sequence[str],
+) -> Sequence[str]:
+    """Compare all images, write the report, and return all problems."""
+    from napari_globalxai.report.quality_page import write_quality_report
+    from napari_globalxai.runs.quality_control import check_quality
+
+    of_model: dict[str, Any] = {}
+    if classifier is not None:
+        of_model = {"size": classifier.frame_shape, "channels": classifier.card.input.channels}
+    # What was asked for goes before what the model takes.
+    frame = CohortFrameSettings(**{**of_model, **settings.given()})
+    quality = check_quality(images, out, frame, problems=problems, progress=ProgressPrinter())
+    say_quality(quality)
+    write_quality_report(quality)
+    return quality.findings.problems
+
+
+def _read_cohort(path: Path, reading: CohortSettings) -> Cohort:
+    """Read a table and print what was made of it."""
+    from napari_globalxai.cohort.table import read_cohort
+
+    cohort = read_cohort(path, reading)
+    say(f"{path}: {len(cohort)} images")
+    for role, column in cohort.guesses.items():
+        say(f"  {role}: {column}")
+    return cohort
 
 
 def _chosen_layer(classifier: Classifier) -> str:

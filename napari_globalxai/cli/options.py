@@ -1,4 +1,4 @@
-"""Options that several commands share, and what their texts mean."""
+"""Options made from the settings as they are declared, and those that several commands share."""
 
 from __future__ import annotations
 
@@ -6,15 +6,12 @@ import inspect
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from napari_globalxai.cli.printing import say
 from napari_globalxai.errors import InputError
-
-if TYPE_CHECKING:
-    from napari_globalxai.cohort.table import Cohort
+from napari_globalxai.settings.declared import Declared, SettingsModel, declared_fields
 
 CohortArgument = Annotated[Path, typer.Argument(help="Table of images, CSV or TSV.")]
 RunArgument = Annotated[Path, typer.Argument(help="Run folder.")]
@@ -27,99 +24,91 @@ TrustOption = Annotated[
         "for files whose origin you trust.",
     ),
 ]
-RegisterOption = Annotated[
-    str,
-    typer.Option(
-        help="Move images onto the cohort's median one: none, landmarks, similarity or affine."
-    ),
-]
-EstimateLateralityOption = Annotated[
-    bool, typer.Option(help="Estimate sides that nothing else tells from the images.")
-]
-TemplateOption = Annotated[
-    Path | None,
-    typer.Option(help="Image to move the others onto, in place of the cohort's median one."),
-]
-DEFAULT_SIZE = "384x512"
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, mps …")]
-# The options of every command that reads a cohort table, see `with_cohort`; keywords of
-# `read_cohort`.
-_COHORT_OPTIONS: dict[str, Any] = {
-    "image_root": Annotated[
-        Path | None, typer.Option(help="Folder of the images; by default the table's.")
-    ],
-    "file_column": Annotated[str | None, typer.Option(help="Column of the image files.")],
-    "laterality_column": Annotated[str | None, typer.Option(help="Column of L and R.")],
-    "laterality_values": Annotated[
-        str | None, typer.Option(help="What its values mean, such as 0=L,1=R.")
-    ],
-    "laterality_pattern": Annotated[
-        str | None,
-        typer.Option(
-            metavar="REGEX",
-            help="Finds the side in a file's name, such as (OD|OS); `none`: do not guess it.",
-        ),
-    ],
-    "patient_column": Annotated[str | None, typer.Option(help="Column of patients.")],
-    "label_columns": Annotated[
-        str | None, typer.Option(help="0/1 columns to take as labels, comma separated.")
-    ],
-    "exclude_labels": Annotated[
-        str | None, typer.Option(help="0/1 columns that are no labels, comma separated.")
-    ],
-    "class_column": Annotated[
-        str | None, typer.Option(help="The one class column of a multi-class table.")
-    ],
-}
 
 
-def with_cohort(command: Callable[..., None]) -> Callable[..., None]:
-    """Let a command that takes a `Cohort` first be called with a table and the options for it."""
+def with_settings(
+    **models: type[SettingsModel],
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Let a command that takes settings be called with an option for each of their fields.
 
-    @wraps(command)
-    def called(**given: Any) -> None:
-        options = {name: given.pop(name) for name in _COHORT_OPTIONS}
-        command(_read_cohort(given.pop("cohort"), options), **given)
+    Parameters
+    ----------
+    **models
+        Class of the settings by the name of the command's parameter.
+    """
 
-    first, *own = inspect.signature(command).parameters.values()
-    called.__annotations__ = {
-        **command.__annotations__,
-        first.name: CohortArgument,
-        **_COHORT_OPTIONS,
-    }
-    types = get_type_hints(called, include_extras=True)
-    kind = inspect.Parameter.KEYWORD_ONLY
-    # Typer makes its options from the signature, and evaluates none that was set.
-    parameters = [
-        first,
-        *own,
-        *(inspect.Parameter(name, kind, default=None) for name in _COHORT_OPTIONS),
-    ]
-    called.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [each.replace(kind=kind, annotation=types[each.name]) for each in parameters]
+    def wrap(command: Callable[..., None]) -> Callable[..., None]:
+        fields = {name: declared_fields(model) for name, model in models.items()}
+
+        @wraps(command)
+        def called(**given: Any) -> None:
+            for name, model in models.items():
+                values = {each.name: given.pop(each.name) for each in fields[name]}
+                given[name] = model(**_chosen(fields[name], values))
+            command(**given)
+
+        types = get_type_hints(command, include_extras=True)
+        own = inspect.signature(command).parameters.values()
+        parameters = [
+            each.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=types[each.name])
+            for each in own
+            if each.name not in models
+        ]
+        parameters += [_parameter(each) for name in models for each in fields[name]]
+        # Typer makes its options from the signature.
+        called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        called.__annotations__ = {each.name: each.annotation for each in parameters}
+        return called
+
+    return wrap
+
+
+def _parameter(field: Declared) -> inspect.Parameter:
+    """Return a field as a parameter that typer makes an option of."""
+    kinds: dict[str, Any] = {"flag": bool, "whole": int, "number": float, "path": Path}
+    option = f"--{field.option}"
+    plain: Any = list[str] if field.kind == "pairs" else kinds.get(field.kind, str)
+    default: Any = field.default
+    if field.kind == "pairs":
+        default = None
+    elif field.kind in ("names", "size") and default is not None:
+        default = ",".join(default) if field.kind == "names" else str(default)
+    help_text = f"{field.help}{_choices(field)}."
+    names = [f"{option}/--no-{field.option}"] if field.kind == "flag" else [option]
+    return inspect.Parameter(
+        field.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=default,
+        annotation=Annotated[
+            plain if default is not None else plain | None,
+            typer.Option(*names, help=help_text, rich_help_panel=field.heading),
+        ],
     )
-    return called
 
 
-def _read_cohort(path: Path, options: dict[str, Any]) -> Cohort:
-    """Read a table and print what was made of it."""
-    from napari_globalxai.cohort.table import read_cohort
-
-    for several in ("label_columns", "exclude_labels"):
-        options[several] = split_list(options[several])
-    cohort = read_cohort(path, **options)
-    say(f"{path}: {len(cohort)} images")
-    for role, column in cohort.guesses.items():
-        say(f"  {role}: {column}")
-    return cohort
+def _choices(field: Declared) -> str:
+    if field.kind == "names" and not field.choices:
+        return ", comma separated"
+    if not field.choices:
+        return ""
+    *most, last = field.choices
+    words = f"{', '.join(most)} or {last}" if most else last
+    return f": {words}" if field.kind != "names" else f", comma separated: {words}"
 
 
-def size_of(text: str) -> tuple[int, int]:
-    """Return height and width of a text such as 384x512."""
-    sides = text.lower().replace("×", "x").split("x")
-    if len(sides) != 2 or not all(side.strip().isdigit() and int(side) > 0 for side in sides):
-        raise InputError(f"--size {text}: is not of the form HEIGHTxWIDTH, such as 384x512.")
-    return int(sides[0]), int(sides[1])
+def _chosen(fields: tuple[Declared, ...], values: dict[str, Any]) -> dict[str, Any]:
+    """Return what was chosen, as the settings take it; defaults are left out."""
+    chosen: dict[str, Any] = {}
+    for field in fields:
+        value = values[field.name]
+        if value is None or (field.kind != "pairs" and value == field.default):
+            continue
+        if field.kind == "names":
+            value = tuple(split_list(value) or ())
+        elif field.kind == "pairs":
+            value = _pairs(field.option, value)
+        chosen[field.name] = value
+    return chosen
 
 
 def split_list(text: str | None) -> list[str] | None:
@@ -127,12 +116,12 @@ def split_list(text: str | None) -> list[str] | None:
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
 
 
-def method_settings_of(texts: list[str] | None) -> dict[str, str]:
-    """Return the parameters of ``--set name=value``; the method turns texts into its types."""
-    settings = {}
-    for text in texts or ():
+def _pairs(option: str, texts: list[str]) -> dict[str, str]:
+    """Return the names and values of texts such as ``steps=50``."""
+    pairs = {}
+    for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
-            raise InputError(f"--set {text}: is not of the form name=value.")
-        settings[name.strip().replace("-", "_")] = value.strip()
-    return settings
+            raise InputError(f"--{option} {text}: is not of the form name=value.")
+        pairs[name.strip().replace("-", "_")] = value.strip()
+    return pairs

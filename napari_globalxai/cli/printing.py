@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from napari_globalxai.progress import Progress, RemainingTime, format_seconds
+from napari_globalxai.progress import Progress, format_seconds
 
 if TYPE_CHECKING:
     from napari_globalxai.cohort.table import Cohort
@@ -32,12 +32,14 @@ def say_problems(cohort: Cohort) -> None:
 
 def say_run(run: Run) -> int:
     """Print what a run came to; return the number of images that failed."""
-    failed = run.images[run.images["status"] == "failed"]
-    counts = run.info["counts"]
-    say(f"Explained {counts['explained']} of {counts['images']} images.")
-    for message in failed["error"]:
+    from napari_globalxai.runs import tables
+
+    failed = run.images[run.images[tables.STATUS] == tables.FAILED]
+    counts = run.record.counts
+    say(f"Explained {counts.explained} of {counts.images} images.")
+    for message in failed[tables.ERROR]:
         say(f"  failed: {message}")
-    for warning in run.info["warnings"]:
+    for warning in run.record.warnings:
         say(f"  warning: {warning}")
     for row in run.statistics.itertuples():
         say(f"  {row.map}: {row.n} images of {row.n_patients} patients")
@@ -47,30 +49,34 @@ def say_run(run: Run) -> int:
 
 def say_alignment(folder: Path) -> int:
     """Print what aligning came to; return the number of images that failed."""
-    from napari_globalxai.storage import read_json, read_table
+    from napari_globalxai.runs import tables
+    from napari_globalxai.runs.folder import IMAGES_TABLE
+    from napari_globalxai.runs.record import AlignRecord, read_record_of
 
-    info = read_json(folder / "run.json")
-    counts = info["counts"]
-    table = read_table(folder / "images.csv")
-    say(f"Aligned {counts['aligned']} of {counts['images']} images.")
-    for message in table.loc[table["status"] == "failed", "error"]:
+    record = read_record_of(folder, AlignRecord)
+    counts = record.counts
+    table = tables.read_images(folder / IMAGES_TABLE)
+    say(f"Aligned {counts.aligned} of {counts.images} images.")
+    for message in table.loc[table[tables.STATUS] == tables.FAILED, tables.ERROR]:
         say(f"  failed: {message}")
-    for warning in info["warnings"]:
+    for warning in record.warnings:
         say(f"  warning: {warning}")
-    say(f"  registered: {counts['registered']}")
-    say(f"  sides estimated from the image: {counts['estimated_laterality']}")
-    for name in table.loc[table["laterality_suspected"], "file"]:
+    say(f"  registered: {counts.registered}")
+    say(f"  sides estimated from the image: {counts.estimated_laterality}")
+    for name in table.loc[table[tables.LATERALITY_SUSPECTED], tables.FILE]:
         say(f"  suspected wrong side: {name}")
     say(f"Alignment: {folder}")
-    return int(counts["failed"])
+    return counts.failed
 
 
 def say_quality(quality: Quality) -> None:
     """Print what quality control came to."""
-    say(f"sharpness of the mean image: {quality.info['sharpness']:.3f}")
-    for kind, number in quality.info["counts"].items():
-        say(f"{kind}: {number}")
     from napari_globalxai.report.quality_page import reasons_of
+    from napari_globalxai.report.style import number
+
+    say(f"sharpness of the mean image: {number(quality.findings.sharpness)}")
+    for kind, count in quality.findings.counts.items():
+        say(f"{kind}: {count}")
 
     outliers = quality.outliers
     for row in outliers.head(_MOST_LISTED).to_dict("records"):
@@ -84,14 +90,13 @@ class ProgressPrinter:
 
     def __init__(self) -> None:
         self._stage = ""
-        self._remaining = RemainingTime()
         self._live = sys.stderr.isatty()
 
     def __call__(self, progress: Progress) -> None:
         """Print how far the work is."""
-        left = self._remaining.seconds(progress)
         if self._live:
-            tail = f", {format_seconds(left)} left" if left and progress.done else ""
+            left = progress.remaining
+            tail = f", {format_seconds(left)} left" if left else ""
             end = "\n" if progress.done >= progress.total else ""
             line = f"\r\033[K{progress.stage}: {progress.done} of {progress.total}{tail}"
             typer.echo(line + end, err=True, nl=False)

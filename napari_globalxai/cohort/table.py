@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ from napari_globalxai.cohort.laterality import (
 from napari_globalxai.cohort.problems import find_problems
 from napari_globalxai.cohort.reading import read_raw_table
 from napari_globalxai.errors import InputError
+from napari_globalxai.settings.cohort_settings import CohortSettings
 
 
 @dataclass(frozen=True)
@@ -136,40 +138,18 @@ class Cohort:
 
 
 def read_cohort(
-    path: str | Path,
-    *,
-    image_root: str | Path | None = None,
-    file_column: str | None = None,
-    laterality_column: str | None = None,
-    laterality_values: str | Mapping[str, str] | None = None,
-    laterality_pattern: str | None = None,
-    patient_column: str | None = None,
-    label_columns: Sequence[str] | None = None,
-    exclude_labels: Sequence[str] | None = None,
-    class_column: str | None = None,
+    path: str | Path, settings: CohortSettings | None = None, **keywords: Any
 ) -> Cohort:
-    r"""Read a cohort table (CSV or TSV) and work out what its columns mean.
+    """Read a cohort table (CSV or TSV) and work out what its columns mean.
 
     Parameters
     ----------
     path : str or pathlib.Path
         The table: one row an image, comma, semicolon or tab separated.
-    image_root : str or pathlib.Path, optional
-        Folder that relative file entries start from; the table's own folder by default.
-    file_column, laterality_column, patient_column, class_column : str, optional
-        Columns to use instead of the guessed ones.
-    laterality_values : str or mapping of str to str, optional
-        What the values of the laterality column mean, such as ``"0=L,1=R"``. It goes before what
-        the values would mean without it.
-    laterality_pattern : str, optional
-        Regular expression whose first group that matches, or whose whole match, names the side in
-        the name of a file without its extension, or else in the whole entry: ``_([rl])\d*$``. It
-        serves where the table does not tell the side. Without it and without a laterality column a
-        common pattern is tried; ``none`` turns that off.
-    label_columns : sequence of str, optional
-        The 0/1 columns to take as labels instead of every 0/1 column that is not a covariate.
-    exclude_labels : sequence of str, optional
-        Columns that are no labels though they would be taken as such.
+    settings : CohortSettings, optional
+        What a guess does not do for.
+    **keywords
+        Fields of `CohortSettings`, in place of those of `settings`.
 
     Returns
     -------
@@ -184,19 +164,20 @@ def read_cohort(
     """
     source = Path(path)
     raw = read_raw_table(source)
+    chosen = CohortSettings.of(settings, keywords)
     choices = ColumnChoices(
-        file_column,
-        laterality_column,
-        patient_column,
-        label_columns,
-        tuple(exclude_labels or ()),
-        class_column,
+        chosen.file_column,
+        chosen.laterality_column,
+        chosen.patient_column,
+        chosen.label_columns,
+        chosen.exclude_labels or (),
+        chosen.class_column,
     )
     roles = find_roles(source, raw, choices)
     wrong = [*roles.wrong]
-    coding = read_coding(laterality_values, wrong)
-    pattern = read_pattern(laterality_pattern, wrong)
-    if coding and roles.laterality is None and laterality_column is None:
+    coding = read_coding(chosen.laterality_values, wrong)
+    pattern = read_pattern(chosen.laterality_pattern, wrong)
+    if coding and roles.laterality is None and chosen.laterality_column is None:
         wrong.append("--laterality-values needs a laterality column, see --laterality-column")
     if wrong:
         raise InputError(
@@ -205,7 +186,7 @@ def read_cohort(
     table = raw.table
     names = tuple("" if pd.isna(value) else str(value) for value in table[roles.file])
     warnings = [*raw.warnings, *roles.warnings]
-    root = source.parent if image_root is None else Path(image_root)
+    root = source.parent if chosen.image_root is None else chosen.image_root
     files = find_files(source, names, root, warnings)
     sides = find_sides(
         source,
@@ -213,7 +194,7 @@ def read_cohort(
         None if roles.laterality is None else table[roles.laterality],
         coding,
         pattern,
-        guess_names=not turns_guess_off(laterality_pattern),
+        guess_names=not turns_guess_off(chosen.laterality_pattern),
     )
     return Cohort(
         source=source,

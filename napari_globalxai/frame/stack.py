@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -48,6 +49,16 @@ class AlignedStack:
         names: Any = group.attrs.get("channels", ())
         self.channels: tuple[str, ...] = tuple(names)
         self._journal = Journal(folder / "rows.jsonl")
+
+    @cached_property
+    def _entries(self) -> dict[int, dict[str, Any]]:
+        """The latest entry of each row; read once, and kept in step by `_note`."""
+        return {entry["row"]: entry for entry in self._journal.read()}
+
+    def _note(self, entries: Sequence[dict[str, Any]]) -> None:
+        known = self._entries
+        self._journal.append(list(entries))
+        known.update({entry["row"]: entry for entry in entries})
 
     @classmethod
     def create(cls, folder: Path, size: int, frame: FrameSettings) -> AlignedStack:
@@ -112,22 +123,22 @@ class AlignedStack:
 
     def status(self) -> dict[int, str]:
         """Return the error of each image looked at so far; empty text where it was aligned."""
-        return {entry["row"]: entry["error"] for entry in self._journal.read()}
+        return {row: entry["error"] for row, entry in self._entries.items()}
 
     def sources(self) -> dict[int, str]:
         """Return the key of what each image looked at so far was made from, see `Source`."""
-        return {entry["row"]: entry["source"] for entry in self._journal.read()}
+        return {row: entry["source"] for row, entry in self._entries.items()}
 
     def contents(self) -> dict[int, str]:
         """Return the SHA-256 of the file that each image was made from, empty where unknown."""
-        return {entry["row"]: entry.get("content", "") for entry in self._journal.read()}
+        return {row: entry.get("content", "") for row, entry in self._entries.items()}
 
     def known_contents(self) -> dict[FileState, str]:
         """Return the contents of files looked at so far, by their states."""
         # An unreadable file has a state but no content.
         return {
             tuple(entry["state"]): entry["content"]
-            for entry in self._journal.read()
+            for entry in self._entries.values()
             if entry.get("content")
         }
 
@@ -145,7 +156,7 @@ class AlignedStack:
             ``likeness_after``, and ``landmarks``, disc and macula before registration in pixels of
             the frame.
         """
-        return {entry["row"]: entry.get("facts", {}) for entry in self._journal.read()}
+        return {row: entry.get("facts", {}) for row, entry in self._entries.items()}
 
     def grow(self, size: int) -> None:
         """Make room for `size` images; those that are there stay."""
@@ -160,7 +171,7 @@ class AlignedStack:
             else:
                 # There may have been an image that cannot be read any more.
                 self.images[row], self.fields[row] = 0, False
-        self._journal.append(
+        self._note(
             [
                 {
                     "row": row,
@@ -178,10 +189,9 @@ class AlignedStack:
         """Note that files whose state has changed have still the content that they had."""
         if not any(source.content for source in sources.values()):
             return
-        last = {entry["row"]: entry for entry in self._journal.read()}
-        self._journal.append(
+        self._note(
             [
-                {**last[row], "state": source.state}
+                {**self._entries[row], "state": source.state}
                 for row, source in sources.items()
                 if source.content
             ]

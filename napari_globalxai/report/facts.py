@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
@@ -106,15 +105,15 @@ class ReportFacts:
 def collect_facts(run: Run) -> ReportFacts:
     """Return what the report says about a run."""
     results = {name: run.peppr_result(name) for name in run.peppr_names}
-    info = run.info
-    table = file_name(info["cohort"]["table"])
+    record = run.record
+    table = file_name(record.cohort.table)
     model = model_name(run)
-    method = info["settings"]["method"]["name"]
+    method = record.settings.method
     return ReportFacts(
         title=f"{model} on {table}",
         asked=(
             f"Where does the model {model} look when it finds {_listed(list(run.labels))}, over "
-            f"the {info['counts']['explained']} explained images of {table}, and does its decision "
+            f"the {record.counts.explained} explained images of {table}, and does its decision "
             f"rest on those places? Attribution method: {method}."
         ),
         answers=[answer(run, label, results) for label in run.labels],
@@ -130,16 +129,16 @@ def collect_facts(run: Run) -> ReportFacts:
             )
             if status != "ok"
         ],
-        warnings=[str(warning) for warning in info.get("warnings", [])],
+        warnings=[str(warning) for warning in record.warnings],
         method=method_in_brief(run, any(same_images(result) for result in results.values())),
         settings=json.dumps(
             {
                 "run": {
-                    **info["settings"],
-                    "frame": info["frame"],
-                    "model card": info["model"]["card"],
+                    **record.settings.model_dump(mode="json"),
+                    "frame": record.frame.model_dump(mode="json"),
+                    "model card": record.model.card.model_dump(mode="json"),
                 },
-                "columns of the cohort table": info["cohort"].get("columns", {}),
+                "columns of the cohort table": record.cohort.columns,
                 "PEPPR": {name: result.settings for name, result in results.items()},
             },
             indent=2,
@@ -155,11 +154,10 @@ def file_name(path: str) -> str:
 
 def model_name(run: Run) -> str:
     """Return the model's name for people: the card's, else its file's."""
-    model = run.info["model"]
-    if model["card"].get("name"):
-        return str(model["card"]["name"])
-    weights = str(model["card"]["weights"])
-    return Path(file_name(model["source"] or weights)).stem if model["source"] else weights
+    model = run.record.model
+    if model.card.name:
+        return model.card.name
+    return Path(file_name(model.source)).stem if model.source else str(model.card.weights)
 
 
 def _listed(names: list[str]) -> str:
@@ -167,24 +165,24 @@ def _listed(names: list[str]) -> str:
 
 
 def _cohort_facts(run: Run, model: str) -> list[tuple[str, str]]:
-    info, card = run.info, run.info["model"]["card"]
-    frame, counts = info["frame"], info["counts"]
+    record, card = run.record, run.record.model.card
+    frame, counts = record.frame, record.counts
     sides = run.images["laterality"].replace("", "unknown").value_counts()
     facts = [
         ("Model", model),
-        ("Outputs", f"{', '.join(card['labels'])} ({card['activation']})"),
+        ("Outputs", f"{', '.join(card.labels)} ({card.activation})"),
         (
             "Input and frame",
-            f"{frame['height']} × {frame['width']} pixels, {', '.join(frame['channels'])}",
+            f"{frame.height} × {frame.width} pixels, {', '.join(frame.channels)}",
         ),
-        ("Cohort table", file_name(info["cohort"]["table"])),
-        ("Images", f"{counts['images']}, of {info['cohort']['patients']} patients"),
-        ("Explained", str(counts["explained"])),
-        ("Failed", str(counts["failed"])),
+        ("Cohort table", file_name(record.cohort.table)),
+        ("Images", f"{counts.images}, of {record.cohort.patients} patients"),
+        ("Explained", str(counts.explained)),
+        ("Failed", str(counts.failed)),
         ("Laterality", ", ".join(f"{side} {count}" for side, count in sides.items())),
     ]
-    if info["model"].get("cam_layer"):
-        facts.append(("CAM layer", str(info["model"]["cam_layer"])))
+    if record.model.cam_layer:
+        facts.append(("CAM layer", record.model.cam_layer))
     return facts
 
 
@@ -231,29 +229,28 @@ def _disagreements(run: Run) -> list[Disagreement]:
 
 
 def _provenance(run: Run) -> list[tuple[str, str]]:
-    info = run.info
+    record = run.record
     facts = [
-        ("napari-globalxai", str(info["version"])),
-        ("Code, SHA-256", str(info["code_sha256"])),
-        ("Model file", str(info["model"]["source"] or DASH)),
-        ("Weights, SHA-256", str(info["model"]["sha256"] or DASH)),
-        ("Cohort table", str(info["cohort"]["table"])),
-        ("Cohort table, SHA-256", str(info["cohort"]["sha256"])),
-        ("Seed", str(info["settings"]["seed"])),
+        ("napari-globalxai", record.version),
+        ("Code, SHA-256", record.code_sha256),
+        ("Model file", record.model.source or DASH),
+        ("Weights, SHA-256", record.model.sha256 or DASH),
+        ("Cohort table", record.cohort.table),
+        ("Cohort table, SHA-256", record.cohort.sha256),
+        ("Seed", str(record.settings.seed)),
         (
             "Device and precision",
-            f"{info['device']}, {info['precision']} ({info['precision_reason']})",
+            f"{record.device}, {record.precision} ({record.precision_reason})",
         ),
-        ("Started", str(info["started"])),
-        ("Finished", f"{info['finished']}{_duration(info['started'], info['finished'])}"),
-        ("Python", f"{info['python']} on {info['platform']}"),
+        ("Started", record.started),
+        ("Finished", f"{record.finished}{_duration(record.seconds)}"),
+        ("Python", f"{record.python} on {record.platform}"),
     ]
-    packages = ", ".join(f"{name} {version}" for name, version in info["packages"].items())
+    packages = ", ".join(f"{name} {version}" for name, version in record.packages.items())
     return [*facts, ("Packages", packages)]
 
 
-def _duration(started: str, finished: str) -> str:
-    seconds = (datetime.fromisoformat(finished) - datetime.fromisoformat(started)).total_seconds()
+def _duration(seconds: float) -> str:
     minutes, rest = divmod(int(max(seconds, 0)), 60)
     # A run that was stopped and resumed spans more than it worked.
     return f" ({minutes} min {rest} s after the start)"

@@ -38,13 +38,13 @@ def draw_figures(run: Run) -> Iterator[ReportFigure]:
         result of PEPPR that has a curve to show.
     """
     mean = run.stack.mean_image(run.finished_rows)
-    channels = tuple(run.info["frame"]["channels"])
+    channels = run.record.frame.channels
     signed = run.aggregation.part == "signed"
     panels = map_panels(run)
     yield ReportFigure(
         "frame",
         "The common frame: mean of the images, and the share of them that covers each pixel.",
-        frame_figure(mean, channels, run.coverage, run.valid, run.info["settings"]["valid_share"]),
+        frame_figure(mean, channels, run.coverage, run.valid, run.record.settings.valid_share),
     )
     yield ReportFigure(
         "maps",

@@ -8,7 +8,7 @@ from napari_globalxai.runs.run import Run
 
 def method_in_brief(run: Run, same_images: bool) -> list[str]:
     """Return the method in brief, as it was applied in this run."""
-    settings = run.info["settings"]
+    settings = run.record.settings
     aggregation = run.aggregation
     constant = "are counted" if aggregation.constant_maps == "counted" else "are left out"
     scale = {
@@ -18,9 +18,9 @@ def method_in_brief(run: Run, same_images: bool) -> list[str]:
     }[aggregation.scale]
     paragraphs = [
         "Every image was brought into one frame in left-eye orientation, with right eyes mirrored. "
-        f"A pixel is valid where at least {percent(settings['valid_share'])} of the images have it "
+        f"A pixel is valid where at least {percent(settings.valid_share)} of the images have it "
         "in their field of view; nothing outside is ranked, erased or counted.",
-        f"Each image was explained by {settings['method']['name']} for each label. A label's "
+        f"Each image was explained by {settings.method} for each label. A label's "
         f"global map is the pixel-wise mean over its {aggregation.selection.replace('-', ' ')} of "
         f"the {aggregation.part} part of those maps, each {scale}; constant maps {constant}. "
         + (

@@ -13,7 +13,6 @@ from napari_globalxai.report.page import ReportFigure, write_page
 from napari_globalxai.report.quality_figures import cohort_figure, contact_sheet, distances_figure
 from napari_globalxai.report.style import number
 from napari_globalxai.runs.quality_control import Quality
-from napari_globalxai.storage import read_json
 
 QUALITY_PAGE = "quality.html"
 OTHER_EYE = "may be of the other eye"
@@ -35,21 +34,21 @@ def write_quality_report(quality: Quality) -> Path:
         The page.
     """
     target = quality.folder / QUALITY_PAGE
-    run = read_json(quality.folder / "run.json")
+    record = quality.record
     rows = _ranked(quality)
     write_page(
         target,
         "quality.html.j2",
         _figures(quality),
-        title=Path(run["cohort"]["table"]).name,
-        counts=quality.info["counts"],
-        reasons=quality.info["outlier_reasons"],
-        sides_compared=quality.info["sides_compared"],
-        problems=quality.info["problems"],
-        likeness=[number(value, 2) for value in quality.info["likeness"] if value is not None],
-        sharpness=number(quality.info["sharpness"], 3),
-        frame=run["frame"],
-        settings=run["settings"],
+        title=Path(record.cohort.table).name,
+        counts=quality.findings.counts,
+        reasons=quality.findings.outlier_reasons,
+        sides_compared=quality.findings.sides_compared,
+        problems=quality.findings.problems,
+        likeness=[number(value, 2) for value in quality.findings.likeness if value is not None],
+        sharpness=number(quality.findings.sharpness, 3),
+        frame=record.frame,
+        settings=record.settings,
         rows=rows[:_LISTED],
         unlisted=max(0, len(rows) - _LISTED),
         score=OUTLIER_SCORE,
@@ -73,7 +72,7 @@ def _figures(quality: Quality) -> Iterator[ReportFigure]:
             quality.sd,
             quality.coverage,
             channels,
-            _value(quality.info["sharpness"]),
+            _value(quality.findings.sharpness),
         ),
     )
     images, outliers = quality.images, quality.outliers

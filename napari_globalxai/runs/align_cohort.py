@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -15,29 +15,37 @@ from napari_globalxai.errors import InputError
 from napari_globalxai.frame.alignment import align as align_stack
 from napari_globalxai.frame.geometry import write_transform
 from napari_globalxai.frame.stack import AlignedStack
-from napari_globalxai.progress import ProgressCallback, ignore_progress
-from napari_globalxai.runs import provenance
-from napari_globalxai.runs.folder import RUN_FILE, STACK_FOLDER
-from napari_globalxai.settings.declared import Size
-from napari_globalxai.settings.frame_settings import FrameSettings
-from napari_globalxai.storage import atomic_path, hash_value, read_json, write_json
+from napari_globalxai.progress import Course, ProgressCallback, ignore_progress
+from napari_globalxai.runs import provenance, tables
+from napari_globalxai.runs.folder import IMAGES_TABLE, QUALITY_FILE, STACK_FOLDER
+from napari_globalxai.runs.record import (
+    AlignCounts,
+    AlignmentRecordSettings,
+    AlignRecord,
+    has_record,
+    other_kind,
+    read_record,
+    write_record,
+)
+from napari_globalxai.settings.frame_settings import (
+    AlignmentSettings,
+    CohortFrameSettings,
+    FrameSettings,
+)
+from napari_globalxai.storage import hash_value, read_json, write_json
 
-KIND = "alignment"
 # An image is said to be of the other eye where it fits it this much better.
 _CLEARLY_OTHER = -0.1
+EFFORTS = {"Looking for": 0.3, "Aligning images": 1.0}
 
 
 def align(
     cohort: Cohort | str | Path,
     out: str | Path,
+    settings: CohortFrameSettings | None = None,
     *,
-    height: int = 384,
-    width: int = 512,
-    channels: tuple[str, ...] = ("red", "green", "blue"),
-    registration: str = "landmarks",
-    estimate_laterality: bool = True,
-    template: str | Path | None = None,
     progress: ProgressCallback = ignore_progress,
+    **keywords: Any,
 ) -> Path:
     """Align a cohort and write what an outside tool needs to do the same.
 
@@ -48,19 +56,13 @@ def align(
     out : str or pathlib.Path
         Folder for ``run.json``, ``images.csv``, ``aligned.zarr`` and ``transforms/<row>.tfm``.
         What lies there of an earlier call is gone on with: only images of new content are aligned.
-    height, width : int, optional
-        Size of the frame in pixels.
-    channels : tuple of str, optional
-        Channels to keep.
-    registration : str, optional
-        ``none``, ``landmarks``, ``similarity`` or ``affine``.
-    estimate_laterality : bool, optional
-        Whether sides that neither table, DICOM nor file name tell are estimated from the image.
-    template : str or pathlib.Path, optional
-        An image of the cohort's kind that the others are moved onto; by default disc and macula of
-        all are moved to their median place.
+    settings : CohortFrameSettings, optional
+        The frame.
     progress : callable, optional
         May raise `Cancelled`.
+    **keywords
+        Fields of `CohortFrameSettings`, in place of those of `settings`; ``height`` and ``width``
+        stand for ``size``.
 
     Returns
     -------
@@ -72,54 +74,62 @@ def align(
     InputError
         When the folder holds something else, or no image can be read.
     """
-    folder = Path(out)
+    folder, frame = Path(out), CohortFrameSettings.of(settings, keywords)
     if isinstance(cohort, str | Path):
         cohort = read_cohort(cohort)
-    frame = FrameSettings(
-        size=Size((height, width)),
-        channels=tuple(channels),
-        registration=registration,
-        estimate_laterality=estimate_laterality,
-        template=Path(template) if template else None,
-    )
+    align_into(folder, cohort, frame, "align", Course(progress, EFFORTS))
+    return folder
+
+
+def align_into(
+    folder: Path,
+    cohort: Cohort,
+    frame: FrameSettings,
+    kind: Literal["align", "check"],
+    progress: ProgressCallback,
+) -> AlignRecord:
+    """Align a cohort into a folder that is to hold that, or a quality control; see `align`."""
     _claim(folder)
-    info: dict[str, Any] = {
-        "kind": KIND,
-        "status": "running",
-        "started": provenance.now(),
-        "cohort": provenance.describe_cohort(cohort),
-        "frame": {"height": height, "width": width, "channels": list(channels)},
-        "settings": {
-            "registration": registration,
-            "estimate_laterality": estimate_laterality,
-            "template": template and str(template),
-        },
-    }
-    write_json(folder / RUN_FILE, info)
+    record = AlignRecord(
+        kind=kind,
+        started=provenance.now(),
+        cohort=provenance.describe_cohort(cohort),
+        frame=provenance.describe_frame(frame),
+        settings=AlignmentRecordSettings(
+            **{name: getattr(frame, name) for name in AlignmentSettings.model_fields}
+        ),
+    )
+    write_record(folder, record)
+    # What an earlier quality control found out is of images that may be others now.
+    (folder / QUALITY_FILE).unlink(missing_ok=True)
     stack = align_stack(cohort, frame, folder / STACK_FOLDER, progress)
     facts, errors = stack.facts(), stack.status()
     _write_transforms(folder / "transforms", stack, facts)
     table = describe_images(cohort, stack)
-    with atomic_path(folder / "images.csv") as path:
-        table.to_csv(path, index_label="row")
-    info["counts"] = {
-        "images": len(cohort),
-        "aligned": int((table["status"] == "ok").sum()),
-        "failed": int((table["status"] == "failed").sum()),
-        "registered": int((table["registered"] == True).sum()),  # noqa: E712 - may be empty
-        "estimated_laterality": int((table["laterality_source"] == "image").sum()),
-        "suspected_laterality": int(table["laterality_suspected"].sum()),
+    columns = {str(name): table[name] for name in table}
+    tables.write_images(folder / IMAGES_TABLE, tables.with_table_columns(columns, cohort.table))
+    finished = {
+        "counts": AlignCounts(
+            images=len(cohort),
+            aligned=int((table[tables.STATUS] == tables.OK).sum()),
+            failed=int((table[tables.STATUS] == tables.FAILED).sum()),
+            registered=int((table[tables.REGISTERED] == True).sum()),  # noqa: E712 - may be empty
+            estimated_laterality=int((table[tables.LATERALITY_SOURCE] == "image").sum()),
+            suspected_laterality=int(table[tables.LATERALITY_SUSPECTED].sum()),
+        ),
+        "problems": list(cohort.problems),
+        "warnings": alignment_warnings(frame, stack),
+        "status": "finished",
+        "finished": provenance.now(),
     }
-    info["problems"], info["warnings"] = list(cohort.problems), alignment_warnings(frame, stack)
-    info["status"] = "finished"
-    info["finished"] = provenance.now()
-    write_json(folder / RUN_FILE, info)
-    if not info["counts"]["aligned"]:
+    record = record.model_copy(update=finished)
+    write_record(folder, record)
+    if not record.counts.aligned:
         raise InputError(
             f"{cohort.source}: none of the {len(cohort)} images could be read; the first: "
             f"{errors[0]}"
         )
-    return folder
+    return record
 
 
 def alignment_warnings(frame: FrameSettings, stack: AlignedStack) -> list[str]:
@@ -180,25 +190,27 @@ def describe_images(
         native = known.get("native_shape", (None, None))
         rows.append(
             {
-                "file": cohort.names[row],
-                "path": str(cohort.files[row].absolute()),
-                "patient": cohort.patients[row],
-                "laterality": known.get("laterality", cohort.laterality[row]),
-                "laterality_source": known.get("laterality_source", cohort.laterality_source[row]),
-                "laterality_confidence": known.get("side_confidence"),
-                "laterality_suspected": bool(
+                tables.FILE: cohort.names[row],
+                tables.PATH: str(cohort.files[row].absolute()),
+                tables.PATIENT: cohort.patients[row],
+                tables.LATERALITY: known.get("laterality", cohort.laterality[row]),
+                tables.LATERALITY_SOURCE: known.get(
+                    "laterality_source", cohort.laterality_source[row]
+                ),
+                tables.LATERALITY_CONFIDENCE: known.get("side_confidence"),
+                tables.LATERALITY_SUSPECTED: bool(
                     margin is not None
                     and margin < _CLEARLY_OTHER
                     and known.get("laterality_source") not in ("", "image")
                 ),
-                "native_height": native[0],
-                "native_width": native[1],
-                "registered": known.get("registered"),
-                "registration_note": known.get("registration_note", ""),
-                "likeness_before": known.get("likeness_before"),
-                "likeness_after": known.get("likeness_after"),
-                "status": "failed" if errors.get(row) else "ok",
-                "error": errors.get(row, ""),
+                tables.NATIVE_HEIGHT: native[0],
+                tables.NATIVE_WIDTH: native[1],
+                tables.REGISTERED: known.get("registered"),
+                tables.REGISTRATION_NOTE: known.get("registration_note", ""),
+                tables.LIKENESS_BEFORE: known.get("likeness_before"),
+                tables.LIKENESS_AFTER: known.get("likeness_after"),
+                tables.STATUS: tables.FAILED if errors.get(row) else tables.OK,
+                tables.ERROR: errors.get(row, ""),
             }
         )
     return pd.DataFrame(rows)
@@ -210,6 +222,8 @@ def _claim(folder: Path) -> None:
         raise InputError(f"{folder}: is a file; choose a folder.")
     if not folder.exists() or not any(folder.iterdir()):
         return
-    path = folder / RUN_FILE
-    if not path.is_file() or read_json(path).get("kind") != KIND:
-        raise InputError(f"{folder}: holds something else than an alignment; choose another one.")
+    if not has_record(folder):
+        raise InputError(f"{folder}: holds something else than aligned images; choose another one.")
+    found = read_record(folder)
+    if not isinstance(found, AlignRecord):
+        raise InputError(f"{other_kind(folder, found, 'aligned images')} Choose another folder.")

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.errors import InputError
 from napari_globalxai.frame.reuse import continues
-from napari_globalxai.runs.folder import RUN_FILE, STACK_FOLDER
-from napari_globalxai.storage import read_json, write_json
+from napari_globalxai.runs.folder import PEPPR_FOLDER, STACK_FOLDER
+from napari_globalxai.runs.record import (
+    CohortRecord,
+    RunRecord,
+    has_record,
+    other_kind,
+    read_record,
+    write_record,
+)
+from napari_globalxai.storage import hash_value
 
 
-def claim_folder(
-    folder: Path, info: dict[str, Any], cohort: Cohort, resume: bool
-) -> dict[str, Any] | None:
-    """Take a run folder for a run with this provenance.
+def claim_folder(folder: Path, record: RunRecord, cohort: Cohort, resume: bool) -> RunRecord | None:
+    """Take a run folder for a run with this record.
 
     Parameters
     ----------
     folder : pathlib.Path
         The run folder.
-    info : dict
-        Provenance of the run to come; it is written into the folder.
+    record : RunRecord
+        Of the run to come; it is written into the folder.
     cohort : Cohort
         What is explained.
     resume : bool
@@ -31,62 +35,64 @@ def claim_folder(
 
     Returns
     -------
-    dict or None
-        Provenance of the run that is gone on with, if any.
+    RunRecord or None
+        The record of the run that is gone on with, if any.
 
     Raises
     ------
     InputError
         When the folder holds something else, or a run that differs in more than new images.
     """
-    path = folder / RUN_FILE
-    before: dict[str, Any] | None = None
-    if path.is_file():
+    before: RunRecord | None = None
+    if has_record(folder):
+        found = read_record(folder)
+        if not isinstance(found, RunRecord):
+            raise InputError(
+                f"{other_kind(folder, found, 'a run')} Choose another folder for the run."
+            )
         if not resume:
             raise InputError(
                 f"{folder}: holds a run already; use --resume to go on, or choose another folder."
             )
-        before = read_json(path)
-        assert before is not None
-        for key in ("settings", "model", "frame"):
-            if without_circumstances(before.get(key)) != without_circumstances(info[key]):
-                raise InputError(
-                    f"{folder}: its run was made with another {key}; choose another folder."
-                )
-        _check_cohort(folder, before["cohort"], info["cohort"], cohort)
+        before = found
+        if (other := _differs(before, record)) is not None:
+            raise InputError(
+                f"{folder}: its run was made with another {other}; choose another folder."
+            )
+        _check_cohort(folder, before.cohort, record.cohort, cohort)
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: is not empty and not a run; choose another folder.")
-    write_json(path, info)
+    write_record(folder, record)
     return before
 
 
-def _check_cohort(
-    folder: Path, before: Mapping[str, Any], now: Mapping[str, Any], cohort: Cohort
-) -> None:
+def _differs(before: RunRecord, now: RunRecord) -> str | None:
+    """Return what two runs differ in that decides what comes out, or None."""
+    if before.model.identity != now.model.identity:
+        return "model"
+    if before.frame != now.frame:
+        return "frame"
+    earlier, chosen = before.settings.decisive, now.settings.decisive
+    # By hash: what was read from JSON has lists for tuples.
+    names = [name for name in chosen if hash_value(earlier[name]) != hash_value(chosen[name])]
+    return f"setting of {', '.join(names)}" if names else None
+
+
+def _check_cohort(folder: Path, before: CohortRecord, now: CohortRecord, cohort: Cohort) -> None:
     """Refuse another cohort; put by what was computed on fewer images of a grown one."""
-    if before["sha256"] == now["sha256"] and before["columns"] == now["columns"]:
+    if before.sha256 == now.sha256 and before.columns == now.columns:
         return
-    if before["columns"] != now["columns"] or not continues(cohort, folder / STACK_FOLDER):
+    if before.columns != now.columns or not continues(cohort, folder / STACK_FOLDER):
         raise InputError(
             f"{folder}: its run was made with another cohort; only rows at the end of its table "
             "may be new. Choose another folder."
         )
-    results = folder / "peppr"
+    results = folder / PEPPR_FOLDER
     if results.exists():
-        results.rename(_unused(folder / f"peppr-of-{before['images']}-images"))
+        results.rename(_unused(folder / f"peppr-of-{before.images}-images"))
 
 
 def _unused(path: Path) -> Path:
     """Return a path that does not exist, by a number at its end if need be."""
     candidates = (path.with_name(f"{path.name}-{number}") for number in range(2, 10_000))
     return next(found for found in (path, *candidates) if not found.exists())
-
-
-def without_circumstances(value: Any) -> Any:
-    """Leave out what may differ between equal runs: where files lie, how it was computed."""
-    if isinstance(value, dict):
-        skipped = ("batch_size", "precision", "source", "table", "trusted", "warnings")
-        return {
-            key: without_circumstances(item) for key, item in value.items() if key not in skipped
-        }
-    return list(value) if isinstance(value, tuple) else value

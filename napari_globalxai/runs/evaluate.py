@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import tifffile
-from pydantic import ValidationError
 
 from napari_globalxai.attribution.precision import choose_batch_size
 from napari_globalxai.errors import InputError
@@ -17,9 +16,10 @@ from napari_globalxai.faithfulness.fills import fill_image
 from napari_globalxai.faithfulness.peppr import run_peppr
 from napari_globalxai.faithfulness.result import PepprResult
 from napari_globalxai.models.classifier import Classifier
-from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
-from napari_globalxai.runs.folder import file_stem
+from napari_globalxai.progress import Course, Progress, ProgressCallback, ignore_progress
+from napari_globalxai.runs.folder import PEPPR_FOLDER, file_stem
 from napari_globalxai.runs.run import Run, open_run
+from napari_globalxai.runs.tables import PATIENT
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.statistics.global_map import OVERALL
 from napari_globalxai.storage import hash_value
@@ -28,14 +28,14 @@ from napari_globalxai.storage import hash_value
 def peppr(
     run: Run | str | Path,
     map: str = OVERALL,
+    settings: PepprSettings | None = None,
     *,
     model: str | Path | None = None,
     device: str = "auto",
     trust: bool = False,
     batch_size: int | None = None,
-    valid_share: float | None = None,
     progress: ProgressCallback = ignore_progress,
-    **settings: Any,
+    **keywords: Any,
 ) -> PepprResult:
     """Test whether a global map is faithful to the model, and keep the result in the run.
 
@@ -45,20 +45,18 @@ def peppr(
         The run or its folder.
     map : str, optional
         ``overall``, a label, or a TIFF file with a map of the frame's size.
+    settings : PepprSettings, optional
+        What is chosen.
     model : str or pathlib.Path, optional
         Where the model is, if it has moved since.
-    device : str, optional
-        ``auto`` or a torch device.
+    device, batch_size : optional
+        As in `DeviceSettings`.
     trust : bool, optional
         As for `load_model`, where the model is not loaded yet.
-    batch_size : int, optional
-        Images a forward; by default as many as are fastest and fit into memory.
-    valid_share : float, optional
-        As for `explain`, whose value is the default; 0 ranks the full frame.
     progress : callable, optional
         Receives `Progress`; may raise `Cancelled`. Controls that were finished are kept.
-    **settings
-        Fields of `PepprSettings`.
+    **keywords
+        Fields of `PepprSettings`, in place of those of `settings`.
 
     Returns
     -------
@@ -69,19 +67,20 @@ def peppr(
     InputError
         When the map, the model or a setting cannot be used.
     """
+    chosen = PepprSettings.of(settings, keywords)
     if not isinstance(run, Run):
         run = open_run(run)
-    try:
-        chosen = PepprSettings.model_validate(settings)
-    except ValidationError as why:
-        first = why.errors()[0]
-        raise InputError(f"PEPPR setting {first['loc'][0]}: {first['msg']}.") from why
     name, image, judged = _find_map(run, map)
-    progress(Progress("Loading the model", 0, 1))
+    told = Course(progress)
+    told(Progress("Loading the model", 0, 1))
     classifier = run.classifier(device=device, model=model, trust=trust)
-    progress(Progress("Loading the model", 1, 1))
+    told(Progress("Loading the model", 1, 1))
     evaluation = make_evaluation(
-        run, fill=chosen.fill, valid_share=valid_share, batch_size=batch_size, classifier=classifier
+        run,
+        fill=chosen.fill,
+        valid_share=chosen.valid_share,
+        batch_size=batch_size,
+        classifier=classifier,
     )
     result = run_peppr(
         evaluation,
@@ -89,17 +88,17 @@ def peppr(
         image,
         judged,
         chosen,
-        cache=run.folder / "peppr" / "controls",
-        progress=progress,
+        cache=run.folder / PEPPR_FOLDER / "controls",
+        progress=told,
     )
     result.settings.update(
         {
-            "valid_share": _valid_share(run, valid_share),
+            "valid_share": _valid_share(run, chosen.valid_share),
             # Honest until maps and PEPPR can be given disjoint patients.
             "map_built_on_the_same_images": map in run.maps,
         }
     )
-    result.save(run.folder / "peppr")
+    result.save(run.folder / PEPPR_FOLDER)
     return result
 
 
@@ -115,7 +114,7 @@ def make_evaluation(
     model = classifier or run.classifier()
     at_once = choose_batch_size(model) if batch_size is None else batch_size
     rows = run.finished_rows
-    patients = run.images["patient"].tolist()
+    patients = run.images[PATIENT].tolist()
     return Evaluation(
         classifier=model.working_with(images_a_forward=at_once),
         stack=run.stack,
@@ -126,13 +125,18 @@ def make_evaluation(
         fill=fill_image(fill, run.stack, rows),
         batch_size=at_once,
         key=hash_value(
-            [run.info["model"]["sha256"], run.info["model"]["card"], model.precision, run.stack.key]
+            [
+                run.record.model.sha256,
+                run.record.model.card.model_dump(mode="json"),
+                model.precision,
+                run.stack.key,
+            ]
         ),
     )
 
 
 def _valid_share(run: Run, asked: float | None) -> float:
-    return float(run.info["settings"]["valid_share"] if asked is None else asked)
+    return run.record.settings.valid_share if asked is None else asked
 
 
 def _find_map(run: Run, name: str) -> tuple[str, npt.NDArray[np.float32], tuple[str, ...]]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import napari_globalxai
 from napari_globalxai.cohort.table import Cohort
+from napari_globalxai.runs.record import CohortRecord, FrameRecord, ModelRecord
+from napari_globalxai.settings.frame_settings import FrameSettings
 from napari_globalxai.storage import hash_file, hash_value
 
 if TYPE_CHECKING:
@@ -51,27 +53,37 @@ def environment(classifier: Classifier) -> dict[str, Any]:
     }
 
 
-def describe_cohort(cohort: Cohort) -> dict[str, Any]:
+def describe_cohort(cohort: Cohort) -> CohortRecord:
     """Return where the cohort came from and how its table was understood."""
-    return {
-        "table": str(cohort.source.absolute()),
-        "sha256": hash_file(cohort.source),
-        "images": len(cohort),
-        "patients": len(set(cohort.patients)),
-        "columns": cohort.guesses,
-        "warnings": cohort.warnings,
-    }
+    return CohortRecord(
+        table=str(cohort.source.absolute()),
+        sha256=hash_file(cohort.source),
+        images=len(cohort),
+        patients=len(set(cohort.patients)),
+        columns=cohort.guesses,
+        warnings=cohort.warnings,
+    )
 
 
-def describe_model(classifier: Classifier) -> dict[str, Any]:
+def describe_frame(frame: FrameSettings) -> FrameRecord:
+    """Return size and channels of a frame."""
+    return FrameRecord(height=frame.height, width=frame.width, channels=frame.channels)
+
+
+def describe_model(classifier: Classifier, split_at: str | None = None) -> ModelRecord:
     """Return where the model came from, its card and the hash of its weights.
 
-    The hash is of the file, or of the parameters where the model came from none.
+    Parameters
+    ----------
+    classifier : Classifier
+        The model.
+    split_at : str, optional
+        The CAM layer in use, where it was found and not named by the card.
     """
-    return {
-        "source": str(classifier.source.absolute()) if classifier.source else None,
-        "sha256": classifier.digest,
-        "trusted": classifier.trusted,
-        "card": classifier.card.model_dump(mode="json"),
-        "cam_layer": classifier.card.cam_layer,
-    }
+    return ModelRecord(
+        source=str(classifier.source.absolute()) if classifier.source else None,
+        sha256=classifier.digest,
+        trusted=classifier.trusted,
+        card=classifier.card,
+        cam_layer=split_at or classifier.card.cam_layer,
+    )

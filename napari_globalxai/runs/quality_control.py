@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import tifffile
+from pydantic import BaseModel
 
 from napari_globalxai.cohort.table import Cohort, read_cohort
 from napari_globalxai.cohort.wording import counted, form, named
@@ -20,24 +21,50 @@ from napari_globalxai.frame.alignment import absence
 from napari_globalxai.frame.quality_measures import OUTLIER_SCORE, measure_quality, measure_sides
 from napari_globalxai.frame.stack import AlignedStack
 from napari_globalxai.images.image_file import split_page
-from napari_globalxai.progress import ProgressCallback, ignore_progress
-from napari_globalxai.runs.align_cohort import align, describe_images
-from napari_globalxai.runs.folder import RUN_FILE, STACK_FOLDER
+from napari_globalxai.progress import Course, ProgressCallback, ignore_progress
+from napari_globalxai.runs import tables
+from napari_globalxai.runs.align_cohort import EFFORTS as ALIGN_EFFORTS
+from napari_globalxai.runs.align_cohort import align_into, describe_images
+from napari_globalxai.runs.folder import QUALITY_FILE, STACK_FOLDER
+from napari_globalxai.runs.record import AlignRecord, other_kind, read_record, read_record_of
 from napari_globalxai.runs.results import write_tiff
-from napari_globalxai.storage import atomic_path, read_json, read_table, write_json
+from napari_globalxai.settings.frame_settings import CohortFrameSettings
+from napari_globalxai.storage import atomic_path, read_json, write_json
 
-QUALITY_FILE = "quality.json"
-_TEXT = {
-    "file": str,
-    "path": str,
-    "patient": str,
-    "laterality": str,
-    "laterality_source": str,
-    "registration_note": str,
-    "outlier_reasons": str,
-    "status": str,
-    "error": str,
+EFFORTS = {
+    **ALIGN_EFFORTS,
+    "Averaging images": 0.2,
+    "Comparing each image": 0.4,
+    "Checking sides": 0.4,
 }
+
+
+class Findings(BaseModel):
+    """What quality control found out about a cohort as a whole.
+
+    Attributes
+    ----------
+    sharpness : float or None
+        Of the mean image.
+    counts : dict of str to int
+        Images by kind of problem.
+    outlier_reasons : dict of str to int
+        Images by what they differ in.
+    sides_compared : bool
+        Whether images could be compared with their mirror images.
+    likeness : list of float or None
+        Median likeness of the images to the cohort's median one, before and after registration;
+        None without one.
+    problems : list of str
+        A sentence each.
+    """
+
+    sharpness: float | None
+    counts: dict[str, int]
+    outlier_reasons: dict[str, int]
+    sides_compared: bool
+    likeness: list[float | None]
+    problems: list[str]
 
 
 class Quality:
@@ -50,30 +77,35 @@ class Quality:
 
     Attributes
     ----------
-    info : dict
-        Content of ``quality.json``: ``sharpness`` of the mean, ``counts`` of images by kind of
-        problem, ``outlier_reasons`` with their counts, ``problems``, a sentence each,
-        ``sides_compared``, and ``likeness``, the median likeness of the images to the cohort's
-        median one, before and after registration (None without one).
+    findings : Findings
+        Content of ``quality.json``.
+    record : AlignRecord
+        Content of ``run.json``.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.info: dict[str, Any] = read_json(folder / QUALITY_FILE)
+        self.findings = Findings.model_validate(read_json(folder / QUALITY_FILE))
+        self.record = read_record_of(folder, AlignRecord)
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """Content of ``quality.json`` as plain values, for scripts."""
+        return self.findings.model_dump(mode="json")
 
     @cached_property
     def images(self) -> pd.DataFrame:
         """Content of ``quality.csv`` in the order of the cohort table, indexed by row."""
-        table = read_table(self.folder / "quality.csv", dtype=_TEXT).fillna(
-            dict.fromkeys(_TEXT, "")
-        )
-        return table.set_index("row").sort_index()
+        table = tables.read_images(self.folder / "quality.csv")
+        return table.set_index(tables.ROW).sort_index()
 
     @property
     def outliers(self) -> pd.DataFrame:
         """The images that differ: those of a suspected side first, then the farthest first."""
         ranked = rank(self.images)
-        return ranked[ranked["laterality_suspected"] | (ranked["outlier_score"] > OUTLIER_SCORE)]
+        return ranked[
+            ranked[tables.LATERALITY_SUSPECTED] | (ranked[tables.OUTLIER_SCORE] > OUTLIER_SCORE)
+        ]
 
     @cached_property
     def stack(self) -> AlignedStack:
@@ -99,15 +131,11 @@ class Quality:
 def check_quality(
     cohort: Cohort | str | Path,
     out: str | Path,
+    settings: CohortFrameSettings | None = None,
     *,
-    height: int = 384,
-    width: int = 512,
-    channels: tuple[str, ...] = ("red", "green", "blue"),
-    registration: str = "landmarks",
-    estimate_laterality: bool = True,
-    template: str | Path | None = None,
     problems: Sequence[str] | None = None,
     progress: ProgressCallback = ignore_progress,
+    **keywords: Any,
 ) -> Quality:
     """Align a cohort, measure every image beside the others, and write what was found.
 
@@ -119,12 +147,14 @@ def check_quality(
         Folder for all that `align` writes, and ``quality.json``, ``quality.csv`` (the images that
         differ most first), ``mean.tif``, ``sd.tif`` and ``coverage.tif``. What lies there of an
         earlier call is gone on with.
-    height, width, channels, registration, estimate_laterality, template
-        As for `align`.
+    settings : CohortFrameSettings, optional
+        The frame.
     problems : sequence of str, optional
         What is known to be wrong already; by default the problems of the cohort.
     progress : callable, optional
         May raise `Cancelled`.
+    **keywords
+        As for `align`.
 
     Returns
     -------
@@ -135,21 +165,11 @@ def check_quality(
     InputError
         When the folder holds something else, or no image can be read.
     """
+    folder, frame = Path(out), CohortFrameSettings.of(settings, keywords)
     if isinstance(cohort, str | Path):
         cohort = read_cohort(cohort)
-    folder = align(
-        cohort,
-        out,
-        height=height,
-        width=width,
-        channels=channels,
-        registration=registration,
-        estimate_laterality=estimate_laterality,
-        template=template,
-        progress=progress,
-    )
-    # What an earlier call found out is of images that may be others now.
-    (folder / QUALITY_FILE).unlink(missing_ok=True)
+    progress = Course(progress, EFFORTS)
+    record = align_into(folder, cohort, frame, "check", progress)
     stack = AlignedStack(folder / STACK_FOLDER)
     errors = stack.status()
     rows = [row for row in range(len(cohort)) if not errors[row]]
@@ -157,30 +177,33 @@ def check_quality(
     margins = measure_sides(stack, rows, progress)
     # All columns stay, whatever failed; an image that failed has no measures.
     table = describe_images(cohort, stack, margins).join(quality.measures)
-    table["outlier_reasons"] = table["outlier_reasons"].fillna("")
+    table[tables.OUTLIER_REASONS] = table[tables.OUTLIER_REASONS].fillna("")
     write_tiff(folder / "mean.tif", quality.mean)
     write_tiff(folder / "sd.tif", quality.sd)
     write_tiff(folder / "coverage.tif", quality.coverage)
     with atomic_path(folder / "quality.csv") as path:
-        rank(table).to_csv(path, index_label="row")
+        rank(table).to_csv(path, index_label=tables.ROW)
     reasons = Counter(
-        reason for text in table["outlier_reasons"] if text for reason in text.split("; ")
+        reason for text in table[tables.OUTLIER_REASONS] if text for reason in text.split("; ")
     )
-    info = {
-        "sharpness": quality.sharpness,
-        "counts": _counts(table, registration),
-        "outlier_reasons": dict(reasons.most_common()),
-        "sides_compared": bool(margins),
-        "likeness": table[["likeness_before", "likeness_after"]].astype(float).median().to_list(),
-        "problems": [
+    findings = Findings(
+        sharpness=quality.sharpness,
+        counts=_counts(table, frame.registration),
+        outlier_reasons=dict(reasons.most_common()),
+        sides_compared=bool(margins),
+        likeness=table[[tables.LIKENESS_BEFORE, tables.LIKENESS_AFTER]]
+        .astype(float)
+        .median()
+        .to_list(),
+        problems=[
             *(cohort.problems if problems is None else problems),
-            *read_json(folder / RUN_FILE)["warnings"],
+            *record.warnings,
             *_identical_files(cohort, stack),
             # Files that are not there are a problem of the table, which is listed already.
             *(errors[row] for row in sorted(errors) if errors[row] and not absence(cohort, row)),
         ],
-    }
-    write_json(folder / QUALITY_FILE, info)
+    )
+    write_json(folder / QUALITY_FILE, findings.model_dump())
     return Quality(folder)
 
 
@@ -193,33 +216,33 @@ def open_quality(folder: str | Path) -> Quality:
         When the folder holds no finished quality control.
     """
     path = Path(folder)
-    for name in (QUALITY_FILE, RUN_FILE):
-        if not (path / name).is_file():
-            raise InputError(f"{path}: holds no quality control, it has no {name}.")
-    if read_json(path / RUN_FILE).get("status") != "finished":
+    record = read_record(path)
+    if not isinstance(record, AlignRecord) or record.kind != "check":
+        raise InputError(other_kind(path, record, "a quality control"))
+    if record.status != "finished" or not (path / QUALITY_FILE).is_file():
         raise InputError(f"{path}: its quality control was stopped; check the cohort again.")
     return Quality(path)
 
 
 def rank(table: pd.DataFrame) -> pd.DataFrame:
     """Order images: those of a suspected side first, then those that differ most."""
-    by = ["laterality_suspected", "outlier_score"]
+    by = [tables.LATERALITY_SUSPECTED, tables.OUTLIER_SCORE]
     return table.sort_values(by, ascending=False, kind="stable", na_position="last")
 
 
 def _counts(table: pd.DataFrame, registration: str) -> dict[str, int]:
     """Return numbers of images by kind of problem."""
-    fine = table["status"] == "ok"
+    fine = table[tables.STATUS] == tables.OK
     counts = {
         "images": len(table),
         "unreadable": int((~fine).sum()),
-        "laterality unknown": int((fine & (table["laterality"] == "")).sum()),
-        "laterality estimated": int((fine & (table["laterality_source"] == "image")).sum()),
-        "laterality suspected": int(table["laterality_suspected"].sum()),
-        "outliers": int((table["outlier_score"] > OUTLIER_SCORE).sum()),
+        "laterality unknown": int((fine & (table[tables.LATERALITY] == "")).sum()),
+        "laterality estimated": int((fine & (table[tables.LATERALITY_SOURCE] == "image")).sum()),
+        "laterality suspected": int(table[tables.LATERALITY_SUSPECTED].sum()),
+        "outliers": int((table[tables.OUTLIER_SCORE] > OUTLIER_SCORE).sum()),
     }
     if registration != "none":
-        counts["not registered"] = int((fine & (table["registered"] != True)).sum())  # noqa: E712
+        counts["not registered"] = int((fine & (table[tables.REGISTERED] != True)).sum())  # noqa: E712
     return counts
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,39 +14,40 @@ import tifffile
 
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.frame.stack import AlignedStack
-from napari_globalxai.maps.moments import Moments
-from napari_globalxai.maps.store import AttributionStore
-from napari_globalxai.models.classifier import Classifier
-from napari_globalxai.progress import Progress, ProgressCallback
-from napari_globalxai.runs.folder import file_stem
+from napari_globalxai.runs import tables
+from napari_globalxai.runs.folder import IMAGES_TABLE, MAPS_FOLDER, file_stem
 from napari_globalxai.settings.aggregation_settings import AggregationSettings
-from napari_globalxai.statistics.global_map import OVERALL, GlobalMap, label_map, overall_map
+from napari_globalxai.statistics.global_map import OVERALL, GlobalMap, overall_map
 from napari_globalxai.storage import atomic_path
 
 
 def write_maps(
     folder: Path,
-    store: AttributionStore,
+    maps: Sequence[GlobalMap],
     members: Mapping[str, npt.NDArray[np.int64]],
-    moments: Mapping[str, Moments] | None,
     patients: Sequence[str],
     settings: AggregationSettings,
-    coverage: npt.NDArray[np.float32],
-    seed: int,
-    progress: ProgressCallback,
-) -> list[GlobalMap]:
-    """Make the global maps and write them with their table; see `explain` for what goes in."""
-    maps = []
-    for number, (label, rows) in enumerate(members.items()):
-        progress(Progress("Averaging maps", number, len(members)))
-        own = None if moments is None else moments[label]
-        maps.append(label_map(store, label, rows, patients, settings, seed, own))
+) -> None:
+    """Write label-wise maps, the overall map made of them, and their table.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The run folder.
+    maps : sequence of GlobalMap
+        The label-wise maps.
+    members : mapping of str to numpy.ndarray
+        Rows that entered each of them.
+    patients : sequence of str
+        Patient of every image of the cohort.
+    settings : AggregationSettings
+        How they were made.
+    """
     overall = overall_map({image.label: image.mean for image in maps})
-    write_tiff(folder / "coverage.tif", coverage)
-    write_tiff(folder / "maps" / f"{OVERALL}.tif", overall)
+    write_tiff(folder / MAPS_FOLDER / f"{OVERALL}.tif", overall)
     for image in maps:
-        write_tiff(folder / "maps" / f"{file_stem(image.label)}.tif", image.mean)
-        write_tiff(folder / "maps" / f"{file_stem(image.label)}.sd.tif", image.sd)
+        write_tiff(folder / MAPS_FOLDER / f"{file_stem(image.label)}.tif", image.mean)
+        write_tiff(folder / MAPS_FOLDER / f"{file_stem(image.label)}.sd.tif", image.sd)
     chosen = settings.model_dump(include={"selection", "part", "scale", "smoothing"})
     rows_of_table: list[dict[str, Any]] = [
         {
@@ -70,10 +72,8 @@ def write_maps(
         }
         for image in maps
     ]
-    with atomic_path(folder / "maps" / "maps.csv") as path:
+    with atomic_path(folder / MAPS_FOLDER / "maps.csv") as path:
         pd.DataFrame(rows_of_table).to_csv(path, index=False)
-    progress(Progress("Averaging maps", len(members), len(members)))
-    return maps
 
 
 def write_tiff(path: Path, image: npt.NDArray[np.floating]) -> None:
@@ -82,47 +82,73 @@ def write_tiff(path: Path, image: npt.NDArray[np.floating]) -> None:
         tifffile.imwrite(temporary, np.asarray(image, np.float32), photometric="minisblack")
 
 
-def write_images(
-    folder: Path,
-    cohort: Cohort,
-    stack: AlignedStack,
-    model: Classifier,
-    truth: npt.NDArray[np.float64],
-    probability: npt.NDArray[np.float64],
-    logits: npt.NDArray[np.float32],
-    similarity: Mapping[str, npt.NDArray[np.float64]],
+@dataclass(frozen=True)
+class Predictions:
+    """What is known of the images of a run beside how they were aligned.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        All labels of the model.
+    truth, probability, logits : numpy.ndarray
+        (image, label); NaN where unknown or not predicted.
+    similarity : mapping of str to numpy.ndarray
+        By explained label, one value an image.
+    """
+
+    labels: tuple[str, ...]
+    truth: npt.NDArray[np.float64]
+    probability: npt.NDArray[np.float64]
+    logits: npt.NDArray[np.float32]
+    similarity: Mapping[str, npt.NDArray[np.float64]]
+
+
+def write_explained_images(
+    folder: Path, cohort: Cohort, stack: AlignedStack, predictions: Predictions
 ) -> None:
-    """Write ``images.csv``, a row for each image of the cohort, whether it was explained or not."""
+    """Write ``images.csv``, a row for each image of the cohort, whether it was explained or not.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The run folder.
+    cohort : Cohort
+        The images; all columns of its table are kept.
+    stack : AlignedStack
+        How they were aligned.
+    predictions : Predictions
+        Truth, predictions and similarities.
+    """
     facts, errors = stack.facts(), stack.status()
     known = [facts.get(row, {}) for row in range(len(cohort))]
     columns: dict[str, Any] = {
-        "file": cohort.names,
-        "path": [str(path.absolute()) for path in cohort.files],
+        tables.FILE: cohort.names,
+        tables.PATH: [str(path.absolute()) for path in cohort.files],
         # A side that the table lacks may have been found in the file.
-        "laterality": [
+        tables.LATERALITY: [
             each.get("laterality", side)
             for each, side in zip(known, cohort.laterality, strict=True)
         ],
-        "laterality_source": [
+        tables.LATERALITY_SOURCE: [
             each.get("laterality_source", source)
             for each, source in zip(known, cohort.laterality_source, strict=True)
         ],
-        "patient": cohort.patients,
+        tables.PATIENT: cohort.patients,
     }
     if any("registered" in each for each in known):
-        columns["registered"] = [each.get("registered") for each in known]
-    for index, label in enumerate(model.labels):
-        columns[label] = pd.array(
-            [None if np.isnan(value) else int(value) for value in truth[:, index]], dtype="Int8"
+        columns[tables.REGISTERED] = [each.get("registered") for each in known]
+    for index, label in enumerate(predictions.labels):
+        columns[tables.truth_column(label)] = pd.array(
+            [None if np.isnan(value) else int(value) for value in predictions.truth[:, index]],
+            dtype="Int8",
         )
-    for index, label in enumerate(model.labels):
-        columns[f"probability_{label}"] = probability[:, index]
-    for index, label in enumerate(model.labels):
-        columns[f"logit_{label}"] = logits[:, index]
-    for label, values in similarity.items():
-        columns[f"similarity_{label}"] = values
+    for index, label in enumerate(predictions.labels):
+        columns[tables.probability_column(label)] = predictions.probability[:, index]
+    for index, label in enumerate(predictions.labels):
+        columns[tables.logit_column(label)] = predictions.logits[:, index]
+    for label, values in predictions.similarity.items():
+        columns[tables.similarity_column(label)] = values
     messages = [errors.get(row, "") for row in range(len(cohort))]
-    columns["status"] = ["failed" if message else "ok" for message in messages]
-    columns["error"] = messages
-    with atomic_path(folder / "images.csv") as path:
-        pd.DataFrame(columns).to_csv(path, index_label="row")
+    columns[tables.STATUS] = [tables.FAILED if message else tables.OK for message in messages]
+    columns[tables.ERROR] = messages
+    tables.write_images(folder / IMAGES_TABLE, tables.with_table_columns(columns, cohort.table))

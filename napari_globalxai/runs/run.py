@@ -21,10 +21,19 @@ from napari_globalxai.maps.preparing import prepare_maps
 from napari_globalxai.maps.store import AttributionStore
 from napari_globalxai.maps.upsampling import smooth, upsample
 from napari_globalxai.models.classifier import Classifier
-from napari_globalxai.runs.folder import RUN_FILE, STACK_FOLDER, file_stem
+from napari_globalxai.runs import tables
+from napari_globalxai.runs.folder import (
+    IMAGES_TABLE,
+    MAPS_FOLDER,
+    PEPPR_FOLDER,
+    STACK_FOLDER,
+    STORE_FOLDER,
+    file_stem,
+)
+from napari_globalxai.runs.record import RunRecord, read_record_of
 from napari_globalxai.settings.aggregation_settings import AggregationSettings
 from napari_globalxai.statistics.global_map import OVERALL
-from napari_globalxai.storage import read_json, read_table
+from napari_globalxai.storage import read_table
 
 
 class GlobalMaps(Mapping[str, npt.NDArray[np.float32]]):
@@ -62,8 +71,8 @@ class Run:
 
     Attributes
     ----------
-    info : dict
-        Content of ``run.json``.
+    record : RunRecord
+        What the run rests on: the content of ``run.json``.
     labels : tuple of str
         Labels that were explained.
     images : pandas.DataFrame
@@ -76,23 +85,28 @@ class Run:
 
     def __init__(self, folder: Path, classifier: Classifier | None = None) -> None:
         self.folder = folder
-        self.info: dict[str, Any] = read_json(folder / RUN_FILE)
-        self.labels: tuple[str, ...] = tuple(self.info["settings"]["labels"])
+        self.record: RunRecord = read_record_of(folder, RunRecord)
+        self.labels: tuple[str, ...] = self.record.settings.labels or ()
         self._classifier = classifier
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """Content of ``run.json`` as plain values, for scripts."""
+        return self.record.model_dump(mode="json")
 
     @cached_property
     def images(self) -> pd.DataFrame:  # noqa: D102 - see the class
-        text = {"file": str, "path": str, "laterality": str, "patient": str, "error": str}
-        table = read_table(self.folder / "images.csv", dtype=text)
-        return table.fillna(dict.fromkeys(text, ""))
+        return tables.read_images(self.folder / IMAGES_TABLE)
 
     @cached_property
     def statistics(self) -> pd.DataFrame:  # noqa: D102 - see the class
-        return read_table(self.folder / "maps" / "maps.csv", dtype={"map": str})
+        return read_table(self.folder / MAPS_FOLDER / "maps.csv", dtype={"map": str})
 
     @cached_property
     def maps(self) -> Mapping[str, npt.NDArray[np.float32]]:  # noqa: D102 - see the class
-        return GlobalMaps(self.folder / "maps", tuple(str(name) for name in self.statistics["map"]))
+        return GlobalMaps(
+            self.folder / MAPS_FOLDER, tuple(str(name) for name in self.statistics["map"])
+        )
 
     @cached_property
     def stack(self) -> AlignedStack:
@@ -102,7 +116,7 @@ class Run:
     @cached_property
     def store(self) -> AttributionStore:
         """The image-wise attributions."""
-        return AttributionStore(self.folder / "attributions.zarr")
+        return AttributionStore(self.folder / STORE_FOLDER)
 
     @cached_property
     def coverage(self) -> npt.NDArray[np.float32]:
@@ -112,27 +126,30 @@ class Run:
     @property
     def valid(self) -> npt.NDArray[np.bool_]:
         """Pixels inside the field of view in the stated share of the cohort, (height, width)."""
-        inside: npt.NDArray[np.bool_] = self.coverage >= self.info["settings"]["valid_share"]
+        inside: npt.NDArray[np.bool_] = self.coverage >= self.record.settings.valid_share
         return inside
 
     @property
     def aggregation(self) -> AggregationSettings:
         """How the maps were made."""
-        return AggregationSettings.model_validate(self.info["settings"]["aggregation"])
+        settings = self.record.settings
+        return AggregationSettings.model_validate(
+            {name: getattr(settings, name) for name in AggregationSettings.model_fields}
+        )
 
     @property
     def finished_rows(self) -> npt.NDArray[np.int64]:
         """Rows of the images that were explained."""
-        return np.flatnonzero(self.images["status"] == "ok")
+        return np.flatnonzero(self.images[tables.STATUS] == tables.OK)
 
     def truth(self, labels: tuple[str, ...]) -> npt.NDArray[np.float64]:
         """Return the true labels (image, label): 1, 0, or NaN where unknown."""
         return np.column_stack(
             [
-                self.images[label].to_numpy(dtype=float)
-                if label in self.images
+                self.images[column].to_numpy(dtype=float)
+                if column in self.images
                 else np.full(len(self.images), np.nan)
-                for label in labels
+                for column in map(tables.truth_column, labels)
             ]
         )
 
@@ -215,7 +232,7 @@ class Run:
         # Imports MONAI.
         from napari_globalxai.images.readers import read_stored
 
-        place, path = self._placement(row), str(self.images["path"].iloc[row])
+        place, path = self._placement(row), str(self.images[tables.PATH].iloc[row])
         if not is_there(path):
             raise InputError(f"{path}: is not there any more; put the file back.")
         pixels = read_stored(path)
@@ -227,11 +244,11 @@ class Run:
 
     def _placement(self, row: int) -> Placement:
         image = self.images.iloc[row]
-        if image["error"]:
-            raise InputError(image["error"])
+        if image[tables.ERROR]:
+            raise InputError(image[tables.ERROR])
         if row not in self.placements:
             raise InputError(
-                f"{self.folder}: does not tell where the frame lies in {image['file']}; "
+                f"{self.folder}: does not tell where the frame lies in {image[tables.FILE]}; "
                 "explain the cohort again."
             )
         return self.placements[row]
@@ -259,20 +276,18 @@ class Run:
         if self._classifier is None:
             from napari_globalxai.models.loaders import load_model
 
-            source = model or self.info["model"]["source"]
+            known = self.record.model
+            source = model or known.source
             if source is None:
                 raise InputError(f"{self.folder}: does not know its model; name it with --model.")
             loaded = load_model(
                 source,
                 device=device,
-                precision=self.info["settings"]["precision"],
+                precision=self.record.settings.precision,
                 trust=trust,
-                cam_layer=self.info["model"]["card"]["cam_layer"],
+                cam_layer=known.card.cam_layer,
             )
-            known = self.info["model"]["sha256"]
-            same_weights = loaded.digest == known
-            same_card = loaded.card.model_dump(mode="json") == self.info["model"]["card"]
-            if not (same_weights and same_card):
+            if loaded.digest != known.sha256 or loaded.card != known.card:
                 raise InputError(f"{source}: is not the model that {self.folder} was made with.")
             self._classifier = loaded
         return self._classifier
@@ -280,15 +295,15 @@ class Run:
     @property
     def peppr_names(self) -> list[str]:
         """Names of the maps that PEPPR was run along, the run's own maps first."""
-        found = {path.stem for path in (self.folder / "peppr").glob("*.json")}
+        found = {path.stem for path in (self.folder / PEPPR_FOLDER).glob("*.json")}
         own = [name for name in (OVERALL, *self.labels) if file_stem(name) in found]
         return own + sorted(found - {file_stem(name) for name in own})
 
     def peppr_result(self, name: str) -> PepprResult:
         """Return the stored result of PEPPR along a map."""
-        if not (self.folder / "peppr" / f"{file_stem(name)}.json").is_file():
+        if not (self.folder / PEPPR_FOLDER / f"{file_stem(name)}.json").is_file():
             raise InputError(f"{self.folder}: PEPPR was not run along {name!r}.")
-        return PepprResult.load(self.folder / "peppr", file_stem(name))
+        return PepprResult.load(self.folder / PEPPR_FOLDER, file_stem(name))
 
 
 def open_run(folder: str | Path) -> Run:
@@ -300,8 +315,6 @@ def open_run(folder: str | Path) -> Run:
         When the folder is no run, or the run was not finished.
     """
     path = Path(folder)
-    if not (path / RUN_FILE).is_file():
-        raise InputError(f"{path}: is not a run folder, it has no {RUN_FILE}.")
-    if read_json(path / RUN_FILE).get("status") != "finished":
+    if read_record_of(path, RunRecord).status != "finished":
         raise InputError(f"{path}: the run is not finished; explain it again with --resume.")
     return Run(path)

@@ -86,6 +86,8 @@ class SettingsModel(BaseModel):
         What one of the fields is called in a message.
     heading : str
         Over the fields in a form.
+    is_record : bool
+        Whether the values are those of a finished result: what they name may not be there any more.
 
     Raises
     ------
@@ -97,6 +99,7 @@ class SettingsModel(BaseModel):
 
     noun: ClassVar[str] = "setting"
     heading: ClassVar[str] = "Settings"
+    is_record: ClassVar[bool] = False
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -120,7 +123,7 @@ class SettingsModel(BaseModel):
     @classmethod
     def _is_a_choice(cls, value: Any, info: ValidationInfo) -> Any:
         choices = _marked(cls.model_fields[str(info.field_name)], Choices)
-        if choices is not None and value is not None:
+        if choices is not None and value is not None and not cls.is_record:
             words = choices.words()
             for each in value if isinstance(value, tuple) else (value,):
                 if each not in words:

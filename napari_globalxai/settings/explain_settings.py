@@ -18,9 +18,10 @@ from napari_globalxai.settings.declared import (
     OptionName,
     Placeholder,
     SettingsModel,
+    Size,
 )
 from napari_globalxai.settings.execution_settings import ExecutionSettings
-from napari_globalxai.settings.frame_settings import AlignmentSettings
+from napari_globalxai.settings.frame_settings import AlignmentSettings, FrameSettings
 
 _METHODS_OWN = Placeholder("The method's own")
 
@@ -104,7 +105,7 @@ class ExplainSettings(ExecutionSettings, AlignmentSettings, AggregationSettings,
             return {**group, **rest}
         return values
 
-    def aggregation(self, part: Part, smoothing: float) -> AggregationSettings:
+    def aggregation_of(self, part: Part, smoothing: float) -> AggregationSettings:
         """Return how maps are aggregated.
 
         Parameters
@@ -118,6 +119,7 @@ class ExplainSettings(ExecutionSettings, AlignmentSettings, AggregationSettings,
             {name: own.get(name) if value is None else value for name, value in chosen.items()}
         )
 
-    def alignment(self) -> dict[str, Any]:
-        """Return the fields of `AlignmentSettings`."""
-        return {name: getattr(self, name) for name in AlignmentSettings.model_fields}
+    def frame_of(self, size: tuple[int, int], channels: tuple[str, ...]) -> FrameSettings:
+        """Return the frame of a model's input with the alignment chosen."""
+        alignment = {name: getattr(self, name) for name in AlignmentSettings.model_fields}
+        return FrameSettings(size=Size(size), channels=channels, **alignment)

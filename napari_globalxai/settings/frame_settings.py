@@ -63,7 +63,7 @@ class AlignmentSettings(SettingsModel):
 
     @model_validator(mode="after")
     def _template_is_used_and_there(self) -> Self:
-        if self.template is None:
+        if self.template is None or self.is_record:
             return self
         if self.registration == "none":
             raise ValueError(f"{self.template}: a template needs a registration, such as landmarks")

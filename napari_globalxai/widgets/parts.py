@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
-from napari_globalxai.progress import Progress, RemainingTime, format_seconds
+from napari_globalxai.progress import Progress, format_seconds
 from napari_globalxai.widgets.workers import JobRunner
 
 PANEL_WIDTH = 380
@@ -121,7 +121,6 @@ class JobBar(QWidget):
     def __init__(self, runner: JobRunner) -> None:
         super().__init__()
         self._runner = runner
-        self._remaining = RemainingTime()
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setMaximumHeight(14)
@@ -157,7 +156,6 @@ class JobBar(QWidget):
             self.say("Stopping after the current step…")
 
     def _on_started(self) -> None:
-        self._remaining = RemainingTime()
         self.bar.setRange(0, 0)
         self.bar.show()
         self.cancel_button.show()
@@ -165,7 +163,6 @@ class JobBar(QWidget):
         self.say("Starting…")
 
     def _on_progressed(self, progress: Progress) -> None:
-        left = self._remaining.seconds(progress)
         if not self.cancel_button.isEnabled():
             return
         # A stage of one step has no share to show.
@@ -174,8 +171,8 @@ class JobBar(QWidget):
         text = progress.stage
         if progress.total > 1:
             text += f": {progress.done} of {progress.total}"
-        if left is not None and progress.done < progress.total:
-            text += f", {format_seconds(left)} left"
+        if progress.remaining:
+            text += f", {format_seconds(progress.remaining)} left"
         self.say(text)
 
     def _on_finished(self) -> None:

@@ -91,7 +91,7 @@ def to_rgb(images: npt.NDArray[np.uint8], channels: Sequence[str]) -> npt.NDArra
 
 def read_view(run: Run, progress: ProgressCallback = ignore_progress) -> RunView:
     """Read what the viewer shows of a run. To be called in a worker."""
-    channels = tuple(run.info["frame"]["channels"])
+    channels = run.record.frame.channels
     maps = {name: run.maps[name] for name in run.maps}
     # Read here, so that the GUI thread finds them in memory.
     _ = run.images, run.statistics, run.placements

@@ -1,0 +1,466 @@
+"""The main job in stages: plan, aligned, attributed, aggregated, written.
+
+Each stage is a small object that gives the next one, so that the command line, a panel, a test or a
+scheduler can drive them one by one; `explain` drives them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_globalxai.attribution.engine import attribute_stack
+from napari_globalxai.attribution.method import Method, make_method
+from napari_globalxai.attribution.precision import Precision, choose_batch_size, choose_precision
+from napari_globalxai.cohort.table import Cohort
+from napari_globalxai.errors import InputError
+from napari_globalxai.frame.alignment import align
+from napari_globalxai.frame.reuse import open_reusable
+from napari_globalxai.frame.stack import AlignedStack
+from napari_globalxai.maps.cell_grid import CellGrid
+from napari_globalxai.maps.store import AttributionStore
+from napari_globalxai.maps.upsampling import cells_inside
+from napari_globalxai.models.classifier import Classifier
+from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
+from napari_globalxai.runs import provenance
+from napari_globalxai.runs.align_cohort import alignment_warnings
+from napari_globalxai.runs.claim import claim_folder
+from napari_globalxai.runs.folder import STACK_FOLDER, STORE_FOLDER
+from napari_globalxai.runs.label_names import choose_labels
+from napari_globalxai.runs.record import RunCounts, RunRecord, RunSettings, write_record
+from napari_globalxai.runs.results import (
+    Predictions,
+    write_explained_images,
+    write_maps,
+    write_tiff,
+)
+from napari_globalxai.runs.run import Run
+from napari_globalxai.settings.aggregation_settings import AggregationSettings
+from napari_globalxai.settings.explain_settings import ExplainSettings
+from napari_globalxai.settings.frame_settings import FrameSettings
+from napari_globalxai.statistics.global_map import GlobalMap, label_map
+from napari_globalxai.statistics.selection import select_rows
+from napari_globalxai.statistics.similarity import spearman_to_global
+from napari_globalxai.statistics.streaming import FullResolutionMaps
+from napari_globalxai.storage import hash_value
+
+# Rough shares of the time of a run, for the remaining time; the pace of each stage mends them.
+EFFORTS = {
+    "Aligning images": 1.0,
+    "Explaining images": 4.0,
+    "Averaging maps": 0.1,
+    "Comparing images": 0.1,
+}
+_CHOOSING = "Choosing number format and batch size"
+_AVERAGING = "Averaging maps"
+_COMPARING = "Comparing images with their global maps"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done: everything was checked, nothing computed.
+
+    Attributes
+    ----------
+    cohort : Cohort
+        The images.
+    model : Classifier
+        The model, at the number format asked for.
+    folder : pathlib.Path
+        The run folder.
+    settings : ExplainSettings
+        What was chosen.
+    method : Method
+        The attribution method.
+    labels : tuple of str
+        Labels to explain.
+    frame : FrameSettings
+        The frame.
+    aggregation : AggregationSettings
+        How maps are averaged.
+    grid : CellGrid
+        Where the cells of the method's maps lie.
+    reuse : pathlib.Path or None
+        A stack to take aligned images from.
+    """
+
+    cohort: Cohort
+    model: Classifier
+    folder: Path
+    settings: ExplainSettings
+    method: Method
+    labels: tuple[str, ...]
+    frame: FrameSettings
+    aggregation: AggregationSettings
+    grid: CellGrid
+    reuse: Path | None
+
+    @property
+    def label_indices(self) -> list[int]:
+        """Where the labels stand among the model's."""
+        return [self.model.labels.index(label) for label in self.labels]
+
+    @property
+    def truth(self) -> npt.NDArray[np.float64]:
+        """True labels of all images, (image, all labels of the model): 1, 0 or NaN."""
+        return self.cohort.truth(self.model.labels)
+
+    def record(self) -> RunRecord:
+        """Return the record of the run as it stands before anything was computed."""
+        chosen = {name: getattr(self.settings, name) for name in ExplainSettings.model_fields}
+        in_force = {
+            "method_settings": self.method.settings.model_dump(),
+            "labels": self.labels,
+            "precision": self.model.precision,
+            "device": str(self.model.device),
+            "alignment": self.frame.key,
+        }
+        return RunRecord(
+            started=provenance.now(),
+            cohort=provenance.describe_cohort(self.cohort),
+            model=provenance.describe_model(
+                self.model, self.model.split.layer if self.method.needs_split else None
+            ),
+            frame=provenance.describe_frame(self.frame),
+            settings=RunSettings(**{**chosen, **self.aggregation.model_dump(), **in_force}),
+            **provenance.environment(self.model),
+        )
+
+    def align(
+        self, *, resume: bool = False, progress: ProgressCallback = ignore_progress
+    ) -> Aligned:
+        """Take the folder, and bring the images into the frame.
+
+        Parameters
+        ----------
+        resume : bool, optional
+            Go on with a run that is there.
+        progress : callable, optional
+            May raise `Cancelled`.
+        """
+        record = self.record()
+        before = claim_folder(self.folder, record, self.cohort, resume)
+        stack = align(
+            self.cohort, self.frame, self.folder / STACK_FOLDER, progress, reuse=self.reuse
+        )
+        errors = stack.status()
+        rows = tuple(row for row in range(len(self.cohort)) if not errors.get(row))
+        if not rows:
+            raise InputError(
+                f"{self.cohort.source}: none of the {len(self.cohort)} images could be read; the "
+                f"first: {errors[0]}"
+            )
+        return Aligned(self, record, stack, rows, before)
+
+
+def plan_run(
+    cohort: Cohort,
+    model: Classifier,
+    folder: Path,
+    settings: ExplainSettings,
+    aligned: Path | None = None,
+) -> Plan:
+    """Check everything that can be checked before work starts.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The images.
+    model : Classifier
+        The model.
+    folder : pathlib.Path
+        The run folder to make.
+    settings : ExplainSettings
+        What is chosen; device, number format and CAM layer are those of `model`.
+    aligned : pathlib.Path, optional
+        Folder of an alignment, a quality control or another run, whose aligned images are taken.
+
+    Raises
+    ------
+    InputError
+        When something does not fit.
+    """
+    if settings.batch_size is not None:
+        model = model.working_with(images_a_forward=settings.batch_size)
+    labels = choose_labels(cohort, model.labels, settings.labels)
+    method = make_method(settings.method, **settings.method_settings)
+    # A network that cannot be split fails here, before any image was read.
+    grid = method.grid(model)
+    if settings.pooling > 1 and not grid.is_frame:
+        raise InputError(
+            f"The maps of {method.name} have {' × '.join(map(str, grid.shape))} cells; only maps "
+            "with a value a pixel are pooled."
+        )
+    frame = settings.frame_of(model.frame_shape, tuple(model.card.input.channels))
+    reuse = None if aligned is None else aligned / STACK_FOLDER
+    if reuse is not None:
+        open_reusable(reuse, frame)
+    aggregation = settings.aggregation_of(method.default_part, method.default_smoothing)
+    return Plan(cohort, model, folder, settings, method, labels, frame, aggregation, grid, reuse)
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """The images are in the frame.
+
+    Attributes
+    ----------
+    plan : Plan
+        What is to be done.
+    record : RunRecord
+        What is known so far.
+    stack : AlignedStack
+        The images.
+    rows : tuple of int
+        Those that could be read.
+    before : RunRecord or None
+        The record of the run that is gone on with.
+    """
+
+    plan: Plan
+    record: RunRecord
+    stack: AlignedStack
+    rows: tuple[int, ...]
+    before: RunRecord | None
+
+    def attribute(self, progress: ProgressCallback = ignore_progress) -> Attributed:
+        """Explain the images into the store.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            May raise `Cancelled`, after which the run can be resumed.
+        """
+        plan = self.plan
+        progress(Progress(_CHOOSING, 0, 1))
+        worker, record = self._choose_arithmetic()
+        write_record(plan.folder, record)
+        progress(Progress(_CHOOSING, 1, 1))
+        full = None
+        if plan.settings.pooling > 1:
+            truth = plan.truth[:, plan.label_indices]
+            full = FullResolutionMaps(plan.labels, plan.grid.shape, truth, plan.aggregation)
+        store, logits = attribute_stack(
+            self.stack,
+            self.rows,
+            worker,
+            plan.method,
+            plan.labels,
+            plan.folder / STORE_FOLDER,
+            self._fingerprint(record),
+            pooling=plan.settings.pooling,
+            observer=full,
+            progress=progress,
+        )
+        return Attributed(replace(self, record=record), store, logits, full)
+
+    def _choose_arithmetic(self) -> tuple[Classifier, RunRecord]:
+        """Return the model at the precision and batch size to explain with, and note them.
+
+        A run that is gone on with keeps what it began with, so that it ends with the same bits.
+        """
+        plan, model, batch_size = self.plan, self.plan.model, self.plan.settings.batch_size
+        earlier = self.before if self.before is not None and self.before.precision else None
+        if model.precision != "auto":
+            precision = Precision(model.precision, "as asked")
+        elif earlier is not None:
+            precision = Precision(earlier.precision, earlier.precision_reason)
+        else:
+            some = [self.rows[at] for at in np.linspace(0, len(self.rows) - 1, 4).astype(int)]
+            precision = choose_precision(
+                model, plan.method, self.stack.read(some), plan.label_indices, len(self.rows)
+            )
+        worker = model.working_with(precision=precision.name)
+        if batch_size is None:
+            found = None if earlier is None else earlier.settings.batch_size
+            batch_size = choose_batch_size(worker) if found is None else found
+        settings = self.record.settings.model_copy(update={"batch_size": batch_size})
+        noted = {
+            "precision": precision.name,
+            "precision_reason": precision.reason,
+            "settings": settings,
+        }
+        worker = worker.working_with(images_a_forward=batch_size)
+        return worker, self.record.model_copy(update=noted)
+
+    def _fingerprint(self, record: RunRecord) -> str:
+        """Return a hash of all that the maps depend on."""
+        plan = self.plan
+        return hash_value(
+            [
+                record.model.identity,
+                record.settings.method_record,
+                list(plan.labels),
+                record.frame.model_dump(mode="json"),
+                record.precision,
+                plan.settings.pooling,
+                plan.frame.key,
+            ]
+        )
+
+
+@dataclass(frozen=True)
+class Attributed:
+    """Every image has its maps in the store.
+
+    Attributes
+    ----------
+    aligned : Aligned
+        The stage before.
+    store : AttributionStore
+        The image-wise maps.
+    logits : numpy.ndarray
+        float32 (image, all labels of the model); NaN where an image was not explained.
+    full_resolution : FullResolutionMaps or None
+        Moments of the maps before they were pooled.
+    """
+
+    aligned: Aligned
+    store: AttributionStore
+    logits: npt.NDArray[np.float32]
+    full_resolution: FullResolutionMaps | None
+
+    @property
+    def probability(self) -> npt.NDArray[np.float64]:
+        """Probabilities, (image, all labels of the model)."""
+        return self.aligned.plan.model.probabilities(self.logits)
+
+    @property
+    def members(self) -> dict[str, npt.NDArray[np.int64]]:
+        """Rows that enter each label's map."""
+        plan, truth, probability = self.aligned.plan, self.aligned.plan.truth, self.probability
+        return {
+            label: select_rows(truth[:, index], probability[:, index], plan.aggregation)
+            for label, index in zip(plan.labels, plan.label_indices, strict=True)
+        }
+
+    def aggregate(self, progress: ProgressCallback = ignore_progress) -> Aggregated:
+        """Average the maps, and compare each image with them.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            May raise `Cancelled`, after which the run can be resumed.
+        """
+        plan, members = self.aligned.plan, self.members
+        moments = None if self.full_resolution is None else self.full_resolution.moments(members)
+        coverage = self.aligned.stack.coverage(self.aligned.rows)
+        maps = []
+        for number, (label, rows_in) in enumerate(members.items()):
+            progress(Progress(_AVERAGING, number, len(members)))
+            maps.append(
+                label_map(
+                    self.store,
+                    label,
+                    rows_in,
+                    plan.cohort.patients,
+                    plan.aggregation,
+                    plan.settings.seed,
+                    None if moments is None else moments[label],
+                )
+            )
+        progress(Progress(_AVERAGING, len(members), len(members)))
+        inside = cells_inside(coverage >= plan.settings.valid_share, self.store.grid)
+        rows, similarity = np.asarray(self.aligned.rows), {}
+        for number, label in enumerate(plan.labels):
+            progress(Progress(_COMPARING, number, len(plan.labels)))
+            values = np.full(len(plan.cohort), np.nan)
+            values[rows] = spearman_to_global(
+                self.store, label, rows, members[label], inside, plan.aggregation
+            )
+            similarity[label] = values
+        progress(Progress(_COMPARING, len(plan.labels), len(plan.labels)))
+        pooled = self.full_resolution is not None and moments is None
+        return Aggregated(self, tuple(maps), members, coverage, similarity, pooled)
+
+
+@dataclass(frozen=True)
+class Aggregated:
+    """The global maps are made.
+
+    Attributes
+    ----------
+    attributed : Attributed
+        The stage before.
+    maps : tuple of GlobalMap
+        The label-wise maps.
+    members : dict of str to numpy.ndarray
+        Rows that entered each of them.
+    coverage : numpy.ndarray
+        Share of images whose field of view holds each pixel, (height, width).
+    similarity : dict of str to numpy.ndarray
+        By label: similarity of each image's map to the global map, NaN where there is none.
+    pooled : bool
+        Whether the maps had to be made from stored maps that were pooled.
+    """
+
+    attributed: Attributed
+    maps: tuple[GlobalMap, ...]
+    members: Mapping[str, npt.NDArray[np.int64]]
+    coverage: npt.NDArray[np.float32]
+    similarity: Mapping[str, npt.NDArray[np.float64]]
+    pooled: bool
+
+    def write(self) -> Run:
+        """Write maps, tables and the finished record."""
+        aligned = self.attributed.aligned
+        plan, record = aligned.plan, aligned.record
+        write_tiff(plan.folder / "coverage.tif", self.coverage)
+        write_maps(plan.folder, self.maps, self.members, plan.cohort.patients, plan.aggregation)
+        predictions = Predictions(
+            plan.model.labels,
+            plan.truth,
+            self.attributed.probability,
+            self.attributed.logits,
+            self.similarity,
+        )
+        write_explained_images(plan.folder, plan.cohort, aligned.stack, predictions)
+        finished = {
+            "counts": RunCounts(
+                images=len(plan.cohort),
+                explained=len(aligned.rows),
+                failed=len(plan.cohort) - len(aligned.rows),
+                constant_maps={image.label: image.n_constant for image in self.maps},
+            ),
+            "warnings": [
+                *self._warnings(),
+                *alignment_warnings(plan.frame, aligned.stack),
+                *self._pooling_warning(),
+            ],
+            "status": "finished",
+            "finished": provenance.now(),
+        }
+        write_record(plan.folder, record.model_copy(update=finished))
+        return Run(plan.folder, plan.model)
+
+    def _warnings(self) -> list[str]:
+        """Return what to keep in mind about the maps, a sentence each."""
+        plan = self.attributed.aligned.plan
+        warnings = [*plan.cohort.warnings, *plan.model.warnings]
+        missing = [label for label in plan.model.labels if label not in plan.labels]
+        if missing:
+            warnings.append(f"Not explained: {', '.join(missing)}.")
+        warnings += [
+            f"{image.label}: {message}."
+            for image in self.maps
+            if (message := image.warning(plan.aggregation.fewest_images))
+        ]
+        if not self.attributed.store.grid.measured:
+            warnings.append(
+                "The centres of the CAM cells could not be measured on this network; they are "
+                "assumed to tile the image evenly, which can shift maps by half a cell."
+            )
+        return warnings
+
+    def _pooling_warning(self) -> list[str]:
+        if not self.pooled:
+            return []
+        return [
+            "Truth or images have changed since the maps were made, so the global maps come from "
+            f"the stored maps, pooled by {self.attributed.aligned.plan.settings.pooling}; explain "
+            "into another folder for all details."
+        ]

@@ -1,0 +1,114 @@
+"""The columns of our tables: named once, and apart from those of the user's cohort table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from napari_globalxai.storage import atomic_path, read_table
+
+ROW = "row"
+FILE = "file"
+PATH = "path"
+PATIENT = "patient"
+LATERALITY = "laterality"
+LATERALITY_SOURCE = "laterality_source"
+LATERALITY_CONFIDENCE = "laterality_confidence"
+LATERALITY_SUSPECTED = "laterality_suspected"
+NATIVE_HEIGHT = "native_height"
+NATIVE_WIDTH = "native_width"
+REGISTERED = "registered"
+REGISTRATION_NOTE = "registration_note"
+LIKENESS_BEFORE = "likeness_before"
+LIKENESS_AFTER = "likeness_after"
+OUTLIER_REASONS = "outlier_reasons"
+OUTLIER_SCORE = "outlier_score"
+STATUS = "status"
+ERROR = "error"
+OK, FAILED = "ok", "failed"
+
+# Text whatever it looks like: a patient "007" is not the number 7.
+_TEXT = (
+    *(FILE, PATH, PATIENT, LATERALITY, LATERALITY_SOURCE),
+    *(REGISTRATION_NOTE, OUTLIER_REASONS, STATUS, ERROR),
+)
+_OURS = frozenset(
+    (
+        *(ROW, *_TEXT, LATERALITY_CONFIDENCE, LATERALITY_SUSPECTED, NATIVE_HEIGHT, NATIVE_WIDTH),
+        *(REGISTERED, LIKENESS_BEFORE, LIKENESS_AFTER, OUTLIER_SCORE),
+    )
+)
+_FAMILIES = ("probability_", "logit_", "similarity_", "percentile_")
+_OF_THE_TABLE = "table:"
+_TRUTH = "truth:"
+
+
+def truth_column(label: str) -> str:
+    """Return the column of a label's truth: the label, or ``truth:LABEL`` if that name is taken."""
+    taken = label in _OURS or label.startswith((*_FAMILIES, _OF_THE_TABLE, _TRUTH))
+    return f"{_TRUTH}{label}" if taken else label
+
+
+def probability_column(label: str) -> str:
+    """Return the column of a label's predicted probability."""
+    return f"probability_{label}"
+
+
+def logit_column(label: str) -> str:
+    """Return the column of a label's logit."""
+    return f"logit_{label}"
+
+
+def similarity_column(label: str) -> str:
+    """Return the column of the similarity of an image's map to a label's global map."""
+    return f"similarity_{label}"
+
+
+def with_table_columns(ours: Mapping[str, Any], table: pd.DataFrame) -> dict[str, Any]:
+    """Add the columns of the cohort table to columns of ours.
+
+    A column of the table whose name is one of ours is called ``table:NAME``, and left out where it
+    says the very same.
+
+    Parameters
+    ----------
+    ours : mapping of str to column
+        Our columns, in their order.
+    table : pandas.DataFrame
+        The cohort table as it was read, text, the same rows.
+    """
+    columns = dict(ours)
+    for name in table.columns:
+        text = table[name].fillna("").astype(str).tolist()
+        if name not in columns and name not in _OURS:
+            columns[name] = text
+        elif name not in ours or _as_text(ours[name]) != text:
+            columns[_free(f"{_OF_THE_TABLE}{name}", columns)] = text
+    return columns
+
+
+def _free(name: str, taken: Mapping[str, Any]) -> str:
+    while name in taken:
+        name = f"{_OF_THE_TABLE}{name}"
+    return name
+
+
+def _as_text(column: Any) -> list[str]:
+    """Return a column's values as the table would write them."""
+    return pd.Series(column).astype(object).fillna("").astype(str).tolist()
+
+
+def write_images(path: Path, columns: Mapping[str, Any]) -> None:
+    """Write a table with a row an image, atomically."""
+    with atomic_path(path) as temporary:
+        pd.DataFrame(columns).to_csv(temporary, index_label=ROW)
+
+
+def read_images(path: Path) -> pd.DataFrame:
+    """Read a table with a row an image; columns of ours that are text stay text."""
+    table = read_table(path, dtype=dict.fromkeys(_TEXT, str), low_memory=False)
+    text = [name for name in _TEXT if name in table]
+    return table.fillna(dict.fromkeys(text, ""))
