@@ -89,12 +89,13 @@ class Journal:
                 continue
         return entries
 
-    def append(self, entries: list[dict[str, Any]]) -> None:
-        """Append entries and force them to disk."""
+    def append(self, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Append entries, force them to disk, and return them as they will be read."""
         if not entries:
-            return
+            return []
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        text = "".join(json.dumps(_plain(entry)) + "\n" for entry in entries)
+        lines = [json.dumps(_plain(entry)) for entry in entries]
+        text = "".join(f"{line}\n" for line in lines)
         with self.path.open("a+b") as stream:
             # After a crash the last line may lack its end; a new entry must not be glued to it.
             if stream.seek(0, os.SEEK_END) > 0:
@@ -104,6 +105,7 @@ class Journal:
             stream.write(text.encode())
             stream.flush()
             os.fsync(stream.fileno())
+        return [json.loads(line) for line in lines]
 
 
 def hash_file(path: Path) -> str:

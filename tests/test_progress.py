@@ -2,7 +2,75 @@
 
 import pytest
 
-from napari_globalxai.progress import Progress, RemainingTime, format_seconds
+from napari_globalxai import progress as module
+from napari_globalxai.progress import Course, Progress, format_seconds
+
+
+class Clock:
+    """A time that goes on as it is told."""
+
+    def __init__(self, monkeypatch):
+        self.now = 0.0
+        monkeypatch.setattr(module.time, "monotonic", lambda: self.now)
+
+    def report(self, course, stage, done, total, after=0.0):
+        self.now += after
+        course(Progress(stage, done, total))
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    return Clock(monkeypatch)
+
+
+def test_remaining_time_follows_the_pace_since_the_start(clock):
+    told = []
+    course = Course(told.append)
+    # A resumed stage: what was done before says nothing about the pace.
+    clock.report(course, "A", 50, 100)
+    assert told[-1].remaining is None
+    clock.report(course, "A", 60, 100, after=5)
+    assert told[-1].remaining == pytest.approx(20)
+    clock.report(course, "B", 0, 10)
+    assert told[-1].remaining is None
+
+
+def test_the_remaining_time_is_that_of_all_stages(clock):
+    told = []
+    course = Course(told.append, {"A": 1.0, "B ": 3.0})
+    clock.report(course, "A", 0, 10)
+    assert told[-1].remaining is None
+    # 2 s for half of A: 2 s more for the rest of it, and 12 s for B, three times the work of A.
+    clock.report(course, "A", 5, 10, after=2)
+    assert told[-1].remaining == pytest.approx(2 + 12)
+    clock.report(course, "A", 10, 10, after=2)
+    assert told[-1].remaining == pytest.approx(12)
+    clock.report(course, "B (its own words)", 0, 4)
+    assert told[-1].remaining == pytest.approx(12)
+    # B is slower than it was thought to be; its own pace tells.
+    clock.report(course, "B (its own words)", 1, 4, after=10)
+    assert told[-1].remaining == pytest.approx(30)
+    clock.report(course, "B (its own words)", 4, 4, after=30)
+    assert told[-1].remaining == pytest.approx(0)
+
+
+def test_a_stage_that_was_done_before_tells_nothing(clock):
+    told = []
+    course = Course(told.append, {"A": 1.0, "B": 1.0})
+    clock.report(course, "A", 10, 10)
+    clock.report(course, "B", 0, 10, after=1)
+    assert told[-1].remaining is None
+    clock.report(course, "B", 5, 10, after=5)
+    assert told[-1].remaining == pytest.approx(5)
+
+
+def test_a_stage_that_nobody_named_counts_for_itself(clock):
+    told = []
+    course = Course(told.append, {"A": 1.0})
+    clock.report(course, "X", 0, 2)
+    clock.report(course, "X", 1, 2, after=3)
+    assert told[-1].remaining == pytest.approx(3)
+    assert (told[-1].stage, told[-1].done, told[-1].total) == ("X", 1, 2)
 
 
 @pytest.mark.parametrize(
@@ -11,18 +79,3 @@ from napari_globalxai.progress import Progress, RemainingTime, format_seconds
 )
 def test_format_seconds(seconds, text):
     assert format_seconds(seconds) == text
-
-
-def test_remaining_time_counts_from_the_start_of_the_stage(monkeypatch):
-    now = [100.0]
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
-    remaining = RemainingTime()
-    # A resumed stage: the first 60 cost nothing now.
-    assert remaining.seconds(Progress("a", 60, 100)) is None
-    now[0] += 20
-    assert remaining.seconds(Progress("a", 70, 100)) == pytest.approx(60)
-    now[0] += 20
-    assert remaining.seconds(Progress("b", 0, 10)) is None
-    now[0] += 5
-    assert remaining.seconds(Progress("b", 5, 10)) == pytest.approx(5)
-    assert remaining.seconds(Progress("b", 10, 10)) == 0

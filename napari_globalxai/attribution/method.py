@@ -14,6 +14,7 @@ from napari_globalxai.errors import InputError
 from napari_globalxai.maps.cell_grid import CellGrid
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.settings.aggregation_settings import Part
+from napari_globalxai.settings.declared import Declared, declared_fields
 
 
 @dataclass(frozen=True)
@@ -84,15 +85,15 @@ def method_class(name: str) -> type[Method]:
     return found
 
 
-def settings_schema(name: str) -> dict[str, Any]:
-    """Return the JSON schema of a method's parameters, which a form can be made from.
+def declared_parameters(name: str) -> tuple[Declared, ...]:
+    """Return a method's parameters as they are declared, which a form can be made from.
 
     Raises
     ------
     InputError
         When there is no such method.
     """
-    return type(make_method(name).settings).model_json_schema()
+    return declared_fields(type(make_method(name).settings))
 
 
 def methods_without_split() -> list[str]:

@@ -26,7 +26,6 @@ from napari_globalxai.cli.printing import (
 )
 from napari_globalxai.errors import InputError
 from napari_globalxai.settings.cohort_settings import CohortSettings
-from napari_globalxai.settings.declared import declared_fields
 from napari_globalxai.settings.execution_settings import DeviceSettings
 from napari_globalxai.settings.explain_settings import ExplainSettings
 from napari_globalxai.settings.frame_settings import CohortFrameSettings
@@ -205,9 +204,9 @@ def methods(
         for each, entry in METHODS.entries.items():
             say(f"{each}: {entry.summary}")
         return
-    from napari_globalxai.attribution.method import make_method
+    from napari_globalxai.attribution.method import declared_parameters
 
-    parameters = declared_fields(type(make_method(name).settings))
+    parameters = declared_parameters(name)
     for parameter in parameters:
         say(f"{parameter.name}={parameter.default}  {parameter.help}".rstrip())
     if not parameters:

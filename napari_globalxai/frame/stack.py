@@ -57,8 +57,7 @@ class AlignedStack:
 
     def _note(self, entries: Sequence[dict[str, Any]]) -> None:
         known = self._entries
-        self._journal.append(list(entries))
-        known.update({entry["row"]: entry for entry in entries})
+        known.update({entry["row"]: entry for entry in self._journal.append(list(entries))})
 
     @classmethod
     def create(cls, folder: Path, size: int, frame: FrameSettings) -> AlignedStack:

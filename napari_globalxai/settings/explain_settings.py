@@ -47,9 +47,6 @@ class MethodChoice(SettingsModel):
         title="CAM layer",
         description="Layer for CAM methods in place of the card's",
     )
-    labels: Annotated[tuple[str, ...] | None, Placeholder("All that the table knows")] = Field(
-        default=None, title="Labels", description="Labels to explain"
-    )
 
 
 class ExplainSettings(ExecutionSettings, AlignmentSettings, AggregationSettings, MethodChoice):
@@ -59,7 +56,11 @@ class ExplainSettings(ExecutionSettings, AlignmentSettings, AggregationSettings,
     """
 
     noun: ClassVar[str] = "setting"
-    heading: ClassVar[str] = "Explanation"
+    heading: ClassVar[str] = AggregationSettings.heading
+
+    labels: Annotated[tuple[str, ...] | None, Placeholder("All that the table knows")] = Field(
+        default=None, title="Labels", description="Labels to explain"
+    )
 
     part: Annotated[Part | None, Choices(PARTS), _METHODS_OWN] = Field(  # type: ignore[assignment]
         default=None,

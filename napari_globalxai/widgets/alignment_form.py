@@ -2,34 +2,24 @@
 
 from typing import Any
 
-from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox
 
-from napari_globalxai.widgets.parts import Fold, PathField
-
-# By name: their own module imports zarr. A test holds them equal.
-REGISTRATIONS = {
-    "none": "Images stay as they are, but for mirroring and size",
-    "landmarks": "Turn, shift and scale images so that disc and macula meet their usual place",
-    "similarity": "Landmarks, refined by comparing pixels: rotation, shift and scale",
-    "affine": "Landmarks, refined by comparing pixels: shear and unequal scales, too",
-}
+from napari_globalxai.settings.declared import declared_fields
+from napari_globalxai.settings.frame_settings import AlignmentSettings
+from napari_globalxai.widgets.parts import PathField
+from napari_globalxai.widgets.settings_form import SettingsForm
 
 
-class AlignmentForm(Fold):
-    """Registration and sides of eyes.
+class AlignmentForm(SettingsForm):
+    """How images are moved onto each other.
 
     Parameters
     ----------
-    registration : str, optional
-        What is chosen at first, one of `REGISTRATIONS`.
-    estimate_laterality : bool, optional
-        Whether unknown sides are estimated at first.
+    settings : type of AlignmentSettings, optional
+        Where the defaults come from.
 
     Attributes
     ----------
-    changed : Signal
-        A field got another value.
     registration_box : QComboBox
         How images are moved onto each other.
     template_field : PathField
@@ -38,68 +28,37 @@ class AlignmentForm(Fold):
         Whether unknown sides are estimated.
     """
 
-    changed = Signal()
+    registration_box: QComboBox
+    template_field: PathField
+    sides_box: QCheckBox
 
-    def __init__(self, registration: str = "none", estimate_laterality: bool = False) -> None:
-        super().__init__("Alignment")
-        self.registration_box = QComboBox()
-        for name, tip in REGISTRATIONS.items():
-            self.registration_box.addItem(name)
-            self.registration_box.setItemData(
-                self.registration_box.count() - 1, tip, Qt.ItemDataRole.ToolTipRole
-            )
-        self.registration_box.setCurrentText(registration)
-        self.registration_box.setToolTip(
-            "Whether images are moved so that the same place lies at the same pixel in all.\n"
-            "The model then sees the moved images."
+    def __init__(self, settings: type[AlignmentSettings] = AlignmentSettings) -> None:
+        known = AlignmentSettings.model_fields
+        super().__init__(
+            AlignmentSettings.heading,
+            [each for each in declared_fields(settings) if each.name in known],
         )
-        self.template_field = PathField("Choose an image to register onto", "Images (*)")
-        self.template_field.line.setPlaceholderText("The cohort's median image")
-        self.template_field.setToolTip(
-            "The image that the others are moved onto, of a left eye;\n"
-            "empty for the median image of the cohort itself"
-        )
-        self.sides_box = QCheckBox("Estimate unknown sides")
-        self.sides_box.setChecked(estimate_laterality)
-        self.sides_box.setToolTip(
-            "Tell left from right eyes by disc and macula where neither table, DICOM nor file\n"
-            "name says it. Otherwise such an image counts as a left eye."
-        )
-        content = QWidget()
-        form = QFormLayout(content)
-        form.setContentsMargins(0, 0, 0, 0)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow("Re&gistration", self.registration_box)
-        form.addRow("O&nto", self.template_field)
-        form.addRow(self.sides_box)
-        self.show_content(content)
-        self._defaults = self.arguments()
+        self.registration_box = self.fields["registration"]  # type: ignore[assignment]
+        self.template_field = self.fields["template"]  # type: ignore[assignment]
+        self.sides_box = self.fields["estimate_laterality"]  # type: ignore[assignment]
         self._on_registration()
         self.registration_box.currentTextChanged.connect(self._on_registration)
-        for signal in (
-            self.registration_box.currentTextChanged,
-            self.template_field.edited,
-            self.sides_box.toggled,
-        ):
-            signal.connect(self._on_edited)
 
     def arguments(self) -> dict[str, Any]:
-        """Return what is chosen as arguments of `align`, `explain` and `check_quality`."""
-        registration = self.registration_box.currentText()
-        return {
-            "registration": registration,
-            "template": None if registration == "none" else self.template_field.path,
-            "estimate_laterality": self.sides_box.isChecked(),
-        }
+        """Return what is chosen; a template counts only where images are registered."""
+        chosen = super().arguments()
+        return {**chosen, "template": chosen["template"] if self._registers else None}
 
-    def changes(self) -> dict[str, Any]:
-        """Return the arguments that differ from what the form began with."""
-        return {
-            name: value for name, value in self.arguments().items() if value != self._defaults[name]
-        }
+    def values(self) -> dict[str, Any]:
+        """Return what differs from the defaults."""
+        chosen = super().values()
+        if not self._registers:
+            chosen.pop("template", None)
+        return chosen
+
+    @property
+    def _registers(self) -> bool:
+        return self.registration_box.currentText() != "none"
 
     def _on_registration(self) -> None:
-        self.template_field.setEnabled(self.registration_box.currentText() != "none")
-
-    def _on_edited(self) -> None:
-        self.changed.emit()
+        self.template_field.setEnabled(self._registers)

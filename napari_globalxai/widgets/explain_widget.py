@@ -16,8 +16,15 @@ from qtpy.QtWidgets import (
 )
 
 from napari_globalxai.catalogue import METHODS
+from napari_globalxai.errors import InputError
 from napari_globalxai.models.card import MODEL_SUFFIXES
 from napari_globalxai.progress import ProgressCallback
+from napari_globalxai.runs.record import RunRecord
+from napari_globalxai.runs.tables import ERROR, FAILED, STATUS
+from napari_globalxai.settings.cohort_settings import CohortSettings
+from napari_globalxai.settings.declared import declared_fields
+from napari_globalxai.settings.execution_settings import ExecutionSettings
+from napari_globalxai.settings.explain_settings import ExplainSettings
 from napari_globalxai.widgets.alignment_form import AlignmentForm
 from napari_globalxai.widgets.folders import default_folder
 from napari_globalxai.widgets.layer_field import CamLayerField
@@ -26,7 +33,7 @@ from napari_globalxai.widgets.parts import JobBar, Panel, PathField, heading, te
 from napari_globalxai.widgets.result_tables import ImagePanel, MapTable
 from napari_globalxai.widgets.run_view import RunView, open_view, read_view
 from napari_globalxai.widgets.session import Session, plain_viewer, session_of
-from napari_globalxai.widgets.settings_form import SettingsForm
+from napari_globalxai.widgets.settings_form import MethodForm, SettingsForm
 from napari_globalxai.widgets.workers import JobRunner
 
 _MOST_FAILURES_SHOWN = 8
@@ -38,17 +45,21 @@ def default_run_folder(cohort: Path, model: Path, method: str, settings: Mapping
     See `default_folder`. Settings that differ from the method's defaults are part of the name.
     """
     parts = [cohort.parent.name, cohort.stem, model.stem, method]
-    parts += [
-        f"{name}-{value.stem if isinstance(value, Path) else value}"
-        for name, value in settings.items()
-    ]
+    parts += [f"{name}-{_short(value)}" for name, value in settings.items()]
     return default_folder(
         parts,
-        lambda info: bool(
-            info["cohort"]["table"] == str(cohort.absolute())
-            and info["model"]["source"] == str(model.absolute())
+        lambda record: (
+            isinstance(record, RunRecord)
+            and record.cohort.table == str(cohort.absolute())
+            and record.model.source == str(model.absolute())
         ),
     )
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Path):
+        return value.stem
+    return "-".join(value) if isinstance(value, tuple) else str(value)
 
 
 class ExplainWidget(Panel):
@@ -75,8 +86,10 @@ class ExplainWidget(Panel):
         Attribution method; map that is shown.
     layer_field : CamLayerField
         The CAM layer, for methods that look at one.
-    settings_form : SettingsForm
+    settings_form : MethodForm
         Parameters of the method.
+    cohort_form, maps_form, computing_form : SettingsForm
+        How the table is read; how maps are averaged; where and how it is computed.
     alignment_form : AlignmentForm
         Registration and sides.
     native_box : QCheckBox
@@ -103,9 +116,7 @@ class ExplainWidget(Panel):
     def compute(self) -> None:
         """Explain the cohort; a run that was stopped goes on where it was."""
         cohort, model, out = self.cohort_field.path, self.model_field.path, self.output_field.path
-        method, settings = self.method_box.currentText(), self.settings_form.values()
-        alignment = self.alignment_form.arguments()
-        trust, layer = self.session.trusts_model, self.layer_field.layer
+        trust = self.session.trusts_model
         if cohort is None:
             self.job_bar.say("Choose a cohort table.")
             self.cohort_field.setFocus()
@@ -116,25 +127,45 @@ class ExplainWidget(Panel):
             self.job_bar.say("Choose a folder for the run.")
             self.output_field.setFocus()
         elif not self.runner.is_running:
+            try:
+                reading, settings = CohortSettings(**self.cohort_form.values()), self.settings()
+            except InputError as why:
+                self.job_bar.say(str(why))
+                return
 
             def work(progress: ProgressCallback) -> RunView:
+                from napari_globalxai.cohort.table import read_cohort
                 from napari_globalxai.runs.pipeline import explain
 
                 run = explain(
-                    cohort,
+                    read_cohort(cohort, reading),
                     model,
                     out,
-                    method,
-                    method_settings=settings,
-                    **alignment,
+                    settings,
                     resume=True,
                     trust=trust,
-                    cam_layer=layer,
                     progress=progress,
                 )
                 return read_view(run, progress)
 
             self.runner.run(work)
+
+    def settings(self) -> ExplainSettings:
+        """Return what is chosen in the forms.
+
+        Raises
+        ------
+        InputError
+            When something does not fit.
+        """
+        return ExplainSettings(
+            method=self.method_box.currentText(),
+            method_settings=self.settings_form.values(),
+            cam_layer=self.layer_field.layer,
+            **self.alignment_form.values(),
+            **self.maps_form.values(),
+            **self.computing_form.values(),
+        )
 
     def open_run(self, folder: Optional[Path] = None) -> None:  # noqa: UP045
         """Open a run folder; without one, let the user pick it."""
@@ -177,9 +208,19 @@ class ExplainWidget(Panel):
             )
         self.method_box.setToolTip("How the model's output is traced back to pixels")
         self.layer_field = CamLayerField()
-        self.settings_form = SettingsForm()
+        self.settings_form = MethodForm()
         self.settings_form.show_method(self.method_box.currentText())
         self.alignment_form = AlignmentForm()
+        self.cohort_form = SettingsForm(CohortSettings.heading, declared_fields(CohortSettings))
+        chosen = declared_fields(ExplainSettings)
+        self.maps_form = SettingsForm(
+            ExplainSettings.heading,
+            [each for each in chosen if each.heading == ExplainSettings.heading],
+        )
+        self.computing_form = SettingsForm(
+            ExecutionSettings.heading,
+            [each for each in chosen if each.name in ExecutionSettings.model_fields],
+        )
         self.output_field = PathField("Choose a folder for the run")
         self.output_field.setToolTip("Where maps, attributions and tables are written")
         self.compute_button = QPushButton("Compute")
@@ -210,12 +251,15 @@ class ExplainWidget(Panel):
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("&Cohort", self.cohort_field)
+        form.addRow(self.cohort_form)
         form.addRow("&Model", self.model_field)
         form.addRow(self.trust_box)
         form.addRow("Me&thod", self.method_box)
         form.addRow("CAM &layer", self.layer_field)
         form.addRow(self.settings_form)
+        form.addRow(self.maps_form)
         form.addRow(self.alignment_form)
+        form.addRow(self.computing_form)
         form.addRow("&Run folder", self.output_field)
         buttons = QHBoxLayout()
         buttons.addWidget(self.compute_button, 1)
@@ -272,8 +316,8 @@ class ExplainWidget(Panel):
         self.method_box.currentTextChanged.connect(self.settings_form.show_method)
         self.layer_field.changed.connect(self._suggest_output)
         self.layer_field.failed.connect(self.job_bar.say)
-        self.settings_form.changed.connect(self._suggest_output)
-        self.alignment_form.changed.connect(self._suggest_output)
+        for chosen in (self.cohort_form, self.settings_form, self.maps_form, self.alignment_form):
+            chosen.changed.connect(self._suggest_output)
         self.map_box.currentTextChanged.connect(self._on_map_chosen)
         self.map_table.chosen.connect(self._on_map_chosen)
         self.shared_scale_box.toggled.connect(self._on_shared_scale)
@@ -308,7 +352,12 @@ class ExplainWidget(Panel):
     def _suggest_output(self) -> None:
         cohort, model = self.cohort_field.path, self.model_field.path
         if cohort is not None and model is not None:
-            settings = {**self.settings_form.values(), **self.alignment_form.changes()}
+            settings = {
+                **self.settings_form.values(),
+                **self.alignment_form.values(),
+                **self.maps_form.values(),
+                **self.cohort_form.values(),
+            }
             if self.layer_field.layer is not None:
                 settings["layer"] = self.layer_field.layer
             self.output_field.suggest(
@@ -340,8 +389,8 @@ class ExplainWidget(Panel):
         self.open_button.setEnabled(True)
 
     def _on_succeeded(self, view: RunView) -> None:
-        counts = view.run.info["counts"]
-        self.job_bar.say(f"{counts['explained']} of {counts['images']} images explained.")
+        counts = view.run.record.counts
+        self.job_bar.say(f"{counts.explained} of {counts.images} images explained.")
         self.session.open(view)
 
     def _on_cancelled(self) -> None:
@@ -363,8 +412,8 @@ class ExplainWidget(Panel):
 
     def _notes(self, view: RunView) -> str:
         images = view.run.images
-        failed = [str(message) for message in images.loc[images["status"] == "failed", "error"]]
-        lines = [f"⚠ {warning}" for warning in view.run.info["warnings"]]
+        failed = [str(message) for message in images.loc[images[STATUS] == FAILED, ERROR]]
+        lines = [f"⚠ {warning}" for warning in view.run.record.warnings]
         if failed:
             lines.append(f"⚠ {len(failed)} of {len(images)} images failed:")
             lines += [f"• {message}" for message in failed[:_MOST_FAILURES_SHOWN]]

@@ -3,14 +3,16 @@
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
-from napari_globalxai.storage import read_json
+from napari_globalxai.errors import InputError
+from napari_globalxai.runs.record import Record, has_record, read_record
+from napari_globalxai.storage import hash_value
 
 _MOST_TRIED = 1000
+_LONGEST_NAME = 120
 
 
-def default_folder(parts: Iterable[str], belongs: Callable[[Any], bool]) -> Path:
+def default_folder(parts: Iterable[str], belongs: Callable[[Record], bool]) -> Path:
     """Return a folder in the home folder, which can be written to wherever the cohort lies.
 
     Parameters
@@ -18,13 +20,15 @@ def default_folder(parts: Iterable[str], belongs: Callable[[Any], bool]) -> Path
     parts : iterable of str
         Make up its name.
     belongs : callable
-        Given what ``run.json`` of a folder holds, tells whether its results can be gone on with; a
-        folder with other results is passed over.
+        Given the record of a folder, tells whether its results can be gone on with; a folder with
+        other results is passed over.
     """
     # A table called cohort.csv in a folder called cohort need not be called cohort-cohort.
     name = "-".join(dict.fromkeys(part for part in parts if part))
     home = Path.home() / "napari-globalxai"
     stem = re.sub(r"[^\w.-]", "_", name)
+    if len(stem) > _LONGEST_NAME:
+        stem = f"{stem[:_LONGEST_NAME]}-{hash_value(stem)[:8]}"
     for count in range(1, _MOST_TRIED):
         folder = home / (stem if count == 1 else f"{stem}-{count}")
         if _is_free(folder, belongs):
@@ -32,10 +36,10 @@ def default_folder(parts: Iterable[str], belongs: Callable[[Any], bool]) -> Path
     return home / stem
 
 
-def _is_free(folder: Path, belongs: Callable[[Any], bool]) -> bool:
+def _is_free(folder: Path, belongs: Callable[[Record], bool]) -> bool:
     try:
-        return belongs(read_json(folder / "run.json"))
-    except FileNotFoundError:
+        if has_record(folder):
+            return belongs(read_record(folder))
         return not folder.exists() or not any(folder.iterdir())
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, InputError):
         return False

@@ -5,17 +5,14 @@ from typing import Any
 import napari.viewer
 import numpy as np
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import (
-    QComboBox,
-    QFormLayout,
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
-    QSpinBox,
-)
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton
 
+from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.result import PepprResult
 from napari_globalxai.progress import ProgressCallback
+from napari_globalxai.settings.declared import declared_fields
+from napari_globalxai.settings.execution_settings import DeviceSettings
+from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.widgets.colours import VERDICT_COLOURS
 from napari_globalxai.widgets.layers import RunLayers, layers_of
 from napari_globalxai.widgets.parts import JobBar, Panel, text_label
@@ -24,16 +21,12 @@ from napari_globalxai.widgets.result_tables import number
 from napari_globalxai.widgets.run_view import RunView, stored_result
 from napari_globalxai.widgets.scrubber import Scrubber
 from napari_globalxai.widgets.session import Session, plain_viewer, session_of
+from napari_globalxai.widgets.setting_fields import field_value
+from napari_globalxai.widgets.settings_form import SettingsForm, add_setting, settings_layout
 from napari_globalxai.widgets.workers import JobRunner, LatestOnly
 
-# By name: the settings' own module imports torch. A test holds them equal.
-FILLS = {
-    "mean-image": "The mean of the cohort: erased lesions become healthy-looking places",
-    "mean-colour": "One colour, the mean of the cohort",
-    "black": "Black; on a dark fundus this can itself look like a disease",
-}
-DEFAULT_STEPS = 30
-DEFAULT_CONTROLS = 19
+# What stands in the panel itself, with the letter of its key; the rest is folded away.
+_IN_FRONT = {"fill": "&Fill", "steps": "&Steps", "controls": "C&ontrols"}
 _OPEN_A_RUN = "Compute global maps or open a run first, in the panel “Global explanations”."
 
 
@@ -51,10 +44,12 @@ class PepprWidget(Panel):
         What the viewer works on.
     runner : JobRunner
         Runs the work.
-    map_box, fill_box, label_box : QComboBox
-        Map to test; fill; label whose curves are shown.
-    steps_box, controls_box : QSpinBox
-        Steps of the curves; orders of each family of controls.
+    map_box, label_box : QComboBox
+        Map to test; label whose curves are shown.
+    fill_box, steps_box, controls_box : QWidget
+        The settings that most people change.
+    more_form : SettingsForm
+        The others.
     scrubber : Scrubber
         Fraction and arm.
     plot : PepprPlot
@@ -89,9 +84,12 @@ class PepprWidget(Panel):
         elif name not in view.maps:
             self.job_bar.say("This map is a file; run it by the command line.")
         elif not self.runner.is_running:
-            run, fill = view.run, self.fill_box.currentText()
-            steps, controls = self.steps_box.value(), self.controls_box.value()
-            trust = self.session.trusts_model
+            run, trust = view.run, self.session.trusts_model
+            try:
+                settings, computing = self.settings(), self.computing()
+            except InputError as why:
+                self.job_bar.say(str(why))
+                return
 
             def work(progress: ProgressCallback) -> PepprResult:
                 from napari_globalxai.runs.evaluate import peppr
@@ -99,15 +97,37 @@ class PepprWidget(Panel):
                 return peppr(
                     run,
                     name,
-                    fill=fill,
-                    steps=steps,
-                    controls=controls,
+                    settings,
+                    device=computing.device,
+                    batch_size=computing.batch_size,
                     trust=trust,
                     progress=progress,
                 )
 
             self._computed_for = view
             self.runner.run(work)
+
+    def settings(self) -> PepprSettings:
+        """Return what is chosen.
+
+        Raises
+        ------
+        InputError
+            When something does not fit.
+        """
+        in_front = {name: field_value(self._fields[name]) for name in _IN_FRONT}
+        more = self.more_form.values()
+        of_peppr = {
+            name: value for name, value in more.items() if name in PepprSettings.model_fields
+        }
+        return PepprSettings(**in_front, **of_peppr)
+
+    def computing(self) -> DeviceSettings:
+        """Return where the model is to run."""
+        more = self.more_form.values()
+        return DeviceSettings(
+            **{name: value for name, value in more.items() if name in DeviceSettings.model_fields}
+        )
 
     def cancel(self) -> None:
         """Stop the work under way; finished controls are kept."""
@@ -118,21 +138,22 @@ class PepprWidget(Panel):
     def _make_controls(self, theme: str) -> None:
         self.map_box = QComboBox()
         self.map_box.setToolTip("The map whose order pixels are erased and restored in")
-        self.fill_box = QComboBox()
-        for name, tip in FILLS.items():
-            self.fill_box.addItem(name)
-            self.fill_box.setItemData(self.fill_box.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
-        self.fill_box.setToolTip("What erased pixels show")
-        self.steps_box = QSpinBox()
-        self.steps_box.setRange(4, 1000)
-        self.steps_box.setValue(DEFAULT_STEPS)
-        self.steps_box.setToolTip("Steps of the curves along the map")
-        self.controls_box = QSpinBox()
-        self.controls_box.setRange(0, 9999)
-        self.controls_box.setValue(DEFAULT_CONTROLS)
-        self.controls_box.setToolTip(
-            "Random orders, and shifted copies of the map, to compare with; "
-            "a verdict needs at least 19 of each"
+        settings = declared_fields(PepprSettings)
+        self.form = settings_layout()
+        self._fields = {
+            each.name: add_setting(self.form, each, _IN_FRONT[each.name])
+            for each in settings
+            if each.name in _IN_FRONT
+        }
+        self.fill_box, self.steps_box, self.controls_box = (
+            self._fields[name] for name in _IN_FRONT
+        )
+        self.more_form = SettingsForm(
+            "More settings",
+            [
+                *(each for each in settings if each.name not in _IN_FRONT),
+                *declared_fields(DeviceSettings),
+            ],
         )
         self.compute_button = QPushButton("Run PEPPR")
         self.compute_button.setToolTip("Erase and restore along the map and along all controls")
@@ -149,26 +170,17 @@ class PepprWidget(Panel):
         self.probability = text_label()
 
     def _lay_out(self) -> None:
-        form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow("Ma&p", self.map_box)
-        form.addRow("&Fill", self.fill_box)
-        numbers = QHBoxLayout()
-        controls_label = QLabel("C&ontrols")
-        controls_label.setBuddy(self.controls_box)
-        numbers.addWidget(self.steps_box, 1)
-        numbers.addWidget(controls_label)
-        numbers.addWidget(self.controls_box, 1)
-        steps_label = QLabel("&Steps")
-        steps_label.setBuddy(self.steps_box)
-        form.addRow(steps_label, numbers)
+        map_label = QLabel("Ma&p")
+        map_label.setBuddy(self.map_box)
+        self.form.insertRow(0, map_label, self.map_box)
         shown = QHBoxLayout()
         label_label = QLabel("&Label")
         label_label.setBuddy(self.label_box)
         shown.addWidget(label_label)
         shown.addWidget(self.label_box, 1)
         shown.addWidget(self.badge, 1)
-        self.content.addLayout(form)
+        self.content.addLayout(self.form)
+        self.content.addWidget(self.more_form)
         self.content.addWidget(self.compute_button)
         self.content.addWidget(self.job_bar)
         self.content.addLayout(shown)
@@ -199,7 +211,7 @@ class PepprWidget(Panel):
         self.follow(plain_viewer(viewer).events.theme, self._on_theme)
 
     def _set_enabled(self, enabled: bool) -> None:
-        for part in (self.map_box, self.fill_box, self.steps_box, self.controls_box):
+        for part in (self.map_box, *self._fields.values(), self.more_form):
             part.setEnabled(enabled)
         self.compute_button.setEnabled(enabled)
 

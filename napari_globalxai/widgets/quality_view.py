@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
+from napari_globalxai.settings.cohort_settings import CohortSettings
+from napari_globalxai.settings.frame_settings import CohortFrameSettings
 from napari_globalxai.widgets.run_view import read_images, to_rgb
 
 if TYPE_CHECKING:
@@ -54,14 +56,19 @@ class QualityView:
 
 
 def check_view(
-    cohort: Path, out: Path, progress: ProgressCallback = ignore_progress, **options: Any
+    cohort: Path,
+    out: Path,
+    reading: CohortSettings,
+    frame: CohortFrameSettings,
+    progress: ProgressCallback = ignore_progress,
 ) -> QualityView:
     """Check a cohort and write its page, see `check_quality`. To be called in a worker."""
     # Imports torch.
+    from napari_globalxai.cohort.table import read_cohort
     from napari_globalxai.report.quality_page import write_quality_report
     from napari_globalxai.runs.quality_control import check_quality
 
-    quality = check_quality(cohort, out, progress=progress, **options)
+    quality = check_quality(read_cohort(cohort, reading), out, frame, progress=progress)
     progress(Progress("Writing the page", 0, 1))
     return _read(quality, write_quality_report(quality), progress)
 

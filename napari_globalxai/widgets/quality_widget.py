@@ -1,8 +1,7 @@
 """The panel that checks a cohort before any model is involved."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Optional
 
 import napari.viewer
 from qtpy.QtCore import QUrl
@@ -17,11 +16,20 @@ from qtpy.QtWidgets import (
     QPlainTextEdit,
     QPushButton,
     QRadioButton,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
+from napari_globalxai.errors import InputError
+from napari_globalxai.runs.record import AlignRecord
+from napari_globalxai.runs.tables import FAILED, OUTLIER_SCORE, REGISTRATION_NOTE, STATUS
+from napari_globalxai.settings.cohort_settings import CohortSettings
+from napari_globalxai.settings.declared import declared_fields
+from napari_globalxai.settings.frame_settings import (
+    AlignmentSettings,
+    CohortFrameSettings,
+    FrameSettings,
+)
 from napari_globalxai.widgets.alignment_form import AlignmentForm
 from napari_globalxai.widgets.folders import default_folder
 from napari_globalxai.widgets.layers import sample_paths
@@ -30,7 +38,12 @@ from napari_globalxai.widgets.quality_layers import COMPANIONS, QualityLayers, q
 from napari_globalxai.widgets.quality_view import QualityView, check_view, open_quality_view
 from napari_globalxai.widgets.result_tables import OutlierTable, image_title, number
 from napari_globalxai.widgets.session import plain_viewer
+from napari_globalxai.widgets.setting_fields import SizeField
+from napari_globalxai.widgets.settings_form import SettingsForm
 from napari_globalxai.widgets.workers import JobRunner
+
+if TYPE_CHECKING:
+    from napari_globalxai.runs.quality_control import Findings
 
 _PROBLEMS_HEIGHT = 84
 _INTRODUCTION = (
@@ -44,8 +57,8 @@ def default_quality_folder(cohort: Path) -> Path:
     """Return where a cohort's quality control goes, see `default_folder`."""
     return default_folder(
         (cohort.parent.name, cohort.stem, "quality"),
-        lambda info: bool(
-            info["kind"] == "alignment" and info["cohort"]["table"] == str(cohort.absolute())
+        lambda record: (
+            isinstance(record, AlignRecord) and record.cohort.table == str(cohort.absolute())
         ),
     )
 
@@ -68,8 +81,10 @@ class QualityWidget(Panel):
         Table; folder of what is found.
     alignment_form : AlignmentForm
         Registration and sides.
+    cohort_form, frame_form : SettingsForm
+        How the table is read; size and channels of the frame.
     height_box, width_box : QSpinBox
-        Size of the frame.
+        The frame's size.
     facts : QLabel
         Counts of images by kind of problem, and the sharpness of the mean.
     problems : QPlainTextEdit
@@ -104,16 +119,19 @@ class QualityWidget(Panel):
             self.job_bar.say("Choose a folder for what is found.")
             self.output_field.setFocus()
         elif not self.runner.is_running:
-            options = {
-                "height": self.height_box.value(),
-                "width": self.width_box.value(),
-                **self.alignment_form.arguments(),
-            }
+            try:
+                reading = CohortSettings(**self.cohort_form.values())
+                frame = CohortFrameSettings(
+                    **self.frame_form.values(), **self.alignment_form.values()
+                )
+            except InputError as why:
+                self.job_bar.say(str(why))
+                return
             shown = self.layers.view
             if shown is not None and shown.quality.folder.absolute() == out.absolute():
                 # The viewer may read its images from the stack that is written anew.
                 self.layers.remove()
-            self.runner.run(lambda progress: check_view(cohort, out, progress, **options))
+            self.runner.run(lambda progress: check_view(cohort, out, reading, frame, progress))
 
     def open_folder(self, folder: Optional[Path] = None) -> None:  # noqa: UP045
         """Open a finished quality control; without a folder, let the user pick it."""
@@ -146,14 +164,24 @@ class QualityWidget(Panel):
         self.cohort_field.setToolTip("CSV or TSV, one row an image: file, eye, patient")
         self.output_field = PathField("Choose a folder for what is found")
         self.output_field.setToolTip("Where aligned images, tables and the page are written")
-        self.alignment_form = AlignmentForm("landmarks", estimate_laterality=True)
+        self.cohort_form = SettingsForm(
+            CohortSettings.heading,
+            # Labels play no part before there is a model.
+            [each for each in declared_fields(CohortSettings) if "label" not in each.name],
+        )
+        self.alignment_form = AlignmentForm(CohortFrameSettings)
         self.alignment_form.expand(animate=False)
-        self.height_box, self.width_box = QSpinBox(), QSpinBox()
-        for box, value, name in ((self.height_box, 384, "Height"), (self.width_box, 512, "Width")):
-            box.setRange(16, 4096)
-            box.setValue(value)
-            box.setAccessibleName(f"{name} of the frame")
-            box.setToolTip(f"{name} of the frame in pixels")
+        self.frame_form = SettingsForm(
+            FrameSettings.heading,
+            [
+                each
+                for each in declared_fields(CohortFrameSettings)
+                if each.name not in AlignmentSettings.model_fields
+            ],
+        )
+        self.frame_form.expand(animate=False)
+        size: SizeField = self.frame_form.fields["size"]  # type: ignore[assignment]
+        self.height_box, self.width_box = size.height_box, size.width_box
         self.check_button = QPushButton("Check")
         self.check_button.setToolTip("Compare every image with all others")
         self.open_button = QPushButton("Open…")
@@ -186,11 +214,10 @@ class QualityWidget(Panel):
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("&Cohort", self.cohort_field)
+        form.addRow(self.cohort_form)
         form.addRow("&Folder", self.output_field)
         form.addRow(self.alignment_form)
-        size = _row(self.height_box, QLabel("×"), self.width_box, QLabel("pixels"))
-        size.addStretch(1)
-        form.addRow(_label("Fra&me", self.height_box), size)
+        form.addRow(self.frame_form)
         buttons = QHBoxLayout()
         buttons.addWidget(self.check_button, 1)
         buttons.addWidget(self.open_button, 1)
@@ -270,10 +297,10 @@ class QualityWidget(Panel):
         self.introduction.setVisible(view is None)
         if view is None:
             return
-        info = view.quality.info
-        self.facts.setText(facts_text(info))
+        findings = view.quality.findings
+        self.facts.setText(facts_text(findings))
         self.table.show_outliers(view)
-        problems = info["problems"]
+        problems = findings.problems
         self.problems_heading.setText(f"Problems: {len(problems)}" if problems else "No problems")
         self.problems.setPlainText("\n".join(problems))
         self.problems.setVisible(bool(problems))
@@ -301,16 +328,16 @@ class QualityWidget(Panel):
             self.layers.step_back()
 
 
-def facts_text(info: Mapping[str, Any]) -> str:
+def facts_text(findings: "Findings") -> str:
     """Return the counts of a quality control as a small table of rich text.
 
     Parameters
     ----------
-    info : mapping
-        `Quality.info`.
+    findings : Findings
+        What was found.
     """
-    facts = [(kind.capitalize(), str(count)) for kind, count in info["counts"].items()]
-    facts.append(("Sharpness of mean", number(info["sharpness"], 3)))
+    facts = [(kind.capitalize(), str(count)) for kind, count in findings.counts.items()]
+    facts.append(("Sharpness of mean", number(findings.sharpness, 3)))
     cells = [f"<td>{name}</td><td align='right'><b>{value}</b></td>" for name, value in facts]
     # In two columns, read downwards.
     half = (len(cells) + 1) // 2
@@ -320,10 +347,10 @@ def facts_text(info: Mapping[str, Any]) -> str:
         for at, cell in enumerate(cells[:half])
     ]
     text = f"<table width='100%'>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
-    if info["outlier_reasons"]:
-        reasons = (f"{reason} ({count})" for reason, count in info["outlier_reasons"].items())
+    if findings.outlier_reasons:
+        reasons = (f"{reason} ({count})" for reason, count in findings.outlier_reasons.items())
         text += f"<p>Noticed: {', '.join(reasons)}.</p>"
-    if not info["sides_compared"]:
+    if not findings.sides_compared:
         text += (
             "<p>Sides could not be compared: the images are too few, or show no disc and macula "
             "in common.</p>"
@@ -342,23 +369,16 @@ def noticed_text(view: QualityView, row: int) -> str:
         Row of the image.
     """
     image = view.quality.images.iloc[row]
-    if image["status"] == "failed":
+    if image[STATUS] == FAILED:
         return ""
     parts = []
     if row in view.noticed:
-        parts.append(f"Noticed: {view.noticed[row]}, score {number(image['outlier_score'], 1)}.")
+        parts.append(f"Noticed: {view.noticed[row]}, score {number(image[OUTLIER_SCORE], 1)}.")
     else:
         parts.append("Nothing was noticed.")
-    if image["registration_note"]:
-        parts.append(f"Not registered: {image['registration_note']}.")
+    if image[REGISTRATION_NOTE]:
+        parts.append(f"Not registered: {image[REGISTRATION_NOTE]}.")
     return " ".join(parts)
-
-
-def _label(text: str, buddy: QWidget) -> QLabel:
-    """Return a label whose key goes to one of several fields in a row."""
-    label = QLabel(text)
-    label.setBuddy(buddy)
-    return label
 
 
 def _row(*widgets: QWidget) -> QHBoxLayout:

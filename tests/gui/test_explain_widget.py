@@ -352,24 +352,50 @@ def test_alignment_reaches_the_run_and_names_its_folder(
     assert settings["estimate_laterality"] is True
 
 
-def test_alignment_is_offered_as_it_is_known_with_the_defaults_of_explain(panels: Any) -> None:
-    import inspect
-
-    from napari_globalxai import explain
-    from napari_globalxai.frame.stack import REGISTRATION_METHODS
-
+def test_a_template_is_of_use_only_with_a_registration(panels: Any) -> None:
     form = panels.explain.alignment_form
-    box = form.registration_box
-    assert tuple(box.itemText(index) for index in range(box.count())) == REGISTRATION_METHODS
-    defaults = inspect.signature(explain).parameters
-    assert box.currentText() == defaults["registration"].default
-    assert form.sides_box.isChecked() == defaults["estimate_laterality"].default
-    assert form.changes() == {}
+    assert form.values() == {}
     assert not form.isExpanded()
-    # An image to register onto is of use only with a registration.
     form.template_field.path = Path("eye.png")
     assert not form.template_field.isEnabled()
-    assert form.changes() == {}
-    box.setCurrentText("similarity")
+    assert form.values() == {}
+    form.registration_box.setCurrentText("similarity")
     assert form.template_field.isEnabled()
-    assert form.changes() == {"registration": "similarity", "template": Path("eye.png")}
+    assert form.values() == {"registration": "similarity", "template": Path("eye.png")}
+
+
+def test_every_setting_is_in_the_panel_at_its_default(panels: Any) -> None:
+    from napari_globalxai.settings.cohort_settings import CohortSettings
+    from napari_globalxai.settings.explain_settings import ExplainSettings
+
+    explain = panels.explain
+    forms = (explain.alignment_form, explain.maps_form, explain.computing_form)
+    shown = {name for form in forms for name in form.fields}
+    # Method, its parameters and its layer have fields of their own.
+    own = {"method", "method_settings", "cam_layer"}
+    assert shown | own == set(ExplainSettings.model_fields)
+    assert set(explain.cohort_form.fields) == set(CohortSettings.model_fields)
+    assert explain.settings() == ExplainSettings()
+
+
+def test_what_is_chosen_in_the_folds_reaches_the_run(
+    panels: Any, inputs: Any, home: Path, qtbot: Any
+) -> None:
+    explain = panels.explain
+    explain.cohort_field.path, explain.model_field.path = inputs.cohort, inputs.model
+    fields = {**explain.maps_form.fields, **explain.computing_form.fields}
+    fields["selection"].setCurrentText("all")
+    fields["scale"].setCurrentText("mass")
+    fields["valid_share"].setValue(0.25)
+    fields["batch_size"].setValue(2)
+    fields["precision"].setCurrentText("float32")
+    fields["seed"].setValue(7)
+    folder = explain.output_field.path
+    assert "selection-all-scale-mass-valid_share-0.25-seed-7" in folder.name
+    with qtbot.waitSignal(explain.runner.succeeded, timeout=TIMEOUT):
+        press(qtbot, explain.compute_button)
+    settings = read_json(folder / "run.json")["settings"]
+    assert settings["aggregation"]["selection"] == "all"
+    assert settings["aggregation"]["scale"] == "mass"
+    assert (settings["valid_share"], settings["batch_size"], settings["seed"]) == (0.25, 2, 7)
+    assert settings["precision"] == "float32"

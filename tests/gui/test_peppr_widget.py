@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
@@ -213,11 +213,12 @@ def test_without_a_run_the_panel_says_what_to_do(panels: Any) -> None:
     assert not panels.peppr.compute_button.isEnabled()
 
 
-def test_names_and_defaults_are_those_of_the_core() -> None:
-    from napari_globalxai.faithfulness.fills import Fill
+def test_every_setting_is_in_the_panel_at_its_default(panels: Any) -> None:
+    from napari_globalxai.settings.execution_settings import DeviceSettings
     from napari_globalxai.settings.peppr_settings import PepprSettings
-    from napari_globalxai.widgets.peppr_widget import DEFAULT_CONTROLS, DEFAULT_STEPS, FILLS
 
-    assert set(FILLS) == set(get_args(Fill))
-    assert PepprSettings().steps == DEFAULT_STEPS
-    assert PepprSettings().controls == DEFAULT_CONTROLS
+    peppr = panels.peppr
+    shown = {"fill", "steps", "controls", *peppr.more_form.fields}
+    assert shown == {*PepprSettings.model_fields, *DeviceSettings.model_fields}
+    assert peppr.settings() == PepprSettings()
+    assert peppr.computing() == DeviceSettings()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 from typing import Any
 
@@ -387,12 +386,14 @@ def test_default_folder_passes_over_other_results(
     assert default_quality_folder(faulty) == first.with_name(f"{first.name}-2")
 
 
-def test_the_forms_defaults_are_those_of_the_check(panel: Any) -> None:
-    from napari_globalxai.runs.quality_control import check_quality
+def test_every_setting_of_the_frame_is_in_the_panel_at_its_default(panel: Any) -> None:
+    from napari_globalxai.settings.frame_settings import CohortFrameSettings
 
-    known = inspect.signature(check_quality).parameters
-    arguments = panel.alignment_form.arguments()
-    assert {name: known[name].default for name in arguments} == arguments
+    shown = {**panel.frame_form.fields, **panel.alignment_form.fields}
+    assert set(shown) == set(CohortFrameSettings.model_fields)
+    known = CohortFrameSettings()
+    arguments = {**panel.frame_form.arguments(), **panel.alignment_form.arguments()}
+    assert arguments == {name: getattr(known, name) for name in arguments}
 
 
 def test_native_pixels_are_left_for_the_quality_control(
