@@ -41,8 +41,8 @@ class Catalogue:
 
     Attributes
     ----------
-    noun : str
-        What one of them is called.
+    noun, plural : str
+        What one and several of them are called.
     group : str
         Group of the entry points by which packages add their own.
     own : mapping of str to Entry
@@ -50,6 +50,7 @@ class Catalogue:
     """
 
     noun: str
+    plural: str
     group: str
     own: Mapping[str, Entry]
 
@@ -82,7 +83,7 @@ class Catalogue:
         entries = self.entries
         if name not in entries:
             raise InputError(
-                f"There is no {self.noun} {name!r}; {self.noun}s are {', '.join(entries)}."
+                f"There is no {self.noun} {name!r}; {self.plural} are {', '.join(entries)}."
             )
         module, _, attribute = entries[name].target.partition(":")
         try:
@@ -156,10 +157,11 @@ _METHODS = {
 }
 
 
-METHODS = Catalogue("attribution method", "napari_globalxai.methods", _METHODS)
+METHODS = Catalogue("attribution method", "methods", "napari_globalxai.methods", _METHODS)
 
 FILLS = Catalogue(
     "fill",
+    "fills",
     "napari_globalxai.fills",
     {
         "mean-image": Entry(
@@ -178,6 +180,7 @@ FILLS = Catalogue(
 
 ORDERS = Catalogue(
     "family of orders",
+    "families",
     "napari_globalxai.orders",
     {
         "random": Entry(
@@ -203,6 +206,7 @@ ORDERS = Catalogue(
 
 STATISTICS = Catalogue(
     "statistic",
+    "statistics",
     "napari_globalxai.statistics",
     {
         "n": Entry("napari_globalxai.statistics.map_statistics:Images", "Images in the mean"),

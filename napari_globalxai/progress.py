@@ -95,7 +95,7 @@ class Course:
             here = seconds / finished * (progress.total - progress.done) if finished > 0 else None
         name = self._name(progress.stage)
         ahead = sum(effort for each, effort in self._to_come.items() if each != name)
-        if name is None or not ahead:
+        if name is None or (here is not None and not ahead):
             return here
         spent, took = self._spent, self._seconds
         if finished > 0:

@@ -393,7 +393,7 @@ def test_bad_input_to_peppr(inputs, command, tmp_path):
     for arguments, part in (
         (["--map", "DR"], "overall, left, right"),
         (["--fill", "white"], "mean-image"),
-        (["--steps", "1"], "PEPPR setting steps"),
+        (["--steps", "1"], "--steps: 1 is not 4 or more"),
         (["--model", inputs / "resnet" / "model.yaml"], "is not the model"),
     ):
         status, _, err = command("peppr", tmp_path / "run", *PEPPR, *arguments)

@@ -11,7 +11,12 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.settings.declared import Declared, SettingsModel, declared_fields
+from napari_globalxai.settings.declared import (
+    Declared,
+    SettingError,
+    SettingsModel,
+    declared_fields,
+)
 
 CohortArgument = Annotated[Path, typer.Argument(help="Table of images, CSV or TSV.")]
 RunArgument = Annotated[Path, typer.Argument(help="Run folder.")]
@@ -44,7 +49,7 @@ def with_settings(
         def called(**given: Any) -> None:
             for name, model in models.items():
                 values = {each.name: given.pop(each.name) for each in fields[name]}
-                given[name] = model(**_chosen(fields[name], values))
+                given[name] = _settings(model, fields[name], values)
             command(**given)
 
         types = get_type_hints(command, include_extras=True)
@@ -63,16 +68,25 @@ def with_settings(
     return wrap
 
 
+def _settings(
+    model: type[SettingsModel], fields: tuple[Declared, ...], values: dict[str, Any]
+) -> SettingsModel:
+    """Return the settings that options make; what is refused is named as the option is."""
+    try:
+        return model(**_chosen(fields, values))
+    except SettingError as why:
+        options = {field.name: f"--{field.option}" for field in fields}
+        if why.field not in options:
+            raise
+        raise InputError(f"{options[why.field]}: {why.reason}.") from why
+
+
 def _parameter(field: Declared) -> inspect.Parameter:
     """Return a field as a parameter that typer makes an option of."""
     kinds: dict[str, Any] = {"flag": bool, "whole": int, "number": float, "path": Path}
     option = f"--{field.option}"
     plain: Any = list[str] if field.kind == "pairs" else kinds.get(field.kind, str)
-    default: Any = field.default
-    if field.kind == "pairs":
-        default = None
-    elif field.kind in ("names", "size") and default is not None:
-        default = ",".join(default) if field.kind == "names" else str(default)
+    default = _default(field)
     help_text = f"{field.help}{_choices(field)}."
     names = [f"{option}/--no-{field.option}"] if field.kind == "flag" else [option]
     return inspect.Parameter(
@@ -84,6 +98,15 @@ def _parameter(field: Declared) -> inspect.Parameter:
             typer.Option(*names, help=help_text, rich_help_panel=field.heading),
         ],
     )
+
+
+def _default(field: Declared) -> Any:
+    """Return a field's default as it is written on the command line."""
+    if field.kind == "pairs" or field.default is None:
+        return None
+    if field.kind == "names":
+        return ",".join(field.default)
+    return str(field.default) if field.kind == "size" else field.default
 
 
 def _choices(field: Declared) -> str:
@@ -101,7 +124,7 @@ def _chosen(fields: tuple[Declared, ...], values: dict[str, Any]) -> dict[str, A
     chosen: dict[str, Any] = {}
     for field in fields:
         value = values[field.name]
-        if value is None or (field.kind != "pairs" and value == field.default):
+        if value is None or value == _default(field):
             continue
         if field.kind == "names":
             value = tuple(split_list(value) or ())

@@ -75,7 +75,7 @@ def _differs(before: RunRecord, now: RunRecord) -> str | None:
     earlier, chosen = before.settings.decisive, now.settings.decisive
     # By hash: what was read from JSON has lists for tuples.
     names = [name for name in chosen if hash_value(earlier[name]) != hash_value(chosen[name])]
-    return f"setting of {', '.join(names)}" if names else None
+    return f"settings ({', '.join(names)})" if names else None
 
 
 def _check_cohort(folder: Path, before: CohortRecord, now: CohortRecord, cohort: Cohort) -> None:

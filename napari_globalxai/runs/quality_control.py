@@ -26,7 +26,13 @@ from napari_globalxai.runs import tables
 from napari_globalxai.runs.align_cohort import EFFORTS as ALIGN_EFFORTS
 from napari_globalxai.runs.align_cohort import align_into, describe_images
 from napari_globalxai.runs.folder import QUALITY_FILE, STACK_FOLDER
-from napari_globalxai.runs.record import AlignRecord, other_kind, read_record, read_record_of
+from napari_globalxai.runs.record import (
+    AlignRecord,
+    has_record,
+    other_kind,
+    read_record,
+    read_record_of,
+)
 from napari_globalxai.runs.results import write_tiff
 from napari_globalxai.settings.frame_settings import CohortFrameSettings
 from napari_globalxai.storage import atomic_path, read_json, write_json
@@ -216,6 +222,8 @@ def open_quality(folder: str | Path) -> Quality:
         When the folder holds no finished quality control.
     """
     path = Path(folder)
+    if not has_record(path):
+        raise InputError(f"{path}: holds no quality control, it has no {QUALITY_FILE}.")
     record = read_record(path)
     if not isinstance(record, AlignRecord) or record.kind != "check":
         raise InputError(other_kind(path, record, "a quality control"))

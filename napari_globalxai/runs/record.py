@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -16,7 +15,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    ValidationError,
     model_serializer,
     model_validator,
 )
@@ -266,7 +264,8 @@ def read_record(folder: Path) -> RunRecord | AlignRecord:
         return kind.model_validate(values)
     except InputError as why:
         raise InputError(f"{path}: {why}") from why
-    except (JSONDecodeError, UnicodeDecodeError, ValidationError, KeyError, TypeError) as why:
+    # What is no JSON, not of this form, or of other types.
+    except (ValueError, KeyError, TypeError, AttributeError) as why:
         raise InputError(
             f"{path}: is damaged or was not written by napari-globalxai; make the folder anew."
         ) from why

@@ -26,13 +26,28 @@ class Choices:
     ----------
     known : mapping of str to str, or callable
         A word on each choice by its name; a function where packages may add some.
+    noun, plural : str, optional
+        What one and several of them are called.
     """
 
     known: Mapping[str, str] | Callable[[], Mapping[str, str]]
+    noun: str = ""
+    plural: str = ""
 
     def words(self) -> Mapping[str, str]:
         """Return the choices with a word on each."""
         return self.known() if callable(self.known) else self.known
+
+    def check(self, name: str) -> None:
+        """Refuse what is no choice."""
+        words = self.words()
+        if name not in words:
+            listed = ", ".join(words)
+            raise ValueError(
+                f"there is no {self.noun} {name!r}; {self.plural} are {listed}"
+                if self.noun
+                else f"{name!r} is not one of {listed}"
+            )
 
 
 @dataclass(frozen=True)
@@ -77,6 +92,23 @@ class Size(tuple[int, int]):
         return f"{self[0]}x{self[1]}"
 
 
+class SettingError(InputError):
+    """A setting that cannot be taken, and why.
+
+    Attributes
+    ----------
+    reason : str
+        Why, without the setting and without a full stop.
+    field : str
+        Name of the setting; empty where several do not go together.
+    """
+
+    def __init__(self, name: str, reason: str, field: str = "") -> None:
+        super().__init__(f"{name}: {reason}." if name else f"{reason[:1].upper()}{reason[1:]}.")
+        self.reason = reason
+        self.field = field
+
+
 class SettingsModel(BaseModel):
     """A group of settings. Each field has a title, a sentence of help, and bounds or choices.
 
@@ -105,29 +137,26 @@ class SettingsModel(BaseModel):
         try:
             super().__init__(**values)
         except ValidationError as why:
-            raise InputError(self._sentence(why)) from why
+            raise self._sentence(why) from why
 
     @classmethod
-    def _sentence(cls, why: ValidationError) -> str:
+    def _sentence(cls, why: ValidationError) -> SettingError:
         first = why.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
+        noun = _home(cls, place, "noun") or cls.noun
         if first["type"] == "extra_forbidden":
             known = ", ".join(cls.model_fields)
-            return f"There is no {cls.noun} {place!r}; there are {known}."
-        if not place:
-            return f"{message[:1].upper()}{message[1:]}."
-        return f"{cls.noun} {place}: {message.rstrip('.')}."
+            return SettingError(f"{noun} {place}", f"there is none of that name, but {known}")
+        reason = _bound_in_words(first) or first["msg"].removeprefix("Value error, ").rstrip(".")
+        return SettingError(f"{noun} {place}" if place else "", reason, place)
 
     @field_validator("*", mode="after")
     @classmethod
     def _is_a_choice(cls, value: Any, info: ValidationInfo) -> Any:
         choices = _marked(cls.model_fields[str(info.field_name)], Choices)
         if choices is not None and value is not None and not cls.is_record:
-            words = choices.words()
             for each in value if isinstance(value, tuple) else (value,):
-                if each not in words:
-                    raise ValueError(f"{each!r} is none of {', '.join(words)}")
+                choices.check(each)
         return value
 
     @classmethod
@@ -274,6 +303,24 @@ def _bound(mark: Any) -> float | None:
 
 
 def _heading(model: type[BaseModel], name: str) -> str:
-    """Return the heading of the class that a field comes from, farthest up."""
+    return _home(model, name, "heading") or "Settings"
+
+
+def _home(model: type[BaseModel], name: str, attribute: str) -> str:
+    """Return what the class that a field comes from, farthest up, says of itself."""
     homes = [each for each in model.__mro__ if name in getattr(each, "__annotations__", {})]
-    return str(getattr(homes[-1], "heading", "Settings")) if homes else "Settings"
+    return str(getattr(homes[-1], attribute, "")) if homes else ""
+
+
+def _bound_in_words(error: Mapping[str, Any]) -> str:
+    """Return what is wrong with a number that is out of its bounds, else an empty text."""
+    words = {
+        "greater_than_equal": ("ge", "{} or more"),
+        "greater_than": ("gt", "above {}"),
+        "less_than_equal": ("le", "{} or less"),
+        "less_than": ("lt", "below {}"),
+    }
+    if error["type"] not in words:
+        return ""
+    name, text = words[error["type"]]
+    return f"{error['input']} is not {text.format(error['ctx'][name])}"

@@ -32,7 +32,7 @@ class MethodChoice(SettingsModel):
     noun: ClassVar[str] = "method setting"
     heading: ClassVar[str] = "Method"
 
-    method: Annotated[str, Choices(METHODS.summaries)] = Field(
+    method: Annotated[str, Choices(METHODS.summaries, METHODS.noun, METHODS.plural)] = Field(
         default="grad-cam",
         title="Method",
         description="How the model's output is traced back to pixels",
@@ -102,7 +102,10 @@ class ExplainSettings(ExecutionSettings, AlignmentSettings, AggregationSettings,
                 group = group.model_dump()
             unknown = [name for name in group if name not in AggregationSettings.model_fields]
             if unknown:
-                raise ValueError(f"There is no aggregation setting {unknown[0]!r}")
+                known = ", ".join(AggregationSettings.model_fields)
+                raise ValueError(
+                    f"the aggregation setting {unknown[0]}: there is none of that name, but {known}"
+                )
             return {**group, **rest}
         return values
 

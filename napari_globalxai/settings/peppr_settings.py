@@ -16,7 +16,7 @@ class PepprSettings(SettingsModel):
     noun: ClassVar[str] = "PEPPR setting"
     heading: ClassVar[str] = "PEPPR"
 
-    fill: Annotated[str, Choices(FILLS.summaries)] = Field(
+    fill: Annotated[str, Choices(FILLS.summaries, FILLS.noun, FILLS.plural)] = Field(
         default="mean-image", title="Fill", description="What erased pixels show"
     )
     steps: int = Field(

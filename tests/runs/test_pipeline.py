@@ -83,6 +83,8 @@ def test_images_csv(finished, inputs):
         "row", "file", "path", "laterality", "laterality_source", "patient", "left", "right",
         "probability_left", "probability_right", "logit_left", "logit_right", "similarity_left",
         "similarity_right", "status", "error",
+        # Those of the cohort table that are not ours.
+        "filename", "ID", "LR", "age",
     ]  # fmt: skip
     cohort = read_cohort(inputs / "cohort" / "cohort.csv")
     assert list(table["file"]) == list(cohort.names)
@@ -278,7 +280,7 @@ class StopAt:
 
 def test_a_batch_of_no_images_is_refused_before_the_work(inputs, tmp_path):
     table, model = inputs / "cohort" / "cohort.csv", tiny.counting_classifier()
-    with pytest.raises(InputError, match="batch size 0 is not 1 or more"):
+    with pytest.raises(InputError, match="batch_size: 0 is not 1 or more"):
         explain(table, model, tmp_path / "run", batch_size=0)
     assert not (tmp_path / "run").exists()
 
