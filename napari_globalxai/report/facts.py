@@ -131,7 +131,11 @@ def collect_facts(run: Run) -> ReportFacts:
             if status != "ok"
         ],
         warnings=[str(warning) for warning in info.get("warnings", [])],
-        method=method_in_brief(run, any(same_images(result) for result in results.values())),
+        method=method_in_brief(
+            run,
+            any(same_images(result) for result in results.values()),
+            list(dict.fromkeys(name for each in results.values() for name in each.judged_by)),
+        ),
         settings=json.dumps(
             {
                 "run": {

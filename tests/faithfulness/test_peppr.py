@@ -12,7 +12,7 @@ from torch import nn
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.evaluation import Evaluation
-from napari_globalxai.faithfulness.fills import fill_image
+from napari_globalxai.faithfulness.fills import fit_fill
 from napari_globalxai.faithfulness.orders import order_by_map
 from napari_globalxai.faithfulness.peppr import run_peppr
 from napari_globalxai.faithfulness.region_erasure import erase_region
@@ -37,7 +37,7 @@ def make_evaluation(folder, classifier=None, count=24, fill="mean-image", valid=
         "truth": truth,
         "patients": tuple(f"P{row // 2}" for row in rows),
         "valid": valid,
-        "fill": fill_image(fill, stack, rows) if isinstance(fill, str) else fill,
+        "fill": fit_fill(fill, stack, rows) if isinstance(fill, str) else fill,
         "batch_size": 64,
         "key": "tiny",
     }
@@ -90,7 +90,7 @@ class SlowPeppr:
 
     def shown(self, image, count, arm):
         """The picture that the model sees, in 0–255."""
-        seen = self.evaluation.fill.astype(np.float64).copy()
+        seen = self.evaluation.fill.image.astype(np.float64)
         keep = self.pixels[:count] if arm == "restore" else self.pixels[count:]
         for y, x in keep:
             seen[:, y, x] = image[:, y, x]
@@ -482,7 +482,8 @@ def test_result_survives_its_files(tmp_path):
     assert again.verdict == result.verdict
     assert again.areas["left"]["delta"] == result.areas["left"]["delta"]
     assert (again.labels, again.shape) == (result.labels, result.shape)
-    for name in ("order", "counts", "fill", "rows", "fractions"):
+    assert np.array_equal(again.fill.image, result.fill.image)
+    for name in ("order", "counts", "rows", "fractions"):
         assert np.array_equal(getattr(again, name), getattr(result, name))
     for arm in ("erase", "restore"):
         assert np.array_equal(again.probabilities[arm], result.probabilities[arm])
@@ -557,10 +558,10 @@ def test_fills(fill, tmp_path):
         "mean-colour": np.broadcast_to(mean.mean(axis=(1, 2), keepdims=True), mean.shape),
         "black": np.zeros_like(mean),
     }[fill]
-    np.testing.assert_allclose(fill_image(fill, stack, rows), expected, rtol=1e-5)
+    np.testing.assert_allclose(fit_fill(fill, stack, rows).image, expected, rtol=1e-5)
 
 
 def test_fills_by_name(tmp_path):
     stack = tiny.make_stack(tmp_path / "s.zarr", tiny.sign_images(3)[0])
     with pytest.raises(InputError, match="no fill 'white'; fills are mean-image, mean-colour"):
-        fill_image("white", stack, [0])
+        fit_fill("white", stack, [0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,7 +91,7 @@ def test_scrubbing_shows_what_is_erased_and_what_the_model_saw(with_result: Any)
         expected[result.order[:count]] = 1
         np.testing.assert_array_equal(area.data, expected.reshape(run.valid.shape))
         shown = expected.reshape(run.valid.shape) == (arm == "restore")
-        saw = np.where(shown & run.valid, image, np.rint(result.fill).astype(np.uint8))
+        saw = np.where(shown & run.valid, image, np.rint(result.fill.image).astype(np.uint8))
         layer = layers.layer("seen")
         assert layer.name == "What the model saw"
         np.testing.assert_array_equal(layer.data[..., :2], np.moveaxis(saw, 0, -1))
@@ -214,10 +214,10 @@ def test_without_a_run_the_panel_says_what_to_do(panels: Any) -> None:
 
 
 def test_names_and_defaults_are_those_of_the_core() -> None:
-    from napari_globalxai.faithfulness.fills import Fill
+    from napari_globalxai.catalogue import FILLS as KNOWN
     from napari_globalxai.settings.peppr_settings import PepprSettings
     from napari_globalxai.widgets.peppr_widget import DEFAULT_CONTROLS, DEFAULT_STEPS, FILLS
 
-    assert set(FILLS) == set(get_args(Fill))
+    assert set(FILLS) == set(KNOWN.entries)
     assert PepprSettings().steps == DEFAULT_STEPS
     assert PepprSettings().controls == DEFAULT_CONTROLS
