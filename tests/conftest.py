@@ -1,5 +1,7 @@
 """Fixtures that several folders of tests share."""
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+ADDED = Path(__file__).parent / "added"
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +26,21 @@ def archives(tmp_path_factory):
     (sdist,) = folder.glob("*.tar.gz")
     (wheel,) = folder.glob("*.whl")
     return sdist, wheel
+
+
+@pytest.fixture
+def added_package(tmp_path, monkeypatch):
+    """A package beside ours, as an installer would lay it out, for this process and its children.
+
+    `monkeypatch.undo` uninstalls it.
+    """
+    folder = tmp_path / "site"
+    info = folder / "drill_package-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: drill-package\nVersion: 1.0\n")
+    shutil.copy(ADDED / "entry_points.txt", info)
+    shutil.copy(ADDED / "drill_package.py", folder)
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+    yield folder
+    sys.modules.pop("drill_package", None)
