@@ -4,6 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -28,11 +30,19 @@ def archives(tmp_path_factory):
     return sdist, wheel
 
 
+@dataclass(frozen=True)
+class AddedPackage:
+    """A package beside ours, see the fixture."""
+
+    folder: Path
+    uninstall: Callable[[], None]
+
+
 @pytest.fixture
-def added_package(tmp_path, monkeypatch):
+def added_package(tmp_path):
     """A package beside ours, as an installer would lay it out, for this process and its children.
 
-    `monkeypatch.undo` uninstalls it.
+    Its classes are those of added/drill_package.py, its lines those of added/entry_points.txt.
     """
     folder = tmp_path / "site"
     info = folder / "drill_package-1.0.dist-info"
@@ -40,7 +50,8 @@ def added_package(tmp_path, monkeypatch):
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: drill-package\nVersion: 1.0\n")
     shutil.copy(ADDED / "entry_points.txt", info)
     shutil.copy(ADDED / "drill_package.py", folder)
-    monkeypatch.syspath_prepend(folder)
-    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
-    yield folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        patch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+        yield AddedPackage(folder, patch.undo)
     sys.modules.pop("drill_package", None)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.faithfulness.evaluation import ControlCache, LogitsByArm
+from napari_globalxai.faithfulness.evaluation import ControlCache, Course, LogitsByArm
 from napari_globalxai.faithfulness.order_families import (
     OrderFamily,
     Ranking,
@@ -40,6 +40,25 @@ class Controls:
     def fewest(self) -> int:
         """Orders of the judged family that has the fewest."""
         return min((len(curves) for curves in self.judged.values()), default=0)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What was predicted along a map and along its controls.
+
+    Attributes
+    ----------
+    course : Course
+        Along the map.
+    coarse : numpy.ndarray
+        Which of its steps the controls were evaluated at.
+    controls : Controls
+        Their results.
+    """
+
+    course: Course
+    coarse: npt.NDArray[np.int64]
+    controls: Controls
 
 
 def run_controls(cache: ControlCache, ranking: Ranking, progress: ProgressCallback) -> Controls:

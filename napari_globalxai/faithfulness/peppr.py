@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.faithfulness.controls import Controls, run_controls
+from napari_globalxai.faithfulness.controls import Controls, Trial, run_controls
 from napari_globalxai.faithfulness.evaluation import ARMS, ControlCache, Course, Evaluation
 from napari_globalxai.faithfulness.order_families import Ranking
 from napari_globalxai.faithfulness.orders import order_by_map, step_counts
@@ -67,33 +67,11 @@ def run_peppr(
     """
     _check_map(evaluation, map_name, image)
     usable, left_out = _usable_labels(evaluation)
-    order = order_by_map(image, evaluation.valid, settings.seed)
-
-    def tick(done: int, total: int) -> None:
-        progress(Progress(f"Erasing and restoring along {map_name}", done, total))
-
-    course = evaluation.course(order, step_counts(len(order), settings.steps), tick)
-    coarse = _symmetric_subset(len(course.counts), settings.control_steps)
-    controls = run_controls(
-        ControlCache(evaluation, course.at(coarse), cache),
-        Ranking(
-            image,
-            evaluation.valid,
-            order,
-            evaluation.stack,
-            evaluation.rows,
-            settings.controls,
-            settings.seed,
-        ),
-        progress,
-    )
+    trial = _try_map(evaluation, map_name, image, settings, cache, progress)
     areas: dict[str, dict[str, Any]] = {}
     rows: list[dict[str, Any]] = []
     for label in usable:
-        index = evaluation.classifier.labels.index(label)
-        areas[label], of_label = summarise_label(
-            evaluation, index, course, coarse, controls, settings
-        )
+        areas[label], of_label = summarise_label(evaluation, label, trial, settings)
         rows += [{"map": map_name, "label": label, **row} for row in of_label]
     for label in (label for label in judged if label in left_out):
         areas[label] = dict(zip(("positives", "negatives"), left_out[label], strict=True))
@@ -104,19 +82,50 @@ def run_peppr(
         areas=areas,
         # Those that can be measured first.
         verdict={
-            label: judge(_evidence(values, controls), settings.fewest_positives)
+            label: judge(_evidence(values, trial.controls), settings.fewest_positives)
             for label, values in areas.items()
             if label in judged
         },
-        settings=_what_it_rests_on(evaluation, course, settings, left_out),
+        settings=_what_it_rests_on(evaluation, trial.course, settings, left_out),
         shape=evaluation.stack.shape,
-        order=order,
-        counts=course.counts,
+        order=trial.course.order,
+        counts=trial.course.counts,
         fill=evaluation.fill,
         rows=evaluation.rows,
         labels=evaluation.classifier.labels,
-        probabilities={arm: probabilities(course.logits[arm]).astype(np.float32) for arm in ARMS},
+        probabilities={
+            arm: probabilities(trial.course.logits[arm]).astype(np.float32) for arm in ARMS
+        },
     )
+
+
+def _try_map(
+    evaluation: Evaluation,
+    map_name: str,
+    image: npt.NDArray[np.floating],
+    settings: PepprSettings,
+    cache: Path,
+    progress: ProgressCallback,
+) -> Trial:
+    """Predict along the map and along its controls."""
+    order = order_by_map(image, evaluation.valid, settings.seed)
+
+    def tick(done: int, total: int) -> None:
+        progress(Progress(f"Erasing and restoring along {map_name}", done, total))
+
+    course = evaluation.course(order, step_counts(len(order), settings.steps), tick)
+    coarse = _symmetric_subset(len(course.counts), settings.control_steps)
+    ranking = Ranking(
+        image=image,
+        valid=evaluation.valid,
+        order=order,
+        images=evaluation.stack,
+        rows=evaluation.rows,
+        count=settings.controls,
+        seed=settings.seed,
+    )
+    controls = run_controls(ControlCache(evaluation, course.at(coarse), cache), ranking, progress)
+    return Trial(course, coarse, controls)
 
 
 def _check_map(evaluation: Evaluation, map_name: str, image: npt.NDArray[np.floating]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_globalxai.faithfulness.controls import Controls
+from napari_globalxai.faithfulness.controls import Controls, Trial
 from napari_globalxai.faithfulness.evaluation import ARMS, Course, Evaluation, LogitsByArm
 from napari_globalxai.faithfulness.scores import (
     METRICS,
@@ -31,12 +31,7 @@ Row = dict[str, Any]
 
 
 def summarise_label(
-    evaluation: Evaluation,
-    label: int,
-    course: Course,
-    coarse: npt.NDArray[np.int64],
-    controls: Controls,
-    settings: PepprSettings,
+    evaluation: Evaluation, label: str, trial: Trial, settings: PepprSettings
 ) -> tuple[dict[str, Any], list[Row]]:
     """Return the areas of one label and the rows of its curves.
 
@@ -44,22 +39,19 @@ def summarise_label(
     ----------
     evaluation : Evaluation
         Truth and patients.
-    label : int
-        Index of the label.
-    course : Course
-        Predictions along the map.
-    coarse : numpy.ndarray
-        Which of the steps the controls were evaluated at.
-    controls : Controls
-        Their results.
+    label : str
+        The label.
+    trial : Trial
+        Predictions along the map and its controls.
     settings : PepprSettings
         Bootstrap and seed.
     """
+    course, controls = trial.course, trial.controls
     cases = _Cases.of(evaluation, label, settings)
     own = cases.curves(course.fractions, course.logits)
-    own_at_controls = own.at(coarse)
+    own_at_controls = own.at(trial.coarse)
     rows = _metric_rows(cases, course, own)
-    control_deltas, judged_rows = _judged(label, own_at_controls.fractions, controls)
+    control_deltas, judged_rows = _judged(cases, own_at_controls.fractions, controls)
     differences, single_deltas, compared_rows = _compared(cases, own_at_controls, controls)
     intact = float(own.auc["erase"][0])
     delta = own_at_controls.delta
@@ -113,12 +105,13 @@ class _Cases:
     weights: FloatArray
 
     @classmethod
-    def of(cls, evaluation: Evaluation, label: int, settings: PepprSettings) -> _Cases:
-        known = evaluation.cases(label)
-        truth = evaluation.truth[known, label] == 1
+    def of(cls, evaluation: Evaluation, label: str, settings: PepprSettings) -> _Cases:
+        index = evaluation.classifier.labels.index(label)
+        known = evaluation.cases(index)
+        truth = evaluation.truth[known, index] == 1
         patients = [patient for patient, use in zip(evaluation.patients, known, strict=True) if use]
         weights = patient_resamples(patients, truth, settings.bootstrap, settings.seed)
-        return cls(evaluation, label, known, truth, weights)
+        return cls(evaluation, index, known, truth, weights)
 
     def own(self, values: npt.NDArray[Any]) -> FloatArray:
         """Return the part (step, image) of values (step, image, label)."""
@@ -164,7 +157,7 @@ def _metric_rows(cases: _Cases, course: Course, curves: _Curves) -> list[Row]:
 
 
 def _judged(
-    label: int, fractions: FloatArray, controls: Controls
+    cases: _Cases, fractions: FloatArray, controls: Controls
 ) -> tuple[dict[str, list[float]], list[Row]]:
     """Return Δ of every order of the judged families, and the families' mean curves."""
     deltas: dict[str, list[float]] = {}
@@ -172,7 +165,7 @@ def _judged(
     for name, curves in controls.judged.items():
         if not len(curves):
             continue
-        erase, restore = curves[:, 0, :, label], curves[:, 1, :, label]
+        erase, restore = curves[:, 0, :, cases.label], curves[:, 1, :, cases.label]
         deltas[name] = _delta(fractions, erase, restore).tolist()
         for arm, values in zip(ARMS, (erase, restore), strict=True):
             interval = np.quantile(values, _INTERVAL, axis=0)

@@ -189,7 +189,7 @@ class PepprPlot(FigureCanvasQTAgg):
                 bins=edges.tolist(),
                 histtype="stepfilled",
                 color=[look.colour for look in families],
-                alpha=0.7,
+                alpha=0.85,
                 label=[look.title for look in families],
             )
         axes.axvline(own, color=ARM_COLOURS["restore"], lw=2, label=f"This map, {own:.2f}")

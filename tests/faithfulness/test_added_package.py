@@ -119,8 +119,8 @@ def test_figure_and_report_show_them(tested):
         assert piece in page
 
 
-def test_a_result_outlives_the_package(tested, monkeypatch):
-    monkeypatch.undo()
+def test_a_result_outlives_the_package(tested, added_package):
+    added_package.uninstall()
     assert "striped" not in ORDERS.entries
     result = tested.peppr_result("left")
     assert result.judged_by == ("random", "shifted", "striped")

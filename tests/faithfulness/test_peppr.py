@@ -493,6 +493,52 @@ def test_result_survives_its_files(tmp_path):
     assert summary["settings"]["seed"] == 0
 
 
+@pytest.mark.parametrize("families", [("random", "shifted"), ("random", "of a package now gone")])
+def test_results_of_older_versions_are_read(families, tmp_path):
+    """Written here as version 0.1 wrote them."""
+    order, fill = np.array([5, 0, 7]), np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    probabilities = np.random.default_rng(0).random((4, 2, 1)).astype(np.float32)
+    np.savez_compressed(
+        tmp_path / "old.npz",
+        shape=(3, 4),
+        order=order,
+        counts=np.arange(4),
+        fill=fill,
+        rows=np.array([0, 2]),
+        labels=("left",),
+        erase=probabilities,
+        restore=probabilities[::-1],
+    )
+    label = {
+        "positives": 1,
+        "negatives": 1,
+        "control_deltas": {name: [0.1] for name in (*families, "reversed")},
+        "p_values": dict.fromkeys(families, 0.5),
+        "difference_to": {"reversed": {"difference": 0.2, "ci": [0.1, 0.3]}},
+        "verdict": "not enough data",
+        "reason": "so",
+    }
+    content = {"map": "old", "labels": {"left": label}, "settings": {"fill": "mean-image"}}
+    (tmp_path / "old.json").write_text(json.dumps(content))
+    (tmp_path / "old.csv").write_text(
+        "map,label,order,arm,fraction,metric,value,ci_low,ci_high\nold,left,map,erase,0,roc_auc,1,,\n"
+    )
+    result = PepprResult.load(tmp_path, "old")
+    assert result.shape == (3, 4)
+    assert result.judged_by == families
+    assert result.compared_with == ("reversed",)
+    image = np.full((2, 3, 4), 200, np.uint8)
+    seen = result.seen(image, 2 / 3, "restore")
+    expected = fill.astype(np.uint8)
+    for pixel in order[:2]:
+        expected[:, pixel // 4, pixel % 4] = 200
+    assert np.array_equal(seen, expected)
+    result.save(tmp_path / "again")
+    with np.load(tmp_path / "again" / "old.npz") as again, np.load(tmp_path / "old.npz") as old:
+        assert set(again.files) == set(old.files)
+        assert all(np.array_equal(again[name], old[name]) for name in old.files)
+
+
 def test_intervals_enclose_their_estimate(tmp_path):
     result = run(tmp_path, make_evaluation(tmp_path, count=60), sign_map(), bootstrap=200)
     for label in tiny.LABELS:
