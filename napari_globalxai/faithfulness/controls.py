@@ -1,20 +1,24 @@
-"""Orders that a faithful map must beat, without which a curve proves nothing."""
+"""Control orders, evaluated: without them a curve proves nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_globalxai.faithfulness import orders
-from napari_globalxai.faithfulness.evaluation import ControlCache, LogitsByArm
+from napari_globalxai.errors import InputError
+from napari_globalxai.faithfulness.evaluation import ControlCache, Course, LogitsByArm
+from napari_globalxai.faithfulness.order_families import (
+    OrderFamily,
+    Ranking,
+    family_look,
+    order_families,
+)
 from napari_globalxai.faithfulness.orders import Order
 from napari_globalxai.progress import Progress, ProgressCallback
-from napari_globalxai.settings.peppr_settings import PepprSettings
 
-FAMILIES = ("random", "shifted")
+_COMPARING = "Testing simple orders"
 
 
 @dataclass(frozen=True)
@@ -23,69 +27,88 @@ class Controls:
 
     Attributes
     ----------
-    families : dict of str to numpy.ndarray
-        ROC AUC (order, arm, step, label) of the random and the circularly shifted orders; a family
-        without members is missing.
-    named : dict of str to dict
-        Logits by arm of the reversed, centre-distance and mean-intensity orders.
+    judged : dict of str to numpy.ndarray
+        By family whose rank counts: ROC AUC (order, arm, step, label) of its orders.
+    compared : dict of str to dict
+        By family of one order: logits by arm. A family that gave none is missing.
     """
 
-    families: dict[str, npt.NDArray[np.float64]]
-    named: dict[str, LogitsByArm]
+    judged: dict[str, npt.NDArray[np.float64]]
+    compared: dict[str, LogitsByArm]
+
+    @property
+    def fewest(self) -> int:
+        """Orders of the judged family that has the fewest."""
+        return min((len(curves) for curves in self.judged.values()), default=0)
 
 
-def run_controls(
-    cache: ControlCache,
-    own: LogitsByArm,
-    image: npt.NDArray[np.floating],
-    map_name: str,
-    settings: PepprSettings,
-    progress: ProgressCallback,
-) -> Controls:
+@dataclass(frozen=True)
+class Trial:
+    """What was predicted along a map and along its controls.
+
+    Attributes
+    ----------
+    course : Course
+        Along the map.
+    coarse : numpy.ndarray
+        Which of its steps the controls were evaluated at.
+    controls : Controls
+        Their results.
+    """
+
+    course: Course
+    coarse: npt.NDArray[np.int64]
+    controls: Controls
+
+
+def run_controls(cache: ControlCache, ranking: Ranking, progress: ProgressCallback) -> Controls:
     """Evaluate all controls of one map.
 
     Parameters
     ----------
     cache : ControlCache
         Evaluates orders, or remembers them.
-    own : dict
-        Logits (step, image, label) of both arms along the map, on the control steps.
-    image : numpy.ndarray
-        The map, (height, width).
-    map_name : str
-        For the progress.
-    settings : PepprSettings
-        Number of controls and seed.
+    ranking : Ranking
+        What orders are made from.
     progress : callable
         May raise `Cancelled`.
     """
-    evaluation = cache.evaluation
-    valid, seed, count = evaluation.valid, settings.seed, settings.controls
-    members: dict[str, tuple[str, Iterable[Order]]] = {
-        "random": ("Testing random orders", orders.random_orders(valid, count, seed)),
-        "shifted": (
-            f"Testing {map_name} shifted",
-            orders.shifted_orders(image, valid, count, seed),
-        ),
-    }
-    families = {}
-    for name, (stage, family) in members.items():
-        progress(Progress(stage, 0, count))
-        curves = []
-        for member in family:
-            curves.append(cache.roc_auc_curves(member))
-            progress(Progress(stage, len(curves), count))
-        if curves:
-            families[name] = np.stack(curves)
-    mean_image = evaluation.stack.mean_image(evaluation.rows)
-    simple = {
-        "centre-distance": orders.centre_distance_order(valid, seed),
-        "mean-intensity": orders.mean_intensity_order(mean_image, valid, seed),
-    }
-    # The counts are symmetric, so erasing along the reversed order is restoring along the order.
-    named = {"reversed": {"erase": own["restore"][::-1], "restore": own["erase"][::-1]}}
-    for number, (name, member) in enumerate(simple.items()):
-        progress(Progress("Testing simple orders", number, len(simple)))
-        named[name] = cache.logits(member)
-    progress(Progress("Testing simple orders", len(simple), len(simple)))
-    return Controls(families, named)
+    families = order_families()
+    compared = [name for name, family in families.items() if not family.judged]
+    controls = Controls({}, {})
+    for name, family in families.items():
+        if family.judged:
+            controls.judged[name] = _judged_curves(name, family, cache, ranking, progress)
+    for number, name in enumerate(compared):
+        progress(Progress(_COMPARING, number, len(compared)))
+        order = next(iter(families[name].orders(ranking)), None)
+        if order is not None:
+            controls.compared[name] = cache.logits(_checked(name, order, ranking))
+    progress(Progress(_COMPARING, len(compared), len(compared)))
+    return controls
+
+
+def _judged_curves(
+    name: str,
+    family: OrderFamily,
+    cache: ControlCache,
+    ranking: Ranking,
+    progress: ProgressCallback,
+) -> npt.NDArray[np.float64]:
+    """Return ROC AUC (order, arm, step, label) of a family's orders."""
+    stage = f"Testing {family_look(name).within}"
+    progress(Progress(stage, 0, ranking.count))
+    curves = []
+    for order in family.orders(ranking):
+        curves.append(cache.roc_auc_curves(_checked(name, order, ranking)))
+        progress(Progress(stage, len(curves), max(ranking.count, len(curves))))
+    return np.stack(curves) if curves else np.empty((0, 0, 0, 0))
+
+
+def _checked(name: str, order: Order, ranking: Ranking) -> Order:
+    if not np.array_equal(np.sort(order), np.flatnonzero(ranking.valid)):
+        raise InputError(
+            f"The family of orders {name!r} gave an order that does not hold every valid pixel "
+            "once; mend the package that offers it, or remove it."
+        )
+    return order

@@ -9,15 +9,44 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from napari_globalxai.faithfulness.fills import Fill, fill_key
 from napari_globalxai.faithfulness.masked_prediction import predict_masked
+from napari_globalxai.faithfulness.model_and_images import Images, Predictor
 from napari_globalxai.faithfulness.orders import Mask, Order, kept_pixels
 from napari_globalxai.faithfulness.scores import FloatArray, roc_auc
-from napari_globalxai.frame.stack import AlignedStack
-from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.storage import atomic_path, hash_value
 
 ARMS = ("erase", "restore")
 LogitsByArm = dict[str, npt.NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Course:
+    """Predictions along one order.
+
+    Attributes
+    ----------
+    order : numpy.ndarray
+        The order.
+    counts : numpy.ndarray
+        Number of pixels erased or restored at each step.
+    logits : dict of str to numpy.ndarray
+        By arm: float32 (step, image, label).
+    """
+
+    order: Order
+    counts: npt.NDArray[np.int64]
+    logits: LogitsByArm
+
+    @property
+    def fractions(self) -> FloatArray:
+        """Fraction of the valid pixels at each step."""
+        return np.asarray(self.counts / self.counts[-1])
+
+    def at(self, steps: npt.NDArray[np.int64]) -> Course:
+        """Return some of the steps."""
+        logits = {arm: values[steps] for arm, values in self.logits.items()}
+        return Course(self.order, self.counts[steps], logits)
 
 
 @dataclass(frozen=True)
@@ -26,9 +55,9 @@ class Evaluation:
 
     Attributes
     ----------
-    classifier : Classifier
+    classifier : Predictor
         The model.
-    stack : AlignedStack
+    stack : Images
         The images.
     rows : numpy.ndarray
         Images evaluated.
@@ -37,22 +66,22 @@ class Evaluation:
     patients : tuple of str
         For those rows.
     valid : numpy.ndarray
-        Pixels that are ranked, bool (height, width).
-    fill : numpy.ndarray
-        float32 (channel, height, width) in 0–255.
+        Pixels that are ranked, bool (*spatial).
+    fill : Fill
+        What erased pixels show.
     batch_size : int
         Images a forward.
     key : str
         Hash of the model and the images, for the cache.
     """
 
-    classifier: Classifier
-    stack: AlignedStack
+    classifier: Predictor
+    stack: Images
     rows: npt.NDArray[np.int64]
     truth: npt.NDArray[np.float64]
     patients: tuple[str, ...]
     valid: Mask
-    fill: npt.NDArray[np.float32]
+    fill: Fill
     batch_size: int
     key: str
 
@@ -75,6 +104,12 @@ class Evaluation:
             tick=tick,
         )
         return dict(zip(ARMS, np.split(both, 2), strict=True))
+
+    def course(
+        self, order: Order, counts: npt.NDArray[np.int64], tick: Callable[[int, int], None]
+    ) -> Course:
+        """Return the predictions along an order."""
+        return Course(order, counts, self.logits(order, counts, tick))
 
     def cases(self, label: int) -> npt.NDArray[np.bool_]:
         """Return which images have a known truth of a label."""
@@ -110,21 +145,21 @@ class ControlCache:
     ----------
     evaluation : Evaluation
         What is evaluated.
-    counts : numpy.ndarray
-        Numbers of pixels at which controls are evaluated.
+    own : Course
+        Along the map itself, at the steps at which controls are evaluated.
     folder : pathlib.Path
         Where the files go.
     """
 
-    def __init__(self, evaluation: Evaluation, counts: npt.NDArray[np.int64], folder: Path) -> None:
+    def __init__(self, evaluation: Evaluation, own: Course, folder: Path) -> None:
         self.evaluation = evaluation
-        self.counts = counts
+        self.own = own
         self.folder = folder
         self._key = hash_value(
             [
                 evaluation.key,
-                counts.tolist(),
-                evaluation.fill.tobytes().hex(),
+                own.counts.tolist(),
+                fill_key(evaluation.fill, evaluation.stack, evaluation.rows),
                 np.packbits(evaluation.valid).tobytes().hex(),
                 evaluation.rows.tolist(),
                 # NaN is not equal to itself, text is.
@@ -134,10 +169,15 @@ class ControlCache:
 
     def logits(self, order: Order) -> LogitsByArm:
         """Return logits (step, image, label) of both arms."""
+        if np.array_equal(order, self.own.order[::-1]):
+            # The counts are symmetric, so erasing along the reversed order is restoring along the
+            # order.
+            along = self.own.logits
+            return {"erase": along["restore"][::-1], "restore": along["erase"][::-1]}
         path = self._path(order, "logits")
         if path.is_file():
             return dict(zip(ARMS, np.load(path), strict=True))
-        result = self.evaluation.logits(order, self.counts)
+        result = self.evaluation.logits(order, self.own.counts)
         self._save(path, np.stack([result[arm] for arm in ARMS]))
         return result
 
@@ -146,7 +186,7 @@ class ControlCache:
         path = self._path(order, "auc")
         if path.is_file():
             return np.asarray(np.load(path))
-        result = self.evaluation.roc_auc_curves(self.evaluation.logits(order, self.counts))
+        result = self.evaluation.roc_auc_curves(self.evaluation.logits(order, self.own.counts))
         self._save(path, result)
         return result
 

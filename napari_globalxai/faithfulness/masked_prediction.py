@@ -7,18 +7,19 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
+from napari_globalxai.faithfulness.fills import Fill, filled
+from napari_globalxai.faithfulness.model_and_images import Images, Predictor, Rows
 from napari_globalxai.faithfulness.orders import Mask
-from napari_globalxai.frame.stack import AlignedStack, batches
-from napari_globalxai.models.classifier import Classifier
 
 
 def predict_masked(
-    classifier: Classifier,
-    stack: AlignedStack,
-    rows: Sequence[int] | npt.NDArray[np.int64],
+    classifier: Predictor,
+    stack: Images,
+    rows: Rows,
     kept: Sequence[Mask],
-    fill: npt.NDArray[np.float32],
+    fill: Fill,
     *,
     batch_size: int,
     tick: Callable[[int, int], None] = lambda done, total: None,
@@ -26,21 +27,22 @@ def predict_masked(
     """Predict every image under every mask.
 
     Equal masks are predicted once, so that curves that meet do so exactly. Where a mask keeps
-    nothing, all images are the same, and the fill is predicted once and its logits reused: tiny
-    differences between batches would otherwise fake an AUC different from 0.5.
+    nothing and the fill is the same for all, so are the images, and the fill is predicted once and
+    its logits reused: tiny differences between batches would otherwise fake an AUC different from
+    0.5.
 
     Parameters
     ----------
-    classifier : Classifier
+    classifier : Predictor
         The model.
-    stack : AlignedStack
+    stack : Images
         The images.
     rows : sequence of int
         Images to predict.
     kept : sequence of numpy.ndarray
-        Masks, bool (height, width): True shows the image, False the fill.
-    fill : numpy.ndarray
-        float32 (channel, height, width) in 0–255.
+        Masks, bool (*spatial): True shows the image, False the fill.
+    fill : Fill
+        What is shown elsewhere.
     batch_size : int
         Images a forward.
     tick : callable, optional
@@ -54,28 +56,34 @@ def predict_masked(
     position: dict[bytes, int] = {}
     index_of = [position.setdefault(mask.tobytes(), len(position)) for mask in kept]
     distinct = [kept[index_of.index(number)] for number in range(len(position))]
-    partial = [number for number, mask in enumerate(distinct) if mask.any()]
+    apart = [number for number, mask in enumerate(distinct) if fill.per_image or mask.any()]
+    alike = sorted(set(range(len(distinct))) - set(apart))
+    masks = [torch.from_numpy(distinct[number]) for number in apart]
     logits = np.empty((len(distinct), len(rows), len(classifier.labels)), np.float32)
-    device = classifier.device
+    done, total = 0, len(apart) * -(-len(rows) // batch_size)
+    blank: Tensor | None = None
     with torch.inference_mode():
-        blank = classifier.to_input(fill[None])
-        if len(partial) < len(distinct):
-            blank_logits = classifier.logits(blank).cpu().numpy()
-            for number in set(range(len(distinct))) - set(partial):
-                logits[number] = blank_logits
-        masks = torch.from_numpy(np.stack([distinct[n] for n in partial])) if partial else None
-        done, total = 0, len(partial) * -(-len(rows) // batch_size)
-        start = 0
-        for part in batches(rows, batch_size if partial else len(rows) + 1):
-            if masks is None:
+        for start in range(0, len(rows), batch_size):
+            part = rows[start : start + batch_size]
+            pixels = stack.read(part)
+            if blank is None or fill.per_image:
+                blank = classifier.to_input(filled(fill, part, pixels))
+            if alike and start == 0:
+                logits[alike] = classifier.logits(blank).cpu().numpy()
+            if not apart:
                 break
-            inputs = classifier.to_input(stack.read(part))
-            for number, mask in zip(partial, masks, strict=True):
-                shown = torch.where(mask.to(device), inputs, blank)
-                shown = shown.contiguous(memory_format=torch.channels_last)
+            inputs = classifier.to_input(pixels)
+            for number, mask in zip(apart, masks, strict=True):
+                shown = _channels_last(torch.where(mask.to(classifier.device), inputs, blank))
                 result = classifier.logits(shown).cpu().numpy()
                 logits[number, start : start + len(part)] = result
                 done += 1
                 tick(done, total)
-            start += len(part)
     return logits[index_of]
+
+
+def _channels_last(images: Tensor) -> Tensor:
+    """Lay flat images out as `Classifier` does, which is quicker; leave others as they are."""
+    if images.ndim != 4:
+        return images
+    return images.contiguous(memory_format=torch.channels_last)

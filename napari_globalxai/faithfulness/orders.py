@@ -1,12 +1,13 @@
 """Orders in which the valid pixels are erased or restored.
 
 An order is an array of flat pixel indices of the frame, most important first; it holds every valid
-pixel exactly once.
+pixel exactly once. The frame may have any number of spatial axes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -23,9 +24,9 @@ def order_by_map(image: npt.NDArray[np.floating], valid: Mask, seed: int) -> Ord
     Parameters
     ----------
     image : numpy.ndarray
-        (height, width).
+        (*spatial).
     valid : numpy.ndarray
-        Pixels to rank, bool (height, width).
+        Pixels to rank, bool (*spatial).
     seed : int
         Of the random field that breaks ties.
     """
@@ -48,23 +49,26 @@ def shifted_orders(
 
     Shifts are uniform over the frame, without the identity, so a few land close to the map.
     """
-    height, width = image.shape
+    axes = tuple(range(image.ndim))
     for number, child in enumerate(np.random.SeedSequence([seed, 2]).spawn(count)):
-        offset = int(np.random.default_rng(child).integers(1, height * width))
-        moved = np.roll(image, divmod(offset, width), axis=(0, 1))
+        offset = int(np.random.default_rng(child).integers(1, image.size))
+        shift = tuple(int(along) for along in np.unravel_index(offset, image.shape))
+        moved = np.roll(image, shift, axis=axes)
         yield order_by_map(moved, valid, seed + number + 1)
 
 
 def centre_distance_order(valid: Mask, seed: int) -> Order:
     """Rank pixels by nearness to the centre of the valid area."""
-    rows, columns = np.nonzero(valid)
-    y, x = np.indices(valid.shape)
-    distance = np.hypot(y - rows.mean(), x - columns.mean())
+    gaps = [
+        index - places.mean()
+        for index, places in zip(np.indices(valid.shape), np.nonzero(valid), strict=True)
+    ]
+    distance = reduce(np.hypot, gaps[1:], np.abs(gaps[0]))
     return order_by_map(-distance, valid, seed)
 
 
 def mean_intensity_order(mean_image: npt.NDArray[np.floating], valid: Mask, seed: int) -> Order:
-    """Rank pixels by brightness of the cohort's mean image, (channel, height, width)."""
+    """Rank pixels by brightness of the cohort's mean image, (channel, *spatial)."""
     return order_by_map(mean_image.mean(axis=0), valid, seed)
 
 
@@ -93,14 +97,14 @@ def step_counts(pixels: int, steps: int) -> npt.NDArray[np.int64]:
     return np.unique(np.concatenate([lower, pixels - lower]))
 
 
-def mask_of_first(order: Order, count: int, shape: tuple[int, int]) -> Mask:
-    """Return a mask (height, width) of the first `count` pixels of an order: exactly `count`."""
+def mask_of_first(order: Order, count: int, shape: tuple[int, ...]) -> Mask:
+    """Return a mask (*spatial) of the first `count` pixels of an order: exactly `count`."""
     mask = np.zeros(shape, dtype=bool)
     mask.ravel()[order[:count]] = True
     return mask
 
 
-def kept_pixels(order: Order, count: int, arm: str, shape: tuple[int, int]) -> Mask:
+def kept_pixels(order: Order, count: int, arm: str, shape: tuple[int, ...]) -> Mask:
     """Return which pixels show the image at one step; all others show the fill.
 
     Pixels that are not in the order, outside the valid area, show the fill in both arms: otherwise
@@ -115,7 +119,7 @@ def kept_pixels(order: Order, count: int, arm: str, shape: tuple[int, int]) -> M
     arm : str
         ``erase`` or ``restore``.
     shape : tuple of int
-        Height and width of the frame.
+        Size of the frame along each axis.
     """
     if arm == "restore":
         return mask_of_first(order, count, shape)

@@ -15,12 +15,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.faithfulness.controls import run_controls
-from napari_globalxai.faithfulness.evaluation import ARMS, ControlCache, Evaluation
+from napari_globalxai.faithfulness.controls import Controls, Trial, run_controls
+from napari_globalxai.faithfulness.evaluation import ARMS, ControlCache, Course, Evaluation
+from napari_globalxai.faithfulness.order_families import Ranking
 from napari_globalxai.faithfulness.orders import order_by_map, step_counts
 from napari_globalxai.faithfulness.result import CURVE_COLUMNS, PepprResult
 from napari_globalxai.faithfulness.summary import summarise_label
-from napari_globalxai.faithfulness.verdict import Verdict, judge
+from napari_globalxai.faithfulness.verdict import Evidence, judge
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.peppr_settings import PepprSettings
 
@@ -44,7 +45,7 @@ def run_peppr(
     map_name : str
         Name of the map, for the result.
     image : numpy.ndarray
-        The map, (height, width).
+        The map, (*spatial).
     judged : sequence of str
         Labels that get a verdict: a label's own map is judged by that label.
     settings : PepprSettings
@@ -64,12 +65,75 @@ def run_peppr(
     InputError
         When the map does not fit the frame or no label can be evaluated.
     """
+    _check_map(evaluation, map_name, image)
+    usable, left_out = _usable_labels(evaluation)
+    trial = _try_map(evaluation, map_name, image, settings, cache, progress)
+    areas: dict[str, dict[str, Any]] = {}
+    rows: list[dict[str, Any]] = []
+    for label in usable:
+        areas[label], of_label = summarise_label(evaluation, label, trial, settings)
+        rows += [{"map": map_name, "label": label, **row} for row in of_label]
+    for label in (label for label in judged if label in left_out):
+        areas[label] = dict(zip(("positives", "negatives"), left_out[label], strict=True))
+    probabilities = evaluation.classifier.probabilities
+    return PepprResult(
+        map_name=map_name,
+        curves=pd.DataFrame(rows, columns=list(CURVE_COLUMNS)),
+        areas=areas,
+        # Those that can be measured first.
+        verdict={
+            label: judge(_evidence(values, trial.controls), settings.fewest_positives)
+            for label, values in areas.items()
+            if label in judged
+        },
+        settings=_what_it_rests_on(evaluation, trial.course, settings, left_out),
+        shape=evaluation.stack.shape,
+        order=trial.course.order,
+        counts=trial.course.counts,
+        fill=evaluation.fill,
+        rows=evaluation.rows,
+        labels=evaluation.classifier.labels,
+        probabilities={
+            arm: probabilities(trial.course.logits[arm]).astype(np.float32) for arm in ARMS
+        },
+    )
+
+
+def _try_map(
+    evaluation: Evaluation,
+    map_name: str,
+    image: npt.NDArray[np.floating],
+    settings: PepprSettings,
+    cache: Path,
+    progress: ProgressCallback,
+) -> Trial:
+    """Predict along the map and along its controls."""
+    order = order_by_map(image, evaluation.valid, settings.seed)
+
+    def tick(done: int, total: int) -> None:
+        progress(Progress(f"Erasing and restoring along {map_name}", done, total))
+
+    course = evaluation.course(order, step_counts(len(order), settings.steps), tick)
+    coarse = _symmetric_subset(len(course.counts), settings.control_steps)
+    ranking = Ranking(
+        image=image,
+        valid=evaluation.valid,
+        order=order,
+        images=evaluation.stack,
+        rows=evaluation.rows,
+        count=settings.controls,
+        seed=settings.seed,
+    )
+    controls = run_controls(ControlCache(evaluation, course.at(coarse), cache), ranking, progress)
+    return Trial(course, coarse, controls)
+
+
+def _check_map(evaluation: Evaluation, map_name: str, image: npt.NDArray[np.floating]) -> None:
+    """Refuse a map that cannot be ranked."""
     shape = evaluation.stack.shape
     if image.shape != shape:
-        raise InputError(
-            f"The map {map_name} is {image.shape[0]} × {image.shape[1]} pixels, but the frame is "
-            f"{shape[0]} × {shape[1]}."
-        )
+        own, due = (" × ".join(str(length) for length in each) for each in (image.shape, shape))
+        raise InputError(f"The map {map_name} is {own} pixels, but the frame is {due}.")
     if not evaluation.valid.any():
         raise InputError(
             "No pixel lies in the field of view of enough images, so PEPPR has nothing to rank; "
@@ -77,87 +141,39 @@ def run_peppr(
         )
     if not np.isfinite(image[evaluation.valid]).all():
         raise InputError(f"The map {map_name} holds values that are not finite.")
-    labels = evaluation.classifier.labels
-    usable, left_out = _usable_labels(evaluation)
-    if not usable:
-        raise InputError(
-            "No label has images with and without it, so PEPPR has nothing to measure."
-        )
-    order = order_by_map(image, evaluation.valid, settings.seed)
-    counts = step_counts(len(order), settings.steps)
-    coarse = _symmetric_subset(len(counts), settings.control_steps)
 
-    def tick(done: int, total: int) -> None:
-        progress(Progress(f"Erasing and restoring along {map_name}", done, total))
 
-    logits = evaluation.logits(order, counts, tick)
-    fractions = counts / counts[-1]
-    controls = run_controls(
-        ControlCache(evaluation, counts[coarse], cache),
-        {arm: values[coarse] for arm, values in logits.items()},
-        image,
-        map_name,
-        settings,
-        progress,
+def _evidence(areas: dict[str, Any], controls: Controls) -> Evidence:
+    """Return what a label is judged by, of its areas."""
+    if "delta" not in areas:
+        return Evidence(areas["positives"], areas["negatives"])
+    return Evidence(
+        positives=areas["positives"],
+        negatives=areas["negatives"],
+        intact_low=areas["intact_auc_ci"][0],
+        delta=areas["delta"],
+        delta_low=areas["delta_ci"][0],
+        p_values=areas["p_values"],
+        controls=controls.fewest,
     )
 
-    rows: list[dict[str, Any]] = []
-    areas: dict[str, dict[str, Any]] = {}
-    verdict: dict[str, Verdict] = {}
-    for label in usable:
-        index = labels.index(label)
-        summary, curve_rows = summarise_label(
-            evaluation, index, logits, fractions, coarse, controls, settings
-        )
-        areas[label] = summary
-        rows += [{"map": map_name, "label": label, **row} for row in curve_rows]
-        if label in judged:
-            verdict[label] = judge(
-                delta=summary["delta"],
-                delta_low=summary["delta_ci"][0],
-                intact_low=summary["intact_auc_ci"][0],
-                p_values=summary["p_values"],
-                controls=settings.controls,
-                positives=summary["positives"],
-                negatives=summary["negatives"],
-                fewest=settings.fewest_positives,
-            )
-    for label in (label for label in judged if label in left_out):
-        verdict[label] = judge(
-            delta=float("nan"),
-            delta_low=float("nan"),
-            intact_low=float("nan"),
-            p_values={},
-            controls=settings.controls,
-            positives=left_out[label][0],
-            negatives=left_out[label][1],
-            fewest=settings.fewest_positives,
-        )
-        areas[label] = dict(zip(("positives", "negatives"), left_out[label], strict=True))
-    probabilities = evaluation.classifier.probabilities
-    return PepprResult(
-        map_name=map_name,
-        curves=pd.DataFrame(rows, columns=list(CURVE_COLUMNS)),
-        areas=areas,
-        verdict=verdict,
-        settings={
-            **settings.model_dump(),
-            "images": len(evaluation.rows),
-            "patients": len(set(evaluation.patients)),
-            "valid_pixels": len(order),
-            "left_out": {
-                label: f"{n_with} images with and {n_without} without it"
-                for label, (n_with, n_without) in left_out.items()
-            },
+
+def _what_it_rests_on(
+    evaluation: Evaluation,
+    course: Course,
+    settings: PepprSettings,
+    left_out: dict[str, tuple[int, int]],
+) -> dict[str, Any]:
+    return {
+        **settings.model_dump(),
+        "images": len(evaluation.rows),
+        "patients": len(set(evaluation.patients)),
+        "valid_pixels": len(course.order),
+        "left_out": {
+            label: f"{n_with} images with and {n_without} without it"
+            for label, (n_with, n_without) in left_out.items()
         },
-        shape=shape,
-        order=order,
-        counts=counts,
-        fill=evaluation.fill,
-        rows=evaluation.rows,
-        labels=labels,
-        probabilities={arm: probabilities(logits[arm]).astype(np.float32) for arm in ARMS},
-    )
+    }
 
 
 def _usable_labels(evaluation: Evaluation) -> tuple[list[str], dict[str, tuple[int, int]]]:
@@ -170,6 +186,10 @@ def _usable_labels(evaluation: Evaluation) -> tuple[list[str], dict[str, tuple[i
             usable.append(label)
         else:
             left_out[label] = (n_with, n_without)
+    if not usable:
+        raise InputError(
+            "No label has images with and without it, so PEPPR has nothing to measure."
+        )
     return usable, left_out
 
 

@@ -39,7 +39,7 @@ def erase_region(evaluation: Evaluation, region: Mask) -> dict[str, RegionEffect
     evaluation : Evaluation
         Model, images, truth and fill.
     region : numpy.ndarray
-        bool (height, width).
+        bool (*spatial).
 
     Returns
     -------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from napari_globalxai.errors import InputError
+from napari_globalxai.faithfulness.fills import Fill, SharedFill, filled, fit_fill
+from napari_globalxai.faithfulness.model_and_images import Images
 from napari_globalxai.faithfulness.orders import Mask, kept_pixels
 from napari_globalxai.faithfulness.verdict import Verdict
 from napari_globalxai.storage import atomic_path, read_json, read_table, write_json
@@ -37,8 +40,9 @@ class PepprResult:
         The map.
     curves : pandas.DataFrame
         Columns `CURVE_COLUMNS`, one row a point. For ``order`` = ``map`` the interval is a 95 %
-        bootstrap over patients; for ``random`` and ``shifted`` the value is the mean over the
-        controls and the interval holds the middle 95 % of them.
+        bootstrap over patients, as for the orders that the map is compared with; for those that
+        it is judged by the value is the mean over the family and the interval holds the middle
+        95 % of it.
     areas : dict of str to dict
         By label: intact AUC, areas, Δ with interval, fractions, p-values, paired differences.
     verdict : dict of str to Verdict
@@ -46,13 +50,14 @@ class PepprResult:
     settings : dict
         Everything that was chosen, and what the evaluation rests on.
     shape : tuple of int
-        Height and width of the frame.
+        Size of the frame along each spatial axis.
     order : numpy.ndarray
         Flat indices of the valid pixels, most important first.
     counts : numpy.ndarray
         Number of pixels at each step.
-    fill : numpy.ndarray
-        float32 (channel, height, width) in 0–255.
+    fill : Fill or None
+        What erased pixels show; None where it differs by image and was read from a file, see
+        `fitted`.
     rows : numpy.ndarray
         Images evaluated, as rows of the cohort.
     labels : tuple of str
@@ -66,10 +71,10 @@ class PepprResult:
     areas: dict[str, dict[str, Any]]
     verdict: dict[str, Verdict]
     settings: dict[str, Any]
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
     order: npt.NDArray[np.int64]
     counts: npt.NDArray[np.int64]
-    fill: npt.NDArray[np.float32]
+    fill: Fill | None
     rows: npt.NDArray[np.int64]
     labels: tuple[str, ...]
     probabilities: dict[str, npt.NDArray[np.float32]]
@@ -79,32 +84,99 @@ class PepprResult:
         """Fraction of the valid pixels at each step."""
         return np.asarray(self.counts / self.counts[-1], dtype=float)
 
+    @property
+    def judged_by(self) -> tuple[str, ...]:
+        """Families of control orders that p-values were taken against."""
+        return self._families("p_values")
+
+    @property
+    def compared_with(self) -> tuple[str, ...]:
+        """Families of one order whose difference to the map was taken."""
+        return self._families("difference_to")
+
+    def _families(self, key: str) -> tuple[str, ...]:
+        # Labels that could not be measured have none.
+        return tuple(
+            dict.fromkeys(name for values in self.areas.values() for name in values.get(key, {}))
+        )
+
     def kept(self, fraction: float, arm: str) -> Mask:
-        """Return which pixels show the image at a fraction, bool (height, width)."""
+        """Return which pixels show the image at a fraction, bool (*spatial)."""
         count = round(float(np.clip(fraction, 0, 1)) * len(self.order))
         return kept_pixels(self.order, count, arm, self.shape)
 
+    def fitted(self, images: Images) -> PepprResult:
+        """Return the result with its fill, fitted again to the images if it differs by image.
+
+        Where the package that offers the fill is gone, the result stays without one.
+        """
+        if self.fill is not None:
+            return self
+        try:
+            return replace(self, fill=fit_fill(str(self.settings["fill"]), images, self.rows))
+        except InputError:
+            return self
+
+    def fill_of(self, row: int, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Return what is shown where an image is erased, float32 (channel, *spatial).
+
+        Raises
+        ------
+        InputError
+            When the result has no fill.
+        """
+        if self.fill is None:
+            raise InputError(
+                f"The fill {self.settings['fill']!r} differs by image and is not fitted; install "
+                "the package that offers it and fit it to the images."
+            )
+        (fill,) = filled(self.fill, [row], image[None])
+        return np.asarray(fill)
+
     def seen(
-        self, image: npt.NDArray[np.uint8], fraction: float, arm: str
+        self,
+        image: npt.NDArray[np.uint8],
+        fraction: float,
+        arm: str,
+        fill: npt.NDArray[np.float32] | None = None,
     ) -> npt.NDArray[np.uint8]:
-        """Return what the model sees of an image, uint8 (channel, height, width)."""
-        fill = np.rint(self.fill).astype(np.uint8)
-        return np.where(self.kept(fraction, arm), image, fill)
+        """Return what the model sees of an image, uint8 (channel, *spatial).
+
+        Parameters
+        ----------
+        image : numpy.ndarray
+            The image, uint8 (channel, *spatial).
+        fraction : float
+            Fraction of the valid pixels.
+        arm : str
+            ``erase`` or ``restore``.
+        fill : numpy.ndarray, optional
+            `fill_of` that image; needed where it differs by image.
+        """
+        if fill is None:
+            if not isinstance(self.fill, SharedFill):
+                raise InputError(
+                    f"The fill {self.settings['fill']!r} differs by image; give the one of this "
+                    "image, by fill_of."
+                )
+            fill = self.fill.image
+        return np.where(self.kept(fraction, arm), image, np.rint(fill).astype(np.uint8))
 
     def save(self, folder: Path) -> None:
         """Write ``<map>.csv``, ``<map>.json`` and ``<map>.npz`` into a folder."""
+        arrays: dict[str, Any] = {
+            "shape": self.shape,
+            "order": self.order,
+            "counts": self.counts,
+            "rows": self.rows,
+            "labels": self.labels,
+            **self.probabilities,
+        }
+        # Others are fitted again, see `fitted`.
+        if isinstance(self.fill, SharedFill):
+            arrays["fill"] = self.fill.image
         with atomic_path(folder / f"{self.map_name}.npz") as path:
-            np.savez_compressed(
-                path,
-                shape=self.shape,
-                order=self.order,
-                counts=self.counts,
-                fill=self.fill,
-                rows=self.rows,
-                labels=self.labels,
-                erase=self.probabilities["erase"],
-                restore=self.probabilities["restore"],
-            )
+            np.savez_compressed(path, **arrays)
         with atomic_path(folder / f"{self.map_name}.csv") as path:
             self.curves.to_csv(path, index=False)
         write_json(
@@ -145,10 +217,10 @@ class PepprResult:
                 areas=areas,
                 verdict=verdict,
                 settings=summary["settings"],
-                shape=(int(arrays["shape"][0]), int(arrays["shape"][1])),
+                shape=tuple(int(length) for length in arrays["shape"]),
                 order=arrays["order"],
                 counts=arrays["counts"],
-                fill=arrays["fill"],
+                fill=SharedFill(arrays["fill"]) if "fill" in arrays else None,
                 rows=arrays["rows"],
                 labels=tuple(str(label) for label in arrays["labels"]),
                 probabilities={arm: arrays[arm] for arm in ("erase", "restore")},

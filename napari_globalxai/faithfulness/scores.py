@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import average_precision_score
 
 FloatArray = npt.NDArray[np.float64]
 METRICS = ("roc_auc", "average_precision", "mean_probability", "mean_logit")
@@ -71,6 +70,9 @@ def score(
     if metric == "roc_auc":
         return roc_auc(truth, ranking)
     if metric == "average_precision":
+        # Imports SciPy, which a report or a viewer need not wait for.
+        from sklearn.metrics import average_precision_score
+
         return float(average_precision_score(truth, ranking))
     return float((probability if metric == "mean_probability" else logit)[truth].mean())
 

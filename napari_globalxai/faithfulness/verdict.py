@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -58,50 +58,62 @@ def necessary_fraction(fractions: FloatArray, erased: FloatArray, intact: float)
     return float(fractions[np.argmax(lost)]) if lost.any() else float("nan")
 
 
-def judge(
-    *,
-    delta: float,
-    delta_low: float,
-    intact_low: float,
-    p_values: dict[str, float],
-    controls: int,
-    positives: int,
-    negatives: int,
-    fewest: int,
-) -> Verdict:
+@dataclass(frozen=True)
+class Evidence:
+    """What a label is judged by.
+
+    Attributes
+    ----------
+    positives, negatives : int
+        Images with and without the label.
+    intact_low : float
+        Lower end of the 95 % interval of the intact AUC.
+    delta, delta_low : float
+        Area between restoring and erasing, and the lower end of its 95 % interval.
+    p_values : dict of str to float
+        By family of controls that is judged.
+    controls : int
+        Orders of the family that has the fewest.
+    """
+
+    positives: int
+    negatives: int
+    intact_low: float = float("nan")
+    delta: float = float("nan")
+    delta_low: float = float("nan")
+    p_values: Mapping[str, float] = field(default_factory=dict)
+    controls: int = 0
+
+
+def judge(evidence: Evidence, fewest: int) -> Verdict:
     """Judge one label.
 
     Parameters
     ----------
-    delta, delta_low : float
-        Area between restoring and erasing, and the lower end of its 95 % interval.
-    intact_low : float
-        Lower end of the 95 % interval of the intact AUC.
-    p_values : dict of str to float
-        By family of controls, ``random`` and ``shifted``.
-    controls : int
-        Controls in each family.
-    positives, negatives : int
-        Images with and without the label.
+    evidence : Evidence
+        The numbers.
     fewest : int
         Positives and negatives needed at least.
     """
+    positives, negatives = evidence.positives, evidence.negatives
     if min(positives, negatives) < fewest:
         return Verdict(
             NOT_ENOUGH_DATA,
             f"{positives} images with and {negatives} without the label; at least {fewest} of each "
             "are needed",
         )
-    if not intact_low > 0.5:
+    if not evidence.intact_low > 0.5:
         return Verdict(NOT_ENOUGH_DATA, "the intact model is not proven better than chance")
-    if 1 / (1 + controls) > SIGNIFICANCE:
+    if 1 / (1 + evidence.controls) > SIGNIFICANCE:
         return Verdict(
-            NOT_ENOUGH_DATA, f"{controls} controls cannot give p ≤ {SIGNIFICANCE}; 19 can"
+            NOT_ENOUGH_DATA, f"{evidence.controls} controls cannot give p ≤ {SIGNIFICANCE}; 19 can"
         )
-    numbers = ", ".join(f"p = {p:.3f} against {name} orders" for name, p in p_values.items())
-    numbers = f"Δ = {delta:.3f}, {numbers}"
-    if delta_low > 0 and all(p <= SIGNIFICANCE for p in p_values.values()):
+    numbers = ", ".join(
+        f"p = {p:.3f} against {name} orders" for name, p in evidence.p_values.items()
+    )
+    numbers = f"Δ = {evidence.delta:.3f}, {numbers}"
+    if evidence.delta_low > 0 and all(p <= SIGNIFICANCE for p in evidence.p_values.values()):
         return Verdict(FAITHFUL, numbers)
-    if not delta_low > 0:
-        numbers += f"; the 95 % interval of Δ begins at {delta_low:.3f}"
+    if not evidence.delta_low > 0:
+        numbers += f"; the 95 % interval of Δ begins at {evidence.delta_low:.3f}"
     return Verdict(NOT_FAITHFUL, numbers)

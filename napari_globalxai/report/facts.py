@@ -129,8 +129,12 @@ def collect_facts(run: Run) -> ReportFacts:
             )
             if status != "ok"
         ],
-        warnings=[str(warning) for warning in record.warnings],
-        method=method_in_brief(run, any(same_images(result) for result in results.values())),
+        warnings=list(record.warnings),
+        method=method_in_brief(
+            run,
+            any(same_images(result) for result in results.values()),
+            list(dict.fromkeys(name for each in results.values() for name in each.judged_by)),
+        ),
         settings=json.dumps(
             {
                 "run": {

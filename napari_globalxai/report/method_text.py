@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from napari_globalxai.catalogue import ORDERS
+from napari_globalxai.faithfulness.order_families import family_look
 from napari_globalxai.report.style import percent
 from napari_globalxai.runs.run import Run
 
 
-def method_in_brief(run: Run, same_images: bool) -> list[str]:
-    """Return the method in brief, as it was applied in this run."""
+def method_in_brief(run: Run, same_images: bool, families: Sequence[str]) -> list[str]:
+    """Return the method in brief, as it was applied in this run.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    same_images : bool
+        Whether maps were built on the images that PEPPR used.
+    families : sequence of str
+        Families of control orders that maps were judged by.
+    """
     settings = run.record.settings
     aggregation = run.aggregation
     constant = "are counted" if aggregation.constant_maps == "counted" else "are left out"
@@ -35,13 +49,13 @@ def method_in_brief(run: Run, same_images: bool) -> list[str]:
         "image and the ROC AUC is taken. A_E and A_R are the areas under the two curves: a "
         "faithful map makes A_E small and A_R large, so Δ = A_R − A_E is large.",
         "The details are our protocol, where the paper's abstract leaves them open: ties are "
-        "broken by one seeded random field; controls are random orders and the map itself "
-        "circularly shifted, which keeps its smoothness but not its place; p = (1 + number of "
-        "controls with a Δ at least as large) / (1 + number of controls). A map is called "
-        "faithful for a label when p ≤ 0.05 against both families and the 95 % interval of Δ "
-        "lies above 0. The sufficient fraction is the smallest share of the valid area whose "
-        "restoration brings the AUC 95 % of the way from 0.5 to that of the intact images; the "
-        "necessary fraction is the smallest share whose erasing takes half of that way. "
+        "broken by one seeded random field; "
+        f"{_controls(families)}p = (1 + number of controls with a Δ at least as large) / (1 + "
+        "number of controls). A map is called faithful for a label when p ≤ 0.05 against every "
+        "family of controls and the 95 % interval of Δ lies above 0. The sufficient fraction is "
+        "the smallest share of the valid area whose restoration brings the AUC 95 % of the way "
+        "from 0.5 to that of the intact images; the necessary fraction is the smallest share whose "
+        "erasing takes half of that way. "
         "Intervals resample patients, not images.",
     ]
     if same_images:
@@ -50,3 +64,15 @@ def method_in_brief(run: Run, same_images: bool) -> list[str]:
             "than on patients who had no part in the maps."
         )
     return paragraphs
+
+
+def _controls(families: Sequence[str]) -> str:
+    """Say what the families of control orders are."""
+    if not families:
+        return ""
+    words = {name: word[:1].lower() + word[1:] for name, word in ORDERS.summaries().items()}
+    listed = [
+        family_look(name).within + (f" ({words[name]})" if name in words else "")
+        for name in families
+    ]
+    return f"controls are {'; '.join(listed)}; "

@@ -9,8 +9,6 @@ from napari_globalxai.faithfulness.result import PepprResult
 from napari_globalxai.report.style import is_missing, number, percent
 from napari_globalxai.runs.folder import file_stem
 
-_SIMPLE_ORDERS = ("centre-distance", "mean-intensity", "reversed")
-
 
 @dataclass(frozen=True)
 class PepprRow:
@@ -43,6 +41,8 @@ class PepprFacts:
         The map, and the name of its figure.
     judged, others : list of PepprRow
         Labels that the map is judged by, and the rest.
+    controls : str
+        The orders that the map is judged by, and their number.
     same_images : bool
         Whether the map was built on the images that PEPPR used.
     settings : dict
@@ -55,6 +55,7 @@ class PepprFacts:
     figure: str
     judged: list[PepprRow]
     others: list[PepprRow]
+    controls: str
     same_images: bool
     settings: dict[str, Any]
     left_out: dict[str, str]
@@ -68,6 +69,7 @@ def peppr_facts(name: str, result: PepprResult) -> PepprFacts:
         figure=f"peppr_{file_stem(name)}",
         judged=[row for label, row in rows.items() if label in result.verdict],
         others=[row for label, row in rows.items() if label not in result.verdict],
+        controls=_controls(result),
         same_images=same_images(result),
         settings={
             key: value
@@ -94,8 +96,7 @@ def _peppr_row(label: str, areas: dict[str, Any], result: PepprResult) -> PepprR
             "A_E": number(areas.get("area_erase")),
             "A_R": number(areas.get("area_restore")),
             "Δ (95 % CI)": with_interval(areas.get("delta"), areas.get("delta_ci")),
-            "p, random": number(p_values.get("random")),
-            "p, shifted": number(p_values.get("shifted")),
+            **{f"p, {family}": number(p_values.get(family)) for family in result.judged_by},
             "Sufficient": percent(areas.get("sufficient_fraction"), 1),
             "Necessary": percent(areas.get("necessary_fraction"), 1),
             "Blank image": number(areas.get("blank_probability"), 2),
@@ -104,9 +105,22 @@ def _peppr_row(label: str, areas: dict[str, Any], result: PepprResult) -> PepprR
             order: with_interval(
                 differences.get(order, {}).get("difference"), differences.get(order, {}).get("ci")
             )
-            for order in _SIMPLE_ORDERS
+            for order in result.compared_with
         },
     )
+
+
+def _controls(result: PepprResult) -> str:
+    """Say how many orders of which families the map is judged by."""
+    families = {
+        name: len(values["control_deltas"][name])
+        for values in result.areas.values()
+        for name in values.get("p_values", {})
+    }
+    if not families:
+        return "no control orders"
+    *before, last = (f"{count} {name}" for name, count in families.items())
+    return f"{', '.join(before)} and {last} orders" if before else f"{last} orders"
 
 
 def with_interval(value: float | None, interval: list[float | None] | None) -> str:

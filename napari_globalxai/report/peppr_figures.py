@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from napari_globalxai.faithfulness.order_families import FamilyLook, family_look
 from napari_globalxai.faithfulness.result import PepprResult
 from napari_globalxai.faithfulness.verdict import NECESSARY_SHARE, SUFFICIENT_SHARE
 from napari_globalxai.report.style import (
@@ -21,7 +23,6 @@ from napari_globalxai.report.style import (
     BODY,
     GREY,
     INK,
-    PURPLE,
     SMALL,
     TITLE,
     VERDICT_COLOURS,
@@ -36,7 +37,6 @@ from napari_globalxai.report.style import (
 )
 
 _ARM_COLOURS = {"restore": BLUE, "erase": VERMILLION}
-_FAMILY_COLOURS = {"random": GREY, "shifted": PURPLE}
 _ROW_HEIGHT = 3.1
 _HISTOGRAM_BINS = 18
 
@@ -64,6 +64,7 @@ def peppr_figure(result: PepprResult, title: str | None = None) -> Figure | None
     figure.suptitle(
         f"PEPPR along the map “{name_text(title or result.map_name, 50)}”", fontsize=TITLE + 1
     )
+    families = [family_look(name) for name in result.judged_by]
     rows = figure.subfigures(len(labels), 1, squeeze=False)[:, 0]
     for label, part in zip(labels, rows, strict=True):
         verdict, areas = result.verdict[label], result.areas[label]
@@ -80,27 +81,33 @@ def peppr_figure(result: PepprResult, title: str | None = None) -> Figure | None
             (result.curves["label"].astype(str) == label) & (result.curves["metric"] == "roc_auc")
         ]
         for arm, at in zip(("restore", "erase"), axes[:2], strict=True):
-            _draw_arm(at, arm, curves, areas)
+            _draw_arm(at, arm, curves, areas, families)
         bottom = min(at.get_ylim()[0] for at in axes[:2])
         for at in axes[:2]:
             at.set_ylim(bottom, 1.03)
-        _draw_controls(axes[2], areas)
-    figure.legend(handles=_legend(), loc="outside lower center", ncols=5, fontsize=SMALL)
+        _draw_controls(axes[2], areas, families)
+    figure.legend(handles=_legend(families), loc="outside lower center", ncols=5, fontsize=SMALL)
     return figure
 
 
-def _draw_arm(axes: Axes, arm: str, curves: pd.DataFrame, areas: dict[str, Any]) -> None:
+def _draw_arm(
+    axes: Axes,
+    arm: str,
+    curves: pd.DataFrame,
+    areas: dict[str, Any],
+    families: Sequence[FamilyLook],
+) -> None:
     """Draw one arm of one label: the map's curve over the controls' bands."""
     plain(axes)
     of_arm = curves[curves["arm"] == arm]
     lowest = [0.5]
-    for order, colour in _FAMILY_COLOURS.items():
-        part = of_arm[of_arm["order"] == order].sort_values("fraction")
+    for look in families:
+        part = of_arm[of_arm["order"] == look.name].sort_values("fraction")
         if part.empty:
             continue
         q, value, low, high = _columns(part)
-        axes.fill_between(q, low, high, color=colour, alpha=0.22, linewidth=0)
-        axes.plot(q, value, color=colour, linewidth=1, linestyle=(0, (4, 2)))
+        axes.fill_between(q, low, high, color=look.colour, alpha=0.22, linewidth=0)
+        axes.plot(q, value, color=look.colour, linewidth=1, linestyle=(0, (4, 2)))
         lowest.append(float(np.nanmin(low)))
     q, value, low, high = _columns(of_arm[of_arm["order"] == "map"].sort_values("fraction"))
     colour = _ARM_COLOURS[arm]
@@ -148,39 +155,39 @@ def _mark(axes: Axes, fraction: float, level: float, text: str, colour: str) -> 
     )
 
 
-def _draw_controls(axes: Axes, areas: dict[str, Any]) -> None:
+def _draw_controls(axes: Axes, areas: dict[str, Any], families: Sequence[FamilyLook]) -> None:
     """Draw how the map's Δ compares with those of the controls."""
     plain(axes)
     axes.grid(False, axis="x")
     own = areas["delta_on_control_steps"]
-    families, colours, names = [], [], []
-    for name, colour in _FAMILY_COLOURS.items():
-        values = _finite(areas["control_deltas"].get(name, []))
+    deltas, colours, names = [], [], []
+    for look in families:
+        values = _finite(areas["control_deltas"].get(look.name, []))
         if len(values):
-            families.append(values)
-            colours.append(colour)
-            p = areas["p_values"].get(name)
-            names.append(f"{len(values)} {name}, p = {number(p)}")
+            deltas.append(values)
+            colours.append(look.colour)
+            p = areas["p_values"].get(look.name)
+            names.append(f"{len(values)} {look.name}, p = {number(p)}")
     axes.set_title("Δ against the controls", fontsize=BODY)
     axes.set_xlabel(r"$\Delta$ = A$_R$ − A$_E$ (at the controls' steps)", fontsize=BODY)
-    if not families or is_missing(own):
+    if not deltas or is_missing(own):
         axes.set_yticks([])
         axes.set_xticks([])
         note(axes, "no control orders were tested")
         return
-    everything = np.concatenate([*families, [own]])
+    everything = np.concatenate([*deltas, [own]])
     # Controls may all be equal; bins need a width all the same.
     margin = max(0.06 * float(np.ptp(everything)), 0.01)
     edges = np.linspace(everything.min() - margin, everything.max() + margin, _HISTOGRAM_BINS + 1)
-    heights, _, _ = axes.hist(families, bins=edges.tolist(), color=colours, label=names)
+    heights, _, _ = axes.hist(deltas, bins=edges.tolist(), color=colours, label=names)
     highest = float(np.max(heights))
     own_label = f"this map: {number(own)}"
     axes.plot([own, own], [0, 1.05 * highest], color=INK, linewidth=2, label=own_label)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.set_ylabel("control orders", fontsize=BODY)
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-    # Room for the legend above the bars.
-    axes.set_ylim(0, 1.6 * highest)
+    # Room for the legend above the bars, a line a family and one for the map.
+    axes.set_ylim(0, (1.2 + 0.2 * len(deltas)) * highest)
     axes.legend(loc="upper left", fontsize=SMALL - 0.5, frameon=False, borderaxespad=0.2)
 
 
@@ -194,11 +201,10 @@ def _finite(values: list[float | None]) -> npt.NDArray[np.float64]:
     return np.asarray(found[np.isfinite(found)])
 
 
-def _legend() -> list[Line2D | Patch]:
+def _legend(families: Sequence[FamilyLook]) -> list[Line2D | Patch]:
     return [
         Line2D([], [], color=BLUE, linewidth=1.8, label="restoring along the map"),
         Line2D([], [], color=VERMILLION, linewidth=1.8, label="erasing along the map"),
-        Patch(color=GREY, alpha=0.4, label="random orders"),
-        Patch(color=PURPLE, alpha=0.4, label="shifted maps"),
+        *(Patch(color=look.colour, alpha=0.4, label=look.within) for look in families),
         Line2D([], [], color=INK, linewidth=0.9, linestyle=(0, (1, 1.5)), label="intact images"),
     ]

@@ -12,7 +12,7 @@ import tifffile
 from napari_globalxai.attribution.precision import choose_batch_size
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.evaluation import Evaluation
-from napari_globalxai.faithfulness.fills import fill_image
+from napari_globalxai.faithfulness.fills import fit_fill
 from napari_globalxai.faithfulness.peppr import run_peppr
 from napari_globalxai.faithfulness.result import PepprResult
 from napari_globalxai.models.classifier import Classifier
@@ -122,7 +122,7 @@ def make_evaluation(
         truth=run.truth(model.labels)[rows],
         patients=tuple(patients[row] for row in rows),
         valid=run.coverage >= _valid_share(run, valid_share),
-        fill=fill_image(fill, run.stack, rows),
+        fill=fit_fill(fill, run.stack, rows),
         batch_size=at_once,
         key=hash_value(
             [

@@ -82,6 +82,7 @@ class RunLayers(RoleLayers):
         self._native_shape: tuple[int, int] | None = None
         self._seen_row: int | None = None
         self._seen_input: npt.NDArray[np.uint8] | None = None
+        self._seen_fill: npt.NDArray[np.float32] | None = None
         session.view_changed.connect(self._on_view)
         session.map_changed.connect(self._on_map)
         session.row_changed.connect(self._on_row)
@@ -268,6 +269,7 @@ class RunLayers(RoleLayers):
     # PEPPR.
 
     def _on_result(self, result: PepprResult | None) -> None:
+        self._seen_row = None
         if result is None:
             for role in ("area", "seen"):
                 self._remove(role)
@@ -309,10 +311,16 @@ class RunLayers(RoleLayers):
         result, view, row = self.session.result, self.session.view, self.session.row
         if result is None or view is None:
             return
+        if result.fill is None:
+            self._remove("seen")
+            return
         if self._seen_row != row or self._seen_input is None:
             # One image of the cache, a few milliseconds; scrubbing finds it in memory.
             self._seen_row, self._seen_input = row, view.model_input(row)
-        seen = result.seen(self._seen_input, self.session.fraction, self.session.arm)
+            self._seen_fill = result.fill_of(row, self._seen_input)
+        seen = result.seen(
+            self._seen_input, self.session.fraction, self.session.arm, self._seen_fill
+        )
         image = to_rgb(seen, view.channels)
         self._show("seen", lambda: Image(image, rgb=True), data=image, name=SEEN)
 

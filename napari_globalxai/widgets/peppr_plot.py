@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from napari.utils.theme import get_theme
 from qtpy.QtCore import QPointF, Signal  # type: ignore[attr-defined]
 from qtpy.QtGui import QColor, QPainter, QPen
 
+from napari_globalxai.faithfulness.order_families import FamilyLook, family_look
 from napari_globalxai.widgets.colours import ARM_COLOURS
 
 if TYPE_CHECKING:
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
 
 _DOT = 4.5
 _VERBS = {"restore": "Restored", "erase": "Erased"}
-# Muted, and told apart by lightness as well.
-_CONTROLS = {"random": ("Random orders", 0.75), "shifted": ("Shifted maps", 0.45)}
+# Families are told apart by their dashes, too.
+_DASHES = ((4, 2), (8, 2, 1, 2), (2, 1), (8, 2))
 
 
 class PepprPlot(FigureCanvasQTAgg):
@@ -122,19 +124,23 @@ class PepprPlot(FigureCanvasQTAgg):
         )
         return curves[chosen].sort_values("fraction")
 
+    def _families(self) -> list[FamilyLook]:
+        """Return the families of control orders that the map is judged by."""
+        return [] if self._result is None else [family_look(n) for n in self._result.judged_by]
+
     def _draw_curves(self) -> None:
         assert self._result is not None
         axes = self.curves_axes
-        for order, (name, grey) in _CONTROLS.items():
-            curve = self._curve(order, self._arm)
+        for look, dashes in zip(self._families(), cycle(_DASHES), strict=False):
+            curve = self._curve(look.name, self._arm)
             if len(curve):
                 x = 100 * curve["fraction"]
-                colour = str(grey)
+                colour = look.colour
                 axes.fill_between(
                     x, curve["ci_low"], curve["ci_high"], color=colour, alpha=0.25, linewidth=0
                 )
-                label = f"{name}, {_VERBS[self._arm].lower()}"
-                axes.plot(x, curve["value"], color=colour, lw=1.2, ls=(0, (4, 2)), label=label)
+                label = f"{look.title}, {_VERBS[self._arm].lower()}"
+                axes.plot(x, curve["value"], color=colour, lw=1.2, ls=(0, dashes), label=label)
         for arm, colour in ARM_COLOURS.items():
             curve = self._curve("map", arm)
             x = 100 * curve["fraction"]
@@ -172,8 +178,8 @@ class PepprPlot(FigureCanvasQTAgg):
         assert self._result is not None
         axes, areas = self.deltas_axes, self._result.areas[self._label]
         own = areas["delta_on_control_steps"]
-        families = [name for name in _CONTROLS if areas["control_deltas"].get(name)]
-        values = [np.asarray(areas["control_deltas"][name], float) for name in families]
+        families = [look for look in self._families() if areas["control_deltas"].get(look.name)]
+        values = [np.asarray(areas["control_deltas"][look.name], float) for look in families]
         everything = np.concatenate([*values, [own, 0.0]])
         span = max(float(np.ptp(everything)), 0.05)
         edges = np.linspace(everything.min() - 0.05 * span, everything.max() + 0.05 * span, 31)
@@ -182,9 +188,9 @@ class PepprPlot(FigureCanvasQTAgg):
                 values,
                 bins=edges.tolist(),
                 histtype="stepfilled",
-                color=[str(_CONTROLS[name][1]) for name in families],
-                alpha=0.7,
-                label=[_CONTROLS[name][0] for name in families],
+                color=[look.colour for look in families],
+                alpha=0.85,
+                label=[look.title for look in families],
             )
         axes.axvline(own, color=ARM_COLOURS["restore"], lw=2, label=f"This map, {own:.2f}")
         axes.set_xlim(edges[0], edges[-1])

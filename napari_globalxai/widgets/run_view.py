@@ -120,7 +120,8 @@ def stored_result(run: Run, name: str) -> PepprResult | None:
     from napari_globalxai.runs.folder import file_stem
 
     names = {name, file_stem(name)}.intersection(run.peppr_names)
-    return run.peppr_result(names.pop()) if names else None
+    # Fitted here, as a fill that differs by image may take a while.
+    return run.peppr_result(names.pop()).fitted(run.stack) if names else None
 
 
 def read_images(stack: AlignedStack, progress: ProgressCallback = ignore_progress) -> Any:

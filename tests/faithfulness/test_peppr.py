@@ -12,7 +12,7 @@ from torch import nn
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.evaluation import Evaluation
-from napari_globalxai.faithfulness.fills import fill_image
+from napari_globalxai.faithfulness.fills import fit_fill
 from napari_globalxai.faithfulness.orders import order_by_map
 from napari_globalxai.faithfulness.peppr import run_peppr
 from napari_globalxai.faithfulness.region_erasure import erase_region
@@ -37,7 +37,7 @@ def make_evaluation(folder, classifier=None, count=24, fill="mean-image", valid=
         "truth": truth,
         "patients": tuple(f"P{row // 2}" for row in rows),
         "valid": valid,
-        "fill": fill_image(fill, stack, rows) if isinstance(fill, str) else fill,
+        "fill": fit_fill(fill, stack, rows) if isinstance(fill, str) else fill,
         "batch_size": 64,
         "key": "tiny",
     }
@@ -90,7 +90,7 @@ class SlowPeppr:
 
     def shown(self, image, count, arm):
         """The picture that the model sees, in 0–255."""
-        seen = self.evaluation.fill.astype(np.float64).copy()
+        seen = self.evaluation.fill.image.astype(np.float64)
         keep = self.pixels[:count] if arm == "restore" else self.pixels[count:]
         for y, x in keep:
             seen[:, y, x] = image[:, y, x]
@@ -482,7 +482,8 @@ def test_result_survives_its_files(tmp_path):
     assert again.verdict == result.verdict
     assert again.areas["left"]["delta"] == result.areas["left"]["delta"]
     assert (again.labels, again.shape) == (result.labels, result.shape)
-    for name in ("order", "counts", "fill", "rows", "fractions"):
+    assert np.array_equal(again.fill.image, result.fill.image)
+    for name in ("order", "counts", "rows", "fractions"):
         assert np.array_equal(getattr(again, name), getattr(result, name))
     for arm in ("erase", "restore"):
         assert np.array_equal(again.probabilities[arm], result.probabilities[arm])
@@ -490,6 +491,52 @@ def test_result_survives_its_files(tmp_path):
     summary = json.loads((tmp_path / "peppr" / "map.json").read_text())
     assert summary["labels"]["left"]["verdict"] in ("faithful", "not faithful", "not enough data")
     assert summary["settings"]["seed"] == 0
+
+
+@pytest.mark.parametrize("families", [("random", "shifted"), ("random", "of a package now gone")])
+def test_results_of_older_versions_are_read(families, tmp_path):
+    """Written here as version 0.1 wrote them."""
+    order, fill = np.array([5, 0, 7]), np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    probabilities = np.random.default_rng(0).random((4, 2, 1)).astype(np.float32)
+    np.savez_compressed(
+        tmp_path / "old.npz",
+        shape=(3, 4),
+        order=order,
+        counts=np.arange(4),
+        fill=fill,
+        rows=np.array([0, 2]),
+        labels=("left",),
+        erase=probabilities,
+        restore=probabilities[::-1],
+    )
+    label = {
+        "positives": 1,
+        "negatives": 1,
+        "control_deltas": {name: [0.1] for name in (*families, "reversed")},
+        "p_values": dict.fromkeys(families, 0.5),
+        "difference_to": {"reversed": {"difference": 0.2, "ci": [0.1, 0.3]}},
+        "verdict": "not enough data",
+        "reason": "so",
+    }
+    content = {"map": "old", "labels": {"left": label}, "settings": {"fill": "mean-image"}}
+    (tmp_path / "old.json").write_text(json.dumps(content))
+    (tmp_path / "old.csv").write_text(
+        "map,label,order,arm,fraction,metric,value,ci_low,ci_high\nold,left,map,erase,0,roc_auc,1,,\n"
+    )
+    result = PepprResult.load(tmp_path, "old")
+    assert result.shape == (3, 4)
+    assert result.judged_by == families
+    assert result.compared_with == ("reversed",)
+    image = np.full((2, 3, 4), 200, np.uint8)
+    seen = result.seen(image, 2 / 3, "restore")
+    expected = fill.astype(np.uint8)
+    for pixel in order[:2]:
+        expected[:, pixel // 4, pixel % 4] = 200
+    assert np.array_equal(seen, expected)
+    result.save(tmp_path / "again")
+    with np.load(tmp_path / "again" / "old.npz") as again, np.load(tmp_path / "old.npz") as old:
+        assert set(again.files) == set(old.files)
+        assert all(np.array_equal(again[name], old[name]) for name in old.files)
 
 
 def test_intervals_enclose_their_estimate(tmp_path):
@@ -557,10 +604,10 @@ def test_fills(fill, tmp_path):
         "mean-colour": np.broadcast_to(mean.mean(axis=(1, 2), keepdims=True), mean.shape),
         "black": np.zeros_like(mean),
     }[fill]
-    np.testing.assert_allclose(fill_image(fill, stack, rows), expected, rtol=1e-5)
+    np.testing.assert_allclose(fit_fill(fill, stack, rows).image, expected, rtol=1e-5)
 
 
 def test_fills_by_name(tmp_path):
     stack = tiny.make_stack(tmp_path / "s.zarr", tiny.sign_images(3)[0])
     with pytest.raises(InputError, match="no fill 'white'; fills are mean-image, mean-colour"):
-        fill_image("white", stack, [0])
+        fit_fill("white", stack, [0])

@@ -12,6 +12,7 @@ from napari_globalxai.faithfulness.scores import (
     weighted_roc_auc,
 )
 from napari_globalxai.faithfulness.verdict import (
+    Evidence,
     control_p_value,
     judge,
     necessary_fraction,
@@ -145,7 +146,6 @@ GOOD = {
     "controls": 19,
     "positives": 10,
     "negatives": 10,
-    "fewest": 10,
 }
 
 
@@ -166,7 +166,7 @@ GOOD = {
     ],
 )
 def test_verdict_words(changes, word):
-    verdict = judge(**{**GOOD, **changes})
+    verdict = judge(Evidence(**{**GOOD, **changes}), fewest=10)
     assert verdict.word == word
     assert verdict.reason
     assert "\n" not in verdict.reason

@@ -91,7 +91,7 @@ def test_scrubbing_shows_what_is_erased_and_what_the_model_saw(with_result: Any)
         expected[result.order[:count]] = 1
         np.testing.assert_array_equal(area.data, expected.reshape(run.valid.shape))
         shown = expected.reshape(run.valid.shape) == (arm == "restore")
-        saw = np.where(shown & run.valid, image, np.rint(result.fill).astype(np.uint8))
+        saw = np.where(shown & run.valid, image, np.rint(result.fill.image).astype(np.uint8))
         layer = layers.layer("seen")
         assert layer.name == "What the model saw"
         np.testing.assert_array_equal(layer.data[..., :2], np.moveaxis(saw, 0, -1))

@@ -103,7 +103,7 @@ def make_result(labels, *, controls=19, words=(FAITHFUL,), **changes):
         shape=SHAPE,
         order=empty.astype(int),
         counts=empty.astype(int),
-        fill=empty.astype(np.float32),
+        fill=None,
         rows=empty.astype(int),
         labels=tuple(labels),
         probabilities={},

@@ -481,7 +481,7 @@ def test_peppr_evaluates_the_finished_images(linear_run):
     evaluation = make_evaluation(linear_run)
     assert np.array_equal(evaluation.rows, np.arange(40))
     np.testing.assert_allclose(
-        evaluation.fill, linear_run.stack.read(range(40)).mean(axis=0), rtol=1e-5
+        evaluation.fill.image, linear_run.stack.read(range(40)).mean(axis=0), rtol=1e-5
     )
     assert evaluation.valid.all()
 

@@ -1,0 +1,106 @@
+"""The plot of PEPPR: families of control orders, own and added, seen on every ground."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.gui
+
+TIMEOUT = 60_000
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance as WCAG 2 defines it."""
+    from matplotlib.colors import to_rgb
+
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
+    return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+
+
+def contrast(one: str, other: str) -> float:
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("name", ["random", "shifted", "one that is not installed"])
+@pytest.mark.parametrize("theme", ["dark", "light", None])
+def test_families_stand_out_from_the_ground(name: str, theme: str | None) -> None:
+    from napari.utils.theme import get_theme
+
+    from napari_globalxai.faithfulness.order_families import family_look
+
+    ground = "#ffffff" if theme is None else get_theme(theme).background.as_hex(format="long")
+    # WCAG asks for 3 to 1 of what is drawn.
+    assert contrast(family_look(name).colour, ground) >= 3
+
+
+def open_tested(panels: Any, folder: Path, qtbot: Any) -> Any:
+    with qtbot.waitSignal(panels.explain.runner.succeeded, timeout=TIMEOUT):
+        panels.explain.open_run(folder)
+    panels.session.choose_map("left")
+    qtbot.waitUntil(lambda: panels.session.result is not None, timeout=TIMEOUT)
+    return panels
+
+
+@pytest.fixture
+def tested(finished_run: Path, added_package: Any, tmp_path: Path) -> Path:
+    """A run that was tested with another package's fill and family of orders."""
+    from napari_globalxai import peppr
+
+    folder = Path(shutil.copytree(finished_run, tmp_path / "run"))
+    peppr(
+        folder, "left", fill="own-colour", steps=8, control_steps=4, controls=3, bootstrap=20,
+        device="cpu",
+    )  # fmt: skip
+    return folder
+
+
+def test_an_added_family_and_fill_are_shown(tested: Path, panels: Any, qtbot: Any) -> None:
+    from matplotlib.colors import to_hex
+
+    opened = open_tested(panels, tested, qtbot)
+    plot, session = opened.peppr.plot, opened.session
+    drawn = {line.get_label(): line for line in plot.curves_axes.get_lines()}
+    curves = session.result.curves.query(
+        "label == 'left' and order == 'striped' and arm == 'restore' and metric == 'roc_auc'"
+    )
+    line = drawn["Striped orders, restored"]
+    np.testing.assert_allclose(line.get_xdata(), 100 * curves["fraction"])
+    np.testing.assert_allclose(line.get_ydata(), curves["value"])
+    assert to_hex(line.get_color()) == "#2a7f62"
+    for axes, name in (
+        (plot.curves_axes, "Striped orders, restored"),
+        (plot.deltas_axes, "Striped orders"),
+        (plot.deltas_axes, "Random orders"),
+    ):
+        assert name in [text.get_text() for text in axes.get_legend().get_texts()]
+
+    for row in (3, 8):
+        opened.viewer.dims.set_current_step(0, row)
+        session.scrub(0.25, "erase")
+        image = session.run.stack.images[row]
+        own = np.rint(image.reshape(2, -1).mean(axis=1)).astype(np.uint8)
+        saw = np.where(session.result.kept(0.25, "erase"), image, own[:, None, None])
+        layer = opened.explain.layers.layer("seen")
+        np.testing.assert_array_equal(layer.data[..., :2], np.moveaxis(saw, 0, -1))
+
+
+def test_a_result_is_shown_after_its_package_is_gone(
+    tested: Path, added_package: Any, panels: Any, qtbot: Any
+) -> None:
+    added_package.uninstall()
+    opened = open_tested(panels, tested, qtbot)
+    lines = {line.get_label() for line in opened.peppr.plot.curves_axes.get_lines()}
+    assert "striped, restored" in lines
+    assert "Restored along the map" in lines
+    layers = opened.explain.layers
+    assert layers.layer("area") is not None
+    # What the fill made of the image is not known any more.
+    assert layers.layer("seen") is None
+    opened.session.scrub(0.5, "erase")
+    assert layers.layer("seen") is None
