@@ -30,12 +30,13 @@ from napari_globalxai.runs import provenance
 from napari_globalxai.runs.align_cohort import alignment_warnings
 from napari_globalxai.runs.claim import claim_folder, without_circumstances
 from napari_globalxai.runs.folder import RUN_FILE, STACK_FOLDER, file_stem
-from napari_globalxai.runs.results import write_images, write_maps
+from napari_globalxai.runs.results import write_images
 from napari_globalxai.runs.run import Run
+from napari_globalxai.runs.write_maps import write_maps
 from napari_globalxai.settings.aggregation_settings import AggregationSettings
 from napari_globalxai.settings.declared import Size
 from napari_globalxai.settings.frame_settings import FrameSettings
-from napari_globalxai.statistics.global_map import OVERALL, GlobalMap
+from napari_globalxai.statistics.global_map import OVERALL, Averaging, GlobalMap
 from napari_globalxai.statistics.selection import select_rows
 from napari_globalxai.statistics.similarity import spearman_to_global
 from napari_globalxai.statistics.streaming import FullResolutionMaps
@@ -227,10 +228,10 @@ def explain(
     }
     coverage = stack.coverage(rows)
     moments = None if full is None else full.moments(members)
-    maps = write_maps(
-        folder, store, members, moments, cohort.patients, settings, coverage, seed, progress
-    )
-    inside = cells_inside(coverage >= valid_share, store.grid)
+    valid = coverage >= valid_share
+    averaging = Averaging(store, cohort.patients, settings, seed, valid)
+    maps = write_maps(folder, averaging, members, moments, coverage, progress)
+    inside = cells_inside(valid, store.grid)
     similarity = {}
     for number, label in enumerate(chosen):
         progress(Progress("Comparing images with their global maps", number, len(chosen)))

@@ -23,7 +23,7 @@ from napari_globalxai.images.image_file import split_page
 from napari_globalxai.progress import ProgressCallback, ignore_progress
 from napari_globalxai.runs.align_cohort import align, describe_images
 from napari_globalxai.runs.folder import RUN_FILE, STACK_FOLDER
-from napari_globalxai.runs.results import write_tiff
+from napari_globalxai.runs.write_maps import write_tiff
 from napari_globalxai.storage import atomic_path, read_json, read_table, write_json
 
 QUALITY_FILE = "quality.json"

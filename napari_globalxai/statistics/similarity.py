@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
 from napari_globalxai.maps.preparing import prepare_maps
-from napari_globalxai.maps.store import AttributionStore
-from napari_globalxai.settings.aggregation_settings import AggregationSettings
+
+if TYPE_CHECKING:
+    from napari_globalxai.maps.store import AttributionStore
+    from napari_globalxai.settings.aggregation_settings import AggregationSettings
 
 
 def spearman_to_global(
@@ -34,7 +37,7 @@ def spearman_to_global(
     members : numpy.ndarray
         Images that make the global map.
     inside : numpy.ndarray
-        Valid cells, (rows, columns) of the store's grid.
+        Valid cells, (*cells) of the store's grid.
     settings : AggregationSettings
         As for the global map.
 
@@ -66,6 +69,9 @@ def _spearman(
     """Return the rank correlation of each row with the same row of another array."""
     if first.shape[1] == 0:
         return np.full(len(first), np.nan)
+    # Takes more than a second to import.
+    from scipy.stats import rankdata
+
     ranks = [rankdata(values, axis=1) for values in (first, second)]
     centred = [each - each.mean(axis=1, keepdims=True) for each in ranks]
     product = (centred[0] * centred[1]).sum(axis=1)
