@@ -136,7 +136,7 @@ class ConstantMaps:
     """How many image-wise maps have one value only."""
 
     name: ClassVar[str] = "n_constant"
-    heading: ClassVar[str] = "Constant maps"
+    heading: ClassVar[str] = "Constant"
     format: ClassVar[str] = "d"
 
     def measure(self, context: MapContext) -> float:
