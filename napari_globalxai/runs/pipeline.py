@@ -32,7 +32,7 @@ from napari_globalxai.runs.claim import claim_folder, without_circumstances
 from napari_globalxai.runs.folder import RUN_FILE, STACK_FOLDER, file_stem
 from napari_globalxai.runs.results import write_images
 from napari_globalxai.runs.run import Run
-from napari_globalxai.runs.write_maps import write_maps
+from napari_globalxai.runs.write_maps import write_maps, write_tiff
 from napari_globalxai.settings.aggregation_settings import AggregationSettings
 from napari_globalxai.settings.declared import Size
 from napari_globalxai.settings.frame_settings import FrameSettings
@@ -230,7 +230,14 @@ def explain(
     moments = None if full is None else full.moments(members)
     valid = coverage >= valid_share
     averaging = Averaging(store, cohort.patients, settings, seed, valid)
-    maps = write_maps(folder, averaging, members, moments, coverage, progress)
+    maps = []
+    for number, (label, chosen_rows) in enumerate(members.items()):
+        progress(Progress("Averaging maps", number, len(members)))
+        own = None if moments is None else moments[label]
+        maps.append(averaging.label_map(label, chosen_rows, own))
+    write_tiff(folder / "coverage.tif", coverage)
+    write_maps(folder / "maps", averaging.overall_map(maps), maps, settings)
+    progress(Progress("Averaging maps", len(members), len(members)))
     inside = cells_inside(valid, store.grid)
     similarity = {}
     for number, label in enumerate(chosen):

@@ -136,9 +136,7 @@ def test_whole_numbers_stay_whole_in_the_table(store, tmp_path):
         store, PATIENTS, AggregationSettings(), statistics=(*declared_statistics(), Kept())
     )
     labels = [averaging.label_map(label, np.arange(6)) for label in "ab"]
-    table = table_of_maps(
-        [averaging.overall_map(labels), *labels], averaging.statistics, averaging.settings
-    )
+    table = table_of_maps([averaging.overall_map(labels), *labels], averaging.settings)
     assert list(table.columns) == [
         "map", *OWN, "kept", "selection", "part", "scale", "smoothing", "warning",
     ]  # fmt: skip
