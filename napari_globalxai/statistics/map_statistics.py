@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -157,9 +157,7 @@ class Reliability:
             return float("nan")
         if not all(half.n > 0 and np.ptp(half.mean) > 0 for half in context.halves):
             return float("nan")
-        # Takes more than a second to import.
-        from scipy.stats import spearmanr
+        # Imports pandas, for which --help need not wait.
+        from napari_globalxai.statistics.ranks import spearman
 
-        first, second = (half.mean.ravel() for half in context.halves)
-        correlation: Any = spearmanr(first, second)
-        return float(correlation.statistic)
+        return spearman(*(half.mean for half in context.halves))

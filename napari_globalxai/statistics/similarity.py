@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_globalxai.maps.preparing import prepare_maps
+from napari_globalxai.statistics.ranks import ranks
 
 if TYPE_CHECKING:
     from napari_globalxai.maps.store import AttributionStore
@@ -69,11 +70,8 @@ def _spearman(
     """Return the rank correlation of each row with the same row of another array."""
     if first.shape[1] == 0:
         return np.full(len(first), np.nan)
-    # Takes more than a second to import.
-    from scipy.stats import rankdata
-
-    ranks = [rankdata(values, axis=1) for values in (first, second)]
-    centred = [each - each.mean(axis=1, keepdims=True) for each in ranks]
+    ranked = [ranks(values) for values in (first, second)]
+    centred = [each - each.mean(axis=1, keepdims=True) for each in ranked]
     product = (centred[0] * centred[1]).sum(axis=1)
     sizes = [(each**2).sum(axis=1) for each in centred]
     constant = (np.ptp(first, axis=1) == 0) | (np.ptp(second, axis=1) == 0)
