@@ -14,7 +14,7 @@ import napari_globalxai as gx
 ROOT = Path(__file__).parent.parent
 BLOCKED = {"torch", "monai", "captum"}
 # Not needed to look at global maps, and slow to import.
-SLOW = ("matplotlib", "pydantic", "scipy", "sklearn", "SimpleITK", "zarr")
+SLOW = ("matplotlib", "scipy", "sklearn", "SimpleITK", "zarr")
 START = f"""
 import importlib.abc, json, sys
 
