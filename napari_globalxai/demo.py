@@ -29,8 +29,8 @@ from napari_globalxai.progress import ProgressCallback
 from napari_globalxai.report.html import write_report
 from napari_globalxai.runs.evaluate import make_evaluation, peppr
 from napari_globalxai.runs.pipeline import explain
-from napari_globalxai.runs.results import write_tiff
 from napari_globalxai.runs.run import Run
+from napari_globalxai.runs.write_maps import write_tiff
 from napari_globalxai.samples import sample_folder
 from napari_globalxai.statistics.regions import agreement_with_truth, share_against_area
 from napari_globalxai.storage import write_json

@@ -38,20 +38,28 @@ class AddedPackage:
     uninstall: Callable[[], None]
 
 
-@pytest.fixture
-def added_package(tmp_path):
-    """A package beside ours, as an installer would lay it out, for this process and its children.
+@pytest.fixture(scope="session")
+def added_site(tmp_path_factory):
+    """A folder with a tiny package beside ours, as an installer would lay it out.
 
-    Its classes are those of added/drill_package.py, its lines those of added/entry_points.txt.
+    Its classes are those of the modules in added/, its lines those of added/entry_points.txt.
     """
-    folder = tmp_path / "site"
+    folder = tmp_path_factory.mktemp("site")
     info = folder / "drill_package-1.0.dist-info"
-    info.mkdir(parents=True)
+    info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: drill-package\nVersion: 1.0\n")
     shutil.copy(ADDED / "entry_points.txt", info)
-    shutil.copy(ADDED / "drill_package.py", folder)
+    for module in ADDED.glob("*.py"):
+        shutil.copy(module, folder)
+    return folder
+
+
+@pytest.fixture
+def added_package(added_site):
+    """The tiny package installed, for this process and its children."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(folder)
-        patch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
-        yield AddedPackage(folder, patch.undo)
-    sys.modules.pop("drill_package", None)
+        patch.syspath_prepend(added_site)
+        patch.setenv("PYTHONPATH", str(added_site), prepend=os.pathsep)
+        yield AddedPackage(added_site, patch.undo)
+    for module in ADDED.glob("*.py"):
+        sys.modules.pop(module.stem, None)

@@ -9,13 +9,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import zarr
-from zarr.codecs import BloscCodec
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.maps.cell_grid import CellGrid
 
-_AXES = ("z", "y", "x")
 _CHUNK_BYTES = 1 << 20
 _MOST_IMAGES_A_CHUNK = 32
 
@@ -34,6 +31,9 @@ class AttributionStore:
     """
 
     def __init__(self, path: Path) -> None:
+        # Takes a quarter of a second, which reading global maps need not wait for.
+        import zarr
+
         self.path = path
         try:
             self._array: Any = zarr.open_array(path, mode="r+")
@@ -57,6 +57,9 @@ class AttributionStore:
         pooling: int = 1,
     ) -> AttributionStore:
         """Make an empty store for `size` images, whose cells after pooling are `grid`."""
+        import zarr
+        from zarr.codecs import BloscCodec
+
         cells = grid.shape
         # One chunk holds one label of several images: small enough to look at one image, large
         # enough to go through one label of the whole cohort.
@@ -68,7 +71,7 @@ class AttributionStore:
             dtype="float32",
             fill_value=np.nan,
             compressors=BloscCodec(cname="zstd", clevel=1),
-            dimension_names=("image", "label", *_AXES[-len(cells) :]),
+            dimension_names=("image", "label", *_axis_names(len(cells))),
             # With the array, not after it: a run killed in between could not go on.
             attributes={
                 "labels": list(labels),
@@ -121,3 +124,9 @@ class AttributionStore:
         for start in np.unique(rows // size) * size:
             inside = rows[(rows >= start) & (rows < start + size)]
             yield inside, np.asarray(self._array[start : start + size, label])[inside - start]
+
+
+def _axis_names(count: int) -> tuple[str, ...]:
+    """Return the names of spatial axes, as OME-Zarr calls them as far as it does."""
+    known = ("z", "y", "x")
+    return (*(f"axis-{number}" for number in range(count - len(known))), *known[-count:])

@@ -15,6 +15,11 @@ from napari_globalxai.report.method_text import method_in_brief
 from napari_globalxai.report.peppr_facts import PepprFacts, peppr_facts, same_images
 from napari_globalxai.report.style import DASH, number
 from napari_globalxai.runs.run import Run
+from napari_globalxai.statistics.recorded_statistics import (
+    WARNING,
+    RecordedStatistic,
+    recorded_statistics,
+)
 
 LEAST_SIMILAR_LISTED = 5
 
@@ -31,9 +36,9 @@ class LabelFacts:
         Explained images by their true label.
     auc : str
         ROC AUC of the intact model on them.
-    n, n_patients, n_constant : int
-        Images and patients in the global map, and how many of the maps were constant.
-    reliability, warning : str
+    statistics : list of str
+        Of the global map, in the order of `ReportFacts.statistics`.
+    warning : str
         Of the global map.
     """
 
@@ -42,10 +47,7 @@ class LabelFacts:
     negatives: int
     unknown: int
     auc: str
-    n: int
-    n_patients: int
-    n_constant: int
-    reliability: str
+    statistics: list[str]
     warning: str
 
 
@@ -72,6 +74,8 @@ class ReportFacts:
         The plain-language answer, label by label.
     cohort, provenance : list of (str, str)
         Facts to list.
+    statistics : list of RecordedStatistic
+        What was computed of each global map.
     labels : list of LabelFacts
         The labels.
     peppr : list of PepprFacts
@@ -93,6 +97,7 @@ class ReportFacts:
     answers: list[LabelAnswer]
     cohort: list[tuple[str, str]]
     provenance: list[tuple[str, str]]
+    statistics: list[RecordedStatistic]
     labels: list[LabelFacts]
     peppr: list[PepprFacts]
     disagreements: list[Disagreement]
@@ -106,6 +111,7 @@ def collect_facts(run: Run) -> ReportFacts:
     """Return what the report says about a run."""
     results = {name: run.peppr_result(name) for name in run.peppr_names}
     record = run.record
+    statistics = recorded_statistics(run.statistics.columns)
     table = file_name(record.cohort.table)
     model = model_name(run)
     method = record.settings.method
@@ -119,7 +125,8 @@ def collect_facts(run: Run) -> ReportFacts:
         answers=[answer(run, label, results) for label in run.labels],
         cohort=_cohort_facts(run, model),
         provenance=_provenance(run),
-        labels=_label_facts(run),
+        statistics=statistics,
+        labels=_label_facts(run, statistics),
         peppr=[peppr_facts(name, result) for name, result in results.items()],
         disagreements=_disagreements(run),
         failed=[
@@ -190,13 +197,13 @@ def _cohort_facts(run: Run, model: str) -> list[tuple[str, str]]:
     return facts
 
 
-def _label_facts(run: Run) -> list[LabelFacts]:
+def _label_facts(run: Run, statistics: list[RecordedStatistic]) -> list[LabelFacts]:
     rows = run.finished_rows
     truth = run.truth(run.labels)[rows]
     facts = []
     # By position: the overall map comes first in the table, then the labels in the run's order.
-    statistics = [row for _, row in run.statistics.iterrows()][1:]
-    for index, (label, row) in enumerate(zip(run.labels, statistics, strict=True)):
+    table = run.statistics.to_dict("records")[1:]
+    for index, (label, row) in enumerate(zip(run.labels, table, strict=True)):
         known = np.isfinite(truth[:, index])
         carries = truth[known, index] == 1
         probability = run.images[f"probability_{label}"].to_numpy(dtype=float)[rows][known]
@@ -207,11 +214,8 @@ def _label_facts(run: Run) -> list[LabelFacts]:
                 negatives=int((~carries).sum()),
                 unknown=int((~known).sum()),
                 auc=number(roc_auc(carries, probability)) if len(carries) else DASH,
-                n=int(row["n"]),
-                n_patients=int(row["n_patients"]),
-                n_constant=int(row["n_constant"]),
-                reliability=number(float(row["reliability"]), 2),
-                warning="" if row["warning"] != row["warning"] else str(row["warning"]),
+                statistics=[each.text(row[each.name]) for each in statistics],
+                warning="" if row[WARNING] != row[WARNING] else str(row[WARNING]),
             )
         )
     return facts

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import tifffile
 
+from napari_globalxai.catalogue import STATISTICS
 from napari_globalxai.report.image_figures import (
     Example,
     SimilarityRow,
@@ -21,6 +22,7 @@ from napari_globalxai.report.style import FloatImage
 from napari_globalxai.runs.folder import file_stem
 from napari_globalxai.runs.run import Run
 from napari_globalxai.statistics.global_map import OVERALL
+from napari_globalxai.statistics.recorded_statistics import recorded_statistics
 
 
 def draw_figures(run: Run) -> Iterator[ReportFigure]:
@@ -102,8 +104,13 @@ def draw_figures(run: Run) -> Iterator[ReportFigure]:
 def map_panels(run: Run) -> list[MapPanel]:
     """Return the overall map and the label-wise maps of a run, with their SD and counts."""
     # Rows go by position: the table has the overall map first, then the labels in the run's order.
-    table = run.statistics
+    table = run.statistics.to_dict("records")
     names = (OVERALL, *run.labels)
+    added = [
+        statistic
+        for statistic in recorded_statistics(run.statistics.columns)
+        if statistic.name not in STATISTICS.own
+    ]
     return [
         MapPanel(
             name=name,
@@ -112,8 +119,9 @@ def map_panels(run: Run) -> list[MapPanel]:
             n_patients=int(row["n_patients"]),
             sd=None if name == OVERALL else _sd(run, name),
             reliability=float(row["reliability"]),
+            more=tuple(f"{each.heading} {each.text(row[each.name])}" for each in added),
         )
-        for name, (_, row) in zip(names, table.iterrows(), strict=True)
+        for name, row in zip(names, table, strict=True)
     ]
 
 

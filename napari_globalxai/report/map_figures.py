@@ -54,6 +54,8 @@ class MapPanel:
         SD over images, (height, width).
     reliability : float
         Spearman correlation of the maps of two halves of the patients; may be NaN.
+    more : tuple of str
+        Statistics that other packages declare, a line each.
     """
 
     name: str
@@ -62,6 +64,7 @@ class MapPanel:
     n_patients: int
     sd: FloatImage | None = None
     reliability: float = float("nan")
+    more: tuple[str, ...] = ()
 
 
 def frame_figure(
@@ -130,9 +133,9 @@ def maps_figure(
         at.imshow(overlay(background, relative, signed), interpolation="nearest")
         outline(at, valid)
         at.set_title(name_text(panel.name, _title_length(len(panels))), fontsize=TITLE)
-        at.set_xlabel(
-            f"{count(panel.n, 'image')} of {count(panel.n_patients, 'patient')}", fontsize=SMALL
-        )
+        counted = f"{count(panel.n, 'image')} of {count(panel.n_patients, 'patient')}"
+        more = (name_text(line, _title_length(len(panels))) for line in panel.more)
+        at.set_xlabel("\n".join((counted, *more)), fontsize=SMALL)
         if panel.n == 0:
             note(at, "no images for this map")
         elif top == 0:

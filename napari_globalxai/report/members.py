@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_globalxai.runs.run import Run
-from napari_globalxai.statistics.selection import select_rows
 
 
 @dataclass(frozen=True)
@@ -63,12 +62,10 @@ def images_by_label(run: Run) -> list[LabelImages]:
     """Return the images behind each label's global map, in the order of the labels."""
     truth = run.truth(run.labels)
     files = run.images["file"].tolist()
-    finished = set(run.finished_rows.tolist())
     found = []
     for index, label in enumerate(run.labels):
         probability = run.images[f"probability_{label}"].to_numpy(dtype=float)
-        chosen = select_rows(truth[:, index], probability, run.aggregation)
-        rows = np.array([row for row in chosen.tolist() if row in finished], dtype=np.int64)
+        rows = run.members(label)
         found.append(
             LabelImages(
                 label=label,

@@ -33,7 +33,7 @@ from napari_globalxai.runs.record import (
     read_record,
     read_record_of,
 )
-from napari_globalxai.runs.results import write_tiff
+from napari_globalxai.runs.write_maps import write_tiff
 from napari_globalxai.settings.frame_settings import CohortFrameSettings
 from napari_globalxai.storage import atomic_path, read_json, write_json
 

@@ -1,8 +1,8 @@
-"""Write what a run came to: global maps, and the table of images."""
+"""Write the table of images of a run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,76 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import tifffile
 
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.frame.stack import AlignedStack
 from napari_globalxai.runs import tables
-from napari_globalxai.runs.folder import IMAGES_TABLE, MAPS_FOLDER, file_stem
-from napari_globalxai.settings.aggregation_settings import AggregationSettings
-from napari_globalxai.statistics.global_map import OVERALL, GlobalMap, overall_map
-from napari_globalxai.storage import atomic_path
-
-
-def write_maps(
-    folder: Path,
-    maps: Sequence[GlobalMap],
-    members: Mapping[str, npt.NDArray[np.int64]],
-    patients: Sequence[str],
-    settings: AggregationSettings,
-) -> None:
-    """Write label-wise maps, the overall map made of them, and their table.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        The run folder.
-    maps : sequence of GlobalMap
-        The label-wise maps.
-    members : mapping of str to numpy.ndarray
-        Rows that entered each of them.
-    patients : sequence of str
-        Patient of every image of the cohort.
-    settings : AggregationSettings
-        How they were made.
-    """
-    overall = overall_map({image.label: image.mean for image in maps})
-    write_tiff(folder / MAPS_FOLDER / f"{OVERALL}.tif", overall)
-    for image in maps:
-        write_tiff(folder / MAPS_FOLDER / f"{file_stem(image.label)}.tif", image.mean)
-        write_tiff(folder / MAPS_FOLDER / f"{file_stem(image.label)}.sd.tif", image.sd)
-    chosen = settings.model_dump(include={"selection", "part", "scale", "smoothing"})
-    rows_of_table: list[dict[str, Any]] = [
-        {
-            "map": OVERALL,
-            "n": len(np.unique(np.concatenate(list(members.values())))),
-            "n_patients": len({patients[row] for rows in members.values() for row in rows}),
-            "n_constant": sum(image.n_constant for image in maps),
-            "reliability": float("nan"),
-            **chosen,
-            "warning": "",
-        }
-    ]
-    rows_of_table += [
-        {
-            "map": image.label,
-            "n": image.n,
-            "n_patients": image.n_patients,
-            "n_constant": image.n_constant,
-            "reliability": image.reliability,
-            **chosen,
-            "warning": image.warning(settings.fewest_images),
-        }
-        for image in maps
-    ]
-    with atomic_path(folder / MAPS_FOLDER / "maps.csv") as path:
-        pd.DataFrame(rows_of_table).to_csv(path, index=False)
-
-
-def write_tiff(path: Path, image: npt.NDArray[np.floating]) -> None:
-    """Write a float32 map (height, width), or planes of one as pages, atomically."""
-    with atomic_path(path) as temporary:
-        tifffile.imwrite(temporary, np.asarray(image, np.float32), photometric="minisblack")
+from napari_globalxai.runs.folder import IMAGES_TABLE
 
 
 @dataclass(frozen=True)

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-import tifffile
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.faithfulness.result import PepprResult
-from napari_globalxai.frame.placement import Placement
-from napari_globalxai.frame.stack import AlignedStack
-from napari_globalxai.images.image_file import is_there
 from napari_globalxai.maps.preparing import prepare_maps
-from napari_globalxai.maps.store import AttributionStore
 from napari_globalxai.maps.upsampling import smooth, upsample
-from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.runs import tables
 from napari_globalxai.runs.folder import (
     IMAGES_TABLE,
@@ -32,8 +24,20 @@ from napari_globalxai.runs.folder import (
 )
 from napari_globalxai.runs.record import RunRecord, read_record_of
 from napari_globalxai.settings.aggregation_settings import AggregationSettings
-from napari_globalxai.statistics.global_map import OVERALL
+from napari_globalxai.statistics.global_map import OVERALL, GlobalMap
+from napari_globalxai.statistics.selection import select_rows
 from napari_globalxai.storage import read_table
+
+# The global maps are looked at far more often than anything else of a run, and most of what reads
+# the rest takes a quarter of a second or more to import; the model takes seconds.
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from napari_globalxai.faithfulness.result import PepprResult
+    from napari_globalxai.frame.placement import Placement
+    from napari_globalxai.frame.stack import AlignedStack
+    from napari_globalxai.maps.store import AttributionStore
+    from napari_globalxai.models.classifier import Classifier
 
 
 class GlobalMaps(Mapping[str, npt.NDArray[np.float32]]):
@@ -48,8 +52,7 @@ class GlobalMaps(Mapping[str, npt.NDArray[np.float32]]):
         if name not in self._names:
             raise KeyError(name)
         if name not in self._read:
-            path = self._folder / f"{file_stem(name)}.tif"
-            self._read[name] = np.asarray(tifffile.imread(path), np.float32)
+            self._read[name] = _read_map(self._folder / f"{file_stem(name)}.tif")
         return self._read[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -111,17 +114,21 @@ class Run:
     @cached_property
     def stack(self) -> AlignedStack:
         """The images in the frame."""
+        from napari_globalxai.frame.stack import AlignedStack
+
         return AlignedStack(self.folder / STACK_FOLDER)
 
     @cached_property
     def store(self) -> AttributionStore:
         """The image-wise attributions."""
+        from napari_globalxai.maps.store import AttributionStore
+
         return AttributionStore(self.folder / STORE_FOLDER)
 
     @cached_property
     def coverage(self) -> npt.NDArray[np.float32]:
         """Share of images whose field of view holds each pixel, (height, width)."""
-        return np.asarray(tifffile.imread(self.folder / "coverage.tif"), np.float32)
+        return _read_map(self.folder / "coverage.tif")
 
     @property
     def valid(self) -> npt.NDArray[np.bool_]:
@@ -164,9 +171,46 @@ class Run:
         prepared = prepare_maps(native[None], settings)[0]
         return smooth(upsample(prepared, self.store.grid), settings.smoothing)
 
+    def members(self, label: str) -> npt.NDArray[np.int64]:
+        """Return the rows of the images that stand behind the global map of a label."""
+        probability = self.images[f"probability_{label}"].to_numpy(dtype=float)
+        chosen = select_rows(self.truth((label,))[:, 0], probability, self.aggregation)
+        return np.intersect1d(chosen, self.finished_rows)
+
+    def maps_of(
+        self, rows: npt.ArrayLike | None = None, *, labels: Sequence[str] | None = None
+    ) -> dict[str, GlobalMap]:
+        """Average the image-wise maps of some of the images, without the model.
+
+        Parameters
+        ----------
+        rows : array_like, optional
+            Rows of the images, or a truth value for each image of the run, such as
+            ``run.images["laterality"] == "L"``; by default all. Of these, each label's map takes
+            those that the run's own map would take: by default those that carry the label.
+        labels : sequence of str, optional
+            By default those of the run.
+
+        Returns
+        -------
+        dict of str to GlobalMap
+            ``overall`` over these labels, then one a label. They are made from the stored maps, so
+            those of a run with pooling are less sharp than its own.
+
+        Raises
+        ------
+        InputError
+            When the run has no such row or label.
+        """
+        from napari_globalxai.runs.subgroup_maps import subgroup_maps
+
+        return subgroup_maps(self, rows, labels)
+
     @cached_property
     def placements(self) -> Mapping[int, Placement]:
         """Where the frame lies in each image's file, by row; images that failed are left out."""
+        from napari_globalxai.frame.placement import Placement
+
         known = {row: Placement.of(facts) for row, facts in self.stack.facts().items()}
         return {row: place for row, place in known.items() if place is not None}
 
@@ -229,6 +273,8 @@ class Run:
             When the file has moved, cannot be read or is another one by now, or the image could
             not be explained.
         """
+        from napari_globalxai.images.image_file import is_there
+
         # Imports MONAI.
         from napari_globalxai.images.readers import read_stored
 
@@ -301,9 +347,17 @@ class Run:
 
     def peppr_result(self, name: str) -> PepprResult:
         """Return the stored result of PEPPR along a map."""
+        from napari_globalxai.faithfulness.result import PepprResult
+
         if not (self.folder / PEPPR_FOLDER / f"{file_stem(name)}.json").is_file():
             raise InputError(f"{self.folder}: PEPPR was not run along {name!r}.")
         return PepprResult.load(self.folder / PEPPR_FOLDER, file_stem(name))
+
+
+def _read_map(path: Path) -> npt.NDArray[np.float32]:
+    import tifffile
+
+    return np.asarray(tifffile.imread(path), np.float32)
 
 
 def open_run(folder: str | Path) -> Run:

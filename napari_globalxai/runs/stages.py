@@ -29,20 +29,16 @@ from napari_globalxai.progress import Progress, ProgressCallback, ignore_progres
 from napari_globalxai.runs import provenance
 from napari_globalxai.runs.align_cohort import alignment_warnings
 from napari_globalxai.runs.claim import claim_folder
-from napari_globalxai.runs.folder import STACK_FOLDER, STORE_FOLDER
+from napari_globalxai.runs.folder import MAPS_FOLDER, STACK_FOLDER, STORE_FOLDER
 from napari_globalxai.runs.label_names import choose_labels
 from napari_globalxai.runs.record import RunCounts, RunRecord, RunSettings, write_record
-from napari_globalxai.runs.results import (
-    Predictions,
-    write_explained_images,
-    write_maps,
-    write_tiff,
-)
+from napari_globalxai.runs.results import Predictions, write_explained_images
 from napari_globalxai.runs.run import Run
+from napari_globalxai.runs.write_maps import write_maps, write_tiff
 from napari_globalxai.settings.aggregation_settings import AggregationSettings
 from napari_globalxai.settings.explain_settings import ExplainSettings
 from napari_globalxai.settings.frame_settings import FrameSettings
-from napari_globalxai.statistics.global_map import GlobalMap, label_map
+from napari_globalxai.statistics.global_map import Averaging, GlobalMap
 from napari_globalxai.statistics.selection import select_rows
 from napari_globalxai.statistics.similarity import spearman_to_global
 from napari_globalxai.statistics.streaming import FullResolutionMaps
@@ -349,22 +345,18 @@ class Attributed:
         plan, members = self.aligned.plan, self.members
         moments = None if self.full_resolution is None else self.full_resolution.moments(members)
         coverage = self.aligned.stack.coverage(self.aligned.rows)
+        valid = coverage >= plan.settings.valid_share
+        averaging = Averaging(
+            self.store, plan.cohort.patients, plan.aggregation, plan.settings.seed, valid
+        )
         maps = []
-        for number, (label, rows_in) in enumerate(members.items()):
+        for number, (label, chosen) in enumerate(members.items()):
             progress(Progress(_AVERAGING, number, len(members)))
-            maps.append(
-                label_map(
-                    self.store,
-                    label,
-                    rows_in,
-                    plan.cohort.patients,
-                    plan.aggregation,
-                    plan.settings.seed,
-                    None if moments is None else moments[label],
-                )
-            )
+            own = None if moments is None else moments[label]
+            maps.append(averaging.label_map(label, chosen, own))
+        overall = averaging.overall_map(maps)
         progress(Progress(_AVERAGING, len(members), len(members)))
-        inside = cells_inside(coverage >= plan.settings.valid_share, self.store.grid)
+        inside = cells_inside(valid, self.store.grid)
         rows, similarity = np.asarray(self.aligned.rows), {}
         for number, label in enumerate(plan.labels):
             progress(Progress(_COMPARING, number, len(plan.labels)))
@@ -375,7 +367,7 @@ class Attributed:
             similarity[label] = values
         progress(Progress(_COMPARING, len(plan.labels), len(plan.labels)))
         pooled = self.full_resolution is not None and moments is None
-        return Aggregated(self, tuple(maps), members, coverage, similarity, pooled)
+        return Aggregated(self, overall, tuple(maps), coverage, similarity, pooled)
 
 
 @dataclass(frozen=True)
@@ -386,10 +378,10 @@ class Aggregated:
     ----------
     attributed : Attributed
         The stage before.
+    overall : GlobalMap
+        The overall map.
     maps : tuple of GlobalMap
         The label-wise maps.
-    members : dict of str to numpy.ndarray
-        Rows that entered each of them.
     coverage : numpy.ndarray
         Share of images whose field of view holds each pixel, (height, width).
     similarity : dict of str to numpy.ndarray
@@ -399,8 +391,8 @@ class Aggregated:
     """
 
     attributed: Attributed
+    overall: GlobalMap
     maps: tuple[GlobalMap, ...]
-    members: Mapping[str, npt.NDArray[np.int64]]
     coverage: npt.NDArray[np.float32]
     similarity: Mapping[str, npt.NDArray[np.float64]]
     pooled: bool
@@ -410,7 +402,7 @@ class Aggregated:
         aligned = self.attributed.aligned
         plan, record = aligned.plan, aligned.record
         write_tiff(plan.folder / "coverage.tif", self.coverage)
-        write_maps(plan.folder, self.maps, self.members, plan.cohort.patients, plan.aggregation)
+        write_maps(plan.folder / MAPS_FOLDER, self.overall, self.maps, plan.aggregation)
         predictions = Predictions(
             plan.model.labels,
             plan.truth,

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import roc_auc_score
 
 
 def agreement_with_truth(
     image: npt.NDArray[np.floating], density: npt.NDArray[np.floating]
 ) -> float:
     """Return the ROC AUC of a map as a detector of the pixels above half of a density's maximum."""
+    # Takes seconds to import.
+    from sklearn.metrics import roc_auc_score
+
     inside = density > density.max() / 2
     return float(roc_auc_score(inside.ravel(), image.ravel()))
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
 
-from napari_globalxai.settings.aggregation_settings import AggregationSettings
+if TYPE_CHECKING:
+    from napari_globalxai.settings.aggregation_settings import AggregationSettings
 
 
 def select_rows(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
 from napari_globalxai.maps.preparing import prepare_maps
-from napari_globalxai.maps.store import AttributionStore
-from napari_globalxai.settings.aggregation_settings import AggregationSettings
+from napari_globalxai.statistics.ranks import ranks
+
+if TYPE_CHECKING:
+    from napari_globalxai.maps.store import AttributionStore
+    from napari_globalxai.settings.aggregation_settings import AggregationSettings
 
 
 def spearman_to_global(
@@ -34,7 +38,7 @@ def spearman_to_global(
     members : numpy.ndarray
         Images that make the global map.
     inside : numpy.ndarray
-        Valid cells, (rows, columns) of the store's grid.
+        Valid cells, (*cells) of the store's grid.
     settings : AggregationSettings
         As for the global map.
 
@@ -66,8 +70,8 @@ def _spearman(
     """Return the rank correlation of each row with the same row of another array."""
     if first.shape[1] == 0:
         return np.full(len(first), np.nan)
-    ranks = [rankdata(values, axis=1) for values in (first, second)]
-    centred = [each - each.mean(axis=1, keepdims=True) for each in ranks]
+    ranked = [ranks(values) for values in (first, second)]
+    centred = [each - each.mean(axis=1, keepdims=True) for each in ranked]
     product = (centred[0] * centred[1]).sum(axis=1)
     sizes = [(each**2).sum(axis=1) for each in centred]
     constant = (np.ptp(first, axis=1) == 0) | (np.ptp(second, axis=1) == 0)

@@ -14,6 +14,12 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_globalxai.catalogue import STATISTICS
+from napari_globalxai.statistics.recorded_statistics import (
+    MAP,
+    RecordedStatistic,
+    recorded_statistics,
+)
 from napari_globalxai.widgets.parts import text_label
 from napari_globalxai.widgets.quality_view import QualityView
 from napari_globalxai.widgets.run_view import RunView
@@ -69,17 +75,11 @@ class PlainTable(QTableWidget):
     """
 
     def __init__(self, columns: dict[str, str], most_rows: int = 10) -> None:
-        super().__init__(0, len(columns))
+        super().__init__()
         self._most_rows = most_rows
-        for index, (name, tip) in enumerate(columns.items()):
-            item = QTableWidgetItem(name)
-            item.setToolTip(tip)
-            self.setHorizontalHeaderItem(index, item)
         # As variables of any type: Qt's stubs think that a table may lack headers.
         self._across = cast(Any, self.horizontalHeader())
         self._down = cast(Any, self.verticalHeader())
-        self._across.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        self._across.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self._across.setMinimumSectionSize(30)
         self._down.hide()
         self._down.setDefaultSectionSize(_ROW_HEIGHT)
@@ -87,7 +87,18 @@ class PlainTable(QTableWidget):
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setTabKeyNavigation(False)
+        self.set_columns(list(columns.items()))
         self.fill([])
+
+    def set_columns(self, columns: list[tuple[str, str]]) -> None:
+        """Have columns with these headings and meanings; the first takes the room that is left."""
+        self.setColumnCount(len(columns))
+        for index, (name, tip) in enumerate(columns):
+            item = QTableWidgetItem(name)
+            item.setToolTip(tip)
+            self.setHorizontalHeaderItem(index, item)
+        self._across.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        self._across.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
 
     def fill(self, rows: list[list[str]]) -> None:
         """Show rows of text, in this order."""
@@ -142,7 +153,7 @@ def _sort_key(text: str) -> tuple[float, str]:
 
 
 class MapTable(PlainTable):
-    """How many images each global map rests on; a click chooses the map.
+    """The declared statistics of each global map; a click chooses the map.
 
     Attributes
     ----------
@@ -153,23 +164,24 @@ class MapTable(PlainTable):
     chosen = Signal(str)
 
     def __init__(self) -> None:
-        super().__init__(
-            {
-                "Map": "Overall, or the label",
-                "Images": "Images that the mean was taken over",
-                "Patients": "Patients that these images are of",
-                "Reliability": "Agreement of the maps of two halves of the patients, at most 1",
-            }
-        )
+        super().__init__({"Map": "Overall, or the label"})
+        self._head(recorded_statistics(STATISTICS.own))
         self.currentCellChanged.connect(self._on_cell)
+
+    def _head(self, statistics: list[RecordedStatistic]) -> None:
+        columns = [(statistic.heading, statistic.summary) for statistic in statistics]
+        self.set_columns([("Map", "Overall, or the label"), *columns])
 
     def show_run(self, view: RunView) -> None:
         """Show a run's maps."""
+        table = view.run.statistics
+        statistics = recorded_statistics(table.columns)
         self.blockSignals(True)
+        self._head(statistics)
         self.fill(
             [
-                [str(row.map), str(row.n), str(row.n_patients), number(row.reliability)]
-                for row in view.run.statistics.itertuples()
+                [str(row[MAP]), *(statistic.text(row[statistic.name]) for statistic in statistics)]
+                for row in table.to_dict("records")
             ]
         )
         self.blockSignals(False)

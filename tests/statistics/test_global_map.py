@@ -12,7 +12,7 @@ from napari_globalxai.maps.store import AttributionStore
 from napari_globalxai.maps.upsampling import smooth, upsample
 from napari_globalxai.models.cell_centres import CellGrid
 from napari_globalxai.settings.aggregation_settings import AggregationSettings
-from napari_globalxai.statistics.global_map import label_map, overall_map
+from napari_globalxai.statistics.global_map import Averaging, overall_map
 from napari_globalxai.statistics.regions import agreement_with_truth, share_against_area
 from napari_globalxai.statistics.selection import select_rows
 from napari_globalxai.statistics.similarity import spearman_to_global
@@ -38,6 +38,10 @@ def write_store(folder, maps, grid=GRID):
 
 def settings(**changes):
     return AggregationSettings(**{"part": "signed", **changes})
+
+
+def label_map(store, label, rows, patients, settings, seed=0):
+    return Averaging(store, patients, settings, seed).label_map(label, rows)
 
 
 def patients(count):
