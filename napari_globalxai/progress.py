@@ -38,7 +38,7 @@ def ignore_progress(progress: Progress) -> None:
     """Do nothing: the default callback."""
 
 
-class Course:
+class JobProgress:
     """A callback that adds the remaining time of a whole job to what its stages report.
 
     Within a stage the pace since its start tells; stages to come are estimated from what the

@@ -3,7 +3,7 @@
 import pytest
 
 from napari_globalxai import progress as module
-from napari_globalxai.progress import Course, Progress, format_seconds
+from napari_globalxai.progress import JobProgress, Progress, format_seconds
 
 
 class Clock:
@@ -25,7 +25,7 @@ def clock(monkeypatch):
 
 def test_remaining_time_follows_the_pace_since_the_start(clock):
     told = []
-    course = Course(told.append)
+    course = JobProgress(told.append)
     # A resumed stage: what was done before says nothing about the pace.
     clock.report(course, "A", 50, 100)
     assert told[-1].remaining is None
@@ -37,7 +37,7 @@ def test_remaining_time_follows_the_pace_since_the_start(clock):
 
 def test_the_remaining_time_is_that_of_all_stages(clock):
     told = []
-    course = Course(told.append, {"A": 1.0, "B ": 3.0})
+    course = JobProgress(told.append, {"A": 1.0, "B ": 3.0})
     clock.report(course, "A", 0, 10)
     assert told[-1].remaining is None
     # 2 s for half of A: 2 s more for the rest of it, and 12 s for B, three times the work of A.
@@ -56,7 +56,7 @@ def test_the_remaining_time_is_that_of_all_stages(clock):
 
 def test_a_stage_that_was_done_before_tells_nothing(clock):
     told = []
-    course = Course(told.append, {"A": 1.0, "B": 1.0})
+    course = JobProgress(told.append, {"A": 1.0, "B": 1.0})
     clock.report(course, "A", 10, 10)
     clock.report(course, "B", 0, 10, after=1)
     assert told[-1].remaining is None
@@ -66,7 +66,7 @@ def test_a_stage_that_was_done_before_tells_nothing(clock):
 
 def test_a_stage_that_nobody_named_counts_for_itself(clock):
     told = []
-    course = Course(told.append, {"A": 1.0})
+    course = JobProgress(told.append, {"A": 1.0})
     clock.report(course, "X", 0, 2)
     clock.report(course, "X", 1, 2, after=3)
     assert told[-1].remaining == pytest.approx(3)

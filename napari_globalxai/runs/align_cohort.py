@@ -15,7 +15,7 @@ from napari_globalxai.errors import InputError
 from napari_globalxai.frame.alignment import align as align_stack
 from napari_globalxai.frame.geometry import write_transform
 from napari_globalxai.frame.stack import AlignedStack
-from napari_globalxai.progress import Course, ProgressCallback, ignore_progress
+from napari_globalxai.progress import JobProgress, ProgressCallback, ignore_progress
 from napari_globalxai.runs import provenance, tables
 from napari_globalxai.runs.folder import IMAGES_TABLE, QUALITY_FILE, STACK_FOLDER
 from napari_globalxai.runs.record import (
@@ -77,7 +77,7 @@ def align(
     folder, frame = Path(out), CohortFrameSettings.of(settings, keywords)
     if isinstance(cohort, str | Path):
         cohort = read_cohort(cohort)
-    align_into(folder, cohort, frame, "align", Course(progress, EFFORTS))
+    align_into(folder, cohort, frame, "align", JobProgress(progress, EFFORTS))
     return folder
 
 

@@ -16,7 +16,7 @@ from napari_globalxai.faithfulness.fills import fit_fill
 from napari_globalxai.faithfulness.peppr import run_peppr
 from napari_globalxai.faithfulness.result import PepprResult
 from napari_globalxai.models.classifier import Classifier
-from napari_globalxai.progress import Course, Progress, ProgressCallback, ignore_progress
+from napari_globalxai.progress import JobProgress, Progress, ProgressCallback, ignore_progress
 from napari_globalxai.runs.folder import PEPPR_FOLDER, file_stem
 from napari_globalxai.runs.run import Run, open_run
 from napari_globalxai.runs.tables import PATIENT
@@ -71,7 +71,7 @@ def peppr(
     if not isinstance(run, Run):
         run = open_run(run)
     name, image, judged = _find_map(run, map)
-    told = Course(progress)
+    told = JobProgress(progress)
     told(Progress("Loading the model", 0, 1))
     classifier = run.classifier(device=device, model=model, trust=trust)
     told(Progress("Loading the model", 1, 1))

@@ -8,7 +8,7 @@ from typing import Any
 from napari_globalxai.cohort.table import Cohort, read_cohort
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.loaders import load_model
-from napari_globalxai.progress import Course, Progress, ProgressCallback, ignore_progress
+from napari_globalxai.progress import JobProgress, Progress, ProgressCallback, ignore_progress
 from napari_globalxai.runs.run import Run
 from napari_globalxai.runs.stages import EFFORTS, plan_run
 from napari_globalxai.settings.explain_settings import ExplainSettings
@@ -67,7 +67,7 @@ def explain(
     chosen = ExplainSettings.of(settings, keywords)
     if isinstance(cohort, str | Path):
         cohort = read_cohort(cohort)
-    told = Course(progress, EFFORTS)
+    told = JobProgress(progress, EFFORTS)
     told(Progress("Loading the model", 0, 1))
     if isinstance(model, str | Path):
         model = load_model(

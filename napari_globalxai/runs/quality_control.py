@@ -21,7 +21,7 @@ from napari_globalxai.frame.alignment import absence
 from napari_globalxai.frame.quality_measures import OUTLIER_SCORE, measure_quality, measure_sides
 from napari_globalxai.frame.stack import AlignedStack
 from napari_globalxai.images.image_file import split_page
-from napari_globalxai.progress import Course, ProgressCallback, ignore_progress
+from napari_globalxai.progress import JobProgress, ProgressCallback, ignore_progress
 from napari_globalxai.runs import tables
 from napari_globalxai.runs.align_cohort import EFFORTS as ALIGN_EFFORTS
 from napari_globalxai.runs.align_cohort import align_into, describe_images
@@ -174,7 +174,7 @@ def check_quality(
     folder, frame = Path(out), CohortFrameSettings.of(settings, keywords)
     if isinstance(cohort, str | Path):
         cohort = read_cohort(cohort)
-    progress = Course(progress, EFFORTS)
+    progress = JobProgress(progress, EFFORTS)
     record = align_into(folder, cohort, frame, "check", progress)
     stack = AlignedStack(folder / STACK_FOLDER)
     errors = stack.status()
