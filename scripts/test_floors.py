@@ -4,8 +4,8 @@
 
 First the core alone, which explains some images; then the tests' extras, and the quick tests, with
 ``--gui`` those of the window. TORCH names another torch than the floor, as for the Makefile: on
-Linux the floor brings gigabytes of CUDA. It takes some minutes, and is for whoever changes a floor:
-the floors are those for the oldest Python, so run it with that.
+Linux the floor brings gigabytes of CUDA. It is for whoever changes a floor, with the oldest Python
+that is supported: newer ones have no wheels of some floors.
 """
 
 import argparse
