@@ -4,6 +4,8 @@ PYTHON ?= python3
 # the CPU: set it to choose another, or install torch into $(VENV) yourself beforehand and set it to
 # plain `torch`.
 TORCH ?= torch==2.13.0
+# A test makes an environment of its own.
+export TORCH
 # These ask for torchvision, each build of which fits one build of torch, and which MONAI would
 # import, slowly, from then on. The tests and benchmarks do without it.
 WITHOUT_TORCHVISION := onnx2pytorch timm
@@ -14,11 +16,12 @@ PYTEST_ARGS ?=
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint screenshots benchmark clean
+.PHONY: help demo test floors lint screenshots benchmark clean
 
 help:
 	@echo "make demo         run the main job on the bundled cohort and open napari on the result"
 	@echo "make test         run all checks and tests"
+	@echo "make floors       install every dependency at its floor and test that"
 	@echo "make lint         run the checks alone: ruff, mypy, import-linter"
 	@echo "make screenshots  draw the README's pictures again"
 	@echo "make benchmark    time attribution and aligning beside other libraries"
@@ -30,6 +33,11 @@ demo: $(VENV)/.installed-gui
 test: lint
 	scripts/install_gui_dependencies.sh
 	scripts/with_display.sh $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# With the torch that is tested, unless you ask for another: its floor brings CUDA on Linux.
+floors:
+	scripts/install_gui_dependencies.sh
+	$(PYTHON) scripts/test_floors.py --gui
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

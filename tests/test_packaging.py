@@ -1,9 +1,13 @@
 """What an installation holds, and what an import costs."""
 
+import ast
 import json
+import os
+import re
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from configparser import ConfigParser
 from importlib.metadata import entry_points, version
@@ -17,6 +21,33 @@ import napari_globalxai
 ROOT = Path(__file__).parent.parent
 PACKAGE = Path(napari_globalxai.__file__).parent
 HEAVY = ("torch", "monai", "captum", "matplotlib", "napari", "qtpy", "PyQt6", "magicgui", "superqt")
+
+# Packages whose module has another name.
+DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+# What another dependency needs and does not bring, or brings in releases that are not safe.
+FOR_OTHERS = {"scikit-image", "numcodecs"}
+
+
+def declared(*extras):
+    """Names of the packages that pyproject.toml declares: for the core, or for extras."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    optional = project["optional-dependencies"]
+    groups = [optional[extra] for extra in extras] if extras else [project["dependencies"]]
+    return {re.match(r"[\w.-]+", each)[0].lower() for group in groups for each in group}
+
+
+def imported(files):
+    """Names of the packages that source files import, wherever in them."""
+    names = set()
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {each.name.partition(".")[0] for each in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names.add(node.module.partition(".")[0])
+    # Each release of pydantic brings its own release of pydantic_core.
+    others = names - sys.stdlib_module_names - {"napari_globalxai", "pydantic_core"}
+    return {DISTRIBUTIONS.get(name, name).replace("_", "-").lower() for name in others}
 
 
 def loaded_after(code: str) -> set[str]:
@@ -71,6 +102,15 @@ def test_manifest_is_found_and_named_like_the_distribution():
     assert [sample.key for sample in manifest.contributions.sample_data] == ["phantom-uwf"]
 
 
+def test_the_core_imports_what_it_declares_and_nothing_else():
+    files = set(PACKAGE.rglob("*.py")) - set((PACKAGE / "widgets").rglob("*.py"))
+    assert imported(files) - declared("timm", "onnx") == declared() - FOR_OTHERS
+
+
+def test_the_widgets_import_what_they_declare_beside_the_core():
+    assert imported((PACKAGE / "widgets").rglob("*.py")) - declared() == declared("widgets")
+
+
 @pytest.mark.gui
 def test_everything_in_the_manifest_can_be_imported():
     PluginManifest.from_file(PACKAGE / "napari.yaml").validate_imports()
@@ -95,7 +135,9 @@ def test_wheel_holds_package_manifest_and_sample(archives):
         (points_file,) = (name for name in names if name.endswith("dist-info/entry_points.txt"))
         points = ConfigParser()
         points.read_string(archive.read(points_file).decode())
-    assert {"napari_globalxai/__init__.py", "napari_globalxai/napari.yaml"} <= names
+    assert {f"napari_globalxai/{name}" for name in ("__init__.py", "napari.yaml", "py.typed")} <= (
+        names
+    )
     assert sample_files()
     assert {f"napari_globalxai/{name}" for name in sample_files()} <= names
     assert points["napari.manifest"]["napari-globalxai"] == "napari_globalxai:napari.yaml"
@@ -112,3 +154,33 @@ def test_sdist_holds_what_a_build_and_the_tests_need(archives):
         names = {name.split("/", 1)[1] for name in archive.getnames() if "/" in name}
     assert {"LICENSE", "README.md", "Makefile", "napari.yaml", "tests/test_packaging.py"} <= names
     assert sample_files() <= names
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_wheel_explains_in_an_environment_that_has_nothing_else(archives, tmp_path):
+    environment = tmp_path / "environment"
+    subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+    scripts = environment / ("Scripts" if os.name == "nt" else "bin")
+    torch = os.environ.get("TORCH", f"torch=={version('torch').partition('+')[0]}")
+    # No bytecode beforehand: most of what is installed is never imported.
+    install = [scripts / "python", "-m", "pip", "install", "--quiet", "--no-compile"]
+    subprocess.run([*install, torch], check=True)
+    subprocess.run([*install, archives[1]], check=True)
+    listed = subprocess.run(
+        [scripts / "python", "-m", "pip", "list", "--format", "json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    names = {each["name"].lower() for each in json.loads(listed.stdout)}
+    assert names.isdisjoint({"napari", "qtpy", "superqt", "magicgui", "pyqt6", "pyside6"})
+    subprocess.run(
+        [
+            sys.executable,
+            ROOT / "scripts" / "use_installation.py",
+            scripts / "napari-globalxai",
+            tmp_path / "use",
+        ],
+        check=True,
+    )
