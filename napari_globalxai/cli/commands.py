@@ -264,6 +264,10 @@ def check(
     problems = found.problems
     if out is not None:
         problems = _check_quality(images, classifier, out, settings, problems)
+        if found.performance:
+            from napari_globalxai.runs.performance import write_performance
+
+            write_performance(out, found.performance)
     for problem in problems:
         say(f"problem: {problem}")
     say("No problem was found." if not problems else f"{len(problems)} problems.")

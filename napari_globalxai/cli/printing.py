@@ -41,8 +41,10 @@ def say_run(run: Run) -> int:
         say(f"  failed: {message}")
     for warning in run.record.warnings:
         say(f"  warning: {warning}")
+    for each in run.performance:
+        say(f"  {each}")
     for row in run.statistics.itertuples():
-        say(f"  {row.map}: {row.n} images of {row.n_patients} patients")
+        say(f"  map {row.map}: {row.n} images of {row.n_patients} patients")
     say(f"Run: {run.folder}")
     return len(failed)
 

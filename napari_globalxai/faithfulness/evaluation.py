@@ -13,7 +13,7 @@ from napari_globalxai.faithfulness.fills import Fill, fill_key
 from napari_globalxai.faithfulness.masked_prediction import predict_masked
 from napari_globalxai.faithfulness.model_and_images import Images, Predictor
 from napari_globalxai.faithfulness.orders import Mask, Order, kept_pixels
-from napari_globalxai.faithfulness.scores import FloatArray, roc_auc
+from napari_globalxai.faithfulness.scores import FloatArray, log_odds, roc_auc
 from napari_globalxai.storage import atomic_path, hash_value
 
 ARMS = ("erase", "restore")
@@ -117,10 +117,8 @@ class Evaluation:
         return known
 
     def ranking(self, logits: npt.NDArray[np.float32]) -> FloatArray:
-        """Return what images are ranked by; only a sigmoid's logits rank as probabilities do."""
-        if self.classifier.card.activation == "softmax":
-            return self.classifier.probabilities(logits)
-        return logits.astype(np.float64)
+        """Return what images are ranked by; see `log_odds`."""
+        return log_odds(logits, self.classifier.card.activation)
 
     def roc_auc_curves(self, logits: LogitsByArm) -> npt.NDArray[np.float64]:
         """Return ROC AUC (arm, step, label); NaN for labels with one class only."""

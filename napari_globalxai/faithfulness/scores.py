@@ -49,6 +49,36 @@ def roc_auc(truth: npt.NDArray[np.bool_], scores: FloatArray) -> float:
     return float(weighted_roc_auc(truth, scores, np.ones((1, len(scores))))[0])
 
 
+def average_precision(truth: npt.NDArray[np.bool_], scores: FloatArray) -> float:
+    """Return the average precision of one set of scores."""
+    # Imports SciPy, which a report or a viewer need not wait for.
+    from sklearn.metrics import average_precision_score
+
+    return float(average_precision_score(truth, scores))
+
+
+def log_odds(logits: npt.NDArray[np.floating], activation: str) -> FloatArray:
+    """Return the log-odds of each label against the rest, which images are ranked by.
+
+    Probabilities of a softmax tie at 0 and 1 where logits lie far apart; log-odds do not.
+
+    Parameters
+    ----------
+    logits : numpy.ndarray
+        (..., label); NaN stays NaN.
+    activation : str
+        With ``softmax`` labels exclude each other; else a logit is a log-odds already.
+    """
+    values = np.asarray(logits, np.float64)
+    if activation != "softmax":
+        return values
+    others = [
+        np.logaddexp.reduce(np.delete(values, label, axis=-1), axis=-1)
+        for label in range(values.shape[-1])
+    ]
+    return values - np.stack(others, axis=-1)
+
+
 def score(
     metric: str,
     truth: npt.NDArray[np.bool_],
@@ -70,10 +100,7 @@ def score(
     if metric == "roc_auc":
         return roc_auc(truth, ranking)
     if metric == "average_precision":
-        # Imports SciPy, which a report or a viewer need not wait for.
-        from sklearn.metrics import average_precision_score
-
-        return float(average_precision_score(truth, ranking))
+        return average_precision(truth, ranking)
     return float((probability if metric == "mean_probability" else logit)[truth].mean())
 
 

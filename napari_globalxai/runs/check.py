@@ -8,16 +8,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_globalxai.attribution.base import split_of
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.cohort.wording import counted, named
 from napari_globalxai.errors import InputError
-from napari_globalxai.frame.alignment import absence
+from napari_globalxai.faithfulness.scores import log_odds
+from napari_globalxai.frame.alignment import DECODING_THREADS, Aligner, absence
+from napari_globalxai.frame.stack import batches
 from napari_globalxai.images.image_file import UnreadableImageError
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.loaders import load_model
-from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
+from napari_globalxai.progress import JobProgress, Progress, ProgressCallback, ignore_progress
+from napari_globalxai.runs.performance import (
+    LabelPerformance,
+    measure_performance,
+    performance_warnings,
+)
+from napari_globalxai.settings.declared import Size
+from napari_globalxai.settings.frame_settings import FrameSettings
+
+_IMAGES_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -30,10 +42,13 @@ class CheckResult:
         What was understood, a line each.
     problems : sequence of str
         What would go wrong, a sentence each.
+    performance : sequence of LabelPerformance
+        How well the model tells each label apart; empty without a model.
     """
 
     facts: Sequence[str]
     problems: Sequence[str]
+    performance: Sequence[LabelPerformance] = ()
 
 
 def check_inputs(
@@ -58,7 +73,7 @@ def check_inputs(
     trust : bool, optional
         As for `load_model`.
     read_images : bool, optional
-        Whether to decode every image; `check_quality` does so itself.
+        Whether to decode every image where no model asks for them; `check_quality` does so itself.
     progress : callable, optional
         May raise `Cancelled`.
 
@@ -71,11 +86,21 @@ def check_inputs(
         model = load_model(model, device=device, trust=trust)
     facts: list[str] = []
     problems = list(cohort.problems)
-    if model is not None:
-        _check_model(cohort, model, facts, problems)
+    if model is None:
+        if read_images:
+            problems += _unreadable(cohort, progress)
+        return CheckResult(facts, problems)
+    _check_model(cohort, model, facts, problems)
+    logits, unreadable = _predict(cohort, model, JobProgress(progress))
+    truth, activation = cohort.truth(model.labels), model.card.activation
+    performance = measure_performance(
+        model.labels, truth, log_odds(logits, activation), cohort.patients
+    )
+    facts += [str(each) for each in performance]
+    problems += performance_warnings(performance, truth, logits, activation)
     if read_images:
-        problems += _unreadable(cohort, progress)
-    return CheckResult(facts, problems)
+        problems += unreadable
+    return CheckResult(facts, problems, performance)
 
 
 def _check_model(
@@ -96,7 +121,6 @@ def _check_model(
     for index, label in enumerate(classifier.labels):
         with_label = int((truth[:, index] == 1).sum())
         without = int((truth[:, index] == 0).sum())
-        facts.append(f"{label}: {with_label} images with it, {without} without")
         if not with_label or not without:
             problems.append(f"{label}: PEPPR needs images with and without it.")
     if unknown := cohort.unknown_classes(classifier.labels):
@@ -107,6 +131,28 @@ def _check_model(
         )
     if np.isnan(truth).any():
         facts.append(f"{int(np.isnan(truth).any(axis=1).sum())} images have a label missing")
+
+
+def _predict(
+    cohort: Cohort, model: Classifier, progress: ProgressCallback
+) -> tuple[npt.NDArray[np.float32], list[str]]:
+    """Predict every image as `explain` would feed it; and say which could not be read."""
+    frame = FrameSettings(size=Size(model.frame_shape), channels=model.card.input.channels)
+    aligner = Aligner(cohort, frame)
+    logits = np.full((len(cohort), len(model.labels)), np.nan, np.float32)
+    errors: dict[int, str] = {}
+    done = 0
+    with ThreadPoolExecutor(DECODING_THREADS) as pool:
+        for rows in batches(range(len(cohort)), _IMAGES_AT_ONCE):
+            read = dict(zip(rows, pool.map(aligner, rows), strict=True))
+            images = {row: made.image for row, made in read.items() if not isinstance(made, str)}
+            errors |= {row: made for row, made in read.items() if isinstance(made, str)}
+            if images:
+                logits[list(images)] = model.predict(np.stack(list(images.values())))
+            done += len(rows)
+            progress(Progress("Predicting images", done, len(cohort)))
+    # The cohort itself lists files that are not there.
+    return logits, [why for row, why in errors.items() if not absence(cohort, row)]
 
 
 def _unreadable(cohort: Cohort, progress: ProgressCallback) -> list[str]:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from napari_globalxai.frame.stack import AlignedStack
     from napari_globalxai.maps.store import AttributionStore
     from napari_globalxai.models.classifier import Classifier
+    from napari_globalxai.runs.performance import LabelPerformance
 
 
 class GlobalMaps(Mapping[str, npt.NDArray[np.float32]]):
@@ -100,6 +101,13 @@ class Run:
     @cached_property
     def images(self) -> pd.DataFrame:  # noqa: D102 - see the class
         return tables.read_images(self.folder / IMAGES_TABLE)
+
+    @cached_property
+    def performance(self) -> list[LabelPerformance]:
+        """How well the model tells each of its labels apart; empty for runs of older releases."""
+        from napari_globalxai.runs.performance import read_performance
+
+        return read_performance(self.folder)
 
     @cached_property
     def statistics(self) -> pd.DataFrame:  # noqa: D102 - see the class

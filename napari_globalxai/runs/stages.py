@@ -18,6 +18,7 @@ from napari_globalxai.attribution.method import Method, make_method
 from napari_globalxai.attribution.precision import Precision, choose_batch_size, choose_precision
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.errors import InputError
+from napari_globalxai.faithfulness.scores import log_odds
 from napari_globalxai.frame.alignment import align
 from napari_globalxai.frame.reuse import open_reusable
 from napari_globalxai.frame.stack import AlignedStack
@@ -31,6 +32,11 @@ from napari_globalxai.runs.align_cohort import alignment_warnings
 from napari_globalxai.runs.claim import claim_folder
 from napari_globalxai.runs.folder import MAPS_FOLDER, STACK_FOLDER, STORE_FOLDER
 from napari_globalxai.runs.label_names import choose_labels
+from napari_globalxai.runs.performance import (
+    measure_performance,
+    performance_warnings,
+    write_performance,
+)
 from napari_globalxai.runs.record import RunCounts, RunRecord, RunSettings, write_record
 from napari_globalxai.runs.results import Predictions, write_explained_images
 from napari_globalxai.runs.run import Run
@@ -411,6 +417,15 @@ class Aggregated:
             self.similarity,
         )
         write_explained_images(plan.folder, plan.cohort, aligned.stack, predictions)
+        activation = plan.model.card.activation
+        performance = measure_performance(
+            predictions.labels,
+            predictions.truth,
+            log_odds(predictions.logits, activation),
+            plan.cohort.patients,
+            plan.settings.seed,
+        )
+        write_performance(plan.folder, performance)
         finished = {
             "counts": RunCounts(
                 images=len(plan.cohort),
@@ -422,6 +437,9 @@ class Aggregated:
                 *self._warnings(),
                 *alignment_warnings(plan.frame, aligned.stack),
                 *self._pooling_warning(),
+                *performance_warnings(
+                    performance, predictions.truth, predictions.logits, activation
+                ),
             ],
             "status": "finished",
             "finished": provenance.now(),
