@@ -1,13 +1,17 @@
 """Fixtures that several folders of tests share."""
 
+import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
+ADDED = Path(__file__).parent / "added"
 
 
 @pytest.fixture(scope="session")
@@ -26,22 +30,28 @@ def archives(tmp_path_factory):
     return sdist, wheel
 
 
-@pytest.fixture(scope="session")
-def added_site(tmp_path_factory):
-    """A tiny package outside the tree, laid out as pip installs it."""
-    site = tmp_path_factory.mktemp("site")
-    info = site / "drill_package-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: drill-package\nVersion: 1.0\n")
-    added = Path(__file__).parent / "added"
-    shutil.copy(added / "entry_points.txt", info)
-    shutil.copy(added / "drill_package.py", site)
-    return site
+@dataclass(frozen=True)
+class AddedPackage:
+    """A package beside ours, see the fixture."""
+
+    folder: Path
+    uninstall: Callable[[], None]
 
 
 @pytest.fixture
-def added_package(added_site, monkeypatch):
-    """Have the tiny package installed; its folder."""
-    monkeypatch.syspath_prepend(added_site)
-    yield added_site
+def added_package(tmp_path):
+    """A package beside ours, as an installer would lay it out, for this process and its children.
+
+    Its classes are those of added/drill_package.py, its lines those of added/entry_points.txt.
+    """
+    folder = tmp_path / "site"
+    info = folder / "drill_package-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: drill-package\nVersion: 1.0\n")
+    shutil.copy(ADDED / "entry_points.txt", info)
+    shutil.copy(ADDED / "drill_package.py", folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        patch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+        yield AddedPackage(folder, patch.undo)
     sys.modules.pop("drill_package", None)

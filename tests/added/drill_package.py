@@ -1,4 +1,4 @@
-"""What another package adds: each by one class here and one line in entry_points.txt."""
+"""What another package may add, each by one class and one line of entry_points.txt."""
 
 import numpy as np
 
