@@ -76,7 +76,7 @@ def log_odds(logits: npt.NDArray[np.floating], activation: str) -> FloatArray:
         np.logaddexp.reduce(np.delete(values, label, axis=-1), axis=-1)
         for label in range(values.shape[-1])
     ]
-    return values - np.stack(others, axis=-1)
+    return np.asarray(values - np.stack(others, axis=-1))
 
 
 def score(

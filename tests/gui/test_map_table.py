@@ -47,7 +47,7 @@ def test_the_own_statistics(finished_run: Path, qtbot: Any) -> None:
 
 
 def test_a_statistic_of_another_package(
-    inputs: Any, added_package: Path, finished_run: Path, tmp_path: Path, qtbot: Any
+    inputs: Any, added_package: Any, finished_run: Path, tmp_path: Path, qtbot: Any
 ) -> None:
     gx.explain(inputs.cohort, inputs.model, tmp_path / "run", "saliency")
     table = MapTable()

@@ -1,7 +1,5 @@
 """A statistic of another package: one class and one entry point, nothing else touched."""
 
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,22 +12,11 @@ from napari_globalxai.report.html import write_report
 from napari_globalxai.report.map_figures import maps_figure
 
 
-@pytest.fixture(scope="module")
-def folder(added_site, tmp_path_factory):
-    """A run that was made while the package was installed."""
-    folder = tmp_path_factory.mktemp("added")
-    tiny.write_cohort(folder / "cohort", size=12)
-    model = tiny.write_resnet(folder / "model")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(added_site)
-        gx.explain(folder / "cohort" / "cohort.csv", model, folder / "run")
-    sys.modules.pop("drill_package")
-    return folder / "run"
-
-
 @pytest.fixture
-def run(folder, added_package):
-    return gx.open_run(folder)
+def run(added_package, tmp_path):
+    tiny.write_cohort(tmp_path / "cohort", size=12)
+    model = tiny.write_resnet(tmp_path / "model")
+    return gx.explain(tmp_path / "cohort" / "cohort.csv", model, tmp_path / "run")
 
 
 def share_of_peaks(run, index):
@@ -76,8 +63,8 @@ def test_it_is_in_the_report_and_its_figures(run):
     ]
 
 
-def test_it_is_seen_without_its_package(folder):
-    run = gx.open_run(folder)
-    facts = collect_facts(run)
+def test_it_is_seen_without_its_package(run, added_package):
+    added_package.uninstall()
+    facts = collect_facts(gx.open_run(run.folder))
     assert facts.statistics[-1].heading == "peak_agreement"
     assert facts.labels[0].statistics[-1] == f"{share_of_peaks(run, 0):.4g}"
