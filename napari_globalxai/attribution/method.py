@@ -48,8 +48,6 @@ class Method(Protocol):
     default_part : str
         What of a map enters a global map unless asked otherwise: its positive part, its absolute
         value, or the signed map.
-    default_smoothing : float
-        SD in frame pixels of the Gaussian that a global map of this method is smoothed with.
     """
 
     name: ClassVar[str]
@@ -57,7 +55,6 @@ class Method(Protocol):
     needs_gradients: ClassVar[bool]
     signed: ClassVar[bool]
     default_part: ClassVar[Part]
-    default_smoothing: ClassVar[float]
 
     @property
     def settings(self) -> BaseModel:

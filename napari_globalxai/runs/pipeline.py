@@ -293,7 +293,7 @@ def _choose_labels(
 
 
 def _aggregation_settings(method: Method, changes: Mapping[str, Any] | None) -> AggregationSettings:
-    values = {"part": method.default_part, "smoothing": method.default_smoothing}
+    values = {"part": method.default_part}
     try:
         return AggregationSettings.model_validate({**values, **dict(changes or {})})
     except ValidationError as why:
