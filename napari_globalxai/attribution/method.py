@@ -93,9 +93,14 @@ def settings_schema(name: str) -> dict[str, Any]:
 
 
 def methods_without_split() -> list[str]:
-    """Return the methods that explain any TorchScript network, also one that cannot be split."""
+    """Return the methods that explain any TorchScript network, also one that cannot be split.
+
+    Those of captum are left out, for most of them are slower ways to the same.
+    """
     names = []
     for name in METHODS.entries:
+        if name.startswith("captum:"):
+            continue
         try:
             found = method_class(name)
         except InputError:

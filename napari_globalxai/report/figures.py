@@ -51,8 +51,7 @@ def draw_figures(run: Run) -> Iterator[ReportFigure]:
     yield ReportFigure(
         "maps",
         "Global maps: mean of the image-wise attributions, over the dimmed mean image. Colour "
-        "compares places within a map, not sizes between maps. White line: valid area."
-        + smoothed,
+        "compares places within a map, not sizes between maps. White line: valid area." + smoothed,
         maps_figure(panels, mean, run.valid, signed=signed, smoothing=smoothing),
     )
     yield ReportFigure(
