@@ -6,13 +6,16 @@ appears by itself on the command line, in the panels, in tables, figures and the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
 from napari_globalxai.errors import InputError
+
+_MOST_LISTED = 12
 
 
 @dataclass(frozen=True)
@@ -83,13 +86,22 @@ class Catalogue:
         entries = self.entries
         if name not in entries:
             raise InputError(
-                f"There is no {self.noun} {name!r}; {self.plural} are {', '.join(entries)}."
+                f"There is no {self.noun} {name!r}; {names_like(name, entries, self.plural)}."
             )
         module, _, attribute = entries[name].target.partition(":")
         try:
             return getattr(import_module(module), attribute)
         except (ImportError, AttributeError) as why:
             raise InputError(f"The {self.noun} {name!r} cannot be loaded ({why}).") from why
+
+
+def names_like(name: str, known: Iterable[str], noun: str) -> str:
+    """Return, for a message, the known names: the nearest ones where they are many, or else all."""
+    by_key = {each.casefold(): each for each in known}
+    near = get_close_matches(name.casefold(), by_key, n=3) if len(by_key) > _MOST_LISTED else []
+    if near:
+        return f"the nearest {noun} are {', '.join(by_key[key] for key in near)}"
+    return f"{noun} are {', '.join(by_key.values())}"
 
 
 def _own(module: str, name: str, summary: str, *, needs_split: bool = False) -> Entry:
@@ -156,6 +168,53 @@ _METHODS = {
     "rise": _own("perturbation", "Rise", "Which random parts keep the output; slow"),
 }
 
+
+def _captum(
+    module: str, summaries: Mapping[str, str], *, needs_split: bool = False
+) -> dict[str, Entry]:
+    return {
+        f"captum:{name}": _own(f"captum_{module}", name, summary, needs_split=needs_split)
+        for name, summary in summaries.items()
+    }
+
+
+# Listed, because neither captum nor torch is to be imported for a name.
+_METHODS |= {
+    **_captum(
+        "perturbation",
+        {
+            "FeatureAblation": "What the output loses when a square or superpixel is hidden; slow",
+            "Lime": "Weights of squares or superpixels in a sparse linear model; slow",
+            "KernelShap": "Shapley values of squares or superpixels, by least squares; slow",
+            "ShapleyValueSampling": "Shapley values by random orders; very slow",
+            "ShapleyValues": "Exact Shapley values of seven squares at most; very slow",
+            "Occlusion": "What the output loses when squares over a pixel are hidden; slow",
+        },
+    ),
+    **_captum(
+        "gradients",
+        {
+            "Saliency": "Absolute gradients, also in a noise tunnel",
+            "InputXGradient": "Image times gradient, also in a noise tunnel",
+            "IntegratedGradients": "With a choice of sums, also in a noise tunnel; slower",
+            "GradientShap": "Gradients at random points of noisy copies; slower",
+            "DeepLift": "By differences, for networks whose activations are layers, once each",
+            "DeepLiftShap": "DeepLIFT from two baselines, mean colour and black",
+            "GuidedBackprop": "Positive influences alone; shows the image more than the model",
+            "Deconvolution": "Positive gradients alone; shows the image more than the model",
+            "LRP": "Layer-wise relevance, for networks of layers one after another",
+        },
+    ),
+    **_captum(
+        "gradients",
+        {
+            "GuidedGradCam": "Guided backpropagation times Grad-CAM; sharp",
+            "LayerGradCam": "Grad-CAM with its sign; quick",
+            "LayerGradientXActivation": "Output of the CAM layer times its gradient; quick",
+        },
+        needs_split=True,
+    ),
+}
 
 METHODS = Catalogue("attribution method", "methods", "napari_globalxai.methods", _METHODS)
 

@@ -39,7 +39,6 @@ class MethodBase(Generic[SettingsT]):
     needs_gradients: ClassVar[bool] = True
     signed: ClassVar[bool] = True
     default_part: ClassVar[Part] = "absolute"
-    default_smoothing: ClassVar[float] = 0.0
     settings_type: ClassVar[type[Settings]] = Settings
 
     def __init__(self, **settings: Any) -> None:
@@ -69,8 +68,6 @@ def split_of(classifier: Classifier) -> Split:
 
 class PixelBase(MethodBase[SettingsT]):
     """A method whose maps have a cell for each pixel of the frame."""
-
-    default_smoothing: ClassVar[float] = 1.5
 
     def grid(self, classifier: Classifier) -> CellGrid:
         """Return the pixels of the frame."""

@@ -49,8 +49,6 @@ class Method(Protocol):
     default_part : str
         What of a map enters a global map unless asked otherwise: its positive part, its absolute
         value, or the signed map.
-    default_smoothing : float
-        SD in frame pixels of the Gaussian that a global map of this method is smoothed with.
     """
 
     name: ClassVar[str]
@@ -58,7 +56,6 @@ class Method(Protocol):
     needs_gradients: ClassVar[bool]
     signed: ClassVar[bool]
     default_part: ClassVar[Part]
-    default_smoothing: ClassVar[float]
 
     @property
     def settings(self) -> BaseModel:
@@ -97,9 +94,14 @@ def declared_parameters(name: str) -> tuple[Declared, ...]:
 
 
 def methods_without_split() -> list[str]:
-    """Return the methods that explain any TorchScript network, also one that cannot be split."""
+    """Return the methods that explain any TorchScript network, also one that cannot be split.
+
+    Those of captum are left out, for most of them are slower ways to the same.
+    """
     names = []
     for name in METHODS.entries:
+        if name.startswith("captum:"):
+            continue
         try:
             found = method_class(name)
         except InputError:

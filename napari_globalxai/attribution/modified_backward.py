@@ -94,7 +94,7 @@ class GuidedBackprop(PixelBase[Settings]):
         self, classifier: Classifier, inputs: Tensor, labels: Sequence[int]
     ) -> Attribution:
         """Explain a batch; see `Method`."""
-        _refuse_compiled(classifier, self.name)
+        refuse_compiled(classifier, self.name)
         leaf = inputs.detach().requires_grad_()
         with torch.enable_grad(), _Replaced(dict.fromkeys(_RELU, _guided_relu)) as replaced:
             logits = classifier.logits(leaf)
@@ -133,7 +133,7 @@ class DeepLift(PixelBase[DeepLiftSettings]):
         self, classifier: Classifier, inputs: Tensor, labels: Sequence[int]
     ) -> Attribution:
         """Explain a batch; see `Method`."""
-        _refuse_compiled(classifier, self.name)
+        refuse_compiled(classifier, self.name)
         baseline = baseline_input(classifier, inputs, self.settings.baseline).expand_as(inputs)
         pair = torch.cat([inputs, baseline]).detach().requires_grad_()
         rules: dict[Any, Callable[..., Any]] = {
@@ -242,7 +242,7 @@ def _rescaled_max_pool(function: Any, inputs: Tensor, *args: Any, **kwargs: Any)
     return _RescaleMaxPool.apply(inputs, arguments)  # type: ignore[no-untyped-call]
 
 
-def _refuse_compiled(classifier: Classifier, name: str) -> None:
+def refuse_compiled(classifier: Classifier, name: str) -> None:
     """Refuse networks whose functions are called where Python does not see it."""
     if isinstance(classifier.network, torch.jit.ScriptModule | UnflattenedModule):
         raise InputError(

@@ -132,7 +132,6 @@ class Rise(PixelBase[RiseSettings]):
     name: ClassVar[str] = "rise"
     needs_gradients: ClassVar[bool] = False
     default_part: ClassVar[Part] = "positive"
-    default_smoothing: ClassVar[float] = 0.0
     settings_type = RiseSettings
 
     def attribute(

@@ -42,6 +42,8 @@ def draw_figures(run: Run) -> Iterator[ReportFigure]:
     mean = run.stack.mean_image(run.finished_rows)
     channels = run.record.frame.channels
     signed = run.aggregation.part == "signed"
+    smoothing = run.aggregation.smoothing
+    smoothed = f" Smoothed with a Gaussian of {smoothing:g} pixels (SD)." if smoothing > 0 else ""
     panels = map_panels(run)
     yield ReportFigure(
         "frame",
@@ -51,14 +53,14 @@ def draw_figures(run: Run) -> Iterator[ReportFigure]:
     yield ReportFigure(
         "maps",
         "Global maps: mean of the image-wise attributions, over the dimmed mean image. Colour "
-        "compares places within a map, not sizes between maps. White line: valid area.",
-        maps_figure(panels, mean, run.valid, signed=signed),
+        "compares places within a map, not sizes between maps. White line: valid area." + smoothed,
+        maps_figure(panels, mean, run.valid, signed=signed, smoothing=smoothing),
     )
     yield ReportFigure(
         "sd",
         "Spread of the image-wise attributions, as a share of the label's maximum. A low "
         "split-half reliability (Spearman correlation between the maps of two halves of the "
-        "patients) means that the map would look different with other patients.",
+        "patients) means that the map would look different with other patients." + smoothed,
         sd_figure(panels[1:], mean, run.valid),
     )
     by_label = images_by_label(run)
@@ -73,7 +75,7 @@ def draw_figures(run: Run) -> Iterator[ReportFigure]:
     yield ReportFigure(
         "examples",
         "For each label, the true positive with the highest probability and the image whose map is "
-        "least like the global map. Each attribution is on its own scale.",
+        "least like the global map. Each attribution is on its own scale." + smoothed,
         examples_figure(
             [
                 (

@@ -110,7 +110,12 @@ def frame_figure(
 
 
 def maps_figure(
-    panels: Sequence[MapPanel], mean: FloatImage, valid: Mask, *, signed: bool = False
+    panels: Sequence[MapPanel],
+    mean: FloatImage,
+    valid: Mask,
+    *,
+    signed: bool = False,
+    smoothing: float = 0.0,
 ) -> Figure:
     """Draw global maps over the dimmed mean image, each on the scale of its own maximum.
 
@@ -124,6 +129,8 @@ def maps_figure(
         Valid area, (height, width).
     signed : bool, optional
         Whether the maps have two signs.
+    smoothing : float, optional
+        SD in pixels of the Gaussian that they were smoothed with; 0 is none.
     """
     figure, axes = _grid(len(panels), valid.shape, _BAR_WIDTH)
     background = grey_background(mean)
@@ -141,6 +148,8 @@ def maps_figure(
         elif top == 0:
             note(at, "the map is zero everywhere")
     label = "mean attribution, relative\nto each map's own maximum"
+    if smoothing > 0:
+        label += f"\n(smoothed by {smoothing:g} pixels)"
     _colour_bar(figure, axes, colour_scale(signed), label)
     return figure
 

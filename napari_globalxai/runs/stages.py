@@ -201,7 +201,7 @@ def plan_run(
     reuse = None if aligned is None else aligned / STACK_FOLDER
     if reuse is not None:
         open_reusable(reuse, frame)
-    aggregation = settings.aggregation_of(method.default_part, method.default_smoothing)
+    aggregation = settings.aggregation_of(method.default_part)
     return Plan(cohort, model, folder, settings, method, labels, frame, aggregation, grid, reuse)
 
 

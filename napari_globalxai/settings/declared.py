@@ -13,6 +13,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 
+from napari_globalxai.catalogue import names_like
 from napari_globalxai.errors import InputError
 
 Kind = Literal["flag", "whole", "number", "choice", "text", "path", "names", "pairs", "size"]
@@ -42,11 +43,10 @@ class Choices:
         """Refuse what is no choice."""
         words = self.words()
         if name not in words:
-            listed = ", ".join(words)
             raise ValueError(
-                f"there is no {self.noun} {name!r}; {self.plural} are {listed}"
+                f"there is no {self.noun} {name!r}; {names_like(name, words, self.plural)}"
                 if self.noun
-                else f"{name!r} is not one of {listed}"
+                else f"{name!r} is not one of {', '.join(words)}"
             )
 
 

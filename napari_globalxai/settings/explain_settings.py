@@ -68,14 +68,6 @@ class ExplainSettings(ExecutionSettings, AlignmentSettings, AggregationSettings,
         description="What of each image's map enters, after channel reduction; by default what "
         "suits the method",
     )
-    smoothing: Annotated[float | None, _METHODS_OWN] = Field(  # type: ignore[assignment]
-        default=None,
-        ge=0,
-        le=1000,
-        title="Smoothing",
-        description="SD in pixels of the frame of a Gaussian over the finished map; by default "
-        "what suits the method",
-    )
     valid_share: float = Field(
         default=0.5,
         ge=0,
@@ -109,19 +101,16 @@ class ExplainSettings(ExecutionSettings, AlignmentSettings, AggregationSettings,
             return {**group, **rest}
         return values
 
-    def aggregation_of(self, part: Part, smoothing: float) -> AggregationSettings:
+    def aggregation_of(self, part: Part) -> AggregationSettings:
         """Return how maps are aggregated.
 
         Parameters
         ----------
-        part, smoothing
-            The method's own, taken where nothing was chosen.
+        part : str
+            The method's own, taken where none was chosen.
         """
         chosen = {name: getattr(self, name) for name in AggregationSettings.model_fields}
-        own = {"part": part, "smoothing": smoothing}
-        return AggregationSettings.model_validate(
-            {name: own.get(name) if value is None else value for name, value in chosen.items()}
-        )
+        return AggregationSettings.model_validate({**chosen, "part": self.part or part})
 
     def frame_of(self, size: tuple[int, int], channels: tuple[str, ...]) -> FrameSettings:
         """Return the frame of a model's input with the alignment chosen."""

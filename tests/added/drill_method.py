@@ -15,7 +15,6 @@ class Brightness:
     needs_gradients = False
     signed = False
     default_part = "positive"
-    default_smoothing = 0.0
 
     class Settings(BaseModel):
         power: float = Field(default=1.0, gt=0, le=4, description="What it is raised to")

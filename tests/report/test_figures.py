@@ -146,6 +146,15 @@ def test_maps_for_any_number_of_labels(labels, mean, valid):
     assert "0.90" in all_text(spread)
 
 
+@pytest.mark.parametrize("smoothing", [0.5, 2])
+def test_maps_say_that_they_were_smoothed(mean, valid, smoothing):
+    panels = [make_panel("overall", sd=None), make_panel("left")]
+    figure = maps_figure(panels, mean, valid, smoothing=smoothing)
+    assert_sound(figure)
+    assert f"smoothed by {smoothing} pixels" in all_text(figure)
+    assert "smoothed" not in all_text(maps_figure(panels, mean, valid))
+
+
 def test_maps_without_a_value_say_so(mean, valid):
     zero = np.zeros(SHAPE, np.float32)
     nothing = np.full(SHAPE, np.nan, np.float32)

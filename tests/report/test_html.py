@@ -104,6 +104,7 @@ def faithful(tmp_path_factory):
         folder / "run",
         "integrated-gradients",
         method_settings={"steps": 4},
+        aggregation={"smoothing": 1.5},
     )
     for name in ("left", "overall"):
         gx.peppr(run, name, controls=19, **QUICK)
@@ -177,6 +178,8 @@ def test_what_the_numbers_rest_on(faithful):
         "The global maps and PEPPR used the same images",
         "which images it was built on is not known",
         '"smoothing": 1.5',
+        "The map is smoothed with a Gaussian of 1.5 pixels",
+        "White line: valid area. Smoothed with a Gaussian of 1.5 pixels (SD)",
         "41, of 21 patients",
     ):
         assert wanted in page.text
@@ -245,6 +248,9 @@ def test_without_peppr(tmp_path):
     run = explain(tmp_path / "cohort", labels, weight, truth)
     page = Page(write_report(run))
     assert "PEPPR was not run" in page.text
+    # Nobody asked for it.
+    assert '"smoothing": 0.0' in page.text
+    assert "moothed" not in page.text
     for label in labels:
         assert f"{label}: not tested" in page.text
     assert {path.stem for path in (run.folder / "figures").glob("*")} == EVERY_RUN

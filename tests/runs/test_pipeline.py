@@ -11,12 +11,13 @@ import torch
 import yaml
 import zarr
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 import napari_globalxai
 from napari_globalxai.attribution.method import make_method
 from napari_globalxai.cohort.table import read_cohort
 from napari_globalxai.errors import Cancelled, InputError
-from napari_globalxai.maps.upsampling import smooth, upsample
+from napari_globalxai.maps.upsampling import upsample
 from napari_globalxai.models.card import ModelCard
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.loaders import load_model
@@ -163,7 +164,7 @@ def test_linear_model_end_to_end(inputs, tmp_path):
     weight = tiny.sign_weights().sum(dim=1).numpy()
     run = run_linear(inputs, tmp_path / "s")
     for index, label in enumerate(tiny.LABELS):
-        np.testing.assert_allclose(run.maps[label], smooth(weight[index], 1.5), atol=1e-7)
+        np.testing.assert_allclose(run.maps[label], weight[index], atol=1e-7)
     run = run_linear(
         inputs, tmp_path / "ig", "integrated-gradients", aggregation={"part": "signed"}
     )
@@ -171,9 +172,22 @@ def test_linear_model_end_to_end(inputs, tmp_path):
     stack = (run.stack.read(range(40)) / 255 - 0.3) / 0.1
     for index, label in enumerate(tiny.LABELS):
         deviation = stack[truth[:, index] == 1].sum(axis=1).mean(axis=0)
-        expected = smooth(weight[index] / 2 * deviation, 1.5)
+        expected = weight[index] / 2 * deviation
         size = np.abs(expected).max()
         np.testing.assert_allclose(run.maps[label], expected, atol=1e-5 * size)
+
+
+@pytest.mark.parametrize("method", ["saliency", "integrated-gradients"])
+def test_maps_are_smoothed_where_asked_for_and_it_is_recorded(inputs, tmp_path, method):
+    plain = run_linear(inputs, tmp_path / "plain", method)
+    smoothed = run_linear(inputs, tmp_path / "smoothed", method, aggregation={"smoothing": 2.0})
+    for run, asked in ((plain, 0.0), (smoothed, 2.0)):
+        assert run.info["settings"]["aggregation"]["smoothing"] == asked
+        assert set(pd.read_csv(run.folder / "maps" / "maps.csv")["smoothing"]) == {asked}
+    for label in tiny.LABELS:
+        expected = gaussian_filter(plain.maps[label].astype(float), 2.0, mode="nearest")
+        size = np.abs(expected).max()
+        np.testing.assert_allclose(smoothed.maps[label], expected, atol=1e-5 * size)
 
 
 def test_the_map_over_one_image_is_that_images_map(inputs, tmp_path):
