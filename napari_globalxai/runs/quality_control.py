@@ -154,7 +154,7 @@ def check_quality(
     errors = stack.status()
     rows = [row for row in range(len(cohort)) if not errors[row]]
     quality = measure_quality(stack, rows, progress)
-    margins = measure_sides(stack, rows, progress)
+    margins = measure_sides(stack, rows, progress, registration)
     # All columns stay, whatever failed; an image that failed has no measures.
     table = describe_images(cohort, stack, margins).join(quality.measures)
     table["outlier_reasons"] = table["outlier_reasons"].fillna("")
