@@ -20,7 +20,7 @@ _COMMENTS = {
     "weights": "the file beside this card",
     "labels": "in the order of the model's outputs",
     "activation": "sigmoid, softmax, or none where the model applies it itself",
-    "orientation": "trained on left-eye orientation, right eyes mirrored",
+    "orientation": "trained on images of right sides mirrored to lie as left ones do",
     "input": "what the model takes",
     "cam_layer": "where Grad-CAM looks; without this line, the last stage",
     "network": "what the state dict belongs to",

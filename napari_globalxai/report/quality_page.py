@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_globalxai.frame.modality import Modality
 from napari_globalxai.frame.quality_measures import OUTLIER_SCORE
 from napari_globalxai.report.page import ReportFigure, write_page
 from napari_globalxai.report.quality_figures import cohort_figure, contact_sheet, distances_figure
@@ -16,7 +17,6 @@ from napari_globalxai.runs.quality_control import Quality
 from napari_globalxai.storage import read_json
 
 QUALITY_PAGE = "quality.html"
-OTHER_EYE = "may be of the other eye"
 _SHOWN = 12
 _LISTED = 200
 
@@ -44,6 +44,7 @@ def write_quality_report(quality: Quality) -> Path:
         title=Path(run["cohort"]["table"]).name,
         counts=quality.info["counts"],
         reasons=quality.info["outlier_reasons"],
+        landmarks=quality.modality.landmarks,
         sides_compared=quality.info["sides_compared"],
         problems=quality.info["problems"],
         likeness=[number(value, 2) for value in quality.info["likeness"] if value is not None],
@@ -57,9 +58,9 @@ def write_quality_report(quality: Quality) -> Path:
     return target
 
 
-def reasons_of(row: Mapping[Hashable, Any]) -> str:
+def reasons_of(row: Mapping[Hashable, Any], words: Modality) -> str:
     """Return what is said of a row of `Quality.images`, separated by semicolons."""
-    parts = [OTHER_EYE] if row["laterality_suspected"] else []
+    parts = [f"may be of {words.other_side}"] if row["laterality_suspected"] else []
     return "; ".join([*parts, *([row["outlier_reasons"]] if row["outlier_reasons"] else [])])
 
 
@@ -95,7 +96,7 @@ def _figures(quality: Quality) -> Iterator[ReportFigure]:
             contact_sheet(
                 list(quality.stack.read(shown.index.to_numpy())),
                 list(shown["file"]),
-                [reasons_of(row) for row in shown.to_dict("records")],
+                [reasons_of(row, quality.modality) for row in shown.to_dict("records")],
                 channels,
             ),
         )
@@ -107,7 +108,7 @@ def _ranked(quality: Quality) -> Sequence[dict[str, str]]:
             "file": row["file"],
             "patient": row["patient"],
             "laterality": row["laterality"] or "unknown",
-            "reasons": reasons_of(row),
+            "reasons": reasons_of(row, quality.modality),
             "score": number(row["outlier_score"], 1),
             "distance": number(row["distance"], 2),
         }

@@ -9,6 +9,7 @@ from typing import Any
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.errors import InputError
 from napari_globalxai.frame.reuse import continues
+from napari_globalxai.models.card import facts_that_matter
 from napari_globalxai.runs.folder import RUN_FILE, STACK_FOLDER
 from napari_globalxai.storage import read_json, write_json
 
@@ -49,10 +50,12 @@ def claim_folder(
         before = read_json(path)
         assert before is not None
         for key in ("settings", "model", "frame"):
-            if without_circumstances(before.get(key)) != without_circumstances(info[key]):
+            if _compared(key, before.get(key)) != _compared(key, info[key]):
                 raise InputError(
                     f"{folder}: its run was made with another {key}; choose another folder."
                 )
+        # The store is known by the name that the model had when it was begun.
+        info["model"]["card"]["name"] = before["model"]["card"]["name"]
         _check_cohort(folder, before["cohort"], info["cohort"], cohort)
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: is not empty and not a run; choose another folder.")
@@ -82,10 +85,20 @@ def _unused(path: Path) -> Path:
     return next(found for found in (path, *candidates) if not found.exists())
 
 
+def _compared(key: str, value: Any) -> Any:
+    """Return what of a part of the provenance is the same in runs that may be gone on with."""
+    if key == "model" and value:
+        value = {**value, "card": facts_that_matter(value["card"])}
+    return without_circumstances(value)
+
+
 def without_circumstances(value: Any) -> Any:
-    """Leave out what may differ between equal runs: where files lie, how it was computed."""
+    """Leave out what may differ between equal runs: where files lie, how it was computed.
+
+    Stores know their runs by a hash of what is left, so what was left earlier stays.
+    """
     if isinstance(value, dict):
-        skipped = ("batch_size", "precision", "source", "table", "trusted", "warnings")
+        skipped = ("batch_size", "modality", "precision", "source", "table", "trusted", "warnings")
         return {
             key: without_circumstances(item) for key, item in value.items() if key not in skipped
         }

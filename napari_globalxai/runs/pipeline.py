@@ -19,6 +19,7 @@ from napari_globalxai.attribution.precision import (
 from napari_globalxai.cohort.table import Cohort, read_cohort
 from napari_globalxai.errors import InputError
 from napari_globalxai.frame.alignment import align
+from napari_globalxai.frame.modality import modality_of
 from napari_globalxai.frame.reuse import open_reusable
 from napari_globalxai.frame.stack import AlignedStack
 from napari_globalxai.maps.store import AttributionStore
@@ -95,7 +96,7 @@ def explain(
     estimate_laterality : bool, optional
         Whether sides that neither table, DICOM nor file name tell are estimated from the image.
     template : str or pathlib.Path, optional
-        An image of the cohort's kind that the others are moved onto; by default disc and macula of
+        An image of the cohort's kind that the others are moved onto; by default the landmarks of
         all are moved to their median place.
     aligned : str or pathlib.Path, optional
         Folder of an alignment, a quality control or another run with the same frame, whose aligned
@@ -248,7 +249,9 @@ def explain(
     }
     info["warnings"] = [
         *_warnings(cohort, model, chosen, maps, settings, store),
-        *alignment_warnings(frame, stack),
+        *alignment_warnings(
+            frame, stack, modality_of(model.card.modality, cohort.guesses["laterality"])
+        ),
     ]
     if full is not None and moments is None:
         info["warnings"].append(

@@ -17,6 +17,7 @@ from napari_globalxai.cohort.table import Cohort, read_cohort
 from napari_globalxai.cohort.wording import counted, form, named
 from napari_globalxai.errors import InputError
 from napari_globalxai.frame.alignment import absence
+from napari_globalxai.frame.modality import Modality, modality_of
 from napari_globalxai.frame.quality_measures import OUTLIER_SCORE, measure_quality, measure_sides
 from napari_globalxai.frame.stack import AlignedStack
 from napari_globalxai.images.image_file import split_page
@@ -74,6 +75,13 @@ class Quality:
         """The images that differ: those of a suspected side first, then the farthest first."""
         ranked = rank(self.images)
         return ranked[ranked["laterality_suspected"] | (ranked["outlier_score"] > OUTLIER_SCORE)]
+
+    @cached_property
+    def modality(self) -> Modality:
+        """What the images show, in words."""
+        return modality_of(
+            sides=read_json(self.folder / RUN_FILE)["cohort"]["columns"]["laterality"]
+        )
 
     @cached_property
     def stack(self) -> AlignedStack:

@@ -14,12 +14,14 @@ import tifffile
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.result import PepprResult
+from napari_globalxai.frame.modality import Modality, modality_of
 from napari_globalxai.frame.placement import Placement
 from napari_globalxai.frame.stack import AlignedStack
 from napari_globalxai.images.image_file import is_there
 from napari_globalxai.maps.preparing import prepare_maps
 from napari_globalxai.maps.store import AttributionStore
 from napari_globalxai.maps.upsampling import smooth, upsample
+from napari_globalxai.models.card import facts_that_matter
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.runs.folder import RUN_FILE, STACK_FOLDER, file_stem
 from napari_globalxai.settings.aggregation_settings import AggregationSettings
@@ -93,6 +95,12 @@ class Run:
     @cached_property
     def maps(self) -> Mapping[str, npt.NDArray[np.float32]]:  # noqa: D102 - see the class
         return GlobalMaps(self.folder / "maps", tuple(str(name) for name in self.statistics["map"]))
+
+    @cached_property
+    def modality(self) -> Modality:
+        """What the images show, in words: the card's, else the cohort's."""
+        word = self.info["model"]["card"].get("modality", "")
+        return modality_of(word, self.info["cohort"]["columns"]["laterality"])
 
     @cached_property
     def stack(self) -> AlignedStack:
@@ -271,7 +279,8 @@ class Run:
             )
             known = self.info["model"]["sha256"]
             same_weights = loaded.digest == known
-            same_card = loaded.card.model_dump(mode="json") == self.info["model"]["card"]
+            card = facts_that_matter(loaded.card.model_dump(mode="json"))
+            same_card = card == facts_that_matter(self.info["model"]["card"])
             if not (same_weights and same_card):
                 raise InputError(f"{source}: is not the model that {self.folder} was made with.")
             self._classifier = loaded

@@ -10,14 +10,14 @@ from napari_globalxai.widgets.parts import Fold, PathField
 # By name: their own module imports zarr. A test holds them equal.
 REGISTRATIONS = {
     "none": "Images stay as they are, but for mirroring and size",
-    "landmarks": "Turn, shift and scale images so that disc and macula meet their usual place",
+    "landmarks": "Turn, shift and scale images so that the landmarks of all meet their usual place",
     "similarity": "Landmarks, refined by comparing pixels: rotation, shift and scale",
     "affine": "Landmarks, refined by comparing pixels: shear and unequal scales, too",
 }
 
 
 class AlignmentForm(Fold):
-    """Registration and sides of eyes.
+    """Registration and sides.
 
     Parameters
     ----------
@@ -56,14 +56,14 @@ class AlignmentForm(Fold):
         self.template_field = PathField("Choose an image to register onto", "Images (*)")
         self.template_field.line.setPlaceholderText("The cohort's median image")
         self.template_field.setToolTip(
-            "The image that the others are moved onto, of a left eye;\n"
+            "The image that the others are moved onto, not one to be mirrored;\n"
             "empty for the median image of the cohort itself"
         )
         self.sides_box = QCheckBox("Estimate unknown sides")
         self.sides_box.setChecked(estimate_laterality)
         self.sides_box.setToolTip(
-            "Tell left from right eyes by disc and macula where neither table, DICOM nor file\n"
-            "name says it. Otherwise such an image counts as a left eye."
+            "Tell sides from the images where neither table, DICOM nor file name says them;\n"
+            "otherwise such an image is not mirrored"
         )
         content = QWidget()
         form = QFormLayout(content)

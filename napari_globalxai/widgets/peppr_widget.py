@@ -30,7 +30,7 @@ from napari_globalxai.widgets.workers import JobRunner, LatestOnly
 FILLS = {
     "mean-image": "The mean of the cohort: erased lesions become healthy-looking places",
     "mean-colour": "One colour, the mean of the cohort",
-    "black": "Black; on a dark fundus this can itself look like a disease",
+    "black": "Black; on dark images this can itself look like a disease",
 }
 DEFAULT_STEPS = 30
 DEFAULT_CONTROLS = 19

@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_globalxai.frame.modality import Modality
 from napari_globalxai.widgets.alignment_form import AlignmentForm
 from napari_globalxai.widgets.folders import default_folder
 from napari_globalxai.widgets.layers import sample_paths
@@ -35,7 +36,7 @@ from napari_globalxai.widgets.workers import JobRunner
 _PROBLEMS_HEIGHT = 84
 _INTRODUCTION = (
     "Brings the images of a cohort into one frame, compares each with all others, and lists those "
-    "that do not seem to belong: of the other eye, dark, blurred, hidden by lids, unlike the rest. "
+    "that do not seem to belong: of the other side, dark, blurred, partly hidden, unlike the rest. "
     "No model is needed."
 )
 
@@ -143,7 +144,7 @@ class QualityWidget(Panel):
         self.cohort_field = PathField(
             "Choose a cohort table", "Tables (*.csv *.tsv *.txt);;All files (*)"
         )
-        self.cohort_field.setToolTip("CSV or TSV, one row an image: file, eye, patient")
+        self.cohort_field.setToolTip("CSV or TSV, one row an image: file, side, patient")
         self.output_field = PathField("Choose a folder for what is found")
         self.output_field.setToolTip("Where aligned images, tables and the page are written")
         self.alignment_form = AlignmentForm("landmarks", estimate_laterality=True)
@@ -271,7 +272,7 @@ class QualityWidget(Panel):
         if view is None:
             return
         info = view.quality.info
-        self.facts.setText(facts_text(info))
+        self.facts.setText(facts_text(info, view.quality.modality))
         self.table.show_outliers(view)
         problems = info["problems"]
         self.problems_heading.setText(f"Problems: {len(problems)}" if problems else "No problems")
@@ -285,7 +286,7 @@ class QualityWidget(Panel):
     def _on_row(self, row: int) -> None:
         view = self.layers.view
         if view is not None:
-            self.title.setText(image_title(view.quality.images, row))
+            self.title.setText(image_title(view.quality.images, row, view.quality.modality))
             self.noticed.setText(noticed_text(view, row))
             self.table.select(row)
 
@@ -301,13 +302,15 @@ class QualityWidget(Panel):
             self.layers.step_back()
 
 
-def facts_text(info: Mapping[str, Any]) -> str:
+def facts_text(info: Mapping[str, Any], words: Modality) -> str:
     """Return the counts of a quality control as a small table of rich text.
 
     Parameters
     ----------
     info : mapping
         `Quality.info`.
+    words : Modality
+        What images show.
     """
     facts = [(kind.capitalize(), str(count)) for kind, count in info["counts"].items()]
     facts.append(("Sharpness of mean", number(info["sharpness"], 3)))
@@ -325,8 +328,8 @@ def facts_text(info: Mapping[str, Any]) -> str:
         text += f"<p>Noticed: {', '.join(reasons)}.</p>"
     if not info["sides_compared"]:
         text += (
-            "<p>Sides could not be compared: the images are too few, or show no disc and macula "
-            "in common.</p>"
+            "<p>Sides could not be compared: the images are too few, or show no "
+            f"{words.landmarks} in common.</p>"
         )
     return text
 

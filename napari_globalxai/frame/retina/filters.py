@@ -12,6 +12,7 @@ from napari_globalxai.frame.local_detail import FloatImage, Mask
 
 Point = npt.NDArray[np.float64]
 
+
 class Spectrum:
     """The transform of an image, made once for several kernels of one size."""
 
