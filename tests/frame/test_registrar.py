@@ -151,7 +151,7 @@ def frame(**more):
 
 def test_it_is_offered_by_name(package):
     assert registrations()["by-square"] == "From squares"
-    assert list(registrations())[0] == "none"
+    assert next(iter(registrations())) == "none"
     with pytest.raises(InputError, match="by-circle"):
         FrameSettings(registration="by-circle")
 
@@ -197,7 +197,9 @@ def test_a_template_is_what_the_registrar_makes_of_it(package, tmp_path):
     bright = np.argwhere(stack.read([0])[0, 0] > 150)
     assert tuple(bright.min(axis=0)) == PLACES[3]
     Image.fromarray(np.full((HEIGHT, WIDTH), 60, np.uint8)).save(tmp_path / "plain.png")
-    with pytest.raises(InputError, match="plain.png: shows no landmarks like those of the cohort"):
+    with pytest.raises(
+        InputError, match=r"plain\.png: shows no landmarks like those of the cohort"
+    ):
         align(read_cohort(table), frame(template=tmp_path / "plain.png"), tmp_path / "other")
 
 
