@@ -114,8 +114,8 @@ def collect_facts(run: Run) -> ReportFacts:
         title=f"{model} on {table}",
         asked=(
             f"Where does the model {model} look when it finds {_listed(list(run.labels))}, over "
-            f"the {info['counts']['explained']} explained {run.modality.many} of {table}, and does its decision "
-            f"rest on those places? Attribution method: {method}."
+            f"the {info['counts']['explained']} explained {run.modality.many} of {table}, and "
+            f"does its decision rest on those places? Attribution method: {method}."
         ),
         answers=[answer(run, label, results) for label in run.labels],
         cohort=_cohort_facts(run, model),

@@ -24,8 +24,10 @@ def texts(panel: QWidget) -> Iterator[str]:
         yield widget.toolTip()
         yield widget.accessibleName()
         for name in ("text", "title", "placeholderText", "toPlainText"):
-            if hasattr(widget, name):
-                yield str(getattr(widget, name)())
+            said = getattr(widget, name, None)
+            # Panels have labels of such names, which are asked themselves.
+            if callable(said) and not isinstance(widget, QTableWidget):
+                yield str(said())
         if isinstance(widget, QComboBox):
             for index in range(widget.count()):
                 yield widget.itemText(index)
