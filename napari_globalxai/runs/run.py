@@ -100,7 +100,7 @@ class Run:
     def modality(self) -> Modality:
         """What the images show, in words: the card's, else the cohort's."""
         word = self.info["model"]["card"].get("modality", "")
-        return modality_of(word, self.info["cohort"]["columns"]["laterality"])
+        return modality_of(word, self.info["cohort"].get("columns", {}).get("laterality", ""))
 
     @cached_property
     def stack(self) -> AlignedStack:
