@@ -79,9 +79,8 @@ class Quality:
     @cached_property
     def modality(self) -> Modality:
         """What the images show, in words."""
-        return modality_of(
-            sides=read_json(self.folder / RUN_FILE)["cohort"]["columns"]["laterality"]
-        )
+        cohort = read_json(self.folder / RUN_FILE)["cohort"]
+        return modality_of(sides=cohort.get("columns", {}).get("laterality", ""))
 
     @cached_property
     def stack(self) -> AlignedStack:
