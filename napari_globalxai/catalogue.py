@@ -1,4 +1,4 @@
-"""What can be chosen by name, without importing any of it: methods, fills, orders, statistics.
+"""What can be chosen by name, without importing any of it: methods, fills, registrations and so on.
 
 A package adds its own by an entry point in the group that the catalogue names; what is added there
 appears by itself on the command line, in the panels, in tables, figures and the report.
@@ -281,4 +281,35 @@ STATISTICS = Catalogue(
             "Rank correlation between the maps of two halves of the patients",
         ),
     },
+)
+
+
+# How images are moved onto each other. One registrar may offer several ways; it is asked for sides
+# where images are not moved, too.
+REGISTRATIONS = Catalogue(
+    "registration",
+    "registrations",
+    "napari_globalxai.registrations",
+    {
+        "landmarks": Entry(
+            "napari_globalxai.frame.retina.registrar:RetinaRegistrar",
+            "Turn, shift and scale images so that the landmarks of all meet their usual place",
+        ),
+        "similarity": Entry(
+            "napari_globalxai.frame.retina.registrar:RetinaRegistrar",
+            "Landmarks, refined by comparing pixels: rotation, shift and scale",
+        ),
+        "affine": Entry(
+            "napari_globalxai.frame.retina.registrar:RetinaRegistrar",
+            "Landmarks, refined by comparing pixels: shear and unequal scales, too",
+        ),
+    },
+)
+
+# What images may show; a model card may name any other kind in its own words.
+MODALITIES = Catalogue(
+    "modality",
+    "modalities",
+    "napari_globalxai.modalities",
+    {"retina": Entry("napari_globalxai.frame.retina.words:RETINA", "Photographs of the retina")},
 )

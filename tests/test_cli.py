@@ -183,11 +183,11 @@ def test_sides_are_asked_for_where_they_are_coded(inputs, command, tmp_path):
     status, out, _ = command(*check(inputs, table))
     assert status == 0
     assert "  laterality: LR\n" in out
-    assert "the side as 0/1, which does not tell which eye is meant" in out
+    assert "the side as 0/1, which does not tell which side is meant" in out
     assert "12 images have no laterality" in out
     status, out, _ = command(*check(inputs, table, "--laterality-values", "0=L,1=R"))
     assert "  laterality: LR with 0=L, 1=R\n" in out
-    assert "which eye is meant" not in out
+    assert "which side is meant" not in out
     assert "no laterality" not in out
 
 

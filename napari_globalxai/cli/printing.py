@@ -82,7 +82,7 @@ def say_quality(quality: Quality) -> None:
 
     outliers = quality.outliers
     for row in outliers.head(_MOST_LISTED).to_dict("records"):
-        say(f"  {row['file']}: {reasons_of(row)}")
+        say(f"  {row['file']}: {reasons_of(row, quality.modality)}")
     if len(outliers) > _MOST_LISTED:
         say(f"  and {len(outliers) - _MOST_LISTED} more, see quality.csv")
 

@@ -1,4 +1,4 @@
-"""Which eye an image shows, as far as text tells: the table's column and the files' names."""
+"""Which side an image shows, as far as text tells: the table's column and the files' names."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def _sides_of_column(
         codes = ["1", "2"] if "2" in kinds else ["0", "1"]
         warnings.append(
             f"{source}: the column {column.name!r} codes the side as {'/'.join(codes)}, which does "
-            "not tell which eye is meant; no image is mirrored by it unless "
+            "not tell which side is meant; no image is mirrored by it unless "
             f'--laterality-values "{codes[0]}=L,{codes[-1]}=R", or the reverse, says so.'
         )
     elif unclear:

@@ -7,13 +7,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.errors import InputError
 from napari_globalxai.frame.geometry import pixel_aspect
+from napari_globalxai.frame.registrar import (
+    NO_REGISTRATION,
+    Atlas,
+    FramedImage,
+    Registrar,
+    registrar_for,
+)
 from napari_globalxai.frame.reuse import ReadyImages, open_matching, open_reusable
 from napari_globalxai.frame.sources import Source, SourceFinder
 from napari_globalxai.frame.stack import AlignedImage, AlignedStack, batches
@@ -21,15 +28,10 @@ from napari_globalxai.images.image_file import UnreadableImageError, one_line, s
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.frame_settings import FrameSettings
 
-if TYPE_CHECKING:
-    from napari_globalxai.frame.retina.atlas import Atlas
-
 T = TypeVar("T")
 
 IMAGES_PER_COMMIT = 16
 DECODING_THREADS = 4
-# Images that the atlas is learnt from: a median over so many changes little with more.
-ATLAS_IMAGES = 96
 
 
 class Aligner:
@@ -224,53 +226,57 @@ def _atlas_for(
     cohort: Cohort, frame: FrameSettings, stack: AlignedStack, progress: ProgressCallback
 ) -> Atlas | None:
     """Return the stack's atlas; learnt once, so that new images are aligned like the old ones."""
-    if frame.registration == "none" and (not frame.estimate_laterality or all(cohort.laterality)):
+    known = all(cohort.laterality) or not frame.estimate_laterality
+    if frame.registration == NO_REGISTRATION and known:
         return None
-    from napari_globalxai.frame.retina.atlas import Atlas
-
+    registrar = registrar_for(frame.registration)
     path = stack.atlas_file
     if path.is_file():
-        return Atlas.load(path)
-    atlas = _learn(cohort, frame, progress)
+        return registrar.load(path)
+    atlas = registrar.learn(_to_learn_from(cohort, frame, registrar, progress))
+    if atlas is not None and frame.template is not None:
+        atlas = _moved_onto(frame.template, atlas, cohort, frame)
     if atlas is not None:
         atlas.save(path)
     return atlas
 
 
-def _learn(cohort: Cohort, frame: FrameSettings, progress: ProgressCallback) -> Atlas | None:
-    """Learn an atlas from images spread over the cohort."""
-    from napari_globalxai.frame.retina.atlas import learn_atlas
-    from napari_globalxai.frame.retina.landmarks import Picture
-
+def _to_learn_from(
+    cohort: Cohort, frame: FrameSettings, registrar: Registrar, progress: ProgressCallback
+) -> Iterator[FramedImage]:
+    """Yield images spread over the cohort, as they were taken."""
     plain = _as_taken(cohort, frame)
-    rows = np.unique(np.linspace(0, len(cohort) - 1, ATLAS_IMAGES).astype(int)).tolist()
-    pictures, sides, aspects = [], [], []
+    rows = spread_over(range(len(cohort)), registrar.images_to_learn_from)
     with ThreadPoolExecutor(DECODING_THREADS) as pool:
         for number, (row, found) in enumerate(zip(rows, pool.map(plain, rows), strict=True)):
-            progress(Progress("Looking for disc and macula", number, len(rows)))
-            # What a DICOM file says was applied already: such an image is a left eye now.
+            progress(Progress("Looking for landmarks", number, len(rows)))
             if isinstance(found, AlignedImage):
-                pictures.append(Picture(found.image[1], found.field))
-                sides.append("L" if found.facts["laterality"] else cohort.laterality[row])
-                aspects.append(pixel_aspect(found.facts["matrix"]))
-    atlas = learn_atlas(pictures, sides, aspects) if pictures else None
-    if frame.template is None or atlas is None:
-        return atlas
-    name = frame.template.name
-    found = _as_taken(
-        replace(cohort, files=(frame.template,), names=(name,), laterality=("",)), frame
-    )(0)
+                # What a DICOM file says was applied already: such an image lies as left ones do.
+                yield _framed(found, "L" if found.facts["laterality"] else cohort.laterality[row])
+
+
+def _moved_onto(template: Path, atlas: Atlas, cohort: Cohort, frame: FrameSettings) -> Atlas:
+    """Return the atlas onto which images are moved to lie as the template does."""
+    alone = replace(cohort, files=(template,), names=(template.name,), laterality=("",))
+    found = _as_taken(alone, frame)(0)
     if isinstance(found, str):
         raise InputError(found)
-    anchored = atlas.anchored_on(
-        Picture(found.image[1], found.field), pixel_aspect(found.facts["matrix"])
-    )
-    if anchored is None:
+    moved = atlas.onto(_framed(found))
+    if moved is None:
         raise InputError(
-            f"{frame.template}: shows no disc and macula like those of the cohort; choose another "
-            "template."
+            f"{template}: shows no landmarks like those of the cohort; choose another template."
         )
-    return anchored
+    return moved
+
+
+def spread_over(rows: Sequence[int], count: int) -> list[int]:
+    """Return at most `count` rows, spread evenly over all."""
+    return [int(rows[at]) for at in np.unique(np.linspace(0, len(rows) - 1, count).astype(int))]
+
+
+def _framed(found: AlignedImage, side: str = "") -> FramedImage:
+    aspect = pixel_aspect(found.facts["matrix"])
+    return FramedImage(found.image, found.field, side=side, aspect=aspect)
 
 
 def _as_taken(cohort: Cohort, frame: FrameSettings) -> Aligner:

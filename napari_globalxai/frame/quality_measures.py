@@ -11,20 +11,24 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import ndimage
 
-from napari_globalxai.frame.alignment import ATLAS_IMAGES
+from napari_globalxai.frame.alignment import spread_over
 from napari_globalxai.frame.geometry import pixel_aspect
-from napari_globalxai.frame.retina.atlas import Atlas, learn_atlas
-from napari_globalxai.frame.retina.filters import Detail, FloatImage, Mask, detail_of
-from napari_globalxai.frame.retina.landmarks import Picture
+from napari_globalxai.frame.local_detail import (
+    Detail,
+    FloatImage,
+    Mask,
+    detail_of,
+    plain_channel,
+)
+from napari_globalxai.frame.registrar import NO_REGISTRATION, Atlas, FramedImage, registrar_for
 from napari_globalxai.frame.stack import AlignedStack, batches
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 
 # What is compared between images lies this far from the border of the field (share of the width):
-# nearer, the darker rim and the lids are all that images have in common, wherever the eye looks.
+# nearer, a darker rim is all that images have in common, whatever they show.
 _FROM_BORDER = 0.12
-# Disc and macula can still be seen at this width; wider, every image costs four times as much.
+# Landmarks can still be seen at this width; twice as wide, every image costs four times as much.
 WORKING_WIDTH = 200
-_GREEN = ("green", "grey", "red", "blue")  # which channel shows the retina best
 _BATCH = 32
 _THREADS = 4
 
@@ -45,7 +49,7 @@ class Measure:
         What is said of an image far below or above the others; empty where that is no fault.
     least_spread : float
         Standard deviation that any cohort has: in a very even one, nothing is far from the others
-        that no eye could tell from them.
+        that nobody could tell from them.
     as_ratio : bool
         Whether images are compared by its logarithm, as twice and half are equally far.
     """
@@ -104,8 +108,8 @@ def measure_quality(
 ) -> StackQuality:
     """Measure how well images lie on each other, and each image beside the others.
 
-    With the detail of an image, its green channel without slow changes of light in units of the
-    local SD, away from the border of its field, and 0 beyond:
+    With the detail of an image, its plainest channel (green, else grey) without slow changes of
+    light in units of the local SD, away from the border of its field, and 0 beyond:
 
     - ``sharpness`` of the mean is the mean product of the details of two different images, over
       the mean square of the detail of one: 1 where all images are the same, 0 where they have
@@ -113,7 +117,7 @@ def measure_quality(
       images. A registration that works raises it.
     - ``distance`` of an image to the template is 1 less the correlation of its detail with the mean
       detail of all others.
-    - ``brightness`` and ``contrast`` are mean and SD of the green channel in the field of view, in
+    - ``brightness`` and ``contrast`` are mean and SD of that channel in the field of view, in
       0–255; ``focus`` is the SD of its finest detail as a share of the mean, in percent;
       ``field_share`` the share of the valid area (inside the field of half of the images) that its
       field holds.
@@ -132,18 +136,18 @@ def measure_quality(
     StackQuality
     """
     sums = _Sums(stack)
-    green = _green_of(stack)
+    plain = plain_channel(stack.channels)
     stage = "Averaging images"
     with ThreadPoolExecutor(_THREADS) as pool:
         for _, images, fields in _read(stack, rows):
-            sums.add(images, fields, list(pool.map(comparable_detail, images[:, green], fields)))
+            sums.add(images, fields, list(pool.map(comparable_detail, images[:, plain], fields)))
             progress(Progress(stage, sums.count, len(rows)))
         coverage = sums.coverage()
         valid = coverage >= 0.5
         table: list[dict[str, float]] = []
         stage = "Comparing each image with the others"
         for part, images, fields in _read(stack, rows):
-            planes = images[:, green]
+            planes = images[:, plain]
             details = list(pool.map(comparable_detail, planes, fields))
             ways = [sums.distance(detail) for detail in details]
             looks = pool.map(_look, planes, fields, [valid] * len(part))
@@ -160,56 +164,59 @@ def measure_sides(
     stack: AlignedStack,
     rows: Sequence[int] | npt.NDArray[np.int64],
     progress: ProgressCallback = ignore_progress,
+    registration: str = NO_REGISTRATION,
 ) -> dict[int, float]:
     """Measure how much better each image fits the cohort as it lies than mirrored.
 
     Parameters
     ----------
     stack : AlignedStack
-        The images; all are meant to be in left-eye orientation.
+        The images; all are meant to lie as left ones do.
     rows : sequence of int
         Those that could be aligned.
     progress : callable, optional
         May raise `Cancelled`.
+    registration : str, optional
+        How they were aligned, which says whose atlas lies beside them.
 
     Returns
     -------
     dict of int to float
-        `Sides.margin` by row, below 0 where an image looks like the other eye; empty where the
-        images are too few, or show too little in common, to tell.
+        `SideComparison.margin` by row, below 0 where an image looks like one of the other side;
+        empty where the images are too few, or show too little in common, to tell.
     """
     facts = stack.facts()
     # Registration has looked at the sides already.
     known = {row: facts[row]["side_margin"] for row in rows if "side_margin" in facts.get(row, {})}
     if len(known) == len(rows):
         return known
-    green = _green_of(stack)
+    registrar = registrar_for(registration)
 
-    def picture(row: int) -> Picture:
-        return Picture(stack.read([row])[0, green], np.asarray(stack.fields[row]))
-
-    def margin(row: int) -> float:
-        assert atlas is not None
-        return atlas.sides(picture(row)).margin
+    def framed(row: int) -> FramedImage:
+        return FramedImage(
+            stack.read([row])[0],
+            np.asarray(stack.fields[row]),
+            stack.channels,
+            "L" if facts[row].get("laterality") else "",
+            pixel_aspect(facts[row]["matrix"]),
+        )
 
     stage = "Checking sides"
     with ThreadPoolExecutor(_THREADS) as pool:
+        atlas: Atlas | None
         if stack.atlas_file.is_file():
-            atlas: Atlas | None = Atlas.load(stack.atlas_file)
+            atlas = registrar.load(stack.atlas_file)
         else:
-            spread = np.unique(np.linspace(0, len(rows) - 1, ATLAS_IMAGES).astype(int))
-            some = [int(rows[index]) for index in spread]
             progress(Progress(stage, 0, len(rows)))
-            atlas = learn_atlas(
-                list(pool.map(picture, some)),
-                ["L" if facts[row].get("laterality") else "" for row in some],
-                [pixel_aspect(facts[row]["matrix"]) for row in some],
-            )
+            some = spread_over(list(rows), registrar.images_to_learn_from)
+            atlas = registrar.learn(pool.map(framed, some))
         if atlas is None:
             return {}
+        compare = atlas.compare_sides
         missing = [row for row in rows if row not in known]
         for part in batches(missing, _BATCH):
-            known.update(zip(part, pool.map(margin, part), strict=True))
+            margins = pool.map(lambda row: compare(framed(row)).margin, part)
+            known.update(zip(part, margins, strict=True))
             progress(Progress(stage, len(known), len(rows)))
     return known
 
@@ -360,11 +367,6 @@ def _look(plane: npt.NDArray[np.uint8], field: Mask, valid: Mask) -> dict[str, f
         "focus": focus,
         "field_share": share,
     }
-
-
-def _green_of(stack: AlignedStack) -> int:
-    known = [name for name in _GREEN if name in stack.channels]
-    return stack.channels.index(known[0]) if known else 0
 
 
 def _read(

@@ -150,10 +150,10 @@ class AlignedStack:
             By row: ``matrix`` from pixels (x, y, 1) of the frame to those of the file, 3 × 3;
             ``native_shape``, height and width of the file; ``laterality`` and
             ``laterality_source``; where the cohort has an atlas also ``side_confidence``,
-            ``side_margin``, below 0 where the image looks like the other eye; where images are
+            ``side_margin``, below 0 where the image looks like the other side; where images are
             registered ``registered``, ``registration_note``, ``likeness_before``,
-            ``likeness_after``, and ``landmarks``, disc and macula before registration in pixels of
-            the frame.
+            ``likeness_after``, and ``landmarks`` before registration, (x, y) in pixels of the
+            frame.
         """
         return {row: entry.get("facts", {}) for row, entry in self._entries.items()}
 

@@ -1,6 +1,7 @@
 """MONAI dictionary transforms that bring one image file into the frame.
 
-Arrays are channel first, (channel, height, width), in 0–255. The frame has left-eye orientation.
+Arrays are channel first, (channel, height, width), in 0–255. The frame has the
+orientation of left sides.
 """
 
 from __future__ import annotations
@@ -26,22 +27,15 @@ from monai.transforms.utils import convert_applied_interp_mode
 from monai.utils import ImageMetaKey, MetaKeys, TraceKeys
 
 from napari_globalxai.frame.geometry import swap_axes
-from napari_globalxai.frame.resampling import resample, with_affine
-from napari_globalxai.frame.retina.atlas import Atlas
-from napari_globalxai.frame.retina.atlas_transforms import (
-    KeepFinerd,
-    LateralityFromImaged,
-    RegisterToAtlasd,
-)
+from napari_globalxai.frame.registrar import NO_REGISTRATION, Atlas, FramedImage, Steps
+from napari_globalxai.frame.resampling import plain_array, resample, with_affine
 from napari_globalxai.images.readers import FundusReader
 
 __all__ = [
     "FieldOfViewd",
-    "KeepFinerd",
     "LateralityFromImaged",
     "LoadWithd",
-    "MirrorRightEyed",
-    "RegisterToAtlasd",
+    "MirrorRightSided",
     "ResizeToFramed",
     "SelectChannelsd",
     "frame_transforms",
@@ -138,8 +132,8 @@ class ResizeToFramed(Resized):
         return result
 
 
-class MirrorRightEyed(MapTransform, InvertibleTransform):
-    """Mirror right eyes left to right, so that every image has left-eye orientation.
+class MirrorRightSided(MapTransform, InvertibleTransform):
+    """Mirror images of right sides left to right, so that all lie as left ones do.
 
     Parameters
     ----------
@@ -224,6 +218,64 @@ class FieldOfViewd(MapTransform):
         return item
 
 
+class LateralityFromImaged(MapTransform):
+    """Find the side of an image that the cohort's table does not tell.
+
+    A DICOM file may say it; it goes before a file's name. Else the atlas tells it, if it can.
+
+    Parameters
+    ----------
+    keys : str
+        RGB image as it was taken, of the frame's size.
+    atlas : Atlas, optional
+        The cohort's atlas.
+    estimate : bool, optional
+        Whether the atlas is asked where nothing else tells the side; it is compared with the other
+        side in any case.
+    laterality_key, source_key : str
+        Where the item holds the side, and where it comes from: ``table``, ``file name`` or nothing;
+        then also ``DICOM`` or ``image``.
+    mask_key : str
+        Where the field of view lies.
+    sides_key : str
+        Where the atlas' comparison of both sides goes, for the image in left orientation.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        atlas: Atlas | None = None,
+        estimate: bool = True,
+        laterality_key: str = "laterality",
+        source_key: str = "laterality_source",
+        mask_key: str = "field_of_view",
+        sides_key: str = "sides",
+    ) -> None:
+        super().__init__(keys)
+        self.atlas, self.estimate = atlas, estimate
+        self.laterality_key, self.source_key = laterality_key, source_key
+        self.mask_key, self.sides_key = mask_key, sides_key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Apply to one item."""
+        item = dict(data)
+        for key in self.key_iterator(item):
+            image = item[key]
+            told = getattr(image, "meta", {}).get("laterality", "")
+            if told and item.get(self.source_key, "table") in ("", "file name"):
+                item[self.laterality_key], item[self.source_key] = told, "DICOM"
+            if self.atlas is None:
+                continue
+            field = plain_array(item[self.mask_key])[0].astype(bool)
+            sides = self.atlas.compare_sides(FramedImage(plain_array(image), field))
+            if not item[self.laterality_key] and self.estimate and self.atlas.tells_sides:
+                item[self.source_key] = "image"
+                item[self.laterality_key] = "L" if sides.margin >= 0 else "R"
+            right = item[self.laterality_key] == "R"
+            item[self.sides_key] = sides.turned() if right else sides
+        return item
+
+
 class SelectChannelsd(MapTransform):
     """Keep the named colour channels, in the given order.
 
@@ -261,7 +313,7 @@ def frame_transforms(
     channels: Sequence[str],
     *,
     atlas: Atlas | None = None,
-    registration: str = "none",
+    registration: str = NO_REGISTRATION,
     estimate_sides: bool = True,
 ) -> Compose:
     """Return the MONAI pipeline from an image file to the frame.
@@ -278,7 +330,8 @@ def frame_transforms(
     atlas : Atlas, optional
         The cohort's atlas, for registration and for sides that are not known.
     registration : str, optional
-        ``none``, or a method of `RegisterToAtlasd`.
+        ``none``, or a name in `napari_globalxai.catalogue.REGISTRATIONS` that the atlas was learnt
+        for.
     estimate_sides : bool, optional
         Whether the atlas tells sides that nothing else tells.
 
@@ -289,19 +342,17 @@ def frame_transforms(
         (channel, height, width) in 0–255, and ``field_of_view``, boolean (1, height, width).
     """
     both = ("image", "field_of_view")
-    finer: list[Any] = []
-    registered: list[Any] = []
-    if atlas is not None and registration != "none":
-        finer = [KeepFinerd("image", (height, width))]
-        registered = [RegisterToAtlasd(both, atlas, registration)]
+    registering = Steps()
+    if atlas is not None and registration != NO_REGISTRATION:
+        registering = atlas.steps(registration, both, (height, width))
     steps: list[Any] = [
         LoadWithd("image", FundusReader(at_least=(height, width))),
-        *finer,
+        *registering.before_resizing,
         ResizeToFramed("image", (height, width)),
         FieldOfViewd("image"),
         LateralityFromImaged("image", atlas, estimate_sides),
-        MirrorRightEyed(both),
-        *registered,
+        MirrorRightSided(both),
+        *registering.after_mirroring,
         SelectChannelsd("image", channels),
     ]
     return Compose(steps)

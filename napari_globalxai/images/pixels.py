@@ -87,7 +87,7 @@ def as_stored(picture: Picture) -> Array:
 
 
 def check_size(rows: int, columns: int) -> None:
-    """Refuse sizes that no picture of an eye has, before anything is decoded."""
+    """Refuse sizes that no photograph has, before anything is decoded."""
     if rows < 1 or columns < 1:
         raise ValueError(f"its size is {rows} × {columns}")
     if rows * columns > MOST_PIXELS:

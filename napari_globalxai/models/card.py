@@ -142,13 +142,15 @@ class ModelCard(BaseModel):
         ``sigmoid`` (labels may occur together) or ``softmax`` (one class an image) turns the
         model's outputs into probabilities; ``none`` where the model applies it itself.
     orientation : str
-        ``L``: the model was trained on left-eye orientation, right eyes mirrored.
+        ``L``: the model was trained on images of right sides mirrored to lie as left ones do.
     cam_layer : str or None
         Dotted name of the module whose output Grad-CAM uses; the last stage by default.
     network : NetworkCard or None
         The architecture, needed where the weights are a state dict.
     name : str
         A name for people.
+    modality : str
+        What the images are, for texts: ``retina``, or any noun, such as ``chest X-ray``.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -161,6 +163,15 @@ class ModelCard(BaseModel):
     cam_layer: str | None = None
     network: NetworkCard | None = None
     name: str = ""
+    modality: str = ""
+
+    @model_serializer(mode="wrap")
+    def _leave_out_what_came_later(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out a `modality` that is not given, as `NetworkCard` does."""
+        given: dict[str, Any] = dump(self)
+        if not self.modality:
+            given.pop("modality", None)
+        return given
 
     @field_validator("labels")
     @classmethod
@@ -168,6 +179,17 @@ class ModelCard(BaseModel):
         if len({label.casefold() for label in value}) != len(value):
             raise ValueError("labels must differ")
         return value
+
+
+def facts_that_matter(card: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a card, as a run noted it, without what only describes: models are compared by this.
+
+    Parameters
+    ----------
+    card : mapping
+        `ModelCard` as `model_dump` gives it, now or by an older version.
+    """
+    return {key: value for key, value in card.items() if key not in ("name", "modality")}
 
 
 def read_card(path: str | Path) -> tuple[ModelCard, Path]:

@@ -20,7 +20,7 @@ _COMMENTS = {
     "weights": "the file beside this card",
     "labels": "in the order of the model's outputs",
     "activation": "sigmoid, softmax, or none where the model applies it itself",
-    "orientation": "trained on left-eye orientation, right eyes mirrored",
+    "orientation": "trained on images of right sides mirrored to lie as left ones do",
     "input": "what the model takes",
     "cam_layer": "where Grad-CAM looks; without this line, the last stage",
     "network": "what the state dict belongs to",
@@ -131,6 +131,7 @@ def _render(facts: Mapping[str, Any]) -> tuple[str, list[str]]:
     lines = [f"# Model card. Replace every {FILL_IN} with what you know of the model."]
     for key, value in card.items():
         lines += _entry(key, value, _COMMENTS.get(key, ""))
+    lines.append("# modality: chest X-ray  # what the images are, in the words of the report")
     missing = [key for key in card if FILL_IN in str(card[key]) and key != "input"]
     missing += [f"input.{key}" for key, value in card["input"].items() if value == FILL_IN]
     return "\n".join(lines) + "\n", missing

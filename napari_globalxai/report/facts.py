@@ -119,8 +119,8 @@ def collect_facts(run: Run) -> ReportFacts:
         title=f"{model} on {table}",
         asked=(
             f"Where does the model {model} look when it finds {_listed(list(run.labels))}, over "
-            f"the {record.counts.explained} explained images of {table}, and does its decision "
-            f"rest on those places? Attribution method: {method}."
+            f"the {record.counts.explained} explained {run.modality.many} of {table}, and does "
+            f"its decision rest on those places? Attribution method: {method}."
         ),
         answers=[answer(run, label, results) for label in run.labels],
         cohort=_cohort_facts(run, model),
@@ -190,8 +190,12 @@ def _cohort_facts(run: Run, model: str) -> list[tuple[str, str]]:
         ("Images", f"{counts.images}, of {record.cohort.patients} patients"),
         ("Explained", str(counts.explained)),
         ("Failed", str(counts.failed)),
-        ("Laterality", ", ".join(f"{side} {count}" for side, count in sides.items())),
     ]
+    if set(sides.index) != {"unknown"}:
+        counted = ", ".join(f"{side} {count}" for side, count in sides.items())
+        facts.append(("Laterality", counted))
+    if card.modality:
+        facts.insert(1, ("Modality", card.modality))
     if record.model.cam_layer:
         facts.append(("CAM layer", record.model.cam_layer))
     return facts

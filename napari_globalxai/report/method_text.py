@@ -24,6 +24,8 @@ def method_in_brief(run: Run, same_images: bool, families: Sequence[str]) -> lis
     """
     settings = run.record.settings
     aggregation = run.aggregation
+    words = run.modality
+    mirroring = words.mirrored if (run.images["laterality"] == "R").any() else "; none was mirrored"
     constant = "are counted" if aggregation.constant_maps == "counted" else "are left out"
     scale = {
         "none": "not rescaled, so that a confident prediction weighs more",
@@ -31,9 +33,9 @@ def method_in_brief(run: Run, same_images: bool, families: Sequence[str]) -> lis
         "mass": "scaled to mass 1",
     }[aggregation.scale]
     paragraphs = [
-        "Every image was brought into one frame in left-eye orientation, with right eyes mirrored. "
-        f"A pixel is valid where at least {percent(settings.valid_share)} of the images have it "
-        "in their field of view; nothing outside is ranked, erased or counted.",
+        f"Every {words.one} was brought into one frame{mirroring}. A pixel is valid where at least "
+        f"{percent(settings.valid_share)} of the images have it in their field of view; nothing "
+        "outside is ranked, erased or counted.",
         f"Each image was explained by {settings.method} for each label. A label's "
         f"global map is the pixel-wise mean over its {aggregation.selection.replace('-', ' ')} of "
         f"the {aggregation.part} part of those maps, each {scale}; constant maps {constant}. "

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_globalxai.frame.modality import Modality
 from napari_globalxai.frame.quality_measures import OUTLIER_SCORE
 from napari_globalxai.report.page import ReportFigure, write_page
 from napari_globalxai.report.quality_figures import cohort_figure, contact_sheet, distances_figure
@@ -15,7 +16,6 @@ from napari_globalxai.report.style import number
 from napari_globalxai.runs.quality_control import Quality
 
 QUALITY_PAGE = "quality.html"
-OTHER_EYE = "may be of the other eye"
 _SHOWN = 12
 _LISTED = 200
 
@@ -43,6 +43,7 @@ def write_quality_report(quality: Quality) -> Path:
         title=Path(record.cohort.table).name,
         counts=quality.findings.counts,
         reasons=quality.findings.outlier_reasons,
+        landmarks=quality.modality.landmarks,
         sides_compared=quality.findings.sides_compared,
         problems=quality.findings.problems,
         likeness=[number(value, 2) for value in quality.findings.likeness if value is not None],
@@ -56,9 +57,9 @@ def write_quality_report(quality: Quality) -> Path:
     return target
 
 
-def reasons_of(row: Mapping[Hashable, Any]) -> str:
+def reasons_of(row: Mapping[Hashable, Any], words: Modality) -> str:
     """Return what is said of a row of `Quality.images`, separated by semicolons."""
-    parts = [OTHER_EYE] if row["laterality_suspected"] else []
+    parts = [f"may be of {words.other_side}"] if row["laterality_suspected"] else []
     return "; ".join([*parts, *([row["outlier_reasons"]] if row["outlier_reasons"] else [])])
 
 
@@ -94,7 +95,7 @@ def _figures(quality: Quality) -> Iterator[ReportFigure]:
             contact_sheet(
                 list(quality.stack.read(shown.index.to_numpy())),
                 list(shown["file"]),
-                [reasons_of(row) for row in shown.to_dict("records")],
+                [reasons_of(row, quality.modality) for row in shown.to_dict("records")],
                 channels,
             ),
         )
@@ -106,7 +107,7 @@ def _ranked(quality: Quality) -> Sequence[dict[str, str]]:
             "file": row["file"],
             "patient": row["patient"],
             "laterality": row["laterality"] or "unknown",
-            "reasons": reasons_of(row),
+            "reasons": reasons_of(row, quality.modality),
             "score": number(row["outlier_score"], 1),
             "distance": number(row["distance"], 2),
         }

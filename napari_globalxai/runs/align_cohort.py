@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from napari_globalxai.cohort.table import Cohort, read_cohort
-from napari_globalxai.cohort.wording import counted
 from napari_globalxai.errors import InputError
 from napari_globalxai.frame.alignment import align as align_stack
 from napari_globalxai.frame.geometry import write_transform
+from napari_globalxai.frame.modality import NEUTRAL, Modality, modality_of
 from napari_globalxai.frame.stack import AlignedStack
 from napari_globalxai.progress import JobProgress, ProgressCallback, ignore_progress
 from napari_globalxai.runs import provenance, tables
@@ -34,7 +34,7 @@ from napari_globalxai.settings.frame_settings import (
 )
 from napari_globalxai.storage import hash_value, read_json, write_json
 
-# An image is said to be of the other eye where it fits it this much better.
+# An image is said to be of the other side where it fits it this much better.
 _CLEARLY_OTHER = -0.1
 EFFORTS = {"Looking for": 0.3, "Aligning images": 1.0}
 
@@ -118,7 +118,9 @@ def align_into(
             suspected_laterality=int(table[tables.LATERALITY_SUSPECTED].sum()),
         ),
         "problems": list(cohort.problems),
-        "warnings": alignment_warnings(frame, stack),
+        "warnings": alignment_warnings(
+            frame, stack, modality_of(sides=cohort.guesses["laterality"])
+        ),
         "status": "finished",
         "finished": provenance.now(),
     }
@@ -132,18 +134,20 @@ def align_into(
     return record
 
 
-def alignment_warnings(frame: FrameSettings, stack: AlignedStack) -> list[str]:
+def alignment_warnings(
+    frame: FrameSettings, stack: AlignedStack, words: Modality = NEUTRAL
+) -> list[str]:
     """Return what was asked for in a frame and could not be done for any image, a sentence each."""
     warnings = []
     if frame.registration != "none" and not stack.atlas_file.is_file():
         warnings.append(
-            "The images are too few, or have too little in common, to learn where disc and macula "
-            "lie; none was registered."
+            f"The {words.many} are too few, or have too little in common, to learn where "
+            f"{words.landmarks} lie; none was registered."
         )
     untold = sum(known.get("laterality") == "" for known in stack.facts().values())
     if frame.estimate_laterality and untold:
         warnings.append(
-            f"The side of {counted(untold, 'image')} was not estimated: the images are too few, "
+            f"The side of {words.counted(untold)} was not estimated: the {words.many} are too few, "
             "look like their mirror images, or seem to be all of one side."
         )
     return warnings

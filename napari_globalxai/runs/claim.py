@@ -14,7 +14,6 @@ from napari_globalxai.runs.record import (
     has_record,
     other_kind,
     read_record,
-    write_record,
 )
 from napari_globalxai.storage import hash_value
 
@@ -27,7 +26,7 @@ def claim_folder(folder: Path, record: RunRecord, cohort: Cohort, resume: bool) 
     folder : pathlib.Path
         The run folder.
     record : RunRecord
-        Of the run to come; it is written into the folder.
+        Of the run to come.
     cohort : Cohort
         What is explained.
     resume : bool
@@ -62,7 +61,6 @@ def claim_folder(folder: Path, record: RunRecord, cohort: Cohort, resume: bool) 
         _check_cohort(folder, before.cohort, record.cohort, cohort)
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: is not empty and not a run; choose another folder.")
-    write_record(folder, record)
     return before
 
 

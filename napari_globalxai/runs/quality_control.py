@@ -18,6 +18,7 @@ from napari_globalxai.cohort.table import Cohort, read_cohort
 from napari_globalxai.cohort.wording import counted, form, named
 from napari_globalxai.errors import InputError
 from napari_globalxai.frame.alignment import absence
+from napari_globalxai.frame.modality import Modality, modality_of
 from napari_globalxai.frame.quality_measures import OUTLIER_SCORE, measure_quality, measure_sides
 from napari_globalxai.frame.stack import AlignedStack
 from napari_globalxai.images.image_file import split_page
@@ -114,6 +115,11 @@ class Quality:
         ]
 
     @cached_property
+    def modality(self) -> Modality:
+        """What the images show, in words."""
+        return modality_of(sides=self.record.cohort.columns.get("laterality", ""))
+
+    @cached_property
     def stack(self) -> AlignedStack:
         """The images in the frame."""
         return AlignedStack(self.folder / STACK_FOLDER)
@@ -180,7 +186,7 @@ def check_quality(
     errors = stack.status()
     rows = [row for row in range(len(cohort)) if not errors[row]]
     quality = measure_quality(stack, rows, progress)
-    margins = measure_sides(stack, rows, progress)
+    margins = measure_sides(stack, rows, progress, frame.registration)
     # All columns stay, whatever failed; an image that failed has no measures.
     table = describe_images(cohort, stack, margins).join(quality.measures)
     table[tables.OUTLIER_REASONS] = table[tables.OUTLIER_REASONS].fillna("")

@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.card import ModelCard
+from napari_globalxai.models.card import ModelCard, facts_that_matter
 from napari_globalxai.runs.folder import QUALITY_FILE, RUN_FILE
 from napari_globalxai.settings.aggregation_settings import AggregationSettings
 from napari_globalxai.settings.explain_settings import ExplainSettings
@@ -72,9 +72,26 @@ class ModelRecord(_Part):
     cam_layer: str | None = None
 
     @property
+    def fingerprint(self) -> dict[str, Any]:
+        """What stores of maps know the model by, JSON-like: what they left out stays left out."""
+        values = self.model_dump(mode="json", exclude={"source", "trusted"})
+        values["card"].pop("modality", None)
+        return values
+
+    @property
     def identity(self) -> dict[str, Any]:
-        """What makes it this model and no other, JSON-like."""
-        return self.model_dump(mode="json", exclude={"source", "trusted"})
+        """What makes it this model and no other, whatever it is called; JSON-like."""
+        values = self.fingerprint
+        return {**values, "card": facts_that_matter(values["card"])}
+
+    def is_of(self, sha256: str, card: ModelCard) -> bool:
+        """Return whether a model with this hash and card is the recorded one."""
+        cards = (facts_that_matter(each.model_dump(mode="json")) for each in (self.card, card))
+        return self.sha256 == sha256 and next(cards) == next(cards)
+
+    def named(self, name: str) -> ModelRecord:
+        """Return the same model under another name."""
+        return self.model_copy(update={"card": self.card.model_copy(update={"name": name})})
 
 
 class FrameRecord(_Part):

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from napari_globalxai.faithfulness.result import PepprResult
+    from napari_globalxai.frame.modality import Modality
     from napari_globalxai.frame.placement import Placement
     from napari_globalxai.frame.stack import AlignedStack
     from napari_globalxai.maps.store import AttributionStore
@@ -118,6 +119,14 @@ class Run:
         return GlobalMaps(
             self.folder / MAPS_FOLDER, tuple(str(name) for name in self.statistics["map"])
         )
+
+    @cached_property
+    def modality(self) -> Modality:
+        """What the images show, in words: the card's, else the cohort's."""
+        from napari_globalxai.frame.modality import modality_of
+
+        record = self.record
+        return modality_of(record.model.card.modality, record.cohort.columns.get("laterality", ""))
 
     @cached_property
     def stack(self) -> AlignedStack:
@@ -341,7 +350,7 @@ class Run:
                 trust=trust,
                 cam_layer=known.card.cam_layer,
             )
-            if loaded.digest != known.sha256 or loaded.card != known.card:
+            if not known.is_of(loaded.digest, loaded.card):
                 raise InputError(f"{source}: is not the model that {self.folder} was made with.")
             self._classifier = loaded
         return self._classifier

@@ -20,6 +20,7 @@ from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.scores import log_odds
 from napari_globalxai.frame.alignment import align
+from napari_globalxai.frame.modality import Modality, modality_of
 from napari_globalxai.frame.reuse import open_reusable
 from napari_globalxai.frame.stack import AlignedStack
 from napari_globalxai.maps.cell_grid import CellGrid
@@ -111,6 +112,11 @@ class Plan:
         """True labels of all images, (image, all labels of the model): 1, 0 or NaN."""
         return self.cohort.truth(self.model.labels)
 
+    @property
+    def modality(self) -> Modality:
+        """What the images show, in words."""
+        return modality_of(self.model.card.modality, self.cohort.guesses["laterality"])
+
     def record(self) -> RunRecord:
         """Return the record of the run as it stands before anything was computed."""
         chosen = {name: getattr(self.settings, name) for name in ExplainSettings.model_fields}
@@ -146,6 +152,10 @@ class Plan:
         """
         record = self.record()
         before = claim_folder(self.folder, record, self.cohort, resume)
+        if before is not None:
+            # The store is known by the name that the model had when it was begun.
+            record = record.model_copy(update={"model": record.model.named(before.model.card.name)})
+        write_record(self.folder, record)
         stack = align(
             self.cohort, self.frame, self.folder / STACK_FOLDER, progress, reuse=self.reuse
         )
@@ -294,7 +304,7 @@ class Aligned:
         plan = self.plan
         return hash_value(
             [
-                record.model.identity,
+                record.model.fingerprint,
                 record.settings.method_record,
                 list(plan.labels),
                 record.frame.model_dump(mode="json"),
@@ -435,7 +445,7 @@ class Aggregated:
             ),
             "warnings": [
                 *self._warnings(),
-                *alignment_warnings(plan.frame, aligned.stack),
+                *alignment_warnings(plan.frame, aligned.stack, plan.modality),
                 *self._pooling_warning(),
                 *performance_warnings(
                     performance, predictions.truth, predictions.logits, activation

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
+from napari_globalxai.catalogue import REGISTRATIONS
 from napari_globalxai.images.image_file import split_page
 from napari_globalxai.settings.declared import (
     Choices,
@@ -28,12 +29,12 @@ CHANNELS = {
     "blue": "The blue channel",
     "grey": "The mean of the three",
 }
-REGISTRATIONS = {
-    "none": "Images stay as they are, but for mirroring and size",
-    "landmarks": "Turn, shift and scale images so that disc and macula meet their usual place",
-    "similarity": "Landmarks, refined by comparing pixels: rotation, shift and scale",
-    "affine": "Landmarks, refined by comparing pixels: shear and unequal scales, too",
-}
+
+
+def registrations() -> dict[str, str]:
+    """Return the ways to move images onto each other with a word on each."""
+    still = {"none": "Images stay as they are, but for mirroring and size"}
+    return {**still, **REGISTRATIONS.summaries()}
 
 
 class AlignmentSettings(SettingsModel):
@@ -42,7 +43,7 @@ class AlignmentSettings(SettingsModel):
     noun: ClassVar[str] = "alignment setting"
     heading: ClassVar[str] = "Alignment"
 
-    registration: Annotated[str, Choices(REGISTRATIONS), OptionName("register")] = Field(
+    registration: Annotated[str, Choices(registrations), OptionName("register")] = Field(
         default="none",
         title="Registration",
         description="Whether images are moved so that the same place lies at the same pixel in "
@@ -130,7 +131,7 @@ class FrameSettings(AlignmentSettings):
 class CohortFrameSettings(FrameSettings):
     """The frame of a cohort that no model asks for: images are registered unless asked not to."""
 
-    registration: Annotated[str, Choices(REGISTRATIONS), OptionName("register")] = redeclared(
+    registration: Annotated[str, Choices(registrations), OptionName("register")] = redeclared(
         AlignmentSettings, "registration", "landmarks"
     )
     estimate_laterality: bool = redeclared(AlignmentSettings, "estimate_laterality", True)

@@ -187,7 +187,7 @@ class ExplainWidget(Panel):
         self.cohort_field = PathField(
             "Choose a cohort table", "Tables (*.csv *.tsv *.txt);;All files (*)"
         )
-        self.cohort_field.setToolTip("CSV or TSV, one row an image: file, eye, patient, labels")
+        self.cohort_field.setToolTip("CSV or TSV, one row an image: file, side, patient, labels")
         self.model_field = PathField(
             "Choose a model",
             f"Models ({' '.join(f'*{each}' for each in MODEL_SUFFIXES)});;All files (*)",

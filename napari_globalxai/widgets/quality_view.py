@@ -98,7 +98,7 @@ def _read(quality: Quality, page: Path | None, progress: ProgressCallback) -> Qu
     from napari_globalxai.report.quality_page import reasons_of
 
     outliers = quality.outliers
-    reasons = [reasons_of(row) for row in outliers.to_dict("records")]
+    reasons = [reasons_of(row, quality.modality) for row in outliers.to_dict("records")]
     mean = np.clip(np.rint(quality.mean), 0, 255).astype(np.uint8)
     return QualityView(
         quality=quality,

@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_globalxai.errors import InputError
+from napari_globalxai.frame.modality import Modality
 from napari_globalxai.runs.record import AlignRecord
 from napari_globalxai.runs.tables import FAILED, OUTLIER_SCORE, REGISTRATION_NOTE, STATUS
 from napari_globalxai.settings.cohort_settings import CohortSettings
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 _PROBLEMS_HEIGHT = 84
 _INTRODUCTION = (
     "Brings the images of a cohort into one frame, compares each with all others, and lists those "
-    "that do not seem to belong: of the other eye, dark, blurred, hidden by lids, unlike the rest. "
+    "that do not seem to belong: of the other side, dark, blurred, partly hidden, unlike the rest. "
     "No model is needed."
 )
 
@@ -161,7 +162,7 @@ class QualityWidget(Panel):
         self.cohort_field = PathField(
             "Choose a cohort table", "Tables (*.csv *.tsv *.txt);;All files (*)"
         )
-        self.cohort_field.setToolTip("CSV or TSV, one row an image: file, eye, patient")
+        self.cohort_field.setToolTip("CSV or TSV, one row an image: file, side, patient")
         self.output_field = PathField("Choose a folder for what is found")
         self.output_field.setToolTip("Where aligned images, tables and the page are written")
         self.cohort_form = SettingsForm(
@@ -298,7 +299,7 @@ class QualityWidget(Panel):
         if view is None:
             return
         findings = view.quality.findings
-        self.facts.setText(facts_text(findings))
+        self.facts.setText(facts_text(findings, view.quality.modality))
         self.table.show_outliers(view)
         problems = findings.problems
         self.problems_heading.setText(f"Problems: {len(problems)}" if problems else "No problems")
@@ -312,7 +313,7 @@ class QualityWidget(Panel):
     def _on_row(self, row: int) -> None:
         view = self.layers.view
         if view is not None:
-            self.title.setText(image_title(view.quality.images, row))
+            self.title.setText(image_title(view.quality.images, row, view.quality.modality))
             self.noticed.setText(noticed_text(view, row))
             self.table.select(row)
 
@@ -328,13 +329,15 @@ class QualityWidget(Panel):
             self.layers.step_back()
 
 
-def facts_text(findings: "Findings") -> str:
+def facts_text(findings: "Findings", words: Modality) -> str:
     """Return the counts of a quality control as a small table of rich text.
 
     Parameters
     ----------
     findings : Findings
         What was found.
+    words : Modality
+        What images show.
     """
     facts = [(kind.capitalize(), str(count)) for kind, count in findings.counts.items()]
     facts.append(("Sharpness of mean", number(findings.sharpness, 3)))
@@ -352,8 +355,8 @@ def facts_text(findings: "Findings") -> str:
         text += f"<p>Noticed: {', '.join(reasons)}.</p>"
     if not findings.sides_compared:
         text += (
-            "<p>Sides could not be compared: the images are too few, or show no disc and macula "
-            "in common.</p>"
+            "<p>Sides could not be compared: the images are too few, or show no "
+            f"{words.landmarks} in common.</p>"
         )
     return text
 

@@ -15,6 +15,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_globalxai.catalogue import STATISTICS
+from napari_globalxai.frame.modality import Modality
 from napari_globalxai.statistics.recorded_statistics import (
     MAP,
     RecordedStatistic,
@@ -38,8 +39,10 @@ def number(value: object, digits: int = 2) -> str:
     return NOTHING
 
 
-def image_title(images: pd.DataFrame, row: int, native_shape: tuple[int, int] | None = None) -> str:
-    """Return which image a row is: number, file, eye and patient, or why it failed.
+def image_title(
+    images: pd.DataFrame, row: int, words: Modality, native_shape: tuple[int, int] | None = None
+) -> str:
+    """Return which image a row is: number, file, side and patient, or why it failed.
 
     Parameters
     ----------
@@ -47,13 +50,15 @@ def image_title(images: pd.DataFrame, row: int, native_shape: tuple[int, int] | 
         Images of a cohort in its order.
     row : int
         Which of them.
+    words : Modality
+        What images show.
     native_shape : tuple of int, optional
         Height and width of its file, where it is seen as the file stores it.
     """
     image = images.iloc[row]
-    right = "right eye, mirrored" if native_shape is None else "right eye"
-    eye = {"L": "left eye", "R": right}.get(str(image["laterality"]), "")
-    facts = [str(image["file"]), eye, f"patient {image['patient']}" if image["patient"] else ""]
+    right = f"{words.right}, mirrored" if native_shape is None else words.right
+    side = {"L": words.left, "R": right}.get(str(image["laterality"]), "")
+    facts = [str(image["file"]), side, f"patient {image['patient']}" if image["patient"] else ""]
     if native_shape is not None:
         height, width = native_shape
         facts.append(f"{width}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}{height} pixels")
@@ -205,7 +210,7 @@ class ImagePanel(QWidget):
     Attributes
     ----------
     title : QLabel
-        File, eye and patient; or why the image failed.
+        File, side and patient; or why the image failed.
     table : PlainTable
         By label: truth, probability, similarity to the global map.
     """
@@ -233,7 +238,7 @@ class ImagePanel(QWidget):
         image = view.run.images.iloc[row]
         place = view.run.placements.get(row) if native else None
         shape = None if place is None else place.shape
-        self.title.setText(image_title(view.run.images, row, shape))
+        self.title.setText(image_title(view.run.images, row, view.run.modality, shape))
         self.table.fill(
             [
                 [
@@ -273,7 +278,7 @@ class OutlierTable(PlainTable):
                 "in what the image differs most",
                 "Distance": "Distance from the mean of all other images: 1 less the correlation of "
                 "their details",
-                "Side": "Left or right eye",
+                "Side": "Left or right",
             },
             most_rows=9,
         )

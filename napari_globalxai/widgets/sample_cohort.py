@@ -16,7 +16,7 @@ MODEL = "honest.yaml"
 
 
 def open_phantom() -> list[tuple[Any, dict[str, Any], str]]:
-    """Return the phantom cohort as one stack, right eyes mirrored.
+    """Return the phantom cohort as one stack, right sides mirrored.
 
     A few hundred small JPEG files, read in a fraction of a second, without MONAI or torch: napari
     calls this in the GUI thread. The layer's metadata tell the widgets where cohort and model lie.

@@ -209,6 +209,7 @@ def write_card(variant: str) -> None:
     )
     card = f"""\
 name: phantom-uwf-{variant}
+modality: retina
 weights: {variant}.safetensors
 network:
   name: {framing.NETWORK}

@@ -15,7 +15,7 @@ from napari_globalxai.frame.alignment import align
 from napari_globalxai.frame.stack import AlignedStack, batches
 from napari_globalxai.frame.transforms import (
     FieldOfViewd,
-    MirrorRightEyed,
+    MirrorRightSided,
     SelectChannelsd,
     frame_transforms,
 )
@@ -211,12 +211,12 @@ def test_mean_image_and_coverage_over_the_rows_asked_for(tmp_path):
 def test_transforms_leave_their_input_alone_and_keep_metadata():
     image = MetaTensor(torch.arange(24.0).reshape(3, 2, 4), meta={"filename_or_obj": "a.png"})
     item = {"image": image, "laterality": "R"}
-    mirrored = MirrorRightEyed("image")(item)["image"]
+    mirrored = MirrorRightSided("image")(item)["image"]
     assert torch.equal(torch.as_tensor(mirrored), torch.as_tensor(image).flip(2))
     assert mirrored.meta["filename_or_obj"] == "a.png"
     assert torch.equal(torch.as_tensor(item["image"]), torch.arange(24.0).reshape(3, 2, 4))
     assert torch.equal(
-        torch.as_tensor(MirrorRightEyed("image")({**item, "laterality": ""})["image"]),
+        torch.as_tensor(MirrorRightSided("image")({**item, "laterality": ""})["image"]),
         torch.as_tensor(image),
     )
     chosen = SelectChannelsd("image", ("blue", "red"))(item)["image"]

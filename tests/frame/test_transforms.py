@@ -18,7 +18,7 @@ from napari_globalxai.frame.geometry import (
     write_transform,
 )
 from napari_globalxai.frame.resampling import frame_to_native, resample
-from napari_globalxai.frame.transforms import MirrorRightEyed, frame_transforms
+from napari_globalxai.frame.transforms import MirrorRightSided, frame_transforms
 
 RGB = ("red", "green", "blue")
 
@@ -78,7 +78,7 @@ def test_a_map_goes_to_native_pixels_and_back(side, size, tmp_path):
 
 
 def test_mirroring_composes_with_other_transforms_and_comes_back():
-    mirroring = MirrorRightEyed(("image", "mask"))
+    mirroring = MirrorRightSided(("image", "mask"))
     image = MetaTensor(torch.arange(24.0).reshape(2, 3, 4), affine=torch.eye(3))
     mask = MetaTensor(torch.arange(12.0).reshape(1, 3, 4), affine=torch.eye(3))
     for side in ("L", "R", ""):

@@ -100,13 +100,13 @@ def test_switching_off_brings_the_stack_back(native: Any, qtbot: Any) -> None:
     explain, viewer = native.explain, native.viewer
     viewer.dims.set_current_step(0, RIGHT)
     wait_for(native, RIGHT, qtbot)
-    assert "right eye, patient" in explain.image_panel.title.text()
+    assert "right side, patient" in explain.image_panel.title.text()
     assert explain.image_panel.title.text().endswith(
         "288\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}192 pixels"
     )
     explain.native_box.click()
     assert explain.layers.layer("native") is None
-    assert "right eye, mirrored" in explain.image_panel.title.text()
+    assert "right side, mirrored" in explain.image_panel.title.text()
     for role in ("images", "global map"):
         layer = explain.layers.layer(role)
         np.testing.assert_array_equal(layer.affine.affine_matrix[-3:, -3:], HOME)

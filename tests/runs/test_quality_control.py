@@ -102,7 +102,7 @@ def test_registration_makes_the_mean_sharper(quality, table, tmp_path):
 
 def test_the_page_names_problems_and_images(quality):
     page = write_quality_report(quality).read_text()
-    assert "may be of the other eye" in page
+    assert "may be of the other side" in page
     assert "gone.png" in page
     assert page.count("data:image/png;base64,") == 3
     assert f"{SWAPPED:03}.png" in page
@@ -131,7 +131,7 @@ def test_from_the_command_line(table, tmp_path, capsys, monkeypatch):
     assert not ended.value.code
     said = capsys.readouterr().out
     assert "sharpness of the mean image: 0." in said
-    assert "may be of the other eye" in said
+    assert "may be of the other side" in said
     assert "gone.png" in said
     assert f"Quality control: {tmp_path / 'out' / 'quality.html'}" in said
     assert json.loads((tmp_path / "out" / "run.json").read_text())["frame"]["height"] == 64

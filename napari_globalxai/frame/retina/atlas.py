@@ -16,13 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_globalxai.frame.geometry import Matrix, apply, similarity, warp
-from napari_globalxai.frame.retina.filters import (
-    FloatImage,
-    Mask,
-    distance_to,
-    median_patch,
-    patch_at,
-)
+from napari_globalxai.frame.local_detail import FloatImage, Mask
+from napari_globalxai.frame.retina.filters import distance_to, median_patch, patch_at
 from napari_globalxai.frame.retina.landmarks import (
     Landmarks,
     LandmarkTemplate,
@@ -62,13 +57,18 @@ class Sides:
     ----------
     as_is, mirrored : float
         Sums of three correlations: disc, macula, surroundings.
-    landmarks : Landmarks
-        Disc and macula of the picture as it is.
+    landmarks, mirrored_landmarks : Landmarks
+        Disc and macula of the picture as it is, and of the mirrored one.
     """
 
     as_is: float
     mirrored: float
     landmarks: Landmarks
+    mirrored_landmarks: Landmarks
+
+    def turned(self) -> Sides:
+        """Return the comparison of the mirrored picture."""
+        return Sides(self.mirrored, self.as_is, self.mirrored_landmarks, self.landmarks)
 
     @property
     def margin(self) -> float:
@@ -125,8 +125,8 @@ class Atlas:
     def sides(self, picture: Picture) -> Sides:
         """Compare a picture with the atlas as it is and mirrored."""
         landmarks, as_is = self._fit(picture)
-        _, mirrored = self._fit(picture.mirrored())
-        return Sides(as_is, mirrored, landmarks)
+        other_landmarks, mirrored = self._fit(picture.mirrored())
+        return Sides(as_is, mirrored, landmarks, other_landmarks)
 
     def _fit(self, picture: Picture) -> tuple[Landmarks, float]:
         marks = self.template.find(picture)
@@ -154,8 +154,7 @@ class Atlas:
         """
         sides = self.sides(picture)
         if sides.margin < 0:
-            sides = self.sides(picture.mirrored())
-            picture = picture.mirrored()
+            sides, picture = sides.turned(), picture.mirrored()
         anchor = to_working_size(sides.landmarks.points, picture.scale)
         matrix = similarity(self.anchor, anchor, (self.aspect, aspect))
         if self.agreement(picture, matrix) < _LEAST_LIKENESS:

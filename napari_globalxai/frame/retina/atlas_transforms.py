@@ -1,4 +1,4 @@
-"""MONAI dictionary transforms that need the atlas of a cohort: sides of eyes, and registration.
+"""MONAI dictionary transforms that move retinas onto the atlas of their cohort.
 
 Arrays are channel first, (channel, height, width), in 0–255. The frame has left-eye orientation.
 """
@@ -28,65 +28,6 @@ from napari_globalxai.frame.retina.registration import register
 
 FINER_KEY = "finer"
 _SAMPLES = 2  # samples of a pixel of the frame each way, where a finer copy is resampled
-
-
-class LateralityFromImaged(MapTransform):
-    """Find the side of an eye that the cohort's table does not tell.
-
-    A DICOM file may say it; it goes before a file's name. Else the atlas tells it from where disc
-    and macula lie, if it can.
-
-    Parameters
-    ----------
-    keys : str
-        RGB image as it was taken, of the frame's size.
-    atlas : Atlas, optional
-        The cohort's atlas.
-    estimate : bool, optional
-        Whether the atlas is asked where nothing else tells the side; it is compared with the other
-        side in any case.
-    laterality_key, source_key : str
-        Where the item holds the side, and where it comes from: ``table``, ``file name`` or nothing;
-        then also ``DICOM`` or ``image``.
-    sides_key : str
-        Where the atlas' comparison of both sides goes, for the picture in left-eye orientation.
-    """
-
-    def __init__(
-        self,
-        keys: KeysCollection,
-        atlas: Atlas | None = None,
-        estimate: bool = True,
-        laterality_key: str = "laterality",
-        source_key: str = "laterality_source",
-        mask_key: str = "field_of_view",
-        sides_key: str = "sides",
-    ) -> None:
-        super().__init__(keys)
-        self.atlas, self.estimate = atlas, estimate
-        self.laterality_key, self.source_key = laterality_key, source_key
-        self.mask_key, self.sides_key = mask_key, sides_key
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Apply to one item."""
-        item = dict(data)
-        for key in self.key_iterator(item):
-            image = item[key]
-            told = getattr(image, "meta", {}).get("laterality", "")
-            if told and item.get(self.source_key, "table") in ("", "file name"):
-                item[self.laterality_key], item[self.source_key] = told, "DICOM"
-            if self.atlas is None:
-                continue
-            picture = picture_of(image, item[self.mask_key])
-            side = item[self.laterality_key]
-            sides = self.atlas.sides(picture.mirrored() if side == "R" else picture)
-            if not side and self.estimate and self.atlas.tells_sides:
-                item[self.source_key] = "image"
-                item[self.laterality_key] = "L" if sides.margin >= 0 else "R"
-                if sides.margin < 0:
-                    sides = self.atlas.sides(picture.mirrored())
-            item[self.sides_key] = sides
-        return item
 
 
 class KeepFinerd(MapTransform):
@@ -139,7 +80,7 @@ class RegisterToAtlasd(MapTransform, InvertibleTransform):
     method : str
         See `napari_globalxai.frame.retina.registration.register`.
     mask_key : str
-        Where the field of view lies; the item's ``sides`` are those of `LateralityFromImaged`.
+        Where the field of view lies; the item's ``sides`` are those of `Atlas.sides`.
     finer_key : str
         Where `KeepFinerd` may have put a finer copy of the image, which is removed. Without it,
         the image itself is resampled.

@@ -19,13 +19,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from napari_globalxai.frame.local_detail import FloatImage, Mask, detail_of
 from napari_globalxai.frame.retina.filters import (
-    FloatImage,
-    Mask,
     Point,
     Spectrum,
     argmax,
-    detail_of,
     distance_to,
     masked_correlation,
     median_patch,

@@ -286,7 +286,7 @@ def test_a_template_that_cannot_be_one_is_refused(phantoms, tmp_path):
     (tmp_path / "broken.png").write_bytes(b"nothing")
     size = {"height": 96, "width": 120}
     for name, reason in {
-        "noise.png": "noise.png: shows no disc and macula like those of the cohort",
+        "noise.png": "noise.png: shows no landmarks like those of the cohort",
         "broken.png": "broken.png: cannot be read as an image",
         "gone.png": "gone.png: the template does not exist",
     }.items():
