@@ -162,6 +162,18 @@ class ModelCard(BaseModel):
     network: NetworkCard | None = None
     name: str = ""
 
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _quoted(cls, value: Any) -> Any:
+        other = [] if not isinstance(value, list | tuple) else value
+        read = [label for label in other if not isinstance(label, str)]
+        if read:
+            raise ValueError(
+                f"YAML reads a label as {read[0]!r}, since No, Yes, On, Off, numbers and dates are "
+                'no text there; put labels in quotes, such as ["No", "1"]'
+            )
+        return value
+
     @field_validator("labels")
     @classmethod
     def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
