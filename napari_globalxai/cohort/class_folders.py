@@ -136,8 +136,7 @@ class _Files:
         split = " of each split" if self.has_splits else ""
         found = [
             f"{self.folder}: has no table, so the folders{split} are taken as classes "
-            f"({named(names, most=20)}), and every image as a patient of its own unless a folder "
-            "says otherwise."
+            f"({named(names, most=20)})."
         ]
         if self.loose:
             found.append(

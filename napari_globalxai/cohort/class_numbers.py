@@ -58,30 +58,38 @@ def doubt_of(column: str, values: Sequence[str], labels: Sequence[str]) -> str:
         return f"{named(map(repr, strange))} beside them {_is_are(strange)} no such number"
     if any(number_of(label) is not None for label in labels):
         return "labels are numbers too, but other ones"
-    if graded := [label for label in labels if _AT_LEAST.search(label)]:
+    if graded := [label for label in labels if holds_for_several(label)]:
         return f"the label {graded[0]!r} holds for several grades"
     if numbers[0] < 0 or numbers[-1] > count or len(numbers) > count:
         return f"there are other numbers than 0 to {count - 1}, for {count} outputs"
+    within = [{int(digits) for digits in re.findall(r"\d+", label)} for label in labels]
+    if numbers[-1] < count and within == [{place} for place in range(count)]:
+        # Grade 0, grade 1 …
+        return ""
     if numbers[-1] == count or numbers[0] > 0:
         return "they may count from 0 or from 1"
-    return _doubt_of_names(column, numbers, labels)
+    for place, label in enumerate(labels):
+        if len(within[place]) == 1 and within[place] & set(numbers) and place not in within[place]:
+            return f"the label {label!r} is output {place}, counted from 0"
+    return _doubt_of_words(column, numbers, labels)
 
 
-def _doubt_of_names(column: str, numbers: Sequence[int], labels: Sequence[str]) -> str:
-    """Return what the labels themselves say against being counted from 0."""
+def _doubt_of_words(column: str, numbers: Sequence[int], labels: Sequence[str]) -> str:
+    """Return what the words of the labels say against being counted from 0."""
     if set(numbers) <= {0, 1} and not _GRADES & set(name_key(column).split("_")):
         if len(labels) > 2:
             return f"0 and 1 may mean no and yes, not two of {len(labels)} classes"
         if says_absent(labels[1]):
             return f"1 may mean yes, but the model's second label is {labels[1]!r}"
-    for place, label in enumerate(labels):
-        within = {int(digits) for digits in re.findall(r"\d+", label)}
-        if len(within) == 1 and within & set(numbers) and place not in within:
-            return f"the label {label!r} is output {place}, counted from 0"
     lowest = [label for label in labels[:1] if _LOWEST_GRADE.search(label)]
     if lowest and not any(says_absent(label) for label in labels):
         return f"0 may mean less than {lowest[0]!r}"
     return ""
+
+
+def holds_for_several(label: str) -> bool:
+    """Return whether a label is worded as one that goes with a grade and all higher ones."""
+    return bool(_AT_LEAST.search(label))
 
 
 def _is_code(value: str) -> bool:

@@ -10,9 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from napari_globalxai.cohort.class_numbers import doubt_of, positions_of
+from napari_globalxai.cohort.class_numbers import doubt_of, holds_for_several, positions_of
 from napari_globalxai.cohort.labels import CODES, MEANING, plain_text, text_of
-from napari_globalxai.cohort.naming import name_key, same_names, says_absent, whole_number
+from napari_globalxai.cohort.naming import (
+    name_key,
+    number_of,
+    same_names,
+    says_absent,
+    whole_number,
+)
 from napari_globalxai.cohort.several import find_several
 from napari_globalxai.cohort.wording import named
 from napari_globalxai.settings.lists import join_pairs, split_pairs
@@ -106,7 +112,7 @@ def read_classes(
         values = named(map(repr, counts)) or "none at all"
         found.refusal = (
             f"match none of the model's labels ({', '.join(labels)}), being {values}; say what "
-            f"they mean with {_example(list(counts), labels)}"
+            f"they mean, {_example(list(counts), labels)}"
         )
     return found
 
@@ -143,22 +149,25 @@ def _read(
 ) -> None:
     """Read the values that the user says nothing about."""
     if form := find_several(counts, places):
-        found.notes.append(
-            f"hold several labels each, {form.how}; what a field does not name is taken as absent"
-        )
+        if find_several(counts) is None:
+            # Else the table alone tells it, and the cohort has said so.
+            found.notes.append(
+                f"hold several labels each, {form.how}; what a field does not name is taken as "
+                "absent"
+            )
         for value, parts in form.parts.items():
             _take_several(found, value, parts, counts[value], places)
         if not any(row.any() for row in found.rows.values()):
             found.rows.clear()
     elif len(labels) == 1:
-        _read_one_output(found, counts, places, labels[0])
+        _read_one_output(found, counts, places, labels[0], told)
     elif told or any(name_key(value) in places for value in counts):
         _read_names(found, counts, places, labels)
     elif positions := positions_of(counts, labels):
         if doubt := doubt_of(name, list(counts), labels):
             found.refusal = (
                 f"are numbers ({named(counts)}) that cannot be told to be outputs of the model "
-                f"({doubt}); say what they mean with {_example(list(positions), labels)}"
+                f"({doubt}); say what they mean, {_example(list(positions), labels)}"
             )
             return
         for value, place in positions.items():
@@ -184,7 +193,7 @@ def _read_names(
     ):
         found.refusal = (
             f"are numbers ({named(counts)}) that may be names of labels or outputs of the model, "
-            f"counted from 0; say what they mean with {_example(list(counts), labels)}"
+            f"counted from 0; say what they mean, {_example(list(counts), labels)}"
         )
         return
     absent: list[str] = []
@@ -232,31 +241,40 @@ def _take_several(
 
 
 def _read_one_output(
-    found: ClassReading, counts: Mapping[str, int], places: Mapping[str, int], label: str
+    found: ClassReading,
+    counts: Mapping[str, int],
+    places: Mapping[str, int],
+    label: str,
+    told: bool,
 ) -> None:
     """Read values as with or without the only label."""
     key = name_key(label)
     with_it = [value for value in counts if name_key(value) in places]
-    without = [value for value in counts if value not in with_it and _is_without(value, key)]
-    if not with_it:
-        with_it = [value for value in counts if MEANING.get(plain_text(value)) == 1]
-        by_name = False
-    else:
-        by_name = True
+    by_name = bool(with_it)
+    # Where the user says what 2 and 3 mean, 0 and 1 are grades as well, not no and yes.
+    meaning = {value: None if told else MEANING.get(plain_text(value)) for value in counts}
+    without = [
+        value
+        for value in counts
+        if value not in with_it and (_is_without(value, key) or meaning[value] == 0)
+    ]
+    if not by_name:
+        with_it = [value for value in counts if meaning[value] == 1]
     rest = [value for value in counts if value not in with_it and value not in without]
     codes = [value for value in rest if plain_text(value) in CODES]
     strange = [value for value in rest if value not in codes]
-    if by_name and not without and len(strange) == 1 and key not in name_key(strange[0]):
-        found.notes.append(f"are {label!r} and {strange[0]!r}, which is taken as without {label!r}")
+    only = strange[0] if len(strange) == 1 else ""
+    if by_name and not (without or told) and _may_be_without(only, key):
+        found.notes.append(f"are {label!r} and {only!r}, which is taken as without {label!r}")
         without, strange = strange, []
     if not (with_it and without) and not by_name:
         # -1 or 9 beside 1 may be the other class.
         strange += [value for value in codes if whole_number(value) is not None]
-    if strange and (with_it or without):
-        example = join_pairs(dict.fromkeys(strange[:1], 0))
+    if strange and (with_it or without or told):
+        yes, no = (_shell(join_pairs(dict.fromkeys(strange[:1], word))) for word in ("yes", "no"))
         found.refusal = (
             f"({named(map(repr, counts))}) cannot all be told to be with or without the model's "
-            f"only label {label!r}; say what they mean with --class-values {_shell(example)}"
+            f"only label {label!r}; say what they mean, such as --class-values {yes} or {no}"
         )
         return
     found.rows |= {value: np.ones(1) for value in with_it}
@@ -265,10 +283,16 @@ def _read_one_output(
 
 
 def _is_without(value: str, key: str) -> bool:
-    """Return whether a value says that the label is not there: normal, no AMD, 0."""
+    """Return whether a value says that the label is not there: normal, no AMD."""
     name = name_key(value)
     without = {f"{word}_{key}" for word in ("no", "not", "non", "without")}
-    return says_absent(value) or name in without or MEANING.get(plain_text(value)) == 0
+    return says_absent(value) or name in without
+
+
+def _may_be_without(value: str, key: str) -> bool:
+    """Return whether the only other value is a name, and not one that the label is part of."""
+    is_name = number_of(value) is None and plain_text(value) not in MEANING
+    return bool(value) and is_name and key not in name_key(value)
 
 
 def _leave_out(found: ClassReading, counts: Mapping[str, int]) -> None:
@@ -278,8 +302,13 @@ def _leave_out(found: ClassReading, counts: Mapping[str, int]) -> None:
 
 
 def _example(values: Sequence[str], labels: Sequence[str]) -> str:
-    pairs = dict(zip(sorted(values)[:2], labels, strict=False))
-    return f"--class-values {_shell(join_pairs(pairs))}"
+    """Return the option that maps the first values, as an example of how to write it."""
+    some = sorted(values)[:2]
+    pairs = dict(zip(some, labels, strict=False))
+    if len(labels) > 1 and any(map(holds_for_several, labels)):
+        some = sorted(value for value in values if whole_number(value) != 0)[:2]
+        pairs = dict(zip(some, (labels[0], f"{labels[0]}|{labels[1]}"), strict=False))
+    return f"such as --class-values {_shell(join_pairs(pairs))}"
 
 
 def _shell(text: str) -> str:

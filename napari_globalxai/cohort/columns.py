@@ -9,10 +9,11 @@ from pathlib import Path
 import pandas as pd
 
 from napari_globalxai.cohort.files import looks_like_image
-from napari_globalxai.cohort.labels import BLANK, BinaryColumn, read_binary
+from napari_globalxai.cohort.labels import BLANK, BinaryColumn, plain_text, read_binary
 from napari_globalxai.cohort.laterality import names_sides
 from napari_globalxai.cohort.naming import name_key, same_names
 from napari_globalxai.cohort.reading import RawTable
+from napari_globalxai.cohort.several import find_several
 from napari_globalxai.cohort.wording import counted, form, named
 from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.settings.lists import join_pairs
@@ -167,7 +168,9 @@ def _find_labels(
     if settings.class_column is not None and settings.label_columns is not None:
         finder.wrong.append("a table has label columns or one class column, not both")
     if settings.class_column is not None:
-        return (), finder.one("class", settings.class_column, ())
+        class_column = finder.one("class", settings.class_column, ())
+        _tell_several(source, finder, class_column)
+        return (), class_column
     if settings.label_columns is not None:
         asked = finder.several("label", settings.label_columns)
         binary = {
@@ -189,6 +192,12 @@ def _find_labels(
     if not binary and settings.label_columns is None:
         fitting = [name for name in finder.guesses(CLASS_COLUMNS) if name not in left_out]
         class_column = next(iter(fitting), None)
+        _tell_several(source, finder, class_column)
+        if len(fitting) > 1:
+            finder.warnings.append(
+                f"{source}: {named(map(repr, fitting))} are all called as class columns are; the "
+                "first is taken, and --class-column takes another."
+            )
     if not binary and class_column is None and len(finder.wrong) == before:
         finder.wrong.append(
             "no label column was found: labels are columns of 0 and 1, named with "
@@ -200,7 +209,7 @@ def _find_labels(
 def _why_no_label(name: str, column: BinaryColumn) -> str:
     if not column.odd:
         return f"the label column {name!r} is empty"
-    values = join_pairs(dict.fromkeys(list(column.odd)[:2], "unknown"))
+    values = join_pairs(dict.fromkeys(map(plain_text, list(column.odd)[:2]), "unknown"))
     return (
         f"the label column {name!r} holds values beside 0 and 1 ({named(map(repr, column.odd))}), "
         f'so say what they mean, such as --label-values "{values}" (or U-Ones, U-Zeros or U-Ignore '
@@ -260,6 +269,16 @@ def _tell_blanks(
             f"{source}: {form(len(names), 'the label column', 'the label columns')} "
             f"{named(map(repr, names))} {form(len(names), 'holds', 'hold')} 1 or nothing, and "
             'what is empty is unknown; --label-values "blank=0" takes it as 0.'
+        )
+
+
+def _tell_several(source: Path, finder: _Finder, class_column: str | None) -> None:
+    if class_column is None:
+        return
+    if form := find_several(map(str, finder.table[class_column].dropna().unique())):
+        finder.warnings.append(
+            f"{source}: fields of {class_column!r} hold several labels, {form.how}; each is read "
+            "as one, and what a field does not name is taken as absent."
         )
 
 

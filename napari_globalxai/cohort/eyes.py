@@ -15,7 +15,7 @@ from napari_globalxai.cohort.files import looks_like_image
 from napari_globalxai.cohort.laterality import side_of
 from napari_globalxai.cohort.naming import name_key
 from napari_globalxai.cohort.reading import RawTable
-from napari_globalxai.cohort.wording import counted, named
+from napari_globalxai.cohort.wording import counted, form, named
 from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.settings.lists import split_names
 
@@ -136,11 +136,12 @@ def _a_row_an_eye(source: Path, raw: RawTable, pair: EyePair) -> tuple[RawTable,
     absent = table[file].isna().to_numpy()
     kept = ~absent | (is_left & np.roll(absent, -1))
     table = table[kept].reset_index(drop=True)
-    shared = f"; its other columns, {named(map(repr, own))} aside," if own else "; its labels"
+    each = f"{named(map(repr, own))} {form(len(own), 'is', 'are')} each eye's, and " if own else ""
     message = (
         f"{source}: each of its {counted(len(raw.table), 'row')} names a left eye's file in "
         f"{pair.left!r} and a right eye's in {pair.right!r}, and is read as one row an eye, so "
-        f"that rows are counted by eyes here{shared} are taken for both eyes."
+        f"that rows are counted by eyes here; {each}what else it says, labels too, is taken for "
+        "both eyes."
     )
     warnings = [*raw.warnings, message]
     return replace(raw, table=table, spare=raw.spare | spare, warnings=warnings), file, laterality

@@ -46,9 +46,9 @@ def _files_that_are_not_there(cohort: Cohort) -> list[str]:
     if folders:
         missing = [name for name in missing if name not in set(folders)]
         problems.append(
-            f"{cohort.source}: {counted(len(folders), 'entry')} "
-            f"{form(len(folders), 'is a folder', 'are folders')}, not an image's file "
-            f"({named(folders)}); a row names one image."
+            f"{cohort.source}: {counted(len(folders), 'row')} "
+            f"{form(len(folders), 'names a folder', 'name folders')} ({named(folders)}); a row "
+            "names the file of one image."
         )
     if missing:
         problems.append(
@@ -138,5 +138,29 @@ def _sides_and_patients(cohort: Cohort) -> list[str]:
                 f"{cohort.source}: {rows_named(missing)} "
                 f"{form(len(missing), 'names no patient and counts', 'name no patient and count')} "
                 "as one each."
+            )
+    return problems
+
+
+def unknown_labels(cohort: Cohort, labels: Sequence[str]) -> list[str]:
+    """List the labels that no label column is for, a sentence each.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        With label columns.
+    labels : sequence of str
+        The model's labels.
+    """
+    taken = {name_key(column) for column in cohort.label_columns}
+    there = {name_key(column): str(column) for column in cohort.table.columns}
+    problems = []
+    for label in labels:
+        if (key := name_key(label)) not in taken:
+            why = "no column is for it"
+            if key in there:
+                why = f"the column {there[key]!r} is not taken as a label, see --label-columns"
+            problems.append(
+                f"{cohort.source}: the label {label!r} is unknown for every image, since {why}."
             )
     return problems

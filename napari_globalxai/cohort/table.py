@@ -26,7 +26,7 @@ from napari_globalxai.cohort.laterality import (
 )
 from napari_globalxai.cohort.naming import name_key, same_names
 from napari_globalxai.cohort.patients import FROM_FOLDER, FROM_TABLE, patients_of_folders
-from napari_globalxai.cohort.problems import find_problems
+from napari_globalxai.cohort.problems import find_problems, unknown_labels
 from napari_globalxai.cohort.reading import read_raw_table
 from napari_globalxai.cohort.unused import settings_without_use, values_without_use
 from napari_globalxai.errors import InputError
@@ -165,7 +165,7 @@ class Cohort:
         return {} if self.class_column is None else dict(self._read_classes(labels).unknown)
 
     def assumptions(self, labels: Sequence[str]) -> list[str]:
-        """Return what was assumed where the class column was compared with labels, a sentence each.
+        """Return what was assumed of labels, and which are not known, a sentence each.
 
         Parameters
         ----------
@@ -173,7 +173,7 @@ class Cohort:
             The model's labels.
         """
         if self.class_column is None:
-            return []
+            return unknown_labels(self, labels)
         return [
             f"{self.source}: the values of the class column {self.class_column!r} {note}."
             for note in self._read_classes(labels).notes

@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from napari_globalxai.cohort.naming import same_names
 from napari_globalxai.errors import InputError
 
 CARD_SUFFIXES = (".yaml", ".yml")
@@ -177,8 +178,10 @@ class ModelCard(BaseModel):
     @field_validator("labels")
     @classmethod
     def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if len({label.casefold() for label in value}) != len(value):
-            raise ValueError("labels must differ")
+        if twins := same_names(value):
+            raise ValueError(
+                f"labels must differ by more than case, blanks, _ and - ({twins[0]}, {twins[1]})"
+            )
         return value
 
 
