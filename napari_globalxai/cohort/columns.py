@@ -139,10 +139,11 @@ class _Finder:
         if asked is None:
             return next(iter(self.guesses(candidates)), None)
         for same in (str, str.casefold, name_key):
-            for name in self.names:
-                if same(name) == same(asked.strip()):
-                    return name
-        self.wrong.append(f"there is no column {asked!r} for the {role}")
+            fitting = [name for name in self.names if same(name) == same(asked.strip())]
+            if len(fitting) == 1:
+                return fitting[0]
+        why = f"more than one column {asked!r}" if fitting else f"no column {asked!r}"
+        self.wrong.append(f"there is {why} for the {role}")
         return None
 
     def several(self, role: str, asked: Sequence[str]) -> list[str]:
@@ -190,14 +191,7 @@ def _find_labels(
     _tell_blanks(source, finder, binary, coding)
     class_column = None
     if not binary and settings.label_columns is None:
-        fitting = [name for name in finder.guesses(CLASS_COLUMNS) if name not in left_out]
-        class_column = next(iter(fitting), None)
-        _tell_several(source, finder, class_column)
-        if len(fitting) > 1:
-            finder.warnings.append(
-                f"{source}: {named(map(repr, fitting))} are all called as class columns are; the "
-                "first is taken, and --class-column takes another."
-            )
+        class_column = _guess_class(source, finder, left_out)
     if not binary and class_column is None and len(finder.wrong) == before:
         finder.wrong.append(
             "no label column was found: labels are columns of 0 and 1, named with "
@@ -270,6 +264,19 @@ def _tell_blanks(
             f"{named(map(repr, names))} {form(len(names), 'holds', 'hold')} 1 or nothing, and "
             'what is empty is unknown; --label-values "blank=0" takes it as 0.'
         )
+
+
+def _guess_class(source: Path, finder: _Finder, left_out: Sequence[str]) -> str | None:
+    """Return the first column that is called as class columns are."""
+    fitting = [name for name in finder.guesses(CLASS_COLUMNS) if name not in left_out]
+    if len(fitting) > 1:
+        finder.warnings.append(
+            f"{source}: {named(map(repr, fitting))} are all called as class columns are; the "
+            "first is taken, and --class-column takes another."
+        )
+    class_column = next(iter(fitting), None)
+    _tell_several(source, finder, class_column)
+    return class_column
 
 
 def _tell_several(source: Path, finder: _Finder, class_column: str | None) -> None:

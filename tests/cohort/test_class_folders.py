@@ -1,5 +1,7 @@
 """A folder of images for each class, in place of a table."""
 
+import hashlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -104,6 +106,12 @@ def test_a_hash_tells_other_images_or_classes(tmp_path):
     (tmp_path / "B" / "2.png").rename(tmp_path / "A" / "2.png")
     make(tmp_path, "B/3.png")
     assert read_cohort(tmp_path).sha256 != before
+
+
+def test_the_hash_of_a_table_is_its_file_s(tmp_path):
+    content = b"filename,AMD\na.png,1\n"
+    (tmp_path / "c.csv").write_bytes(content)
+    assert read_cohort(tmp_path / "c.csv").sha256 == hashlib.sha256(content).hexdigest()
 
 
 def test_options_of_tables(tmp_path):

@@ -246,6 +246,8 @@ def test_label_columns_that_are_one_name_are_refused(tmp_path):
     (tmp_path / "t.csv").write_text("filename,Macular hole,Macular_hole,RVO\na,1,0,1\nb,0,1,0\n")
     with pytest.raises(InputError, match=r"'Macular hole' and 'Macular_hole' have one name"):
         read_cohort(tmp_path / "t.csv")
+    with pytest.raises(InputError, match="more than one column 'macular-hole' for the label"):
+        read_cohort(tmp_path / "t.csv", label_columns=["macular-hole"])
     kept = read_cohort(tmp_path / "t.csv", exclude_labels="Macular_hole")
     assert kept.truth(("macular-hole",)).ravel().tolist() == [1, 0]
 
