@@ -12,8 +12,10 @@ from napari_globalxai.cohort.wording import named
 # Words of outputs that tell a grade from all lower ones, not one class from the others.
 _AT_LEAST = re.compile(
     r"≥|⩾|>|\bat least\b|\bor (more|worse|higher|above|greater|over)\b|"
-    r"\band (above|worse|higher|over)\b|\bmore than\b|\bworse than\b|\bexceed|\bmtm|"
-    r"\bmindestens\b|\d\s*\+",
+    r"\band (above|worse|higher|over|up)\b|\bmore than\b|\bworse than\b|\bexceed|\bmtm|"
+    r"\bmindestens\b|(?:\d|\bmild|\bmoderate|\bsevere)\s*\+|"
+    # Grades 2-4, 1 or 2.
+    r"\d\s*(?:[-–/,]|to|or|and)\s*[a-z]*\d",
     re.IGNORECASE,
 )
 _LOWEST_GRADE = re.compile(r"\b(mild|minimal|early|doubtful|questionable)\b", re.IGNORECASE)

@@ -178,7 +178,9 @@ def _find_labels(
             name: read_binary(finder.table[name], coding) for name in asked if name not in left_out
         }
         finder.wrong += [
-            _why_no_label(name, column) for name, column in binary.items() if not column.usable
+            _why_no_label(name, column)
+            for name, column in binary.items()
+            if not column.usable or column.one_sided
         ]
     else:
         binary = _guess_labels(source, finder, coding, taken.union(left_out))

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from napari_globalxai.cohort.naming import name_key, plain_number
+from napari_globalxai.cohort.naming import name_key, plain_number, whole_number
 from napari_globalxai.settings.lists import split_pairs
 
 # Without and with the label.
@@ -37,7 +37,10 @@ CODES = _UNCERTAIN.union(("-9", "-99", "-999", "9", "99", "999", "9999", "-", "-
 _RARE = 0.05
 # What the makers of CheXpert call the ways to take what is uncertain.
 _POLICIES = {"uones": 1.0, "uzeros": 0.0, "uignore": np.nan}
-_POLICY_VALUES = ("-1", "u", "uncertain")
+_POLICY_VALUES = (
+    *("-1", "u", "uncertain", "undetermined", "indeterminate", "equivocal", "possible"),
+    *("suspected", "questionable"),
+)
 BLANK = ""
 
 
@@ -73,6 +76,12 @@ class BinaryColumn:
     def varies(self) -> bool:
         """Whether there are images with the label and without it."""
         return len(np.unique(self.values[np.isfinite(self.values)])) == 2
+
+    @property
+    def one_sided(self) -> bool:
+        """Whether other numbers beside 1 may be what means 0: -1, or 2."""
+        known = set(self.values[np.isfinite(self.values)])
+        return known == {1.0} and any(whole_number(value) is not None for value in self.odd)
 
     @property
     def mostly_uncertain(self) -> bool:

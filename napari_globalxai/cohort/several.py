@@ -13,7 +13,7 @@ from napari_globalxai.cohort.naming import name_key, number_of, says_absent
 _LIST = re.compile(r"\[.*\]|\{.*\}|\(.*\)", re.DOTALL)
 _IN_QUOTES = re.compile(r"""'([^']*)'|"([^"]*)\"""")
 # Marks that names hardly hold go first; at the others, each part must be known as a name.
-_SURE_MARKS, _MARKS = "|;", ",/+&"
+_SURE_MARKS, _MARKS = "|;\n", ",/+&"
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def _split(value: str, mark: str, known: Collection[str]) -> tuple[str, ...]:
     if name_key(value) in known or number_of(value) is not None or plain_text(value) in CODES:
         return (value,)
     parts = _tidy(value.split(mark)) or (value,)
-    if mark in _MARKS and any(number_of(part) is not None for part in parts):
+    if mark in _MARKS and (len(parts) == 1 or any(number_of(part) is not None for part in parts)):
         return (value,)
     return parts
 

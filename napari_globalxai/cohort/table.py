@@ -118,7 +118,7 @@ class Cohort:
         Raises
         ------
         InputError
-            When the table knows none of the labels.
+            When the table knows none of the labels, or it is not certain which are meant.
         """
         if self.class_column is not None:
             reading = self._read_classes(labels)

@@ -89,6 +89,8 @@ def test_codes_beside_positions_are_unknown(tmp_path):
         ([0, 1, 2], ("≥1", "≥2", "≥3"), "'≥1' holds for several grades"),
         (range(5), [f"at least {k}" for k in (1, 2, 3, 4)], "'at least 1' holds for several"),
         ([0, 1, 2], ("mild or worse", "severe or worse", "PDR"), "'mild or worse' holds for"),
+        ([0, 1, 2], ("none", "grade 1 or 2", "grades 3-4"), "'grade 1 or 2' holds for"),
+        ([0, 1], ("mild+", "severe"), "'mild+' holds for several"),
         ([0, 1, 2, 3], ("mild", "moderate", "severe", "proliferative"), "less than 'mild'"),
         ([0, 1], ("AMD", "RVO", "RP"), "may mean no and yes"),
         ([0, 1], ("PNEUMONIA", "NORMAL"), "1 may mean yes, but the model's second label"),

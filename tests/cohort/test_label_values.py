@@ -48,6 +48,8 @@ def test_what_is_uncertain_and_what_is_blank(values, uncertain, blank, options, 
     ("values", "mapping", "expected"),
     [
         (["no", "suspected", "yes"], "suspected=unknown", [0, np.nan, 1]),
+        (["no", "possible", "yes"], "U-Ones", [0, 1, 1]),
+        ([1, -1, 1], "-1=0", [1, 0, 1]),
         ([0, 1, 2], "2=1", [0, 1, 1]),
         (["A", "B", "A"], "A=1,B=0", [1, 0, 1]),
         (["not sure, ask", 1, 0], '"Not_sure, ask"=?', [np.nan, 1, 0]),
@@ -62,7 +64,13 @@ def test_other_values(values, mapping, expected, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("values", "example"), [(PNEUMONIA, '"-1=unknown"'), ([0, 2, 1, 2], '"2=unknown"')]
+    ("values", "example"),
+    [
+        (PNEUMONIA, '"-1=unknown"'),
+        ([0, 2, 1, 2], '"2=unknown"'),
+        ([1, -1, 1, 1], '"-1=unknown"'),  # -1 may be all that means 0
+        ([0, "possible", 1], '"possible=unknown"'),
+    ],
 )
 def test_a_refusal_says_what_to_write(values, example, tmp_path):
     with pytest.raises(InputError, match="'Pneumonia' holds values beside 0 and 1") as why:

@@ -27,6 +27,7 @@ def joined(mark):
         joined("|"),
         joined(";"),
         joined("; "),
+        joined("\n"),
         joined(", "),
         joined("/"),
         joined(" & "),
@@ -81,6 +82,7 @@ def test_a_label_for_no_finding(tmp_path):
         (["Edema, pulmonary", "Edema"], ("Edema", "Mass"), [[np.nan] * 2, [1, 0]]),
         (["in situ; nevus", "nevus"], ("nevus", "x"), [[np.nan] * 2, [1, 0]]),
         (["1/2", "1", "2"], ("1", "2"), [[np.nan] * 2, [1, 0], [0, 1]]),
+        (["HER2+", "HER2+ & ER+", "ER+"], ("HER2+", "ER+"), [[1, 0], [1, 1], [0, 1]]),
         (["1,0", "2,0"], ("1", "0", "2"), [[1, 0, 0], [0, 0, 1]]),
         # One class a field; it has none of the findings.
         (["AMD", "normal"], ("AMD", "RVO"), [[1, 0], [0, 0]]),
