@@ -101,13 +101,19 @@ def read_classes(
         return found
     counts = Counter(text for value in column if (text := text_of(value)))
     places = {name_key(label): place for place, label in enumerate(labels)}
-    rest = dict(counts)
-    for value in counts:
-        if coding and (label := coding.get(name_key(value))) is not None:
-            if not _tell(found, value, label, places, labels):
-                return found
-            del rest[value]
-    _read(found, str(column.name), rest, places, labels, told=bool(coding))
+    told = {key: _row_of(label, places) for key, label in (coding or {}).items()}
+    for key, row in told.items():
+        if row is None:
+            found.refusal = (
+                f"are given a label by --class-values, {key}={(coding or {})[key]}, which the "
+                f"model does not have ({', '.join(labels)}); write unknown or none where it has "
+                "none for it"
+            )
+            return found
+    rows = {key: row for key, row in told.items() if row is not None}
+    found.rows = {value: rows[key] for value in counts if (key := name_key(value)) in rows}
+    rest = {value: count for value, count in counts.items() if value not in found.rows}
+    _read(found, str(column.name), rest, places, labels, rows)
     if not found.refusal and not any(np.isfinite(row).any() for row in found.rows.values()):
         values = named(map(repr, counts)) or "none at all"
         found.refusal = (
@@ -117,10 +123,8 @@ def read_classes(
     return found
 
 
-def _tell(
-    found: ClassReading, value: str, label: str, places: Mapping[str, int], labels: Sequence[str]
-) -> bool:
-    """Note what the user says of a value; return whether that names labels of the model."""
+def _row_of(label: str, places: Mapping[str, int]) -> Row | None:
+    """Return the truth that the user gives a value; None where the model has no such label."""
     row = np.zeros(len(places))
     parts = [label] if name_key(label) in places else [part.strip() for part in label.split("|")]
     if all(name_key(part) in places for part in parts):
@@ -130,13 +134,8 @@ def _tell(
     elif len(places) == 1 and plain_text(label) in MEANING:
         row[:] = MEANING[plain_text(label)]
     elif not (says_absent(label) or plain_text(label) in _NOTHING_WORDS):
-        found.refusal = (
-            f"are given a label by --class-values, {value}={label}, which the model does not have "
-            f"({', '.join(labels)}); write unknown or none where it has none for it"
-        )
-        return False
-    found.rows[value] = row
-    return True
+        return None
+    return row
 
 
 def _read(
@@ -145,10 +144,10 @@ def _read(
     counts: Mapping[str, int],
     places: Mapping[str, int],
     labels: Sequence[str],
-    told: bool,
+    told: Mapping[str, Row],
 ) -> None:
     """Read the values that the user says nothing about."""
-    if form := find_several(counts, places):
+    if form := find_several(counts, {*places, *told}):
         if find_several(counts) is None:
             # Else the table alone tells it, and the cohort has said so.
             found.notes.append(
@@ -156,11 +155,11 @@ def _read(
                 "absent"
             )
         for value, parts in form.parts.items():
-            _take_several(found, value, parts, counts[value], places)
+            _take_several(found, value, parts, counts[value], places, told)
         if not any(row.any() for row in found.rows.values()):
             found.rows.clear()
     elif len(labels) == 1:
-        _read_one_output(found, counts, places, labels[0], told)
+        _read_one_output(found, counts, places, labels[0], told=bool(told))
     elif told or any(name_key(value) in places for value in counts):
         _read_names(found, counts, places, labels)
     elif positions := positions_of(counts, labels):
@@ -216,24 +215,26 @@ def _take_several(
     parts: tuple[str, ...] | None,
     count: int,
     places: Mapping[str, int],
+    told: Mapping[str, Row],
 ) -> None:
-    if parts is None:
+    """Read a field with several labels, of which the user may have told what some mean."""
+    eye = np.eye(len(places))
+    known = {**told, **{key: eye[place] for key, place in places.items() if key not in told}}
+    others = [part for part in parts or () if name_key(part) not in known]
+    absent = [part for part in others if says_absent(part)]
+    if parts is None or (absent and len(parts) > 1):
+        # Uncertain, or it contradicts itself.
         found.unknown[value] += count
         return
     row = np.zeros(len(places))
-    named_here = [places[name_key(part)] for part in parts if name_key(part) in places]
-    others = [part for part in parts if name_key(part) not in places]
-    absent = [part for part in others if says_absent(part)]
-    if absent and len(parts) > 1:
-        # It contradicts itself.
-        found.unknown[value] += count
-        return
     if absent:
         # The model may call it otherwise: No Finding beside normal.
         row[[place for key, place in places.items() if says_absent(key)]] = np.nan
     if any(plain_text(part) in CODES for part in others):
         row[:] = np.nan
-    row[named_here] = 1
+    for each in (known[key] for part in parts if (key := name_key(part)) in known):
+        # What one part says is there is there; what one leaves open is open.
+        row = np.where((row == 1) | (each == 1), 1.0, row + each)
     found.rows[value] = row
     for part in others:
         if part not in absent and plain_text(part) not in CODES:

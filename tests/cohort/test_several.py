@@ -92,6 +92,24 @@ def test_what_is_one_name_stays_one(values, labels, expected, tmp_path):
     np.testing.assert_array_equal(cohort_of(tmp_path, values).truth(labels), expected)
 
 
+@pytest.mark.parametrize(
+    ("mapping", "expected"),
+    [
+        ("Fluid=Effusion", [[1, 1, 0], [0, 1, 0], [0, 0, 1], [0, 0, 1]]),
+        ("Fluid=Edema|Effusion", [[1, 1, 0], [1, 1, 0], [0, 0, 1], [0, 0, 1]]),
+        ("Fluid=unknown", [[1, np.nan, np.nan], [np.nan] * 3, [0, 0, 1], [0, 0, 1]]),
+        ("Fluid=none,nodule=Mass", [[1, 0, 0], [0, 0, 0], [0, 0, 1], [0, 0, 1]]),
+        ("Edema|Fluid=Mass,Fluid=none", [[0, 0, 1], [0, 0, 0], [0, 0, 1], [0, 0, 1]]),
+    ],
+)
+def test_names_in_a_field_that_the_user_maps(mapping, expected, tmp_path):
+    values = ["Edema|Fluid", "Fluid", "Mass", "Mass|Nodule"]
+    cohort_of(tmp_path, values)
+    cohort = read_cohort(tmp_path / "c.csv", class_values=mapping)
+    np.testing.assert_array_equal(cohort.truth(LABELS), expected)
+    assert cohort.unknown_classes(LABELS) == ({} if "nodule" in mapping else {"Nodule": 1})
+
+
 def test_one_output_and_several_labels(tmp_path):
     cohort = cohort_of(tmp_path, ["AMD|RVO", "RVO", "RP|RVO", "AMD"])
     assert cohort.truth(("AMD",)).ravel().tolist() == [1, 0, 0, 1]
