@@ -20,7 +20,7 @@ from napari_globalxai.cohort.naming import (
     whole_number,
 )
 from napari_globalxai.cohort.several import find_several
-from napari_globalxai.cohort.wording import named
+from napari_globalxai.cohort.wording import form, named
 from napari_globalxai.settings.lists import join_pairs, split_pairs
 
 Row = npt.NDArray[np.float64]
@@ -147,14 +147,14 @@ def _read(
     told: Mapping[str, Row],
 ) -> None:
     """Read the values that the user says nothing about."""
-    if form := find_several(counts, {*places, *told}):
+    if several := find_several(counts, {*places, *told}):
         if find_several(counts) is None:
             # Else the table alone tells it, and the cohort has said so.
             found.notes.append(
-                f"hold several labels each, {form.how}; what a field does not name is taken as "
+                f"hold several labels each, {several.how}; what a field does not name is taken as "
                 "absent"
             )
-        for value, parts in form.parts.items():
+        for value, parts in several.parts.items():
             _take_several(found, value, parts, counts[value], places, told)
         if not any(row.any() for row in found.rows.values()):
             found.rows.clear()
@@ -182,17 +182,21 @@ def _read_names(
     found: ClassReading, counts: Mapping[str, int], places: Mapping[str, int], labels: Sequence[str]
 ) -> None:
     """Read values as one name each; that of a class without any finding has none of the labels."""
-    numbers = {whole_number(value) for value in counts if plain_text(value) not in CODES}
-    strange = [value for value in counts if name_key(value) not in places]
-    # Labels 1 to 5 beside numbers from 0: positions explain what names do not.
+    values = [value for value in counts if plain_text(value) not in CODES]
+    numbers = {whole_number(value) for value in values}
+    strange = [value for value in values if name_key(value) not in places]
+    # Numbers from 0 beside labels 1 to 5: positions explain what names do not, or each label holds
+    # for all grades from its own.
     if (
         not found.rows
         and any(whole_number(value) is not None for value in strange)
-        and numbers <= set(range(len(labels)))
+        and numbers <= set(range(len(labels) + 1))
     ):
         found.refusal = (
-            f"are numbers ({named(counts)}) that may be names of labels or outputs of the model, "
-            f"counted from 0; say what they mean, {_example(list(counts), labels)}"
+            f"are numbers ({named(counts)}), of which {named(strange)} "
+            f"{form(len(strange), 'is', 'are')} no label, so that they may be names of labels, "
+            "grades, or outputs counted from 0; say what they mean, "
+            f"{_example(list(counts), labels)}"
         )
         return
     absent: list[str] = []

@@ -97,9 +97,15 @@ def find_roles(
     )
 
 
-def has_file_column(raw: RawTable) -> bool:
-    """Return whether a column is the file column by its name."""
-    return bool(_Finder(raw).guesses(FILE_COLUMNS))
+def named_file_column(raw: RawTable) -> str | None:
+    """Return the column that is the file column by its name."""
+    return next(iter(_Finder(raw).guesses(FILE_COLUMNS)), None)
+
+
+def holds_images(column: pd.Series) -> bool:
+    """Return whether every value of a column is called as image files are."""
+    values = column.dropna().unique()
+    return len(values) > 0 and all(looks_like_image(str(value)) for value in values)
 
 
 def class_like(names: Sequence[str]) -> list[str]:
@@ -109,12 +115,7 @@ def class_like(names: Sequence[str]) -> list[str]:
 
 def _file_by_content(finder: _Finder) -> str | None:
     """Return the only column whose every value is called as image files are."""
-    fitting = [
-        name
-        for name in finder.guessable
-        if (values := finder.table[name].dropna().unique()).size
-        and all(looks_like_image(str(value)) for value in values)
-    ]
+    fitting = [name for name in finder.guessable if holds_images(finder.table[name])]
     if len(fitting) == 1:
         return fitting[0]
     finder.wrong.append(

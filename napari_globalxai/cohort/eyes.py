@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from napari_globalxai.cohort.columns import has_file_column
-from napari_globalxai.cohort.files import looks_like_image
+from napari_globalxai.cohort.columns import holds_images, named_file_column
 from napari_globalxai.cohort.laterality import side_of
 from napari_globalxai.cohort.naming import name_key
 from napari_globalxai.cohort.reading import RawTable
@@ -42,8 +41,8 @@ def find_eye_rows(
 ) -> tuple[RawTable, CohortSettings]:
     """Return a table with one row an image, and the settings that name its columns.
 
-    Nothing changes unless two columns are named as the files of both eyes, or no column is the file
-    column by its name and two are such files.
+    Nothing changes unless two columns are named as the files of both eyes, or two hold such files
+    and no other column is the file column by its name and its content.
 
     Parameters
     ----------
@@ -58,7 +57,10 @@ def find_eye_rows(
     """
     names = [str(name) for name in raw.table.columns]
     if settings.file_column is None:
-        pairs = [] if has_file_column(raw) else _file_pairs(raw.table, names)
+        pairs = _file_pairs(raw.table, names)
+        named_file = named_file_column(raw)
+        if named_file is not None and (not pairs or holds_images(raw.table[named_file])):
+            return raw, settings
         if len(pairs) > 1:
             texts = (f'--file-column "{pair.left},{pair.right}"' for pair in pairs)
             wrong.append(f"there are several pairs of files, so say {' or '.join(texts)}")
@@ -105,12 +107,11 @@ def eye_pairs(names: Sequence[str]) -> list[EyePair]:
 
 def _file_pairs(table: pd.DataFrame, names: Sequence[str]) -> list[EyePair]:
     """Return the pairs whose values look like names of image files."""
-
-    def holds_files(name: str) -> bool:
-        values = table[name].dropna().unique()
-        return len(values) > 0 and all(looks_like_image(str(value)) for value in values)
-
-    return [pair for pair in eye_pairs(names) if all(map(holds_files, pair.columns))]
+    return [
+        pair
+        for pair in eye_pairs(names)
+        if all(holds_images(table[column]) for column in pair.columns)
+    ]
 
 
 def _a_row_an_eye(source: Path, raw: RawTable, pair: EyePair) -> tuple[RawTable, str, str]:

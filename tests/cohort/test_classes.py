@@ -41,6 +41,7 @@ def truth_of(labels, places):
         (["1.50", "2,5"], ("1.5", "2.5"), [0, 1]),
         ([0, 5, 2, 6], "12345", [None, 4, 1, None]),  # BI-RADS 0 and 6: no outputs, no positions
         ([7.0, 0.0], ("7", "0"), [0, 1]),
+        ([1, 2, -1, 9], "123", [0, 1, None, None]),
         (["−1", "+1"], ("-1", "1"), [0, 1]),
     ],
 )
@@ -84,7 +85,8 @@ def test_codes_beside_positions_are_unknown(tmp_path):
         ([0, 1, 2, 3], TUMOURS, "other numbers than 0 to 2, for 3 outputs"),
         ([0, 1, 2, 3, 4], TUMOURS, "other numbers than 0 to 2, for 3 outputs"),
         ([0, 2, 7], TUMOURS, "other numbers than 0 to 2"),
-        ([0, 1, 2, 3, 4], "12345", "may be names of labels or outputs"),
+        ([0, 1, 2, 3, 4], "12345", "of which 0 is no label"),
+        ([0, 1, 2, 3, 4], "1234", "of which 0 is no label"),  # cumulative outputs, perhaps
         ([0, 1], ("2", "3"), "labels are numbers too"),
         ([0, 1, 2], ("≥1", "≥2", "≥3"), "'≥1' holds for several grades"),
         (range(5), [f"at least {k}" for k in (1, 2, 3, 4)], "'at least 1' holds for several"),

@@ -96,6 +96,11 @@ def test_a_column_of_files_goes_first(tmp_path):
     assert cohort.truth(("N",)).ravel().tolist() == [1, 0]
 
 
+def test_a_number_of_images_is_no_column_of_files(tmp_path):
+    table = {"image": [1, 2], "OD": ["a.png", "b.png"], "OS": ["c.png", "d.png"], "AMD": [0, 1]}
+    assert read(tmp_path, table).names == ("c.png", "a.png", "d.png", "b.png")
+
+
 TWO_PAIRS = {
     "ID": [1, 2],
     **{
