@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, field_validator
 
+from napari_globalxai.errors import InputError
 from napari_globalxai.settings.declared import Placeholder, SettingsModel
-from napari_globalxai.settings.lists import join_pairs, split_names
+from napari_globalxai.settings.lists import join_pairs, split_names, split_pairs
 
 _GUESSED = Placeholder("Found by its name")
 
@@ -77,14 +78,15 @@ class CohortSettings(SettingsModel):
     @field_validator("laterality_values", "label_values", "class_values", mode="before")
     @classmethod
     def _text_of_pairs(cls, value: object) -> object:
-        if isinstance(value, Mapping | list | tuple):
-            return join_pairs(value)
-        return value
+        text = join_pairs(value) if isinstance(value, Mapping | list | tuple) else value
+        if isinstance(text, str):
+            _split(split_pairs, text)
+        return text
 
     @field_validator("label_columns", "exclude_labels", mode="before")
     @classmethod
     def _names_of_text(cls, value: object) -> object:
-        return split_names(value) if isinstance(value, str) else value
+        return _split(split_names, value) if isinstance(value, str) else value
 
     @field_validator("file_column", mode="before")
     @classmethod
@@ -92,3 +94,11 @@ class CohortSettings(SettingsModel):
         if isinstance(value, Sequence) and not isinstance(value, str):
             return ",".join(f'"{name}"' for name in value)
         return value
+
+
+def _split(split: Callable[[str], Any], text: str) -> Any:
+    """Return what a text splits into; pydantic adds the field's name to what is wrong with it."""
+    try:
+        return split(text)
+    except InputError as why:
+        raise ValueError(str(why)) from why

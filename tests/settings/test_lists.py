@@ -63,6 +63,12 @@ def test_an_open_quotation_mark(split, text):
         split(text)
 
 
+@pytest.mark.parametrize("name", ["class_values", "label_columns"])
+def test_a_setting_is_named_where_its_text_cannot_be_split(name):
+    with pytest.raises(InputError, match=f"^cohort setting {name}: .*left open"):
+        CohortSettings(**{name: '"A'})
+
+
 def test_settings_take_texts_lists_and_mappings():
     given = CohortSettings(label_columns='"A, B",C', label_values={"-1": "unknown", "": 0})
     assert given.label_columns == ("A, B", "C")
