@@ -17,8 +17,14 @@ from napari_globalxai.settings.declared import (
     SettingsModel,
     declared_fields,
 )
+from napari_globalxai.settings.lists import split_names
 
-CohortArgument = Annotated[Path, typer.Argument(help="Table of images, CSV or TSV.")]
+CohortArgument = Annotated[
+    Path,
+    typer.Argument(
+        help="Table of images, CSV or TSV; or a folder with a folder of images for each class."
+    ),
+]
 RunArgument = Annotated[Path, typer.Argument(help="Run folder.")]
 ModelOption = Annotated[Path, typer.Option(help="Model card (model.yaml) or weights.")]
 TrustOption = Annotated[
@@ -127,16 +133,11 @@ def _chosen(fields: tuple[Declared, ...], values: dict[str, Any]) -> dict[str, A
         if value is None or value == _default(field):
             continue
         if field.kind == "names":
-            value = tuple(split_list(value) or ())
+            value = tuple(split_names(value))
         elif field.kind == "pairs":
             value = _pairs(field.option, value)
         chosen[field.name] = value
     return chosen
-
-
-def split_list(text: str | None) -> list[str] | None:
-    """Return what commas separate."""
-    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _pairs(option: str, texts: list[str]) -> dict[str, str]:

@@ -13,8 +13,17 @@ from napari_globalxai.cohort.wording import counted, form, named
 from napari_globalxai.images.image_file import is_there
 
 _IMAGE_SUFFIXES = frozenset(
-    (".bmp", ".dcm", ".gif", ".jp2", ".jpg", ".png", ".ppm", ".tif", ".webp")
+    (
+        *(".bmp", ".dcm", ".dicom", ".gif", ".jp2", ".jpg", ".pgm", ".png", ".pnm", ".ppm"),
+        *(".tif", ".webp"),
+    )
 )
+
+
+def looks_like_image(name: str) -> bool:
+    """Return whether a name is an image's by its extension, with or without a page: x.tif#2."""
+    key = _key(re.sub(r"#\d+$", "", name.strip()), is_file=True)
+    return os.path.splitext(key)[1] in _IMAGE_SUFFIXES  # noqa: PTH122
 
 
 def find_files(

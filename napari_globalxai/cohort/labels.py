@@ -1,15 +1,17 @@
-"""What the values of label and class columns mean."""
+"""What the values of a 0/1 label column mean."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+
+from napari_globalxai.cohort.naming import name_key, plain_number, whole_number
+from napari_globalxai.settings.lists import split_pairs
 
 # Without and with the label.
 _PAIRS = (
@@ -22,17 +24,24 @@ _PAIRS = (
     ("absent", "present"),
     ("-", "+"),
 )
-_MEANING = {text: float(value) for pair in _PAIRS for value, text in enumerate(pair)}
-# What tables write for "not known" where a field is not left empty.
-_CODES = frozenset(
+MEANING = {text: float(value) for pair in _PAIRS for value, text in enumerate(pair)}
+# What tables write for "uncertain" or "not known" where a field is not left empty.
+_UNCERTAIN = frozenset(
     (
-        *("-1", "-9", "-99", "-999", "9", "99", "999", "9999"),
-        *("?", "??", "-", "--", ".", "nk", "unk", "unknown", "missing", "n.a.", "na"),
+        *("-1", "?", "??", "nk", "unk", "unknown", "missing", "n.a.", "na"),
         *("uncertain", "undetermined", "ungradable", "not graded", "not known"),
     )
 )
+CODES = _UNCERTAIN.union(("-9", "-99", "-999", "9", "99", "999", "9999", "-", "--", "."))
 # Other values than these codes are taken as slips while they are as rare as this.
 _RARE = 0.05
+# What the makers of CheXpert call the ways to take what is uncertain.
+_POLICIES = {"uones": 1.0, "uzeros": 0.0, "uignore": np.nan}
+_POLICY_VALUES = (
+    *("-1", "u", "uncertain", "undetermined", "indeterminate", "equivocal", "possible"),
+    *("suspected", "questionable"),
+)
+BLANK = ""
 
 
 @dataclass(frozen=True)
@@ -61,37 +70,64 @@ class BinaryColumn:
         """Whether to take it as a label unasked: a 1 and a ? alone may mean anything."""
         odd = sum(self.odd.values())
         known = int(np.isfinite(self.values).sum())
-        varies = len(np.unique(self.values[np.isfinite(self.values)])) == 2
-        return self.usable and (varies or odd <= _RARE * (odd + known))
+        return self.usable and (self.varies or odd <= _RARE * (odd + known))
+
+    @property
+    def varies(self) -> bool:
+        """Whether there are images with the label and without it."""
+        return len(np.unique(self.values[np.isfinite(self.values)])) == 2
+
+    @property
+    def one_sided(self) -> bool:
+        """Whether other numbers beside 1 may be what means 0: -1, or 2."""
+        known = set(self.values[np.isfinite(self.values)])
+        return known == {1.0} and any(whole_number(value) is not None for value in self.odd)
+
+    @property
+    def mostly_uncertain(self) -> bool:
+        """Whether it is a label but for how many values say that nobody knows."""
+        return (
+            not self.usable
+            and self.varies
+            and all(plain_text(value) in _UNCERTAIN for value in self.odd)
+        )
 
 
-def read_binary(column: pd.Series) -> BinaryColumn:
+def read_binary(column: pd.Series, coding: Mapping[str, float] | None = None) -> BinaryColumn:
     """Read a column as one label.
 
     Parameters
     ----------
     column : pandas.Series
         Text: 0/1 (also 0.0/1.0), no/yes, false/true, negative/positive, -/+ and their like.
+    coding : mapping of str to float, optional
+        What values mean before all that, see `read_label_values`.
     """
+    coding = coding or {}
     # By distinct values, which are few: a big table has hundreds of thousands of fields.
     written = Counter(column.dropna().tolist())
-    plain = {value: _plain(value) for value in written}
-    meaning = dict(_MEANING)
+    told = {value: coding[key] for value in written if (key := name_key(value)) in coding}
+    plain = {value: plain_text(value) for value in written}
+    meaning = dict(MEANING)
     if "+" not in plain.values():
         # A dash alone stands for nothing at all.
         del meaning["-"]
-    understood = {plain[value] for value in written if plain[value] in meaning}
+    read = {value: meaning[plain[value]] for value in written if plain[value] in meaning}
+    understood = {plain[value] for value in read if value not in told}
     odd = {
         value: count
         for value, count in written.items()
-        if plain[value] not in meaning and plain[value] != "none"
+        if value not in read and value not in told and plain[value] != "none"
     }
-    n_codes = sum(count for value, count in odd.items() if plain[value] in _CODES)
+    n_codes = sum(count for value, count in odd.items() if plain[value] in CODES)
     n_strange = sum(odd.values()) - n_codes
-    n_understood = sum(count for value, count in written.items() if plain[value] in meaning)
+    known = {**read, **told}
+    n_understood = sum(written[value] for value, means in known.items() if np.isfinite(means))
+    known[BLANK] = coding.get(BLANK, np.nan)
     return BinaryColumn(
         values=np.array(
-            [meaning.get(plain.get(value, ""), np.nan) for value in column], dtype=np.float64
+            [known.get(BLANK if pd.isna(value) else value, np.nan) for value in column],
+            dtype=np.float64,
         ),
         odd=odd,
         mixed=not any(understood <= set(pair) for pair in _PAIRS),
@@ -101,60 +137,48 @@ def read_binary(column: pd.Series) -> BinaryColumn:
     )
 
 
-def read_classes(
-    column: pd.Series, labels: Sequence[str]
-) -> tuple[npt.NDArray[np.float64], dict[str, int]]:
-    """Read a class column as the true labels of a model.
+def read_label_values(text: str | None, wrong: list[str]) -> dict[str, float]:
+    """Return what the values of label columns mean, as the user says.
 
     Parameters
     ----------
-    column : pandas.Series
-        Text: names of labels, whatever their case, or, where there is no name among them, numbers:
-        the index of the model's output. Where the model has one output, 1 is with, 0 without it.
-    labels : sequence of str
-        The model's labels.
+    text : str, optional
+        Such as ``-1=unknown,blank=0``, or a word for what is uncertain: ``U-Ones``, ``U-Zeros`` or
+        ``U-Ignore``.
+    wrong : list of str
+        Gets a clause for what is not understood.
 
     Returns
     -------
-    numpy.ndarray
-        float64, (images, labels): 1, 0, or NaN where the table does not say.
-    dict of str to int
-        Values that are no label of the model, and their number of rows.
+    dict of str to float
+        1, 0 or NaN by a value's `name_key`, an empty field by `BLANK`.
     """
-    by_name = {label.casefold(): index for index, label in enumerate(labels)}
-    texts = [_text(value).casefold() for value in column]
-    if not any(text in by_name for text in texts):
-        texts = [_plain(text) for text in texts]
-        by_name = {str(index): index for index in range(len(labels))}
-        if len(labels) == 1:
-            return _one_output(column, texts)
-    places = np.array([by_name.get(text, -1) for text in texts])
-    truth = np.full((len(texts), len(labels)), np.nan)
-    truth[places >= 0] = np.eye(len(labels))[places[places >= 0]]
-    unknown = Counter(_text(value) for value in column[places < 0])
-    del unknown[""]
-    return truth, dict(unknown)
+    coding: dict[str, float] = {}
+    for key, value in split_pairs(text or ""):
+        if value is None:
+            policy = name_key(key).replace("_", "")
+            if policy in _POLICIES:
+                coding |= dict.fromkeys(_POLICY_VALUES, _POLICIES[policy])
+            else:
+                wrong.append(
+                    f"--label-values {key} is none of U-Ones, U-Zeros and U-Ignore, nor of the "
+                    "form -1=unknown"
+                )
+            continue
+        meaning = plain_text(value)
+        if meaning in MEANING or meaning in CODES or not meaning:
+            name = BLANK if name_key(key) in ("blank", "empty") else name_key(key)
+            coding[name] = MEANING.get(meaning, np.nan)
+        else:
+            wrong.append(f"--label-values gives {key!r} the meaning {value!r}, not 0, 1 or unknown")
+    return coding
 
 
-def _one_output(
-    column: pd.Series, texts: Sequence[str]
-) -> tuple[npt.NDArray[np.float64], dict[str, int]]:
-    values = np.array([{"0": 0.0, "1": 1.0}.get(text, np.nan) for text in texts])
-    unknown = Counter(_text(value) for value in column[np.isnan(values)])
-    del unknown[""]
-    return values[:, None], dict(unknown)
-
-
-def _text(value: object) -> str:
-    return "" if pd.isna(value) else str(value)  # type: ignore[call-overload]
-
-
-def _plain(value: object) -> str:
+def plain_text(value: object) -> str:
     """Return a value's text in one spelling: small letters, whole numbers without a point."""
-    return plain_number(_text(value).casefold().replace("−", "-").replace("–", "-"))
+    return plain_number(text_of(value).casefold().replace("−", "-").replace("–", "-"))
 
 
-def plain_number(text: str) -> str:
-    """Return a whole number as such: ``1`` for ``1.0``, ``1,0`` and ``01``; other text as it is."""
-    number = re.fullmatch(r"([+-]?\d+)(?:[.,]0*)?", text)
-    return str(int(number[1])) if number else text
+def text_of(value: object) -> str:
+    """Return a field's text; empty where there is none."""
+    return "" if pd.isna(value) else str(value)  # type: ignore[call-overload]

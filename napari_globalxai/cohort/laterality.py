@@ -10,8 +10,9 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from napari_globalxai.cohort.labels import plain_number
+from napari_globalxai.cohort.naming import plain_number
 from napari_globalxai.cohort.wording import counted, form, named
+from napari_globalxai.settings.lists import split_pairs
 
 FROM_TABLE, FROM_NAME = "table", "file name"
 NO_SIDE_GUESS = "none (no image is mirrored)"
@@ -73,10 +74,10 @@ def read_coding(values: str | Mapping[str, str] | None, wrong: list[str]) -> dic
     if values is None:
         return None
     if isinstance(values, str):
-        pairs = [part.partition("=") for part in values.split(",") if part.strip()]
-        if any(not equals for _, equals, _ in pairs):
+        pairs = split_pairs(values)
+        if any(side is None for _, side in pairs):
             wrong.append(f"--laterality-values {values} is not of the form 0=L,1=R")
-        values = {key: side for key, equals, side in pairs if equals}
+        values = {key: side for key, side in pairs if side is not None}
     coding: dict[str, str] = {}
     for key, text in values.items():
         side = side_of(str(text))

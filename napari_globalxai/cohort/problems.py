@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
-from napari_globalxai.cohort.labels import read_binary
+from napari_globalxai.cohort.labels import text_of
+from napari_globalxai.cohort.naming import name_key
+from napari_globalxai.cohort.patients import FROM_FOLDER
+from napari_globalxai.cohort.per_patient import labels_that_are_patients
 from napari_globalxai.cohort.wording import counted, form, named, rows_named
 from napari_globalxai.images.image_file import is_there
 
@@ -27,6 +29,7 @@ def find_problems(cohort: Cohort) -> list[str]:
         *_files_that_are_not_there(cohort),
         *_repeated_rows(cohort),
         *_sides_and_patients(cohort),
+        *labels_that_are_patients(cohort),
     ]
 
 
@@ -39,6 +42,14 @@ def _files_that_are_not_there(cohort: Cohort) -> list[str]:
         )
     files = {name: path for name, path in zip(cohort.names, cohort.files, strict=True) if name}
     missing = [name for name, path in files.items() if not is_there(path)]
+    folders = [name for name in missing if files[name].is_dir()]
+    if folders:
+        missing = [name for name in missing if name not in set(folders)]
+        problems.append(
+            f"{cohort.source}: {counted(len(folders), 'row')} "
+            f"{form(len(folders), 'names a folder', 'name folders')} ({named(folders)}); a row "
+            "names the file of one image."
+        )
     if missing:
         problems.append(
             f"{cohort.source}: {len(missing)} of {counted(len(files), 'file')} "
@@ -78,12 +89,12 @@ def _contradictions(cohort: Cohort, several: Sequence[Sequence[int]]) -> list[st
         return []
     said: dict[str, Sequence[object]] = {"laterality": cohort.laterality}
     for name in cohort.label_columns:
-        binary = read_binary(cohort.table[name]).values
+        binary = cohort.values_of(name)
         said[f"label {name!r}"] = ["" if np.isnan(value) else value for value in binary]
     if cohort.class_column is not None:
         column = cohort.table[cohort.class_column]
         said[f"class {cohort.class_column!r}"] = [
-            "" if pd.isna(value) else str(value).casefold() for value in column
+            name_key(text) if (text := text_of(value)) else "" for value in column
         ]
     problems = []
     for what, values in said.items():
@@ -110,7 +121,12 @@ def _sides_and_patients(cohort: Cohort) -> list[str]:
             f"mirrored ({named(unknown)}); see --laterality-column, --laterality-pattern and "
             "--estimate-laterality."
         )
-    if cohort.patient_column is None:
+    if cohort.patient_source == FROM_FOLDER:
+        problems.append(
+            f"{cohort.source}: no column names the patients, so that folders such as "
+            f"{cohort.patients[0]} are taken as patients; --patient-column names another one."
+        )
+    elif cohort.patient_column is None:
         problems.append(
             f"{cohort.source}: no column names the patients, so that every image counts as one of "
             "its own; name it with --patient-column."
@@ -122,5 +138,29 @@ def _sides_and_patients(cohort: Cohort) -> list[str]:
                 f"{cohort.source}: {rows_named(missing)} "
                 f"{form(len(missing), 'names no patient and counts', 'name no patient and count')} "
                 "as one each."
+            )
+    return problems
+
+
+def unknown_labels(cohort: Cohort, labels: Sequence[str]) -> list[str]:
+    """List the labels that no label column is for, a sentence each.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        With label columns.
+    labels : sequence of str
+        The model's labels.
+    """
+    taken = {name_key(column) for column in cohort.label_columns}
+    there = {name_key(column): str(column) for column in cohort.table.columns}
+    problems = []
+    for label in labels:
+        if (key := name_key(label)) not in taken:
+            why = "no column is for it"
+            if key in there:
+                why = f"the column {there[key]!r} is not taken as a label, see --label-columns"
+            problems.append(
+                f"{cohort.source}: the label {label!r} is unknown for every image, since {why}."
             )
     return problems

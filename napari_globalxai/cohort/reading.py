@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from napari_globalxai.cohort.files import looks_like_image
 from napari_globalxai.cohort.wording import named
 from napari_globalxai.errors import InputError
 
@@ -69,6 +70,7 @@ def read_raw_table(source: Path) -> RawTable:
         header = header[:-1]
     if not rows:
         raise InputError(f"{source}: the cohort table has no rows.")
+    _refuse_without_header(source, header, rows)
     _check_lengths(source, len(header), rows, warnings)
     names, spare = _names(source, header, warnings)
     columns = {
@@ -166,6 +168,25 @@ def _check_lengths(
             f"{source}: {_lines(short)} has fewer fields than the header; what lacks is taken as "
             "missing."
         )
+
+
+def _refuse_without_header(
+    source: Path, header: Sequence[str], rows: Sequence[tuple[int, list[str]]]
+) -> None:
+    """Refuse a first line that names a file or a folder, as those below it do."""
+    for place, name in enumerate(header):
+        below = [row[place] for _, row in rows if len(row) > place]
+        for is_entry in (looks_like_image, _ends_as_folder):
+            if is_entry(name) and below and all(map(is_entry, below)):
+                raise _unreadable(
+                    source,
+                    f"its first line holds data, such as {name!r}; write the names of the columns "
+                    "above it, such as path,label",
+                )
+
+
+def _ends_as_folder(text: str) -> bool:
+    return text.endswith(("/", "\\"))
 
 
 def _lines(numbers: Sequence[int]) -> str:

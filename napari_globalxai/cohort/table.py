@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,26 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from napari_globalxai.cohort.columns import ColumnChoices, Roles, find_roles
+from napari_globalxai.cohort.class_folders import read_class_folders
+from napari_globalxai.cohort.classes import ClassReading, read_class_values, read_classes
+from napari_globalxai.cohort.columns import Roles, class_like, find_roles
+from napari_globalxai.cohort.eyes import find_eye_rows
 from napari_globalxai.cohort.files import find_files
-from napari_globalxai.cohort.labels import read_binary, read_classes
+from napari_globalxai.cohort.labels import read_binary, read_label_values
 from napari_globalxai.cohort.laterality import (
     find_sides,
     read_coding,
     read_pattern,
     turns_guess_off,
 )
-from napari_globalxai.cohort.problems import find_problems
+from napari_globalxai.cohort.naming import name_key, same_names
+from napari_globalxai.cohort.patients import FROM_FOLDER, FROM_TABLE, patients_of_folders
+from napari_globalxai.cohort.problems import find_problems, unknown_labels
 from napari_globalxai.cohort.reading import read_raw_table
+from napari_globalxai.cohort.unused import settings_without_use, values_without_use
 from napari_globalxai.errors import InputError
 from napari_globalxai.settings.cohort_settings import CohortSettings
+from napari_globalxai.storage import hash_file, hash_value
 
 
 @dataclass(frozen=True)
@@ -33,7 +41,7 @@ class Cohort:
     Attributes
     ----------
     source : pathlib.Path
-        The table's file.
+        The table's file, or the folder with a folder for each class.
     files : tuple of pathlib.Path
         One path an image; it may not exist.
     names : tuple of str
@@ -57,6 +65,12 @@ class Cohort:
         unknown.
     patient_column : str or None
         The column of the patients.
+    patient_source : str
+        What tells the patients: ``"table"``, ``"folder"`` names of the files, or ``""``.
+    label_values : dict of str to float
+        What values of the label columns mean before what they would mean without it.
+    class_values : dict of str to str
+        The labels of values of the class column, likewise.
     """
 
     source: Path
@@ -71,6 +85,9 @@ class Cohort:
     warnings: list[str] = field(default_factory=list)
     laterality_source: tuple[str, ...] = ()
     patient_column: str | None = None
+    patient_source: str = ""
+    label_values: Mapping[str, float] = field(default_factory=dict)
+    class_values: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.files)
@@ -101,28 +118,41 @@ class Cohort:
         Raises
         ------
         InputError
-            When the table knows none of the labels.
+            When the table knows none of the labels, or it is not certain which are meant.
         """
         if self.class_column is not None:
-            truth, _ = read_classes(self.table[self.class_column], labels)
-            if np.isnan(truth).all():
+            reading = self._read_classes(labels)
+            if reading.refusal:
                 raise InputError(
-                    f"{self.source}: the values of the class column {self.class_column!r} match "
-                    f"none of the model's labels ({', '.join(labels)})."
+                    f"{self.source}: the values of the class column {self.class_column!r} "
+                    f"{reading.refusal}."
                 )
-            return truth
-        known = {column.casefold(): column for column in self.label_columns}
-        if not any(label.casefold() in known for label in labels):
+            return reading.truth(self.table[self.class_column], len(labels))
+        if twins := same_names(labels):
+            raise InputError(
+                f"{self.source}: cannot be compared with labels that are one name but for its "
+                f"spelling: {twins[0]}, {twins[1]}."
+            )
+        known = {name_key(column): column for column in self.label_columns}
+        if not any(name_key(label) in known for label in labels):
             have = ", ".join(self.label_columns) or "none"
+            classes = class_like([str(name) for name in self.table.columns])
+            hint = "".join(
+                f"; --class-column takes {name!r} in their place" for name in classes[:1]
+            )
             raise InputError(
                 f"{self.source}: no column for any of the model's labels ({', '.join(labels)}); "
-                f"0/1 label columns found: {have}."
+                f"0/1 label columns found: {have}{hint}."
             )
         truth = np.full((len(self), len(labels)), np.nan)
         for index, label in enumerate(labels):
-            if label.casefold() in known:
-                truth[:, index] = read_binary(self.table[known[label.casefold()]]).values
+            if name_key(label) in known:
+                truth[:, index] = self.values_of(known[name_key(label)])
         return truth
+
+    def values_of(self, label_column: str) -> npt.NDArray[np.float64]:
+        """Return what a label column says of each image: 1, 0, or NaN."""
+        return read_binary(self.table[label_column], self.label_values).values
 
     def unknown_classes(self, labels: Sequence[str]) -> dict[str, int]:
         """Return values of the class column that are no label, and their number of images.
@@ -132,24 +162,51 @@ class Cohort:
         labels : sequence of str
             The model's labels.
         """
+        return {} if self.class_column is None else dict(self._read_classes(labels).unknown)
+
+    def assumptions(self, labels: Sequence[str]) -> list[str]:
+        """Return what was assumed of labels, and which are not known, a sentence each.
+
+        Parameters
+        ----------
+        labels : sequence of str
+            The model's labels.
+        """
         if self.class_column is None:
-            return {}
-        return read_classes(self.table[self.class_column], labels)[1]
+            return unknown_labels(self, labels)
+        return [
+            f"{self.source}: the values of the class column {self.class_column!r} {note}."
+            for note in self._read_classes(labels).notes
+        ]
+
+    def _read_classes(self, labels: Sequence[str]) -> ClassReading:
+        return read_classes(self.table[self.class_column], labels, self.class_values)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the table's file; of names and classes where there is only a folder."""
+        if self.source.is_dir():
+            return hash_value(self.table.astype(str).to_numpy().tolist())
+        return hash_file(self.source)
 
 
 def read_cohort(
     path: str | Path, settings: CohortSettings | None = None, **keywords: Any
 ) -> Cohort:
-    """Read a cohort table (CSV or TSV) and work out what its columns mean.
+    r"""Read a cohort table (CSV or TSV) and work out what its columns mean.
 
     Parameters
     ----------
     path : str or pathlib.Path
-        The table: one row an image, comma, semicolon or tab separated.
+        The table: one row an image, comma, semicolon or tab separated. Or a folder that holds a
+        folder of images for each class.
     settings : CohortSettings, optional
-        What a guess does not do for.
+        The columns to use in place of the guessed ones, and what values mean.
     **keywords
-        Fields of `CohortSettings`, in place of those of `settings`.
+        Fields of `settings` that differ: `image_root`, `file_column`, `laterality_column`,
+        `laterality_values`, `laterality_pattern`, `patient_column`, `label_columns`,
+        `label_values`, `exclude_labels`, `class_column`, `class_values`. Values may be given as
+        text, ``"-1=unknown"``, or as a mapping; columns as a list.
 
     Returns
     -------
@@ -162,70 +219,79 @@ def read_cohort(
         When the table cannot be read, has no file column or no labels, or when something is asked
         for that is not there: all of it in one message.
     """
+    settings = CohortSettings.of(settings, keywords)
     source = Path(path)
-    raw = read_raw_table(source)
-    chosen = CohortSettings.of(settings, keywords)
-    choices = ColumnChoices(
-        chosen.file_column,
-        chosen.laterality_column,
-        chosen.patient_column,
-        chosen.label_columns,
-        chosen.exclude_labels or (),
-        chosen.class_column,
-    )
-    roles = find_roles(source, raw, choices)
-    wrong = [*roles.wrong]
-    coding = read_coding(chosen.laterality_values, wrong)
-    pattern = read_pattern(chosen.laterality_pattern, wrong)
-    if coding and roles.laterality is None and chosen.laterality_column is None:
-        wrong.append("--laterality-values needs a laterality column, see --laterality-column")
+    raw = read_class_folders(source) if source.is_dir() else read_raw_table(source)
+    wrong: list[str] = []
+    raw, settings = find_eye_rows(source, raw, settings, wrong)
+    label_values = read_label_values(settings.label_values, wrong)
+    class_values = read_class_values(settings.class_values, wrong)
+    roles = find_roles(source, raw, settings, label_values)
+    wrong = [*roles.wrong, *wrong]
+    coding = read_coding(settings.laterality_values, wrong)
+    pattern = read_pattern(settings.laterality_pattern, wrong)
+    wrong += settings_without_use(source, settings, roles)
     if wrong:
         raise InputError(
             f"{source}: {'; '.join(wrong)}; its columns are {', '.join(raw.table.columns)}."
         )
     table = raw.table
     names = tuple("" if pd.isna(value) else str(value) for value in table[roles.file])
-    warnings = [*raw.warnings, *roles.warnings]
-    root = source.parent if chosen.image_root is None else chosen.image_root
-    files = find_files(source, names, root, warnings)
+    warnings = [*raw.warnings, *roles.warnings, *values_without_use(source, settings, roles, table)]
+    folder = source if source.is_dir() else source.parent
+    files = find_files(source, names, settings.image_root or folder, warnings)
     sides = find_sides(
         source,
         names,
         None if roles.laterality is None else table[roles.laterality],
         coding,
         pattern,
-        guess_names=not turns_guess_off(chosen.laterality_pattern),
+        guess_names=not turns_guess_off(settings.laterality_pattern),
     )
+    patients, patient_source = _patients(table, roles.patient, names)
     return Cohort(
         source=source,
         files=files,
         names=names,
         laterality=sides.sides,
-        patients=_patients(table, roles.patient),
+        patients=patients,
         table=table,
         label_columns=roles.labels,
         class_column=roles.class_column,
-        guesses=_guesses(roles, sides.guess),
+        guesses=_guesses(roles, settings, sides.guess, patient_source),
         warnings=[*warnings, *sides.warnings],
         laterality_source=sides.sources,
         patient_column=roles.patient,
+        patient_source=patient_source,
+        label_values=label_values,
+        class_values=class_values,
     )
 
 
-def _guesses(roles: Roles, laterality: str) -> dict[str, str]:
+def _guesses(
+    roles: Roles, settings: CohortSettings, laterality: str, patient_source: str
+) -> dict[str, str]:
     """Say what was understood. A run goes on only where this is the same: it counts no rows."""
     labels = ", ".join(roles.labels) if roles.labels else f"classes of {roles.class_column}"
+    if told := settings.label_values if roles.labels else settings.class_values:
+        labels += f" with {told}"
+    patients = {FROM_TABLE: roles.patient, FROM_FOLDER: "folders named as patients are"}
     return {
         "file": roles.file,
         "laterality": laterality,
-        "patient": roles.patient or "none (every image counts as a patient)",
+        "patient": patients.get(patient_source) or "none (every image counts as a patient)",
         "labels": labels,
     }
 
 
-def _patients(table: pd.DataFrame, column: str | None) -> tuple[str, ...]:
-    if column is None:
-        return tuple(f"image-{row}" for row in range(len(table)))
-    return tuple(
-        f"image-{row}" if pd.isna(value) else str(value) for row, value in enumerate(table[column])
-    )
+def _patients(
+    table: pd.DataFrame, column: str | None, names: Sequence[str]
+) -> tuple[tuple[str, ...], str]:
+    """Return the patient of each image, and what tells it."""
+    if column is not None:
+        values = enumerate(table[column])
+        known = (f"image-{row}" if pd.isna(value) else str(value) for row, value in values)
+        return tuple(known), FROM_TABLE
+    if folders := patients_of_folders(names):
+        return tuple(folders), FROM_FOLDER
+    return tuple(f"image-{row}" for row in range(len(table))), ""

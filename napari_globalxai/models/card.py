@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from napari_globalxai.cohort.naming import same_names
 from napari_globalxai.errors import InputError
 
 CARD_SUFFIXES = (".yaml", ".yml")
@@ -173,11 +174,25 @@ class ModelCard(BaseModel):
             given.pop("modality", None)
         return given
 
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _quoted(cls, value: Any) -> Any:
+        other = [] if not isinstance(value, list | tuple) else value
+        read = [label for label in other if not isinstance(label, str)]
+        if read:
+            raise ValueError(
+                f"YAML reads a label as {read[0]!r}, since No, Yes, On, Off, numbers and dates are "
+                'no text there; put labels in quotes, such as ["No", "1"]'
+            )
+        return value
+
     @field_validator("labels")
     @classmethod
     def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if len({label.casefold() for label in value}) != len(value):
-            raise ValueError("labels must differ")
+        if twins := same_names(value):
+            raise ValueError(
+                f"labels must differ by more than case, blanks, _ and - ({twins[0]}, {twins[1]})"
+            )
         return value
 
 

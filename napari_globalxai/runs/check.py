@@ -113,6 +113,7 @@ def _check_model(
         f"{'+'.join(classifier.card.input.channels)}, {classifier.card.input.height} × "
         f"{classifier.card.input.width}; {classifier.device}"
     )
+    problems += cohort.assumptions(classifier.labels)
     problems += classifier.warnings
     try:
         facts.append(f"Grad-CAM layer: {split_of(classifier).layer}")

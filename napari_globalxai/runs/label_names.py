@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from napari_globalxai.cohort.naming import name_key
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.errors import InputError
 from napari_globalxai.runs.folder import file_stem
@@ -24,7 +25,7 @@ def choose_labels(
     of_model : sequence of str
         The model's labels.
     asked : sequence of str or None
-        The labels asked for, in any case.
+        The labels asked for; case, blanks and underscores do not count.
 
     Raises
     ------
@@ -37,13 +38,13 @@ def choose_labels(
             label for index, label in enumerate(of_model) if np.isfinite(truth[:, index]).any()
         ]
     else:
-        by_name = {label.casefold(): label for label in of_model}
-        unknown = [label for label in asked if label.casefold() not in by_name]
+        by_name = {name_key(label): label for label in of_model}
+        unknown = [label for label in asked if name_key(label) not in by_name]
         if unknown:
             raise InputError(
                 f"The model has no label {unknown[0]!r}; its labels are {', '.join(of_model)}."
             )
-        chosen = [by_name[label.casefold()] for label in asked]
+        chosen = [by_name[name_key(label)] for label in asked]
     if not chosen:
         raise InputError("No label was chosen.")
     chosen = list(dict.fromkeys(chosen))

@@ -57,7 +57,7 @@ def describe_cohort(cohort: Cohort) -> CohortRecord:
     """Return where the cohort came from and how its table was understood."""
     return CohortRecord(
         table=str(cohort.source.absolute()),
-        sha256=hash_file(cohort.source),
+        sha256=cohort.sha256,
         images=len(cohort),
         patients=len(set(cohort.patients)),
         columns=cohort.guesses,

@@ -460,7 +460,8 @@ class Aggregated:
     def _warnings(self) -> list[str]:
         """Return what to keep in mind about the maps, a sentence each."""
         plan = self.attributed.aligned.plan
-        warnings = [*plan.cohort.warnings, *plan.model.warnings]
+        assumed = plan.cohort.assumptions(plan.model.labels)
+        warnings = [*plan.cohort.warnings, *assumed, *plan.model.warnings]
         missing = [label for label in plan.model.labels if label not in plan.labels]
         if missing:
             warnings.append(f"Not explained: {', '.join(missing)}.")

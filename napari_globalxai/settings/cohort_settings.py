@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, field_validator
 
+from napari_globalxai.errors import InputError
 from napari_globalxai.settings.declared import Placeholder, SettingsModel
+from napari_globalxai.settings.lists import join_pairs, split_names, split_pairs
 
 _GUESSED = Placeholder("Found by its name")
 
@@ -25,7 +27,9 @@ class CohortSettings(SettingsModel):
         description="Folder of the images; by default the table's",
     )
     file_column: Annotated[str | None, _GUESSED] = Field(
-        default=None, title="File column", description="Column of the image files"
+        default=None,
+        title="File column",
+        description="Column of the image files; two, one for each eye, where a row is a patient",
     )
     laterality_column: Annotated[str | None, _GUESSED] = Field(
         default=None, title="Side column", description="Column of L and R"
@@ -50,6 +54,12 @@ class CohortSettings(SettingsModel):
         title="Label columns",
         description="0/1 columns to take as labels, in place of every one that is no covariate",
     )
+    label_values: Annotated[str | None, Placeholder("-1=unknown")] = Field(
+        default=None,
+        title="Label values",
+        description="What values of the label columns mean, such as -1=unknown,blank=0, or what "
+        "is uncertain in a word: U-Ones, U-Zeros or U-Ignore",
+    )
     exclude_labels: tuple[str, ...] | None = Field(
         default=None, title="No labels", description="0/1 columns that are no labels"
     )
@@ -58,10 +68,37 @@ class CohortSettings(SettingsModel):
         title="Class column",
         description="The one class column of a multi-class table",
     )
+    class_values: Annotated[str | None, Placeholder("1=meningioma,2=glioma")] = Field(
+        default=None,
+        title="Class values",
+        description="The model's label for values of the class column, such as "
+        "1=meningioma,2=glioma; several with | between them; none or unknown where it has none",
+    )
 
-    @field_validator("laterality_values", mode="before")
+    @field_validator("laterality_values", "label_values", "class_values", mode="before")
     @classmethod
-    def _values_from_mapping(cls, value: object) -> object:
-        if isinstance(value, Mapping):
-            return ",".join(f"{name}={side}" for name, side in value.items())
+    def _text_of_pairs(cls, value: object) -> object:
+        text = join_pairs(value) if isinstance(value, Mapping | list | tuple) else value
+        if isinstance(text, str):
+            _split(split_pairs, text)
+        return text
+
+    @field_validator("label_columns", "exclude_labels", mode="before")
+    @classmethod
+    def _names_of_text(cls, value: object) -> object:
+        return _split(split_names, value) if isinstance(value, str) else value
+
+    @field_validator("file_column", mode="before")
+    @classmethod
+    def _one_or_two_columns(cls, value: object) -> object:
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            return ",".join(f'"{name}"' for name in value)
         return value
+
+
+def _split(split: Callable[[str], Any], text: str) -> Any:
+    """Return what a text splits into; pydantic adds the field's name to what is wrong with it."""
+    try:
+        return split(text)
+    except InputError as why:
+        raise ValueError(str(why)) from why

@@ -7,6 +7,7 @@ from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QCheckBox, QFormLayout, QLabel, QWidget
 
 from napari_globalxai.settings.declared import Declared
+from napari_globalxai.settings.lists import split_names
 from napari_globalxai.widgets.parts import Fold, text_label
 from napari_globalxai.widgets.setting_fields import field_changed, field_value, make_field
 from napari_globalxai.widgets.workers import LatestOnly
@@ -69,7 +70,7 @@ class SettingsForm(Fold):
     def _value(self, name: str) -> Any:
         value = field_value(self.fields[name])
         if self._kinds[name] == "names" and value is not None:
-            return tuple(part.strip() for part in value.split(",") if part.strip())
+            return tuple(split_names(value))
         return value
 
     def _on_edited(self) -> None:
