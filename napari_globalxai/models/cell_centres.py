@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 
 from napari_globalxai.maps.cell_grid import CellGrid
-from napari_globalxai.models.splitting import Split
+from napari_globalxai.models.calls import Split
+from napari_globalxai.models.cell_places import CellPlaces
+from napari_globalxai.models.tracing import NoSplitError
 
 # The check: spots along each axis, their contrast in SDs of the probe, and by how many pixels
 # answers may miss them where a cell is smaller than that.
@@ -22,12 +24,16 @@ _CONTRAST = 3.0
 _SLACK = 4.0
 
 
-def measure_cell_grid(split: Split, probe: Tensor) -> CellGrid:
+class UnplacedError(NoSplitError):
+    """The cells of a CAM layer do not lie where they would have to."""
+
+
+def measure_cells(split: Split, probe: Tensor) -> CellPlaces:
     """Say where the cells of the CAM layer are centred, and check it on the network.
 
     The centres are those that the split derived from the network's operations; see
-    `napari_globalxai.models.positions`. What is put on the place of
-    a cell must then be answered there.
+    `napari_globalxai.models.positions`. Where none could be derived, cells are taken to tile the
+    image. What is put on the place of a cell must then be answered there.
 
     Parameters
     ----------
@@ -36,21 +42,37 @@ def measure_cell_grid(split: Split, probe: Tensor) -> CellGrid:
     probe : torch.Tensor
         An input of the model, (n, channel, height, width).
 
-    Returns
-    -------
-    CellGrid
-        `CellGrid.tiling` where the centres could not be derived or the check fails.
+    Raises
+    ------
+    UnplacedError
+        When the check fails.
     """
-    height, width = int(probe.shape[2]), int(probe.shape[3])
-    layout = split.layout
+    grids = [_measure(split, place, probe) for place in range(len(split.calls))]
+    return CellPlaces.of(grids)
+
+
+def _measure(split: Split, place: int, probe: Tensor) -> CellGrid:
+    frame = int(probe.shape[2]), int(probe.shape[3])
+    call = split.calls[place]
+    layout = call.layout
+    grids = [CellGrid.tiling((layout.rows, layout.columns), frame)]
     if layout.y is not None and layout.x is not None:
-        grid = CellGrid((layout.y, layout.x), (height, width))
-        if _answers_where_it_lies(split, grid, probe[:1]):
+        grids.insert(0, CellGrid((layout.y, layout.x), frame))
+    elif len(split.calls) > 1:
+        raise UnplacedError(
+            f"The layer {call.layer!r} gives several maps, and where the cells of each lie on the "
+            "image could not be found, so they cannot be added up."
+        )
+    for grid in grids:
+        if _answers_where_it_lies(split, place, grid, probe[:1]):
             return grid
-    return CellGrid.tiling((layout.rows, layout.columns), (height, width))
+    raise UnplacedError(
+        f"The cells of the layer {call.layer!r} do not answer to what lies on their places of the "
+        "image, so its maps would point elsewhere."
+    )
 
 
-def _answers_where_it_lies(split: Split, grid: CellGrid, image: Tensor) -> bool:
+def _answers_where_it_lies(split: Split, place: int, grid: CellGrid, image: Tensor) -> bool:
     """Put noise on some cells' places and look where the answers lie."""
     (y, x), frame = grid.centres, grid.frame
     spots = [
@@ -66,8 +88,8 @@ def _answers_where_it_lies(split: Split, grid: CellGrid, image: Tensor) -> bool:
         # Noise, because the weights that see an even spot may cancel.
         spotted[:, rows, columns] += _CONTRAST * image.std() * noise.to(image.device)
     with torch.no_grad():
-        activation, _ = split(images)
-    values = activation.detach().float()
+        activations, _ = split.activations(images)
+    values = activations[place].detach().float()
     answers = (values[1:] - values[:1]).square().sum(dim=1)
     misses = [
         np.subtract(divmod(int(answer.argmax()), grid.shape[1]), spot)

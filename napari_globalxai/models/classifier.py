@@ -21,12 +21,15 @@ from napari_globalxai.errors import InputError
 from napari_globalxai.maps.cell_grid import CellGrid
 from napari_globalxai.models.card import ModelCard
 from napari_globalxai.models.cast_weights import cast_weights
-from napari_globalxai.models.cell_centres import measure_cell_grid
+from napari_globalxai.models.calls import Split
+from napari_globalxai.models.cell_centres import measure_cells
+from napari_globalxai.models.cell_places import CellPlaces
 from napari_globalxai.models.copying import copy_network
 from napari_globalxai.models.folding import fold_batch_norms
 from napari_globalxai.models.outputs import KeepLogits, describe_outputs, find_logits
 from napari_globalxai.models.rough_gradients import RoughGradients
-from napari_globalxai.models.splitting import CamLayer, Split, cam_layers, split_network
+from napari_globalxai.models.splitting import cam_layers, split_network
+from napari_globalxai.models.tracing import CamLayer
 from napari_globalxai.models.weights import hash_weights
 
 # Probabilities this close to 0 or 1 have no finite logit in float32.
@@ -133,7 +136,11 @@ class Classifier:
 
     @cached_property
     def _split(self) -> Split:
-        return split_network(self.network, self.card.cam_layer, self._probe)
+        return split_network(self.network, self.card.cam_layer, self._probe, self._warn)
+
+    def _warn(self, sentence: str) -> None:
+        if sentence not in self.warnings:
+            self.warnings.append(sentence)
 
     def _cast_network(self) -> nn.Module:
         """Return the network with its weights in the format of `autocast`."""
@@ -148,10 +155,15 @@ class Classifier:
         """Return the tensors that the network keeps, in the formats that it runs with."""
         return [*self._running.parameters(), *self._running.buffers()]
 
-    @cached_property
+    @property
     def cell_grid(self) -> CellGrid:
-        """Where the cells of the CAM layer lie in the frame."""
-        return measure_cell_grid(self._split, self._probe)
+        """Where the cells of CAM maps lie in the frame."""
+        return self.cell_places.grid
+
+    @cached_property
+    def cell_places(self) -> CellPlaces:
+        """Where the cells of the CAM layer's calls lie, and those of the maps made of them."""
+        return measure_cells(self._split, self._probe)
 
     @cached_property
     def cam_layers(self) -> list[CamLayer]:
