@@ -80,6 +80,9 @@ class Split(Protocol):
         own layout; class and register tokens are left out of it.
         """
 
+    def watched(self, images: Tensor) -> list[Tensor]:
+        """Return the activation of each call with its graph back to the images."""
+
     def of(self, network: nn.Module, within: Context) -> Split:
         """Return the same split of a network that differs in its weights alone.
 
@@ -129,33 +132,57 @@ class HookSplit(_SplitAtCalls):
         """Run the network; see `Split`."""
         found: dict[int, Tensor] = {}
 
-        def cut(layer: str, number: int, output: Any) -> Any:
-            places = [
-                place
-                for place, call in enumerate(self.calls)
-                if (call.layer, call.number) == (layer, number)
-            ]
-            if not places:
-                return output
-            parts = self.calls[places[0]].views.taken_apart(output)
+        def cut(places: list[int], output: Any) -> Any:
+            views = self.calls[places[0]].views
+            parts = views.taken_apart(output)
             for place in places:
                 call = self.calls[place]
                 # The parameters do not require grad, so nothing before this leaf is recorded.
                 found[place] = call.layout.to_map(parts[call.view]).detach().requires_grad_()
                 parts[call.view] = call.layout.from_map(found[place], parts[call.view])
-            return self.calls[places[0]].views.put_together(parts)
+            return views.put_together(parts)
 
-        with (
-            torch.enable_grad(),
-            self._within(),
-            changed_outputs(self.network, {call.layer for call in self.calls}, cut),
-        ):
-            outputs = self.network(images)
+        outputs = self._run(images, cut)
         if len(found) < len(self.calls):
             raise InputError(
                 f"The model runs {self.layer!r} less often for some images than for others."
             )
         return [found[place] for place in range(len(self.calls))], outputs
+
+    def watched(self, images: Tensor) -> list[Tensor]:
+        """Run the network; see `Split`."""
+        found: dict[int, Tensor] = {}
+
+        def keep(places: list[int], output: Any) -> Any:
+            parts = self.calls[places[0]].views.taken_apart(output)
+            for place in places:
+                call = self.calls[place]
+                # A copy, before what comes next works in place.
+                found[place] = call.layout.to_map(parts[call.view]).clone()
+            return output
+
+        self._run(images, keep)
+        return [found[place] for place in range(len(self.calls))]
+
+    def _run(self, images: Tensor, change: Callable[[list[int], Any], Any]) -> Tensor:
+        """Run the network; what a call gives is exchanged for `change` of its places and that."""
+
+        def exchange(layer: str, number: int, output: Any) -> Any:
+            places = [
+                place
+                for place, call in enumerate(self.calls)
+                if (call.layer, call.number) == (layer, number)
+            ]
+            return change(places, output) if places else output
+
+        layers = {call.layer for call in self.calls}
+        with (
+            torch.enable_grad(),
+            self._within(),
+            changed_outputs(self.network, layers, exchange),
+        ):
+            outputs: Tensor = self.network(images)
+        return outputs
 
     def of(self, network: nn.Module, within: Context) -> Split:
         """Return the split of another network; see `Split`."""
@@ -182,6 +209,16 @@ class ChainSplit(_SplitAtCalls):
                     activation = self.layout.to_map(value).detach().requires_grad_()
                     value = self.layout.from_map(activation, value)
         return [activation], value
+
+    def watched(self, images: Tensor) -> list[Tensor]:
+        """Run the chain; see `Split`."""
+        value = images
+        with torch.enable_grad(), self._within():
+            for step in self.steps:
+                value = step.module(value)
+                if step.name == self.layer:
+                    break
+        return [self.layout.to_map(value)]
 
     def of(self, network: nn.Module, within: Context) -> Split:
         """Return the split of the same network, for TorchScript keeps its weights; see `Split`."""

@@ -23,39 +23,60 @@ class CellPlaces:
     Attributes
     ----------
     grid : CellGrid
-        The cells of the map: the rows and columns of all calls. Between them maps go linearly, so
-        that adding up there is adding up on the pixels of the image.
+        The cells of the map: the rows and columns of all calls, and those on both sides of the
+        edges of what a call sees. Between them maps go linearly, so that adding up there is adding
+        up on the pixels of the image.
     weights : tuple of tuple of numpy.ndarray
         For each call and axis, (cell of the map, cell of the call); empty where the cells of all
-        calls are those of the map.
+        calls are those of the map, and each sees all of the image.
     """
 
     grid: CellGrid
     weights: tuple[tuple[npt.NDArray[np.float64], ...], ...] = ()
 
     @classmethod
-    def of(cls, grids: Sequence[CellGrid]) -> CellPlaces:
-        """Return the places of calls whose cells lie on these grids."""
-        axes = range(len(grids[0].frame))
-        if len(grids) == 1 or all(_is_same(grid, grids[0]) for grid in grids):
+    def of(cls, grids: Sequence[CellGrid], seen: Sequence[tuple[slice, ...]]) -> CellPlaces:
+        """Return the places of calls.
+
+        Parameters
+        ----------
+        grids : sequence of CellGrid
+            Where the cells of each call lie.
+        seen : sequence of tuple of slice
+            What each call sees of the image, along each axis; its map is 0 beyond.
+        """
+        frame = grids[0].frame
+        boxes = [
+            tuple(map(_edges, grid.centres, box, frame))
+            for grid, box in zip(grids, seen, strict=True)
+        ]
+        sees_all = all(np.isinf(box).all() for box in boxes)
+        if sees_all and all(_is_same(grid, grids[0]) for grid in grids):
             return cls(grids[0])
+        axes = range(len(frame))
         centres = tuple(
-            _union([grid.centres[axis] for grid in grids], grids[0].frame[axis]) for axis in axes
+            _union(
+                [grid.centres[axis] for grid in grids],
+                [box[axis] for box in boxes],
+                frame[axis],
+            )
+            for axis in axes
         )
-        measured = all(grid.measured for grid in grids)
         weights = tuple(
-            tuple(_interpolation(centres[axis], grid.centres[axis]) for axis in axes)
-            for grid in grids
+            tuple(_interpolation(centres[axis], grid.centres[axis], box[axis]) for axis in axes)
+            for grid, box in zip(grids, boxes, strict=True)
         )
-        return cls(CellGrid(centres, grids[0].frame, measured), weights)
+        return cls(CellGrid(centres, frame, all(grid.measured for grid in grids)), weights)
 
     def laid_out(self, values: Sequence[Tensor]) -> Tensor:
         """Return the channels of all calls, (image, channel, row, column), on the map's cells."""
-        return values[0] if len(values) == 1 else torch.cat(self._brought(values), dim=1)
+        brought = self._brought(values)
+        return brought[0] if len(brought) == 1 else torch.cat(brought, dim=1)
 
     def joined(self, maps: Sequence[Tensor]) -> Tensor:
         """Return the sum of the maps of all calls, (image, row, column), on the map's cells."""
-        return maps[0] if len(maps) == 1 else torch.stack(self._brought(maps)).sum(dim=0)
+        brought = self._brought(maps)
+        return brought[0] if len(brought) == 1 else torch.stack(brought).sum(dim=0)
 
     def _brought(self, maps: Sequence[Tensor]) -> list[Tensor]:
         if not self.weights:
@@ -74,15 +95,41 @@ def _is_same(one: CellGrid, two: CellGrid) -> bool:
     )
 
 
-def _union(centres: Sequence[npt.NDArray[np.float64]], length: int) -> npt.NDArray[np.float64]:
-    """Return all centres once, or the pixels where those are fewer."""
-    ordered = np.sort(np.concatenate(centres))
+def _edges(
+    centres: npt.NDArray[np.float64], seen: slice, length: int
+) -> tuple[float, float]:
+    """Return where along an axis what a call sees begins and ends, if not with the frame.
+
+    Steps of a convolution that do not come out even leave less than a cell unseen.
+    """
+    cell = float(np.median(np.diff(centres))) if len(centres) > 1 else float(length)
+    start = seen.start if seen.start >= cell else -np.inf
+    stop = seen.stop if length - seen.stop >= cell else np.inf
+    return start, stop
+
+
+def _union(
+    centres: Sequence[npt.NDArray[np.float64]], edges: Sequence[tuple[float, float]], length: int
+) -> npt.NDArray[np.float64]:
+    """Return all centres and both sides of all edges once, or the pixels where those are fewer."""
+    sides = [
+        side
+        for start, stop in edges
+        for edge in (start, stop)
+        if np.isfinite(edge)
+        for side in (edge - 1, edge)
+    ]
+    ordered = np.sort(np.concatenate([*centres, sides]))
     levels = ordered[np.insert(np.diff(ordered) > _SAME, 0, True)]
     return levels if len(levels) <= length else np.arange(length, dtype=float)
 
 
 def _interpolation(
-    targets: npt.NDArray[np.float64], centres: npt.NDArray[np.float64]
+    targets: npt.NDArray[np.float64], centres: npt.NDArray[np.float64], edges: tuple[float, float]
 ) -> npt.NDArray[np.float64]:
-    """Return weights of linear interpolation; beyond the outermost cells their value stays."""
-    return np.stack([np.interp(targets, centres, unit) for unit in np.eye(len(centres))], axis=1)
+    """Return weights of linear interpolation; the outermost cells' value stays up to the edges."""
+    weights = np.stack(
+        [np.interp(targets, centres, unit) for unit in np.eye(len(centres))], axis=1
+    )
+    weights[(targets < edges[0]) | (targets > edges[1] - 1)] = 0.0
+    return weights

@@ -85,9 +85,10 @@ def trace_layers(network: nn.Module, probe: Tensor) -> Trace:
     """
     found, depends = _trace(network, probe[:1], None)
     if depends and len(probe) > 1:
-        other, _ = _trace(network, probe[1:2], None)
+        # Another in brightness and contrast, too, by which some networks find where to look.
+        other, _ = _trace(network, 0.5 * probe[1:2] + 1, None)
         _drop_what_moves(found, other)
-    if not found.layers and len(probe) > 1 and not isinstance(network, torch.jit.ScriptModule):
+    if not found.layers and not found.off_grid and len(probe) > 1 and not isinstance(network, torch.jit.ScriptModule):
         # Views of an image may have been put into one batch.
         orders = _orders(network, probe)
         found, _ = _trace(network, probe[:1], orders)
