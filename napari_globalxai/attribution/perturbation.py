@@ -158,7 +158,7 @@ class Rise(PixelBase[RiseSettings]):
     def _scores(self, classifier: Classifier, logits: Tensor) -> Tensor:
         if self.settings.score == "logit":
             return logits
-        if classifier.card.activation == "softmax":
+        if classifier.activation == "softmax":
             return logits.softmax(dim=1)
         return logits.sigmoid()
 

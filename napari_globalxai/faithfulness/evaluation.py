@@ -83,7 +83,7 @@ class Evaluation:
 
     def ranking(self, logits: npt.NDArray[np.float32]) -> FloatArray:
         """Return what images are ranked by; only a sigmoid's logits rank as probabilities do."""
-        if self.classifier.card.activation == "softmax":
+        if self.classifier.activation == "softmax":
             return self.classifier.probabilities(logits)
         return logits.astype(np.float64)
 

@@ -26,14 +26,15 @@ from napari_globalxai.models.cell_centres import measure_cells
 from napari_globalxai.models.cell_places import CellPlaces
 from napari_globalxai.models.copying import copy_network
 from napari_globalxai.models.folding import fold_batch_norms
+from napari_globalxai.models.last_activation import Activation, take_off_last_activation
 from napari_globalxai.models.outputs import KeepLogits, describe_outputs, find_logits
 from napari_globalxai.models.rough_gradients import RoughGradients
 from napari_globalxai.models.splitting import cam_layers, split_network
 from napari_globalxai.models.tracing import CamLayer
 from napari_globalxai.models.weights import hash_weights
 
-# Probabilities this close to 0 or 1 have no finite logit in float32.
-_LEAST_PROBABILITY = 1e-7
+# Probabilities this close to 0 or 1 have no finite logit.
+_LEAST_PROBABILITY = {torch.float32: 1e-7, torch.float64: 1e-15}
 ROUGH_GRADIENTS = "bfloat16-gradients"
 _HALF_SIZE = ("bfloat16", "float16")
 PRECISIONS = ("auto", "float32", ROUGH_GRADIENTS, *_HALF_SIZE)
@@ -65,8 +66,13 @@ class Classifier:
 
     Attributes
     ----------
+    activation : str
+        What turns logits into probabilities: the card's, or, where that is ``none``, the network's
+        own sigmoid or softmax, which is then taken off its end; logits are what went into it.
+        ``none`` where it was not found: logits are those of the probabilities one by one.
     warnings : list of str
-        What is odd about the card, a sentence each.
+        What is odd about the model, a sentence each. What concerns the CAM layer is added when the
+        network is split.
 
     Raises
     ------
@@ -108,6 +114,9 @@ class Classifier:
         self._shift = self._per_channel((low - mean) / std)
         self._probe = self._make_probe(len(card.input.channels), *shape)
         self._check_outputs(self._keep_logits(self._run_probe()))
+        self.activation: Activation = card.activation
+        if card.activation == "none":
+            self.network, self.activation = take_off_last_activation(self.network, self._probe)
         if not isinstance(network, torch.jit.ScriptModule):
             kept = () if card.cam_layer is None else (card.cam_layer,)
             self.network = fold_batch_norms(self.network, self._probe, kept)
@@ -136,9 +145,10 @@ class Classifier:
 
     @cached_property
     def _split(self) -> Split:
-        return split_network(self.network, self.card.cam_layer, self._probe, self._warn)
+        return split_network(self.network, self.card.cam_layer, self._probe, self.warn)
 
-    def _warn(self, sentence: str) -> None:
+    def warn(self, sentence: str) -> None:
+        """Add a sentence to the warnings, once."""
         if sentence not in self.warnings:
             self.warnings.append(sentence)
 
@@ -230,12 +240,13 @@ class Classifier:
 
     def outputs_to_logits(self, outputs: Tensor) -> Tensor:
         """Return the network's outputs as float32 logits, or refuse what is not finite."""
-        outputs = outputs.float()
+        if outputs.dtype != torch.float64:
+            outputs = outputs.float()
         if not bool(torch.isfinite(outputs).all()):
             raise InputError(f"{self._name}: the network gives values that are not finite.")
-        if self.card.activation == "none":
-            return torch.logit(outputs, eps=_LEAST_PROBABILITY)
-        return outputs
+        if self.activation == "none":
+            outputs = torch.logit(outputs, eps=_LEAST_PROBABILITY[outputs.dtype])
+        return outputs.float()
 
     def predict(self, images: npt.NDArray[Any] | Tensor) -> npt.NDArray[np.float32]:
         """Return logits (n, labels) of images in 0–255, without gradients."""
@@ -246,7 +257,7 @@ class Classifier:
     def probabilities(self, logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """Return probabilities of logits along the last axis."""
         values = np.asarray(logits, dtype=np.float64)
-        if self.card.activation == "softmax":
+        if self.activation == "softmax":
             shifted = np.exp(values - values.max(axis=-1, keepdims=True))
             return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
         # NaN (an image without a prediction) stays NaN.
