@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -48,7 +48,7 @@ class Call:
     layout: Layout
     number: int = 0
     view: int = 0
-    views: Views = Views()
+    views: Views = field(default_factory=Views)
 
 
 class Split(Protocol):

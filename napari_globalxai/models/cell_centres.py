@@ -63,13 +63,11 @@ def _seen(split: Split, image: Tensor) -> list[tuple[slice, slice]]:
         for activation in split.watched(leaf.clone()):
             noise = torch.randn(activation.shape, generator=generator).to(activation)
             (gradient,) = torch.autograd.grad(
-                (activation * noise).sum(), leaf, retain_graph=True, allow_unused=True
+                (activation * noise).sum(), leaf, retain_graph=True, materialize_grads=True
             )
-            box = everything
-            if gradient is not None and bool(gradient.any()):
-                rows, columns = ((gradient != 0).any(dim).flatten() for dim in ((0, 1, 3), (0, 1, 2)))
-                box = _span(rows), _span(columns)
-            seen.append(box)
+            touched = gradient != 0
+            rows, columns = touched.any(3).any(1)[0], touched.any(2).any(1)[0]
+            seen.append((_span(rows), _span(columns)) if bool(rows.any()) else everything)
     # Some operations let no gradient through; what stands before them is not known.
     except RuntimeError:
         return [everything] * len(split.calls)

@@ -95,9 +95,7 @@ def _is_same(one: CellGrid, two: CellGrid) -> bool:
     )
 
 
-def _edges(
-    centres: npt.NDArray[np.float64], seen: slice, length: int
-) -> tuple[float, float]:
+def _edges(centres: npt.NDArray[np.float64], seen: slice, length: int) -> tuple[float, float]:
     """Return where along an axis what a call sees begins and ends, if not with the frame.
 
     Steps of a convolution that do not come out even leave less than a cell unseen.
@@ -128,8 +126,6 @@ def _interpolation(
     targets: npt.NDArray[np.float64], centres: npt.NDArray[np.float64], edges: tuple[float, float]
 ) -> npt.NDArray[np.float64]:
     """Return weights of linear interpolation; the outermost cells' value stays up to the edges."""
-    weights = np.stack(
-        [np.interp(targets, centres, unit) for unit in np.eye(len(centres))], axis=1
-    )
+    weights = np.stack([np.interp(targets, centres, unit) for unit in np.eye(len(centres))], axis=1)
     weights[(targets < edges[0]) | (targets > edges[1] - 1)] = 0.0
     return weights

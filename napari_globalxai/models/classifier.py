@@ -19,15 +19,15 @@ from torch import Tensor, nn
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.maps.cell_grid import CellGrid
+from napari_globalxai.models.calls import Split
 from napari_globalxai.models.card import ModelCard
 from napari_globalxai.models.cast_weights import cast_weights
-from napari_globalxai.models.calls import Split
 from napari_globalxai.models.cell_centres import measure_cells
 from napari_globalxai.models.cell_places import CellPlaces
+from napari_globalxai.models.checks import NetworkChecks
 from napari_globalxai.models.copying import copy_network
 from napari_globalxai.models.folding import fold_batch_norms
 from napari_globalxai.models.last_activation import Activation, take_off_last_activation
-from napari_globalxai.models.outputs import KeepLogits, describe_outputs, find_logits
 from napari_globalxai.models.rough_gradients import RoughGradients
 from napari_globalxai.models.splitting import cam_layers, split_network
 from napari_globalxai.models.tracing import CamLayer
@@ -113,7 +113,7 @@ class Classifier:
         self._scale = self._per_channel((high - low) / 255 / std)
         self._shift = self._per_channel((low - mean) / std)
         self._probe = self._make_probe(len(card.input.channels), *shape)
-        self._check_outputs(self._keep_logits(self._run_probe()))
+        NetworkChecks(self.network, card, self._probe, self._name, self.warn).run()
         self.activation: Activation = card.activation
         if card.activation == "none":
             self.network, self.activation = take_off_last_activation(self.network, self._probe)
@@ -234,6 +234,9 @@ class Classifier:
 
     def logits(self, inputs: Tensor) -> Tensor:
         """Return float32 logits (n, labels) of normalised inputs, with their graph if any."""
+        if isinstance(self._running, torch.jit.ScriptModule):
+            # It takes no hook that would keep it from working in place on what it is given.
+            inputs = inputs.clone()
         with self.autocast():
             outputs = self._running(inputs)
         return self.outputs_to_logits(outputs)
@@ -246,7 +249,8 @@ class Classifier:
             raise InputError(f"{self._name}: the network gives values that are not finite.")
         if self.activation == "none":
             outputs = torch.logit(outputs, eps=_LEAST_PROBABILITY[outputs.dtype])
-        return outputs.float()
+        # Where a network has one label only, TorchScript may give a number an image.
+        return outputs.float().reshape(-1, len(self.labels))
 
     def predict(self, images: npt.NDArray[Any] | Tensor) -> npt.NDArray[np.float32]:
         """Return logits (n, labels) of images in 0–255, without gradients."""
@@ -271,99 +275,6 @@ class Classifier:
     @property
     def _name(self) -> str:
         return str(self.source or self.card.name or "The model")
-
-    def _run_probe(self) -> Any:
-        name = self._name
-        try:
-            with torch.no_grad():
-                return self.network(self._probe)
-        # Networks of all kinds of authors raise whatever comes first.
-        except Exception as why:
-            reason = (str(why).strip() or type(why).__name__).splitlines()[-1][:200]
-            raise InputError(
-                f"{name}: the network does not take the card's input "
-                f"{tuple(self._probe.shape[1:])} ({self._channel_advice() or reason})."
-            ) from why
-
-    def _keep_logits(self, outputs: Any) -> Any:
-        """Make the network give its logits alone, where it gives more; return them."""
-        if isinstance(outputs, Tensor):
-            return outputs
-        places = find_logits(outputs, len(self._probe), len(self.card.labels))
-        # TorchScript takes no hooks.
-        if not places or isinstance(self.network, torch.jit.ScriptModule):
-            return outputs
-        keep = KeepLogits(places[0])
-        if len(places) > 1 and "logits" not in places[0]:
-            self.warnings.append(
-                f"The network gives {len(places)} tensors that could be its logits; the first is "
-                "taken."
-            )
-        self.network.register_forward_hook(keep)
-        return keep(self.network, None, outputs)
-
-    def _check_outputs(self, outputs: Any) -> None:
-        name = self._name
-        if not isinstance(outputs, Tensor) and isinstance(self.network, torch.jit.ScriptModule):
-            raise InputError(
-                f"{name}: the network gives a {type(outputs).__name__} with "
-                f"{describe_outputs(outputs)}; TorchScript must give its logits alone, one row of "
-                f"{len(self.card.labels)} outputs an image."
-            )
-        if not isinstance(outputs, Tensor) or outputs.ndim != 2:
-            raise InputError(
-                f"{name}: the network does not give one row of {len(self.card.labels)} outputs an "
-                f"image but {describe_outputs(outputs)}."
-            )
-        if outputs.shape[1] != len(self.card.labels):
-            raise InputError(
-                f"{name}: the network has {outputs.shape[1]} outputs but the card names "
-                f"{len(self.card.labels)} labels."
-            )
-        if not bool(torch.isfinite(outputs).all()):
-            raise InputError(f"{name}: the network gives values that are not finite.")
-        self._check_single(outputs)
-        if self.card.activation == "none" and (outputs.min() < 0 or outputs.max() > 1):
-            raise InputError(
-                f"{name}: the card's activation is none, but outputs are not probabilities."
-            )
-        if self.card.activation != "none" and self._gives_probabilities(outputs):
-            self.warnings.append(
-                f"The model's outputs look like probabilities already, but its card says that "
-                f"{self.card.activation} is still to be applied; is activation: none right?"
-            )
-
-    def _check_single(self, outputs: Tensor) -> None:
-        """Refuse a network that only takes as many images as it was exported with."""
-        try:
-            with torch.no_grad():
-                single = self.network(self._probe[:1])
-            same = bool(torch.allclose(single, outputs[:1], rtol=1e-3, atol=1e-4))
-        except Exception:
-            same = False
-        if not same:
-            raise InputError(
-                f"{self._name}: the network does not take a batch of any size; export it with an "
-                "example of two images or more, and a dynamic batch dimension."
-            )
-
-    def _channel_advice(self) -> str:
-        """Return what the first layer takes, where the card says something else."""
-        kernels = [value for value in self.network.state_dict().values() if value.ndim == 4]
-        taken = int(kernels[0].shape[1]) if kernels else len(self.card.input.channels)
-        if taken == len(self.card.input.channels):
-            return ""
-        return f"its first layer takes {taken} channels"
-
-    def _gives_probabilities(self, outputs: Tensor) -> bool:
-        """Return whether outputs stay within 0 and 1 for inputs beyond all measure, too."""
-        try:
-            with torch.no_grad():
-                extreme = self.network(self._probe * 1000)
-        # What a network makes of such inputs is no fault of its card.
-        except Exception:
-            return False
-        return all(bool(((each >= 0) & (each <= 1)).all()) for each in (outputs, extreme))
 
 
 def _hash_state(network: nn.Module) -> str:

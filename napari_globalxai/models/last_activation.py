@@ -85,11 +85,11 @@ class _Exchanged:
     def enter(self, module: nn.Module, inputs: object) -> None:
         """Begin, before the network runs."""
         self._modes.append(_WithCalls(self._change))
-        self._modes[-1].__enter__()
+        self._modes[-1].__enter__()  # type: ignore[no-untyped-call]
 
     def leave(self, module: nn.Module, inputs: object, outputs: object) -> None:
         """End, after it ran or failed."""
-        self._modes.pop().__exit__(None, None, None)
+        self._modes.pop().__exit__(None, None, None)  # type: ignore[no-untyped-call]
 
     def put_on(self, network: nn.Module) -> None:
         """Register the hooks."""

@@ -33,7 +33,7 @@ def without_last_activation(
     copy = _independent_copy(network, device)
     if copy is None:
         return
-    graph = copy._c._get_method("forward").graph  # type: ignore[operator, union-attr]
+    graph = copy._c._get_method("forward").graph
     # The graphs of submodules stay: they are shared by all modules of a kind.
     torch._C._jit_pass_inline(graph)
     torch._C._jit_pass_constant_propagation(graph)

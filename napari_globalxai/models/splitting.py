@@ -78,7 +78,7 @@ def split_network(
     trace = trace_layers(network, probe)
     if layer is None:
         if not _outermost(network, "", trace):
-            raise _nothing_found(trace)
+            raise _nothing_found(network, trace)
         split = _choose(network, trace, probe)
     elif layer not in trace.layers:
         raise InputError(_why_not(network, layer, trace))
@@ -88,7 +88,12 @@ def split_network(
     return split
 
 
-def _nothing_found(trace: Trace) -> InputError:
+def _nothing_found(network: nn.Module, trace: Trace) -> InputError:
+    if isinstance(network, torch.jit.ScriptModule):
+        return NoSplitError(
+            "This TorchScript model cannot be split: no module that it runs one after another "
+            "gives a map."
+        )
     if trace.off_grid:
         return NoSplitError(
             "The model looks at its image through a rotation, a warp or a window that differs from "
@@ -198,7 +203,9 @@ def _direct(network: nn.Module, calls: Sequence[Call], probe: Tensor) -> list[Ca
     split = HookSplit(network, calls)
     activations, outputs = split.activations(probe.clone())
     with torch.enable_grad():
-        gradients = torch.autograd.grad(outputs.square().sum(), activations, allow_unused=True)
+        gradients: Sequence[Tensor | None] = torch.autograd.grad(
+            outputs.square().sum(), activations, allow_unused=True
+        )
     return [
         call
         for call, gradient in zip(calls, gradients, strict=True)
@@ -279,7 +286,9 @@ def _reaches_outputs(split: Split, probe: Tensor) -> bool:
     with torch.enable_grad():
         # Squared, so that the outputs of a softmax do not cancel.
         total = outputs.square().sum()
-        gradients = torch.autograd.grad(total, activations, allow_unused=True)
+        gradients: Sequence[Tensor | None] = torch.autograd.grad(
+            total, activations, allow_unused=True
+        )
     return any(gradient is not None and bool(gradient.any()) for gradient in gradients)
 
 

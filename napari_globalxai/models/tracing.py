@@ -88,7 +88,12 @@ def trace_layers(network: nn.Module, probe: Tensor) -> Trace:
         # Another in brightness and contrast, too, by which some networks find where to look.
         other, _ = _trace(network, 0.5 * probe[1:2] + 1, None)
         _drop_what_moves(found, other)
-    if not found.layers and not found.off_grid and len(probe) > 1 and not isinstance(network, torch.jit.ScriptModule):
+    if (
+        not found.layers
+        and not found.off_grid
+        and len(probe) > 1
+        and not isinstance(network, torch.jit.ScriptModule)
+    ):
         # Views of an image may have been put into one batch.
         orders = _orders(network, probe)
         found, _ = _trace(network, probe[:1], orders)
