@@ -149,6 +149,8 @@ class ModelCard(BaseModel):
         The architecture, needed where the weights are a state dict.
     name : str
         A name for people.
+    weights_key : str or None
+        Which weights to take of a checkpoint that holds several, such as ``state_dict_ema``.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -161,6 +163,15 @@ class ModelCard(BaseModel):
     cam_layer: str | None = None
     network: NetworkCard | None = None
     name: str = ""
+    weights_key: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _leave_out_key_not_given(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out a `weights_key` that is not given: runs are known again by their card."""
+        given: dict[str, Any] = dump(self)
+        if self.weights_key is None:
+            given.pop("weights_key", None)
+        return given
 
     @field_validator("labels")
     @classmethod
