@@ -178,18 +178,22 @@ def _fits(
     place: str, state: Mapping[str, Any], wanted: Mapping[str, tuple[int, ...]]
 ) -> Iterator[Weights]:
     """Give what of some tensors are a network's weights, under each prefix that they may have."""
+    taken: list[set[str]] = []
     for prefix in _prefixes(state, wanted):
         own: dict[str, Any] = {}
         stripped: set[str] = set()
         left_out = []
         for key, value in state.items():
             if not key.startswith(prefix):
-                left_out.append(key)
+                # Which `torch.optim.swa_utils` counts by.
+                left_out += [key] if key != "n_averaged" else []
                 continue
             short, wrappers = _unwrapped(key.removeprefix(prefix), wanted)
             own[short] = value
             stripped.update(wrappers)
-        if _is_exact(own, wanted) and (prefix or not left_out):
+        names = {key for key in state if key.startswith(prefix)}
+        if _is_exact(own, wanted) and names not in taken:
+            taken.append(names)
             told = [prefix] if prefix else []
             told += sorted(f"{each}." for each in stripped)
             name = f"{place}.{prefix}".strip(".")
