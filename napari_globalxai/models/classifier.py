@@ -33,8 +33,8 @@ from napari_globalxai.models.splitting import cam_layers, split_network
 from napari_globalxai.models.tracing import CamLayer
 from napari_globalxai.models.weights import hash_weights
 
-# Probabilities this close to 0 or 1 have no finite logit.
-_LEAST_PROBABILITY = {torch.float32: 1e-7, torch.float64: 1e-15}
+# Probabilities this close to 0 or 1 have no finite logit in float32.
+_LEAST_PROBABILITY = 1e-7
 ROUGH_GRADIENTS = "bfloat16-gradients"
 _HALF_SIZE = ("bfloat16", "float16")
 PRECISIONS = ("auto", "float32", ROUGH_GRADIENTS, *_HALF_SIZE)
@@ -248,7 +248,7 @@ class Classifier:
         if not bool(torch.isfinite(outputs).all()):
             raise InputError(f"{self._name}: the network gives values that are not finite.")
         if self.activation == "none":
-            outputs = torch.logit(outputs, eps=_LEAST_PROBABILITY[outputs.dtype])
+            outputs = _logit(outputs)
         # Where a network has one label only, TorchScript may give a number an image.
         return outputs.float().reshape(-1, len(self.labels))
 
@@ -275,6 +275,14 @@ class Classifier:
     @property
     def _name(self) -> str:
         return str(self.source or self.card.name or "The model")
+
+
+def _logit(probabilities: Tensor) -> Tensor:
+    if probabilities.dtype != torch.float64:
+        return torch.logit(probabilities, eps=_LEAST_PROBABILITY)
+    # There are far smaller numbers than what is left of 1.
+    inside = probabilities.clamp(1e-300, 1 - 2**-53)
+    return inside.log() - torch.log1p(-inside)
 
 
 def _hash_state(network: nn.Module) -> str:

@@ -169,7 +169,8 @@ def _layouts_of_views(output: Tensor, positions: Tensor | None) -> list[Layout |
 
 
 def _lies_off_grid(output: Tensor, positions: Tensor | None) -> bool:
-    return positions is not None and output.ndim == 4 and min(output.shape[2:]) > 1
+    is_map = output.ndim == 4 and len(output) == 1 and min(output.shape[2:]) > 1
+    return is_map and positions is not None
 
 
 def _drop_what_moves(found: Trace, other: Trace) -> None:

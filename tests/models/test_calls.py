@@ -13,7 +13,8 @@ from napari_globalxai.attribution.method import make_method
 from napari_globalxai.errors import InputError
 from napari_globalxai.maps.upsampling import upsample
 
-CAMS = ("grad-cam", "layer-cam", "grad-cam-plus-plus")
+# Those whose maps halve where gradients do; Grad-CAM++ divides by powers of them.
+CAMS = ("grad-cam", "layer-cam")
 
 
 class Body(nn.Module):
@@ -113,9 +114,7 @@ def test_members_with_cells_of_their_own():
 
 
 FLIPS = {
-    "one after another": lambda bodies, images: (
-        (bodies[0](images) + bodies[0](images.flip(3))) / 2
-    ),
+    "one after another": lambda bodies, images: (bodies[0](images) + bodies[0](images.flip(3))) / 2,
     "in one batch": lambda bodies, images: (
         bodies[0](torch.cat([images, images.flip(3)])).view(2, len(images), -1).mean(0)
     ),

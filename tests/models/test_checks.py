@@ -163,9 +163,7 @@ def test_networks_that_work_in_place_on_their_input(change, method):
 @pytest.mark.parametrize("kind", ["trace", "script"])
 def test_torchscript_that_works_in_place_on_its_input(kind):
     network = InPlace().eval()
-    module = (
-        torch.jit.trace(network, inputs()) if kind == "trace" else torch.jit.script(network)
-    )
+    module = torch.jit.trace(network, inputs()) if kind == "trace" else torch.jit.script(network)
     given = inputs()
     found = make_method("saliency").attribute(classifier(module), given, (0,))
     assert torch.equal(given, inputs())
