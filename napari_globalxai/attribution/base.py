@@ -12,8 +12,9 @@ from torch import Tensor
 from napari_globalxai.attribution.method import methods_without_split
 from napari_globalxai.errors import InputError
 from napari_globalxai.maps.cell_grid import CellGrid
+from napari_globalxai.models.calls import Split
 from napari_globalxai.models.classifier import Classifier
-from napari_globalxai.models.splitting import NoSplitError, Split
+from napari_globalxai.models.tracing import NoSplitError
 from napari_globalxai.settings.aggregation_settings import Part
 
 Baseline = Literal["mean-colour", "black"]
@@ -58,8 +59,16 @@ class CamBase(MethodBase[SettingsT]):
 
 
 def split_of(classifier: Classifier) -> Split:
-    """Return the network split at the CAM layer, or say which methods need no split."""
+    """Return the network split at the CAM layer, or say which methods need no split.
+
+    Raises
+    ------
+    InputError
+        When it cannot be split, or the cells of the layer do not lie where they would have to.
+    """
     try:
+        # Maps of cells that lie nowhere are none.
+        _ = classifier.cell_places
         return classifier.split
     except NoSplitError as why:
         others = ", ".join(methods_without_split())
@@ -107,11 +116,28 @@ def label_gradients(logits: Tensor, source: Tensor, labels: Sequence[int]) -> li
     labels : sequence of int
         Indices of labels.
     """
+    return [gradient for (gradient,) in gradients_of_each(logits, [source], labels)]
+
+
+def gradients_of_each(
+    logits: Tensor, sources: Sequence[Tensor], labels: Sequence[int]
+) -> list[tuple[Tensor, ...]]:
+    """Return the gradients of each label's logit with respect to several sources.
+
+    Parameters
+    ----------
+    logits : torch.Tensor
+        (image, label) with a graph back to the sources.
+    sources : sequence of torch.Tensor
+        Leaf tensors, (image, ...).
+    labels : sequence of int
+        Indices of labels.
+    """
     gradients = []
     for position, label in enumerate(labels):
         last = position == len(labels) - 1
-        (gradient,) = torch.autograd.grad(logits[:, label].sum(), source, retain_graph=not last)
-        gradients.append(gradient)
+        total = logits[:, label].sum()
+        gradients.append(torch.autograd.grad(total, sources, retain_graph=not last))
     return gradients
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -24,12 +24,19 @@ class Batches:
         The attribution method.
     labels : sequence of int
         Indices of the labels to explain.
+
+    Attributes
+    ----------
+    empty : dict
+        By row, the labels whose map came out 0 everywhere. From the first of them on, the
+        classifier's warnings say so.
     """
 
     def __init__(self, classifier: Classifier, method: Method, labels: Sequence[int]) -> None:
         self._classifier = classifier
         self._method = method
         self._labels = labels
+        self.empty: dict[int, list[str]] = {}
 
     def explain(
         self, rows: Sequence[int], read_input: Callable[[Sequence[int]], Tensor]
@@ -55,8 +62,18 @@ class Batches:
             if result is None:
                 self._halve()
                 continue
+            self._look_for_empty(part, result)
             yield part, result
             position += len(part)
+
+    def _look_for_empty(self, part: Sequence[int], result: Attribution) -> None:
+        names = [self._classifier.labels[label] for label in self._labels]
+        for row, places in zip(part, result.empty.tolist(), strict=True):
+            labels = [name for name, is_empty in zip(names, places, strict=True) if is_empty]
+            if labels:
+                self.empty[row] = labels
+        if self.empty:
+            self._classifier.warn(empty_maps_warning(self._classifier))
 
     def _explain(
         self, part: Sequence[int], read_input: Callable[[Sequence[int]], Tensor]
@@ -81,3 +98,30 @@ class Batches:
                 f"{self._method.name}; choose another method or another --device."
             )
         self._classifier = self._classifier.working_with(images_a_forward=before // 2)
+
+
+def empty_maps_warning(
+    classifier: Classifier, counts: Mapping[str, int] | None = None, total: int = 0
+) -> str:
+    """Say that maps are 0 everywhere, and why that may be.
+
+    Parameters
+    ----------
+    classifier : Classifier
+        The model.
+    counts : mapping, optional
+        How many, by label.
+    total : int, optional
+        Of how many images.
+    """
+    which = "some images"
+    if counts:
+        listed = ", ".join(f"{label} {count}" for label, count in counts.items())
+        which = f"some of {total} images ({listed})"
+    reason = (
+        "the model's own sigmoid or softmax saturates, so that gradients vanish, and could not be "
+        "taken off; export the model without it"
+        if classifier.activation == "none"
+        else "nothing of what is explained changes the logit there"
+    )
+    return f"Maps are 0 everywhere for {which}: {reason}."

@@ -12,7 +12,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from napari_globalxai.attribution.base import CamBase, Settings, label_gradients, split_of
+from napari_globalxai.attribution.base import CamBase, Settings, gradients_of_each, split_of
 from napari_globalxai.attribution.method import Attribution
 from napari_globalxai.models.classifier import Classifier
 
@@ -24,12 +24,13 @@ class _GradientCam(CamBase[Settings]):
         self, classifier: Classifier, inputs: Tensor, labels: Sequence[int]
     ) -> Attribution:
         """Explain a batch; see `Method`."""
-        activation, outputs = split_of(classifier)(inputs)
+        activations, outputs = split_of(classifier).activations(inputs)
         logits = classifier.outputs_to_logits(outputs)
-        values = activation.detach()
+        values = [activation.detach() for activation in activations]
         maps = [
-            self._combine(values, gradient)
-            for gradient in label_gradients(logits, activation, labels)
+            # What an ensemble's members and several views add to a logit adds up.
+            classifier.cell_places.joined(list(map(self._combine, values, gradients)))
+            for gradients in gradients_of_each(logits, activations, labels)
         ]
         return Attribution(torch.stack(maps, dim=1).float(), logits.detach())
 

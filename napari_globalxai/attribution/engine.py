@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from napari_globalxai.attribution.batches import Batches
+from napari_globalxai.attribution.batches import Batches, empty_maps_warning
 from napari_globalxai.attribution.method import Method
 from napari_globalxai.errors import InputError
 from napari_globalxai.frame.read_ahead import ReadAhead
@@ -104,6 +105,7 @@ def attribute_stack(
     logits = np.full((len(stack), len(classifier.labels)), np.nan, np.float32)
     rows_wanted = {int(row) for row in rows}
     finished = set()
+    empty: dict[int, list[str]] = {}
     lines = journal.read()
     if observer is not None and lines:
         observer.load(path.parent / lines[-1]["observed"])
@@ -116,6 +118,8 @@ def attribute_stack(
         elif entry.get("source") == sources[row]:
             finished.add(row)
             logits[row] = entry["logits"]
+            if "empty" in entry:
+                empty[row] = entry["empty"]
     stage = f"Explaining images ({method.name})"
     done = len(finished)
     progress(Progress(stage, done, len(rows)))
@@ -143,6 +147,8 @@ def attribute_stack(
             # One line a chunk: cut short, it counts as a whole as not written.
             entries = [
                 {"row": row, "source": sources[row], "logits": logits[row].tolist()}
+                # Named only where there are some.
+                | ({"empty": batches.empty[row]} if row in batches.empty else {})
                 for row in missing
             ]
             line: dict[str, Any] = {"images": entries}
@@ -155,7 +161,32 @@ def attribute_stack(
             for other in path.parent.glob(f"{path.stem}-observed-*.npz"):
                 if other.name != line.get("observed"):
                     other.unlink()
+    _count_empty(classifier, {**empty, **batches.empty}, len(rows_wanted))
     return store, logits
+
+
+def _count_empty(classifier: Classifier, empty: Mapping[int, list[str]], total: int) -> None:
+    """Say of how many images the maps are 0 everywhere, in place of that some are."""
+    if not empty:
+        return
+    counts = Counter(chain.from_iterable(empty.values()))
+    first = empty_maps_warning(classifier)
+    if first in classifier.warnings:
+        classifier.warnings.remove(first)
+    classifier.warn(empty_maps_warning(classifier, counts, total))
+
+
+def empty_maps(path: Path) -> Counter[str]:
+    """Return how many maps of a store are 0 everywhere, by label, from the journal beside it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The store.
+    """
+    lines = Journal(path.with_suffix(".jsonl")).read()
+    latest = {entry["row"]: entry for line in lines for entry in line.get("images", ())}
+    return Counter(chain.from_iterable(entry.get("empty", ()) for entry in latest.values()))
 
 
 def _pool(maps: Tensor, side: int) -> Tensor:

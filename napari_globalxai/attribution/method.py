@@ -32,6 +32,11 @@ class Attribution:
     maps: Tensor
     logits: Tensor
 
+    @property
+    def empty(self) -> Tensor:
+        """Which maps are 0 everywhere, bool (image, label): of gradients that vanished, say."""
+        return ~self.maps.flatten(2).any(dim=2)
+
 
 class Method(Protocol):
     """An attribution method.

@@ -157,7 +157,7 @@ class Rise(PixelBase[RiseSettings]):
     def _scores(self, classifier: Classifier, logits: Tensor) -> Tensor:
         if self.settings.score == "logit":
             return logits
-        if classifier.card.activation == "softmax":
+        if classifier.activation == "softmax":
             return logits.softmax(dim=1)
         return logits.sigmoid()
 
@@ -209,9 +209,10 @@ class ScoreCam(CamBase[ScoreCamSettings]):
     ) -> Attribution:
         """Explain a batch; see `Method`."""
         with torch.no_grad():
-            activation, outputs = split_of(classifier)(inputs)
+            activations, outputs = split_of(classifier).activations(inputs)
         logits = classifier.outputs_to_logits(outputs).detach()
-        values = activation.detach().float()
+        # The channels of all calls of the CAM layer, where there are several, hide on their own.
+        values = classifier.cell_places.laid_out([each.detach().float() for each in activations])
         blank = logits_without_graph(classifier, torch.zeros_like(inputs[:1]))
         maps = [
             self._explain_one(classifier, image, channels, blank, labels)

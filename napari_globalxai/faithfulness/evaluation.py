@@ -118,7 +118,7 @@ class Evaluation:
 
     def ranking(self, logits: npt.NDArray[np.float32]) -> FloatArray:
         """Return what images are ranked by; see `log_odds`."""
-        return log_odds(logits, self.classifier.card.activation)
+        return log_odds(logits, self.classifier.activation)
 
     def roc_auc_curves(self, logits: LogitsByArm) -> npt.NDArray[np.float64]:
         """Return ROC AUC (arm, step, label); NaN for labels with one class only."""

@@ -29,14 +29,6 @@ class Images(Protocol):
         """Return the mean of images, float32 (channel, *spatial) in 0–255."""
 
 
-class OutputCard(Protocol):
-    """What is known of a model's outputs."""
-
-    @property
-    def activation(self) -> str:
-        """What turns logits into probabilities; ``softmax`` ties the labels together."""
-
-
 class Predictor(Protocol):
     """A model that tells labels from images, such as a `Classifier`."""
 
@@ -45,8 +37,8 @@ class Predictor(Protocol):
         """Labels in the order of the outputs."""
 
     @property
-    def card(self) -> OutputCard:
-        """What is known of its outputs."""
+    def activation(self) -> str:
+        """What turns logits into probabilities; ``softmax`` ties the labels together."""
 
     device: torch.device
 

@@ -152,6 +152,8 @@ class ModelCard(BaseModel):
         A name for people.
     modality : str
         What the images are, for texts: ``retina``, or any noun, such as ``chest X-ray``.
+    weights_key : str or None
+        Which weights to take of a checkpoint that holds several, such as ``state_dict_ema``.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -165,13 +167,15 @@ class ModelCard(BaseModel):
     network: NetworkCard | None = None
     name: str = ""
     modality: str = ""
+    weights_key: str | None = None
 
     @model_serializer(mode="wrap")
     def _leave_out_what_came_later(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out a `modality` that is not given, as `NetworkCard` does."""
+        """Leave out what is not given, as `NetworkCard` does: runs are known again by the card."""
         given: dict[str, Any] = dump(self)
-        if not self.modality:
-            given.pop("modality", None)
+        for name in ("modality", "weights_key"):
+            if not getattr(self, name):
+                given.pop(name, None)
         return given
 
     @field_validator("labels", mode="before")

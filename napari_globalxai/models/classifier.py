@@ -19,14 +19,18 @@ from torch import Tensor, nn
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.maps.cell_grid import CellGrid
+from napari_globalxai.models.calls import Split
 from napari_globalxai.models.card import ModelCard
 from napari_globalxai.models.cast_weights import cast_weights
-from napari_globalxai.models.cell_centres import measure_cell_grid
+from napari_globalxai.models.cell_centres import measure_cells
+from napari_globalxai.models.cell_places import CellPlaces
+from napari_globalxai.models.checks import NetworkChecks
 from napari_globalxai.models.copying import copy_network
 from napari_globalxai.models.folding import fold_batch_norms
-from napari_globalxai.models.outputs import KeepLogits, describe_outputs, find_logits
+from napari_globalxai.models.last_activation import Activation, take_off_last_activation
 from napari_globalxai.models.rough_gradients import RoughGradients
-from napari_globalxai.models.splitting import CamLayer, Split, cam_layers, split_network
+from napari_globalxai.models.splitting import cam_layers, split_network
+from napari_globalxai.models.tracing import CamLayer
 from napari_globalxai.models.weights import hash_weights
 
 # Probabilities this close to 0 or 1 have no finite logit in float32.
@@ -62,8 +66,13 @@ class Classifier:
 
     Attributes
     ----------
+    activation : str
+        What turns logits into probabilities: the card's, or, where that is ``none``, the network's
+        own sigmoid or softmax, which is then taken off its end; logits are what went into it.
+        ``none`` where it was not found: logits are those of the probabilities one by one.
     warnings : list of str
-        What is odd about the card, a sentence each.
+        What is odd about the model, a sentence each. What concerns the CAM layer is added when the
+        network is split.
 
     Raises
     ------
@@ -104,7 +113,10 @@ class Classifier:
         self._scale = self._per_channel((high - low) / 255 / std)
         self._shift = self._per_channel((low - mean) / std)
         self._probe = self._make_probe(len(card.input.channels), *shape)
-        self._check_outputs(self._keep_logits(self._run_probe()))
+        NetworkChecks(self.network, card, self._probe, self._name, self.warn).run()
+        self.activation: Activation = card.activation
+        if card.activation == "none":
+            self.network, self.activation = take_off_last_activation(self.network, self._probe)
         if not isinstance(network, torch.jit.ScriptModule):
             kept = () if card.cam_layer is None else (card.cam_layer,)
             self.network = fold_batch_norms(self.network, self._probe, kept)
@@ -133,7 +145,12 @@ class Classifier:
 
     @cached_property
     def _split(self) -> Split:
-        return split_network(self.network, self.card.cam_layer, self._probe)
+        return split_network(self.network, self.card.cam_layer, self._probe, self.warn)
+
+    def warn(self, sentence: str) -> None:
+        """Add a sentence to the warnings, once."""
+        if sentence not in self.warnings:
+            self.warnings.append(sentence)
 
     def _cast_network(self) -> nn.Module:
         """Return the network with its weights in the format of `autocast`."""
@@ -148,10 +165,15 @@ class Classifier:
         """Return the tensors that the network keeps, in the formats that it runs with."""
         return [*self._running.parameters(), *self._running.buffers()]
 
-    @cached_property
+    @property
     def cell_grid(self) -> CellGrid:
-        """Where the cells of the CAM layer lie in the frame."""
-        return measure_cell_grid(self._split, self._probe)
+        """Where the cells of CAM maps lie in the frame."""
+        return self.cell_places.grid
+
+    @cached_property
+    def cell_places(self) -> CellPlaces:
+        """Where the cells of the CAM layer's calls lie, and those of the maps made of them."""
+        return measure_cells(self._split, self._probe)
 
     @cached_property
     def cam_layers(self) -> list[CamLayer]:
@@ -212,18 +234,23 @@ class Classifier:
 
     def logits(self, inputs: Tensor) -> Tensor:
         """Return float32 logits (n, labels) of normalised inputs, with their graph if any."""
+        if isinstance(self._running, torch.jit.ScriptModule):
+            # It takes no hook that would keep it from working in place on what it is given.
+            inputs = inputs.clone()
         with self.autocast():
             outputs = self._running(inputs)
         return self.outputs_to_logits(outputs)
 
     def outputs_to_logits(self, outputs: Tensor) -> Tensor:
         """Return the network's outputs as float32 logits, or refuse what is not finite."""
-        outputs = outputs.float()
+        if outputs.dtype != torch.float64:
+            outputs = outputs.float()
         if not bool(torch.isfinite(outputs).all()):
             raise InputError(f"{self._name}: the network gives values that are not finite.")
-        if self.card.activation == "none":
-            return torch.logit(outputs, eps=_LEAST_PROBABILITY)
-        return outputs
+        if self.activation == "none":
+            outputs = _logit(outputs)
+        # Where a network has one label only, TorchScript may give a number an image.
+        return outputs.float().reshape(-1, len(self.labels))
 
     def predict(self, images: npt.NDArray[Any] | Tensor) -> npt.NDArray[np.float32]:
         """Return logits (n, labels) of images in 0–255, without gradients."""
@@ -234,7 +261,7 @@ class Classifier:
     def probabilities(self, logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """Return probabilities of logits along the last axis."""
         values = np.asarray(logits, dtype=np.float64)
-        if self.card.activation == "softmax":
+        if self.activation == "softmax":
             shifted = np.exp(values - values.max(axis=-1, keepdims=True))
             return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
         # NaN (an image without a prediction) stays NaN.
@@ -249,98 +276,13 @@ class Classifier:
     def _name(self) -> str:
         return str(self.source or self.card.name or "The model")
 
-    def _run_probe(self) -> Any:
-        name = self._name
-        try:
-            with torch.no_grad():
-                return self.network(self._probe)
-        # Networks of all kinds of authors raise whatever comes first.
-        except Exception as why:
-            reason = (str(why).strip() or type(why).__name__).splitlines()[-1][:200]
-            raise InputError(
-                f"{name}: the network does not take the card's input "
-                f"{tuple(self._probe.shape[1:])} ({self._channel_advice() or reason})."
-            ) from why
 
-    def _keep_logits(self, outputs: Any) -> Any:
-        """Make the network give its logits alone, where it gives more; return them."""
-        if isinstance(outputs, Tensor):
-            return outputs
-        places = find_logits(outputs, len(self._probe), len(self.card.labels))
-        # TorchScript takes no hooks.
-        if not places or isinstance(self.network, torch.jit.ScriptModule):
-            return outputs
-        keep = KeepLogits(places[0])
-        if len(places) > 1 and "logits" not in places[0]:
-            self.warnings.append(
-                f"The network gives {len(places)} tensors that could be its logits; the first is "
-                "taken."
-            )
-        self.network.register_forward_hook(keep)
-        return keep(self.network, None, outputs)
-
-    def _check_outputs(self, outputs: Any) -> None:
-        name = self._name
-        if not isinstance(outputs, Tensor) and isinstance(self.network, torch.jit.ScriptModule):
-            raise InputError(
-                f"{name}: the network gives a {type(outputs).__name__} with "
-                f"{describe_outputs(outputs)}; TorchScript must give its logits alone, one row of "
-                f"{len(self.card.labels)} outputs an image."
-            )
-        if not isinstance(outputs, Tensor) or outputs.ndim != 2:
-            raise InputError(
-                f"{name}: the network does not give one row of {len(self.card.labels)} outputs an "
-                f"image but {describe_outputs(outputs)}."
-            )
-        if outputs.shape[1] != len(self.card.labels):
-            raise InputError(
-                f"{name}: the network has {outputs.shape[1]} outputs but the card names "
-                f"{len(self.card.labels)} labels."
-            )
-        if not bool(torch.isfinite(outputs).all()):
-            raise InputError(f"{name}: the network gives values that are not finite.")
-        self._check_single(outputs)
-        if self.card.activation == "none" and (outputs.min() < 0 or outputs.max() > 1):
-            raise InputError(
-                f"{name}: the card's activation is none, but outputs are not probabilities."
-            )
-        if self.card.activation != "none" and self._gives_probabilities(outputs):
-            self.warnings.append(
-                f"The model's outputs look like probabilities already, but its card says that "
-                f"{self.card.activation} is still to be applied; is activation: none right?"
-            )
-
-    def _check_single(self, outputs: Tensor) -> None:
-        """Refuse a network that only takes as many images as it was exported with."""
-        try:
-            with torch.no_grad():
-                single = self.network(self._probe[:1])
-            same = bool(torch.allclose(single, outputs[:1], rtol=1e-3, atol=1e-4))
-        except Exception:
-            same = False
-        if not same:
-            raise InputError(
-                f"{self._name}: the network does not take a batch of any size; export it with an "
-                "example of two images or more, and a dynamic batch dimension."
-            )
-
-    def _channel_advice(self) -> str:
-        """Return what the first layer takes, where the card says something else."""
-        kernels = [value for value in self.network.state_dict().values() if value.ndim == 4]
-        taken = int(kernels[0].shape[1]) if kernels else len(self.card.input.channels)
-        if taken == len(self.card.input.channels):
-            return ""
-        return f"its first layer takes {taken} channels"
-
-    def _gives_probabilities(self, outputs: Tensor) -> bool:
-        """Return whether outputs stay within 0 and 1 for inputs beyond all measure, too."""
-        try:
-            with torch.no_grad():
-                extreme = self.network(self._probe * 1000)
-        # What a network makes of such inputs is no fault of its card.
-        except Exception:
-            return False
-        return all(bool(((each >= 0) & (each <= 1)).all()) for each in (outputs, extreme))
+def _logit(probabilities: Tensor) -> Tensor:
+    if probabilities.dtype != torch.float64:
+        return torch.logit(probabilities, eps=_LEAST_PROBABILITY)
+    # There are far smaller numbers than what is left of 1.
+    inside = probabilities.clamp(1e-300, 1 - 2**-53)
+    return inside.log() - torch.log1p(-inside)
 
 
 def _hash_state(network: nn.Module) -> str:

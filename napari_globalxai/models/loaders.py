@@ -9,6 +9,7 @@ from torch import nn
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.bundle import is_bundle, read_bundle
 from napari_globalxai.models.card import NetworkCard, read_card
+from napari_globalxai.models.checkpoints import load_checkpoint
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.networks import build_network
 from napari_globalxai.models.weights import read_weights
@@ -61,8 +62,8 @@ def load_model(
         weights, network = WeightsFile(weights_path), card.network
     if cam_layer is not None:
         card = card.model_copy(update={"cam_layer": cam_layer})
-    module = _assemble(weights, network, trust)
-    return Classifier(
+    module, told = _assemble(weights, network, trust, card.weights_key)
+    classifier = Classifier(
         module,
         card,
         source=given,
@@ -71,15 +72,23 @@ def load_model(
         precision=precision,
         trusted=trust,
     )
+    for sentence in told:
+        classifier.warn(sentence)
+    return classifier
 
 
 def _assemble(
-    weights: WeightsFile, network: NetworkCard | nn.Module | None, trust: bool
-) -> nn.Module:
-    """Return the network with its weights."""
+    weights: WeightsFile, network: NetworkCard | nn.Module | None, trust: bool, key: str | None
+) -> tuple[nn.Module, list[str]]:
+    """Return the network with its weights, and what a person should know of their choice."""
     found = read_weights(weights, trust)
     if isinstance(found, nn.Module):
-        return found
+        if key is not None:
+            raise InputError(
+                f"{weights.path}: is a whole network, so the card's weights_key {key!r} has "
+                "nothing to choose from; leave it out."
+            )
+        return found, []
     if network is None:
         raise InputError(
             f"{weights.path}: is a state dict, so the card must name its network under 'network'."
@@ -89,11 +98,4 @@ def _assemble(
         name = network.name or network.timm or network.factory
     else:
         module, name = network, type(network).__name__
-    try:
-        module.load_state_dict(found)
-    except RuntimeError as why:
-        reason = " ".join(str(why).split())[:300]
-        raise InputError(
-            f"{weights.path}: does not fit the card's network {name} ({reason})."
-        ) from why
-    return module
+    return module, load_checkpoint(module, found, weights.path, str(name), key)

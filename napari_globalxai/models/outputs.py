@@ -49,8 +49,19 @@ def find_logits(outputs: Any, images: int, labels: int) -> list[Place]:
         Those whose key is ``logits`` first, the others in the order of the outputs. The place of
         a tensor that is not inside anything is empty.
     """
-    found = [place for place, tensor in _tensors(outputs) if tensor.shape == (images, labels)]
+    shapes = [(images, labels), *([(images,)] if labels == 1 else [])]
+    found = [place for place, tensor in _tensors(outputs) if tuple(tensor.shape) in shapes]
     return sorted(found, key=lambda place: "logits" not in place)
+
+
+def as_rows(outputs: Any, images: int, labels: int) -> Tensor | None:
+    """Return outputs as (images, labels) if they are that but for dimensions of size 1."""
+    if not isinstance(outputs, Tensor):
+        return None
+    sizes = [size for size in outputs.shape if size != 1]
+    if sizes != [size for size in (images, labels) if size != 1]:
+        return None
+    return outputs if outputs.shape == (images, labels) else outputs.reshape(images, labels)
 
 
 def describe_outputs(outputs: Any) -> str:

@@ -51,6 +51,7 @@ _POOLS = frozenset(("max_pool2d_with_indices", "max_pool2d", "avg_pool2d"))
 _ADAPTIVE_POOLS = frozenset(("_adaptive_avg_pool2d", "adaptive_max_pool2d"))
 _REDUCTIONS = frozenset(("mean", "sum", "amax", "amin", "max", "std", "var", "linalg_vector_norm"))
 _PADS = frozenset(("constant_pad_nd", "reflection_pad2d", "replication_pad2d"))
+_RESAMPLINGS = ("upsample_", "_upsample_")
 
 
 class PositionTrace(TorchDispatchMode):
@@ -60,6 +61,11 @@ class PositionTrace(TorchDispatchMode):
     ----------
     images : torch.Tensor
         (n, channel, height, width), the tensor that the network is given.
+
+    Attributes
+    ----------
+    depends_on_values : bool
+        Whether something was sampled at places that may have been computed from the image.
     """
 
     def __init__(self, images: Tensor) -> None:
@@ -73,6 +79,7 @@ class PositionTrace(TorchDispatchMode):
             images.shape
         )
         self._size = (height, width)
+        self.depends_on_values = False
 
     def of(self, tensor: Tensor) -> Tensor | None:
         """Return the positions of a tensor's values, in its shape, or None where not known."""
@@ -138,7 +145,28 @@ class PositionTrace(TorchDispatchMode):
             return [self._reduced(first, args, kwargs, output)]
         if name in _PADS:
             return [_padded(first, args[1])]
+        if name.startswith(_RESAMPLINGS) and output.ndim == 4:
+            plane = self._mean(first, [1])
+            return [_resampled(func, plane, args, kwargs, output.shape)]
+        if name == "grid_sampler_2d":
+            self.depends_on_values = True
+            return [self._sampled(first, args, output.shape)]
         return []
+
+    def _sampled(self, positions: Tensor, args: Sequence[Any], shape: torch.Size) -> Tensor:
+        """Return positions where a grid takes its samples; outside the image there are none."""
+        align = bool(args[4])
+        grid = args[1].detach().cpu().double()
+        plane = self._mean(positions, [1]).expand(len(grid), 1, *positions.shape[-2:])
+        parts = [
+            # At the border, where zeros would be taken for places.
+            functional.grid_sample(
+                part.contiguous(), grid, "bilinear", "border", align_corners=align
+            )
+            for part in (plane.real, plane.imag)
+        ]
+        outside = (grid.abs() > 1).any(dim=-1)[:, None]
+        return torch.where(outside, _NOWHERE, torch.complex(*parts)).expand(shape)
 
     def _or_nowhere(self, tensor: Tensor) -> Tensor:
         found = self.of(tensor)
@@ -270,6 +298,14 @@ def _along(positions: Tensor, dim: int, indices: Tensor) -> Tensor:
     share = (indices - lower).view(-1, *[1] * (-dim - 1))
     before, after = (positions.index_select(dim, index) for index in (lower, lower + 1))
     return before * (1 - share) + after * share
+
+
+def _resampled(
+    func: Any, plane: Tensor, args: Sequence[Any], kwargs: dict[str, Any], shape: torch.Size
+) -> Tensor:
+    """Return positions of a map that is made larger or smaller, (n, 1, row, column) before."""
+    parts = [func(part.contiguous(), *args[1:], **kwargs) for part in (plane.real, plane.imag)]
+    return torch.complex(*parts).expand(shape)
 
 
 def _padded(positions: Tensor, amounts: Sequence[int]) -> Tensor:

@@ -1,148 +1,22 @@
-"""Run a network once and take part in the middle: the activation of the CAM layer.
-
-Gradients are only ever needed from the outputs back to that activation. Everything before it runs
-without a graph, which saves most of the price of a backward pass.
-"""
+"""Choose the layers at which a network is split, and prove that splitting it changes nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.chaining import Step, chain_children, find_step, walk_chain
-from napari_globalxai.models.layout import Layout, find_layout
-from napari_globalxai.models.positions import PositionTrace
+from napari_globalxai.models.calls import Call, ChainSplit, HookSplit, Split, changed_outputs
+from napari_globalxai.models.chaining import find_step
+from napari_globalxai.models.tracing import CamLayer, NoSplitError, Trace, chain_of, trace_layers
 
-
-class NoSplitError(InputError):
-    """The network cannot be split at any layer; methods that need no split still work."""
-
-
-@dataclass(frozen=True)
-class CamLayer:
-    """A layer whose output is a map, as that of a CAM layer has to be.
-
-    Attributes
-    ----------
-    name : str
-        Dotted name of the module.
-    channels : int
-        Number of maps.
-    layout : Layout
-        How the maps lie in the layer's output, with their rows, columns and centres.
-    """
-
-    name: str
-    channels: int
-    layout: Layout
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.channels} × {self.layout.rows} × {self.layout.columns})"
-
-
-Context = Callable[[], AbstractContextManager[Any]]
-
-
-class Split(Protocol):
-    """A network that can be run from input to outputs with the CAM activation on the way.
-
-    Attributes
-    ----------
-    layer : str
-        Name of the CAM layer.
-    layout : Layout
-        How the activation's cells lie in the layer's output.
-    """
-
-    layer: str
-    layout: Layout
-
-    def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the activation and the outputs computed from it.
-
-        The activation is a leaf that requires grad, (n, channel, row, column) whatever the layer's
-        own layout; class and register tokens are left out of it.
-        """
-
-    def of(self, network: nn.Module, within: Context) -> Split:
-        """Return the same split of a network that differs in its weights alone.
-
-        Parameters
-        ----------
-        network : torch.nn.Module
-            The other network.
-        within : callable
-            Gives the context in which it runs.
-        """
-
-
-class HookSplit:
-    """Split a plain network by a hook that lives only while the network runs."""
-
-    def __init__(
-        self, network: nn.Module, layer: str, layout: Layout, within: Context = nullcontext
-    ) -> None:
-        self.network = network
-        self.layer = layer
-        self.layout = layout
-        self._within = within
-        self._module = network.get_submodule(layer)
-
-    def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Run the network; see `Split`."""
-        caught: list[Tensor] = []
-
-        def cut(module: nn.Module, inputs: object, output: Tensor) -> Tensor:
-            # The parameters do not require grad, so nothing before this leaf is recorded.
-            caught.append(self.layout.to_map(output).detach().requires_grad_())
-            return self.layout.from_map(caught[-1], output)
-
-        handle = self._module.register_forward_hook(cut)
-        try:
-            with torch.enable_grad(), self._within():
-                outputs = self.network(images)
-        finally:
-            handle.remove()
-        return caught[-1], outputs
-
-    def of(self, network: nn.Module, within: Context) -> Split:
-        """Return the split of another network; see `Split`."""
-        return HookSplit(network, self.layer, self.layout, within)
-
-
-class ChainSplit:
-    """Split a TorchScript network, which takes no hooks, by running its children one by one."""
-
-    def __init__(
-        self, steps: Sequence[Step], layer: str, layout: Layout, within: Context = nullcontext
-    ) -> None:
-        self.steps = steps
-        self.layer = layer
-        self.layout = layout
-        self._within = within
-
-    def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Run the chain; see `Split`."""
-        value = activation = images
-        with torch.enable_grad(), self._within():
-            for step in self.steps:
-                value = step.module(value)
-                if step.name == self.layer:
-                    activation = self.layout.to_map(value).detach().requires_grad_()
-                    value = self.layout.from_map(activation, value)
-        return activation, value
-
-    def of(self, network: nn.Module, within: Context) -> Split:
-        """Return the split of the same network, for TorchScript keeps its weights; see `Split`."""
-        return ChainSplit(self.steps, self.layer, self.layout, within)
+# Fewer rows or columns than this make a map of little use.
+_FEWEST_CELLS = 4
 
 
 def cam_layers(network: nn.Module, probe: Tensor) -> list[CamLayer]:
@@ -153,7 +27,7 @@ def cam_layers(network: nn.Module, probe: Tensor) -> list[CamLayer]:
     network : torch.nn.Module
         A plain or TorchScript network in eval mode.
     probe : torch.Tensor
-        An input, (n, channel, height, width).
+        Inputs, (n, channel, height, width).
 
     Returns
     -------
@@ -164,33 +38,15 @@ def cam_layers(network: nn.Module, probe: Tensor) -> list[CamLayer]:
     NoSplitError
         When the network is TorchScript and its children do not make a chain.
     """
-    return list(_trace(network, probe)[0].values())
+    return list(trace_layers(network, probe).layers.values())
 
 
-def _trace(network: nn.Module, probe: Tensor) -> tuple[dict[str, CamLayer], set[str]]:
-    """Return the layers that give a map, and the names of all that ran."""
-    image = probe[:1].clone()
-    found: dict[str, CamLayer] = {}
-    ran: set[str] = set()
-    with torch.no_grad(), _unfused(), PositionTrace(image) as trace:
-
-        def note(name: str, output: object) -> None:
-            ran.add(name)
-            # Of a module that runs several times, the last time counts.
-            found.pop(name, None)
-            if isinstance(output, Tensor):
-                layout = find_layout(output, trace.of(output))
-                if layout is not None:
-                    found[name] = CamLayer(name, int(output.shape[layout.channel]), layout)
-
-        if isinstance(network, torch.jit.ScriptModule):
-            walk_chain(_chain(network, image), image, note)
-        else:
-            _run(network, image, note)
-    return found, ran
-
-
-def split_network(network: nn.Module, layer: str | None, probe: Tensor) -> Split:
+def split_network(
+    network: nn.Module,
+    layer: str | None,
+    probe: Tensor,
+    tell: Callable[[str], object] = lambda sentence: None,
+) -> Split:
     """Find the place where Grad-CAM splits a network, and prove that it changes nothing.
 
     Parameters
@@ -201,9 +57,12 @@ def split_network(network: nn.Module, layer: str | None, probe: Tensor) -> Split
         Dotted name of the CAM layer. By default it is the last of the outermost modules that give
         a map on which the outputs depend, and through which all goes that they are made of; in a
         transformer whose outputs come from a class token alone, that is the block before the last.
-        Where branches meet in no module, it is the last map of a branch.
+        Where no call of one layer carries all, as in ensembles and averages of flipped views, it
+        is all those calls together that do.
     probe : torch.Tensor
         Two different inputs, (2, channel, height, width).
+    tell : callable, optional
+        Called with a sentence on what is odd about the choice.
 
     Returns
     -------
@@ -216,46 +75,142 @@ def split_network(network: nn.Module, layer: str | None, probe: Tensor) -> Split
     NoSplitError
         When the network cannot be split at all.
     """
-    layers, ran = _trace(network, probe)
+    trace = trace_layers(network, probe)
     if layer is None:
-        if not _outermost(network, "", layers, ran):
-            raise InputError("No layer with a spatial output was found; name one as cam_layer.")
-        return _choose(network, layers, ran, probe)
-    if layer not in layers:
-        raise InputError(_why_not(network, layer, layers, ran))
-    split = _split_at(network, layers[layer], probe)
-    if layers[layer].layout.cells is not None and not _reaches_outputs(split, probe):
-        raise InputError(
-            f"The model's outputs do not depend on the map of the layer {layer!r}, but on a class "
-            f"token beside it; a layer before it, such as "
-            f"{_choose(network, layers, ran, probe).layer!r}, serves Grad-CAM."
-        )
+        if not _outermost(network, "", trace):
+            raise _nothing_found(network, trace)
+        split = _choose(network, trace, probe)
+    elif layer not in trace.layers:
+        raise InputError(_why_not(network, layer, trace))
+    else:
+        split = _at_layer(network, layer, trace, probe)
+    _describe(network, split, probe, tell)
     return split
 
 
-def _choose(
-    network: nn.Module, layers: Mapping[str, CamLayer], ran: Collection[str], probe: Tensor
-) -> Split:
-    candidates = _outermost(network, "", layers, ran)
+def _nothing_found(network: nn.Module, trace: Trace) -> InputError:
+    if isinstance(network, torch.jit.ScriptModule):
+        return NoSplitError(
+            "This TorchScript model cannot be split: no module that it runs one after another "
+            "gives a map."
+        )
+    if trace.off_grid:
+        return NoSplitError(
+            "The model looks at its image through a rotation, a warp or a window that differs from "
+            "image to image, so the cells of its layers lie on no rows and columns of the image."
+        )
+    return InputError("No layer with a spatial output was found; name one as cam_layer.")
+
+
+def _at_layer(network: nn.Module, layer: str, trace: Trace, probe: Tensor) -> Split:
+    """Split at a layer that was asked for."""
+    found = trace.layers[layer]
+    split = _split_at(network, found, trace, probe)
+    if found.layout.cells is not None and not _reaches_outputs(split, probe):
+        raise InputError(
+            f"The model's outputs do not depend on the map of the layer {layer!r}, but on a class "
+            f"token beside it; a layer before it, such as "
+            f"{_choose(network, trace, probe).layer!r}, serves Grad-CAM."
+        )
+    if len(trace.calls[layer]) > 1 and _left_over(network, split.calls, probe) > 0:
+        return _split_at_calls(network, _direct(network, trace.calls[layer], probe), probe)
+    return split
+
+
+def _describe(
+    network: nn.Module, split: Split, probe: Tensor, tell: Callable[[str], object]
+) -> None:
+    """Say what a person should know of the place where a network is split."""
+    calls = split.calls
+    if len(calls) > 1:
+        names = ", ".join(dict.fromkeys(call.layer for call in calls))
+        tell(
+            f"The model's outputs are made of {len(calls)} maps ({names}), as of an ensemble's "
+            "members or of several views; CAM maps add them up."
+        )
+    left = _left_over(network, calls, probe)
+    if left > 0:
+        names = " and ".join(dict.fromkeys(repr(call.layer) for call in calls))
+        tell(
+            f"About {max(0.01, min(left, 1)):.0%} of what the model's outputs are made of does not "
+            f"pass through {names}: CAM maps show a part; saliency and occlusion show all."
+        )
+    rows, columns = split.layout.rows, split.layout.columns
+    if min(rows, columns) < _FEWEST_CELLS and len(calls) == 1:
+        tell(
+            f"The CAM layer {split.layer!r} has {rows} × {columns} cells on an image of "
+            f"{probe.shape[2]} × {probe.shape[3]} pixels, so its maps are coarse; an earlier layer "
+            "as cam_layer gives finer ones."
+        )
+
+
+def _choose(network: nn.Module, trace: Trace, probe: Tensor) -> Split:
+    candidates = _outermost(network, "", trace)
     last: tuple[CamLayer, Split] | None = None
     while candidates:
         candidate = candidates.pop()
         if last is not None and _spacing(candidate, probe) < 0.99 * _spacing(last[0], probe):
             # What lies before is finer, and farther from what the outputs are made of.
             break
-        split = _split_at(network, candidate, probe)
+        split = _split_at(network, candidate, trace, probe)
         if _reaches_outputs(split, probe):
-            if _carries_all(network, candidate.name, probe):
+            if _left_over(network, split.calls, probe) == 0:
                 return split
+            calls = trace.calls[candidate.name]
+            if len(calls) > 1 and _left_over(network, calls, probe) == 0:
+                return _split_at_calls(network, _direct(network, calls, probe), probe)
             last = last or (candidate, split)
         # Blocks in a row: of the last one the outputs may read a class token alone, of those before
         # it all.
         elif isinstance(module := network.get_submodule(candidate.name), nn.Sequential):
-            candidates += _outermost(module, f"{candidate.name}.", layers, ran)
+            candidates += _outermost(module, f"{candidate.name}.", trace)
     if last is not None:
-        return last[1]
+        return _split_at_calls(network, _gather(network, trace, probe), probe)
     # A network that gives constants; its maps are all zero wherever it is split.
-    return _split_at(network, _outermost(network, "", layers, ran)[-1], probe)
+    return _split_at(network, _outermost(network, "", trace)[-1], trace, probe)
+
+
+def _gather(network: nn.Module, trace: Trace, probe: Tensor) -> list[Call]:
+    """Return the calls that make up the outputs together, where no layer does so alone."""
+    candidates = _outermost(network, "", trace)
+    found = _direct(network, _calls_of(candidates, trace), probe)
+    if found and _left_over(network, found, probe) == 0:
+        return found
+    # One by one, from the last: of blocks that read a class token alone, all are seen only so.
+    found = []
+    while candidates:
+        candidate = candidates.pop()
+        calls = trace.calls[candidate.name]
+        direct = _direct(network, [*calls, *found], probe)
+        added = [call for call in direct if call.layer == candidate.name]
+        if added:
+            found = [*added, *found]
+            if _left_over(network, found, probe) == 0:
+                break
+        elif candidate.layout.cells is not None and isinstance(
+            module := network.get_submodule(candidate.name), nn.Sequential
+        ):
+            candidates += _outermost(module, f"{candidate.name}.", trace)
+    return found
+
+
+def _calls_of(layers: Sequence[CamLayer], trace: Trace) -> list[Call]:
+    return [call for layer in layers for call in trace.calls[layer.name]]
+
+
+def _direct(network: nn.Module, calls: Sequence[Call], probe: Tensor) -> list[Call]:
+    """Return those of some calls on which outputs depend other than through the others."""
+    split = HookSplit(network, calls)
+    activations, outputs = split.activations(probe.clone())
+    with torch.enable_grad():
+        gradients: Sequence[Tensor | None] = torch.autograd.grad(
+            outputs.square().sum(), activations, allow_unused=True
+        )
+    return [
+        call
+        for call, gradient in zip(calls, gradients, strict=True)
+        if gradient is not None and bool(gradient.any())
+    ]
 
 
 def _spacing(layer: CamLayer, probe: Tensor) -> float:
@@ -272,128 +227,111 @@ def _spacing(layer: CamLayer, probe: Tensor) -> float:
     return area
 
 
-def _carries_all(network: nn.Module, layer: str, probe: Tensor) -> bool:
-    """Return whether all that the outputs are made of goes through a layer.
+def _left_over(network: nn.Module, calls: Sequence[Call], probe: Tensor) -> float:
+    """Return how much of what the outputs are made of does not go through some calls; 0 is none.
 
-    Then exchanging what it gives for two images exchanges their outputs. Of branches, such as a
-    part of a map that is cut off to be rolled around, it does not.
+    If all goes through them, exchanging what they give for two images exchanges the outputs. Of
+    branches, such as a part of a map that is cut off to be rolled around, it does not.
     """
     if isinstance(network, torch.jit.ScriptModule):
-        return True
-    module = network.get_submodule(layer)
-    calls = 0
-    exchange = 0
+        return 0.0
+    wanted = {(call.layer, call.number): call.views for call in calls}
 
-    def count(module: nn.Module, inputs: object, output: Tensor) -> Tensor:
-        nonlocal calls
-        calls += 1
-        # Of a module that runs several times, the last time is meant.
-        return output.flip(0) if calls == exchange else output
+    def exchange(layer: str, number: int, output: Any) -> Any:
+        views = wanted.get((layer, number))
+        if views is None:
+            return output
+        return views.put_together([part.flip(0) for part in views.taken_apart(output)])
 
-    handle = module.register_forward_hook(count)
-    try:
-        with torch.no_grad():
-            expected = network(probe).flip(0)
-            exchange, calls = calls, 0
-            outputs = network(probe)
-    finally:
-        handle.remove()
-    difference = (expected - expected.flip(0)).norm()
-    return bool((outputs - expected).norm() <= 0.01 * difference + 1e-5 * expected.norm())
-
-
-def _split_at(network: nn.Module, layer: CamLayer, probe: Tensor) -> Split:
-    split: Split
-    if isinstance(network, torch.jit.ScriptModule):
-        steps = find_step(_chain(network, probe), layer.name, probe)
-        assert steps is not None
-        split = ChainSplit(steps, layer.name, layer.layout)
-    else:
-        split = HookSplit(network, layer.name, layer.layout)
     with torch.no_grad():
-        expected = network(probe)
-    _, outputs = split(probe)
+        expected = network(probe.clone()).flip(0)
+        with changed_outputs(network, {call.layer for call in calls}, exchange):
+            outputs = network(probe.clone())
+    difference = float((expected - expected.flip(0)).norm())
+    missed = float((outputs - expected).norm())
+    if missed <= 0.01 * difference + 1e-5 * float(expected.norm()):
+        return 0.0
+    return missed / difference if difference > 0 else 1.0
+
+
+def _split_at(network: nn.Module, layer: CamLayer, trace: Trace, probe: Tensor) -> Split:
+    """Split at a layer; of several calls, at the last."""
+    if not isinstance(network, torch.jit.ScriptModule):
+        last = trace.calls[layer.name][-1]
+        same = [call for call in trace.calls[layer.name] if call.number == last.number]
+        return _split_at_calls(network, same, probe)
+    steps = find_step(chain_of(network, probe), layer.name, probe)
+    assert steps is not None
+    return _proved(ChainSplit(steps, layer.name, layer.layout), network, probe)
+
+
+def _split_at_calls(network: nn.Module, calls: Sequence[Call], probe: Tensor) -> Split:
+    return _proved(HookSplit(network, calls), network, probe)
+
+
+def _proved(split: Split, network: nn.Module, probe: Tensor) -> Split:
+    with torch.no_grad():
+        expected = network(probe.clone())
+    _, outputs = split(probe.clone())
     if not torch.allclose(outputs.detach(), expected, rtol=1e-4, atol=1e-5):
-        raise InputError(f"Splitting the model at {layer.name!r} changes its output.")
+        raise InputError(f"Splitting the model at {split.layer!r} changes its output.")
     return split
 
 
 def _reaches_outputs(split: Split, probe: Tensor) -> bool:
-    activation, outputs = split(probe)
+    activations, outputs = split.activations(probe.clone())
     if not outputs.requires_grad:
         return False
     # Whoever asks may work without gradients.
     with torch.enable_grad():
         # Squared, so that the outputs of a softmax do not cancel.
         total = outputs.square().sum()
-        (gradient,) = torch.autograd.grad(total, activation, allow_unused=True)
-    found: Tensor | None = gradient
-    return found is not None and bool(found.any())
-
-
-def _unfused() -> AbstractContextManager[None]:
-    """Keep TorchScript's optimiser from joining operations into ones without positions."""
-    unfused: AbstractContextManager[None] = torch.jit.optimized_execution(False)  # type: ignore[attr-defined]
-    return unfused
-
-
-def _chain(network: nn.Module, probe: Tensor) -> list[Step]:
-    chain = chain_children(network, probe)
-    if chain is None:
-        raise NoSplitError(
-            "This TorchScript model cannot be split: its children, run one after another, do not "
-            "give its output."
+        gradients: Sequence[Tensor | None] = torch.autograd.grad(
+            total, activations, allow_unused=True
         )
-    return chain
+    return any(gradient is not None and bool(gradient.any()) for gradient in gradients)
 
 
-def _run(network: nn.Module, image: Tensor, note: Callable[[str, object], None]) -> None:
-    """Run a plain network and note the output of each of its modules."""
-    handles = []
-    for name, module in network.named_modules():
-        if name:
-
-            def look(module: nn.Module, inputs: object, output: object, name: str = name) -> None:
-                note(name, output)
-
-            handles.append(module.register_forward_hook(look))
-    try:
-        network(image)
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _outermost(
-    module: nn.Module, prefix: str, layers: Mapping[str, CamLayer], ran: Collection[str]
-) -> list[CamLayer]:
+def _outermost(module: nn.Module, prefix: str, trace: Trace) -> list[CamLayer]:
     """Return the outermost layers with a map inside a module, in the order in which they run."""
-    names = _outer(module, prefix, layers, ran)
-    return [layer for name, layer in layers.items() if name in names]
+    names = _outer(module, prefix, trace.layers, trace)
+    return [layer for name, layer in trace.layers.items() if name in names]
 
 
 def _outer(
-    module: nn.Module, prefix: str, layers: Collection[str], ran: Collection[str]
+    module: nn.Module, prefix: str, layers: Mapping[str, CamLayer], trace: Trace
 ) -> set[str]:
     """Return the names of the outermost layers with a map."""
     names = {prefix + name: child for name, child in module.named_children()}
-    found = names.keys() & layers
+    found = names.keys() & layers.keys()
     for name, child in names.items():
         # A list of modules does not run, its members do.
-        if name not in ran:
-            found |= _outer(child, f"{name}.", layers, ran)
-    if found:
-        return found
-    # What runs but gives no map, like a backbone that gives a list of maps, may hold some.
-    inner = (_outer(child, f"{name}.", layers, ran) for name, child in names.items() if name in ran)
-    return set().union(*inner)
+        if name not in trace.ran:
+            found |= _outer(child, f"{name}.", layers, trace)
+    inner = {
+        name: _outer(child, f"{name}.", layers, trace)
+        for name, child in names.items()
+        if name in trace.ran and name not in found
+    }
+    if not found:
+        # What runs but gives no map, like a backbone that gives a list of maps, may hold some.
+        return set().union(*inner.values())
+    fewest = _fewest_cells(found, layers)
+    for name, inside in inner.items():
+        # A row of stages that ends in a single cell: the last of them that still have cells.
+        if name in trace.single_cells and inside and _fewest_cells(inside, layers) < fewest:
+            found |= inside
+    return found
 
 
-def _why_not(
-    network: nn.Module, layer: str, layers: Mapping[str, CamLayer], ran: Collection[str]
-) -> str:
+def _fewest_cells(names: Collection[str], layers: Mapping[str, CamLayer]) -> int:
+    return min(layers[name].layout.rows * layers[name].layout.columns for name in names)
+
+
+def _why_not(network: nn.Module, layer: str, trace: Trace) -> str:
     """Say why a layer cannot be the CAM layer."""
-    outermost = _outermost(network, "", layers, ran)
+    layers = trace.layers
+    outermost = _outermost(network, "", trace)
     listed = f"layers with a map are {', '.join(map(str, outermost)) or 'not there'}"
     inside = len(layers) - len(outermost)
     listed += f", and {inside} inside them." if inside else "."
@@ -401,7 +339,7 @@ def _why_not(
         nearest = get_close_matches(layer, layers, 1)
         guess = f" (did you mean {nearest[0]!r}?)" if nearest else ""
         return f"The model has no layer {layer!r}{guess}; {listed}"
-    if layer in ran:
+    if layer in trace.ran:
         return f"The layer {layer!r} has no spatial output; {listed}"
     if isinstance(network, torch.jit.ScriptModule):
         return f"The layer {layer!r} lies in a part of TorchScript that is not a chain; {listed}"

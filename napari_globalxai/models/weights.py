@@ -39,7 +39,7 @@ def read_weights(file: WeightsFile, trust: bool) -> nn.Module | dict[str, Any]:
     Returns
     -------
     torch.nn.Module or dict
-        A whole network, or a state dict.
+        A whole network, or a checkpoint with weights in it.
 
     Raises
     ------
@@ -71,21 +71,6 @@ def hash_weights(path: Path) -> str:
     return hash_file(path)
 
 
-def state_of(value: Any, path: Path) -> dict[str, Any]:
-    """Return the state dict in what training frameworks wrap around it."""
-    if isinstance(value, dict):
-        for key in ("state_dict", "model_state_dict", "model"):
-            if isinstance(value.get(key), dict):
-                value = value[key]
-    if not isinstance(value, dict):
-        raise InputError(f"{path}: holds no state dict.")
-    # Keys of any other kind fit no network, but must not stop PyTorch from saying so.
-    state = {str(key): item for key, item in value.items()}
-    if all(key.startswith("module.") for key in state):
-        state = {key.removeprefix("module."): item for key, item in state.items()}
-    return state
-
-
 def _read_safetensors(file: WeightsFile) -> dict[str, Any]:
     from safetensors import SafetensorError
     from safetensors.torch import load
@@ -112,7 +97,13 @@ def _read_pickle(file: WeightsFile, trust: bool) -> nn.Module | dict[str, Any]:
         raise InputError(
             f"{file.path}: is not TorchScript, safetensors or a plain state dict{reason}."
         ) from why
-    return value if isinstance(value, nn.Module) else state_of(value, file.path)
+    if isinstance(value, nn.Module):
+        return value
+    if not isinstance(value, dict):
+        raise InputError(f"{file.path}: holds no state dict.")
+    whole = [item for item in value.values() if isinstance(item, nn.Module)]
+    # Some save the network whole, with what else there is beside it.
+    return whole[0] if len(whole) == 1 else value
 
 
 def _is_torchscript(file: WeightsFile) -> bool:

@@ -92,7 +92,7 @@ def check_inputs(
         return CheckResult(facts, problems)
     _check_model(cohort, model, facts, problems)
     logits, unreadable = _predict(cohort, model, JobProgress(progress))
-    truth, activation = cohort.truth(model.labels), model.card.activation
+    truth, activation = cohort.truth(model.labels), model.activation
     performance = measure_performance(
         model.labels, truth, log_odds(logits, activation), cohort.patients
     )

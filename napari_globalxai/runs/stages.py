@@ -427,7 +427,7 @@ class Aggregated:
             self.similarity,
         )
         write_explained_images(plan.folder, plan.cohort, aligned.stack, predictions)
-        activation = plan.model.card.activation
+        activation = plan.model.activation
         performance = measure_performance(
             predictions.labels,
             predictions.truth,

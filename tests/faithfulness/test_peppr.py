@@ -104,7 +104,7 @@ class SlowPeppr:
             inputs = (self.shown(image, count, arm) / 255 - 0.3) / 0.1
             with torch.no_grad():
                 outputs = evaluation.classifier.network(torch.tensor(inputs[None]).float())[0]
-            softmax = evaluation.classifier.card.activation == "softmax"
+            softmax = evaluation.classifier.activation == "softmax"
             result.append(outputs.softmax(0) if softmax else outputs.sigmoid())
         return torch.stack(result).double().numpy()
 

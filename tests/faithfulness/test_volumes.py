@@ -1,7 +1,5 @@
 """PEPPR along three spatial axes, against a slow one: a small 3-D network, volume by volume."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -54,7 +52,7 @@ class VolumeModel:
             nn.Conv3d(2, 3, 3, padding=1), nn.Tanh(), nn.Flatten(), nn.Linear(3 * 120, 2)
         ).eval()
         self.labels = LABELS
-        self.card = SimpleNamespace(activation=activation)
+        self.activation = activation
         self.device = torch.device("cpu")
 
     def to_input(self, images):
@@ -65,7 +63,7 @@ class VolumeModel:
 
     def probabilities(self, logits):
         logits = torch.as_tensor(np.asarray(logits, np.float64))
-        softmax = self.card.activation == "softmax"
+        softmax = self.activation == "softmax"
         return (logits.softmax(-1) if softmax else logits.sigmoid()).numpy()
 
 

@@ -7,6 +7,8 @@ import torch
 from monai.networks.nets import DenseNet121, ResNet
 from torch import nn
 
+from napari_globalxai.attribution.cam import GradCam
+from napari_globalxai.errors import InputError
 from napari_globalxai.maps.upsampling import (
     cells_inside,
     interpolation_weights,
@@ -220,13 +222,127 @@ class Dense(nn.Module):
         return self.mix(images.flatten(1)).view(-1, 3, 8, 12)
 
 
-@pytest.mark.parametrize("stage", [Spectrum, Shuffled, Dense])
+class Elsewhere(nn.Module):
+    """Makes the middle larger by an operation of which positions cannot know."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(2, 3, 8, 8)
+
+    def forward(self, images):
+        larger = nn.functional.interpolate(images[:, :, 16:48, 24:72], scale_factor=2)
+        return self.conv(torch.linalg.solve(torch.eye(64), larger))
+
+
+class Smaller(Elsewhere):
+    def forward(self, images):
+        smaller = nn.functional.pad(nn.functional.avg_pool2d(images, 2), (48, 0, 32, 0))
+        return self.conv(torch.linalg.solve(torch.eye(64), smaller))
+
+
+@pytest.mark.parametrize("stage", [Spectrum, Shuffled, Dense, Elsewhere, Smaller])
+def test_cells_that_do_not_answer_where_they_would_lie_are_refused(stage):
+    torch.manual_seed(0)
+    model = classifier(nn.Sequential(stage(), *head(3)), "0")
+    with pytest.raises(InputError, match=r"do not answer .* need no split: saliency") as why:
+        GradCam().grid(model)
+    assert "\n" not in str(why.value)
+
+
+class Unknown(nn.Module):
+    """Leaves cells in their places by an operation of which positions cannot know."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(2, 3, 8, 8)
+
+    def forward(self, images):
+        return torch.linalg.solve(torch.eye(8), self.conv(images))
+
+
+class UnknownBefore(Unknown):
+    def forward(self, images):
+        return self.conv(torch.linalg.solve(torch.eye(64), images))
+
+
+@pytest.mark.parametrize("stage", [Unknown, UnknownBefore])
 def test_tiling_where_nothing_can_be_found_and_it_says_so(stage):
     torch.manual_seed(0)
     grid = classifier(nn.Sequential(stage(), *head(3)), "0").cell_grid
     assert not grid.measured
     np.testing.assert_allclose(grid.y, 8 * np.arange(8) + 3.5)
     np.testing.assert_allclose(grid.x, 8 * np.arange(12) + 3.5)
+
+
+def middle_larger(images):
+    return nn.functional.interpolate(images[:, :, 16:48, 24:72], size=(64, 96), mode="bilinear")
+
+
+def sampled(images):
+    half = torch.tensor([[0.5, 0, 0], [0, 0.5, 0]]).expand(len(images), 2, 3)
+    grid = nn.functional.affine_grid(half, list(images.shape), align_corners=False)
+    return nn.functional.grid_sample(images, grid, align_corners=False)
+
+
+def nearest(images):
+    return nn.functional.interpolate(images[:, :, 16:48, 24:72], scale_factor=2)
+
+
+class Looking(nn.Module):
+    """Looks at a part of the image, then makes cells of eight pixels of what it sees."""
+
+    def __init__(self, look):
+        super().__init__()
+        self.look = look
+        self.conv = nn.Conv2d(2, 3, 8, 8)
+
+    def forward(self, images):
+        return self.conv(self.look(images))
+
+
+@pytest.mark.parametrize("look", [middle_larger, sampled, nearest])
+def test_a_lesion_lies_where_it_is_in_a_network_that_enlarges_the_middle(look):
+    torch.manual_seed(0)
+    network = nn.Sequential(Looking(look), *head(3))
+    model = classifier(network, "0")
+    # Cells of eight pixels of what is seen are of four in the image, from the part's edge on.
+    y, x = 16 + 4 * np.arange(8) + 1.5, 24 + 4 * np.arange(12) + 1.5
+    assert model.cell_grid.measured
+    for centres, found in ((y, model.cell_grid.y), (x, model.cell_grid.x)):
+        assert np.abs(found[:, None] - centres).min(axis=0).max() < 0.3
+    images = torch.zeros(2, 2, 64, 96)
+    images[1, :, 20:24, 52:56] = 1.0
+    activation, _ = model.split(images)
+    change = (activation[1] - activation[0]).detach().abs().sum(dim=0, keepdim=True)
+    map_ = upsample(model.cell_places.joined([change]).numpy()[0], model.cell_grid)
+    row, column = np.unravel_index(map_.argmax(), map_.shape)
+    assert abs(row - 21.5) <= 1
+    assert abs(column - 53.5) <= 1
+    # What is not looked at has no part in the map.
+    assert not map_[:14].any()
+    assert not map_[:, 74:].any()
+
+
+def where_it_is_bright(images):
+    shift = torch.zeros(len(images), 2, 3)
+    shift[:, [0, 1], [0, 1]] = 0.5
+    shift[:, 0, 2] = 0.4 * torch.tanh(images.mean(dim=(1, 2, 3)))
+    grid = nn.functional.affine_grid(shift, list(images.shape), align_corners=False)
+    return nn.functional.grid_sample(images, grid, align_corners=False)
+
+
+def turned(images):
+    angle = torch.tensor([[0.8, -0.6, 0], [0.6, 0.8, 0]]).expand(len(images), 2, 3)
+    grid = nn.functional.affine_grid(angle, list(images.shape), align_corners=False)
+    return nn.functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+@pytest.mark.parametrize("look", [where_it_is_bright, turned])
+def test_windows_that_move_or_turn_have_no_rows_and_columns(look):
+    torch.manual_seed(0)
+    model = classifier(nn.Sequential(Looking(look), *head(3)), None)
+    with pytest.raises(InputError, match=r"on no rows and columns .* need no split: saliency"):
+        GradCam().grid(model)
 
 
 def test_grid_survives_json():

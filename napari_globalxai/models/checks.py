@@ -1,0 +1,294 @@
+"""Hold a network against its card on a probe, and say the real reason where it does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.export.unflatten import UnflattenedModule
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from napari_globalxai.errors import InputError
+from napari_globalxai.models.card import ModelCard
+from napari_globalxai.models.outputs import KeepLogits, as_rows, describe_outputs, find_logits
+
+_DROPOUTS = ("native_dropout", "bernoulli", "bernoulli_", "dropout", "rand_like", "randn_like")
+# By the place of the argument that says whether the statistics of the batch are taken.
+_BATCH_NORMS = {"native_batch_norm": 5, "_native_batch_norm_legit": 5, "cudnn_batch_norm": 5}
+
+
+class _Observed(TorchDispatchMode):
+    """Notes what a network does that it should do in training alone."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.drops = False
+        self.uses_batch = False
+        self.is_training = False
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Iterable[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        name = func.overloadpacket.__name__
+        self.drops |= name in _DROPOUTS
+        if name in _BATCH_NORMS:
+            without = func._overloadname == "no_stats" or args[3] is None
+            uses_batch = bool(args[3 if func._overloadname == "no_stats" else _BATCH_NORMS[name]])
+            self.uses_batch |= uses_batch
+            self.is_training |= uses_batch and not without
+        return func(*args, **(kwargs or {}))
+
+
+class NetworkChecks:
+    """Checks of a network on a probe, one after another.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        The classifier's own copy, in eval mode; hooks are put on it where its inputs or outputs
+        need them.
+    card : ModelCard
+        What it is held against.
+    probe : torch.Tensor
+        Two different inputs.
+    name : str
+        Names the model in messages.
+    warn : callable
+        Called with a sentence on what is odd.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        card: ModelCard,
+        probe: Tensor,
+        name: str,
+        warn: Callable[[str], object],
+    ) -> None:
+        self._network = network
+        self._card = card
+        self._probe = probe
+        self._name = name
+        self._warn = warn
+        self._is_script = isinstance(network, torch.jit.ScriptModule)
+
+    def run(self) -> None:
+        """Run all checks.
+
+        Raises
+        ------
+        InputError
+            When the network does not fit its card, or its answers are not its own.
+        """
+        outputs = self._keep_rows(self._keep_logits(self._first_run()))
+        self._check_shape(outputs)
+        self._check_same_again(outputs)
+        self._check_single(outputs)
+        self._check_activation(outputs)
+
+    def _first_run(self) -> Any:
+        given = self._probe.clone()
+        try:
+            with torch.no_grad():
+                outputs = self._network(given)
+        # Networks of all kinds of authors raise whatever comes first.
+        except Exception as why:
+            reason = (str(why).strip() or type(why).__name__).splitlines()[-1][:200]
+            raise InputError(
+                f"{self._name}: the network does not take the card's input "
+                f"{tuple(self._probe.shape[1:])} ({self._channel_advice() or reason})."
+            ) from why
+        if not self._is_script and not torch.equal(given, self._probe):
+            # It works in place on what it is given, which others still need.
+            self._network.register_forward_pre_hook(_copy_input)
+        return outputs
+
+    def _keep_logits(self, outputs: Any) -> Any:
+        """Make the network give its logits alone, where it gives more; return them."""
+        if isinstance(outputs, Tensor):
+            return outputs
+        places = find_logits(outputs, len(self._probe), len(self._card.labels))
+        # TorchScript takes no hooks.
+        if not places or self._is_script:
+            return outputs
+        keep = KeepLogits(places[0])
+        if len(places) > 1 and "logits" not in places[0]:
+            self._warn(
+                f"The network gives {len(places)} tensors that could be its logits; the first is "
+                "taken."
+            )
+        self._network.register_forward_hook(keep)
+        return keep(self._network, None, outputs)
+
+    def _keep_rows(self, outputs: Any) -> Any:
+        """Make the network give a row an image where it gives the same numbers in another shape."""
+        labels = len(self._card.labels)
+        rows = as_rows(outputs, len(self._probe), labels)
+        # One image may lose the dimension that two have.
+        squeezes = rows is not None and self._drops_dimensions()
+        if rows is None or not (outputs.ndim != 2 or squeezes) or self._is_script:
+            return outputs if rows is None else rows
+
+        def make_rows(module: nn.Module, inputs: Sequence[Tensor], given: Tensor) -> Tensor:
+            found = as_rows(given, len(inputs[0]), labels)
+            return given if found is None else found
+
+        self._network.register_forward_hook(make_rows)
+        return rows
+
+    def _drops_dimensions(self) -> bool:
+        try:
+            with torch.no_grad():
+                single = self._network(self._probe[:1].clone())
+            return isinstance(single, Tensor) and single.ndim != 2
+        # That a single image is not taken is said later.
+        except Exception:
+            return False
+
+    def _check_shape(self, outputs: Any) -> None:
+        name, labels = self._name, len(self._card.labels)
+        if not isinstance(outputs, Tensor) and self._is_script:
+            raise InputError(
+                f"{name}: the network gives a {type(outputs).__name__} with "
+                f"{describe_outputs(outputs)}; TorchScript must give its logits alone, one row of "
+                f"{labels} outputs an image."
+            )
+        if not isinstance(outputs, Tensor) or outputs.ndim != 2:
+            raise InputError(
+                f"{name}: the network does not give one row of {labels} outputs an image but "
+                f"{describe_outputs(outputs)}."
+            )
+        if outputs.shape[1] != labels:
+            raise InputError(
+                f"{name}: the network has {outputs.shape[1]} outputs but the card names {labels} "
+                "labels."
+            )
+        if not bool(torch.isfinite(outputs).all()):
+            raise InputError(f"{name}: the network gives values that are not finite.")
+
+    def _check_same_again(self, outputs: Tensor) -> None:
+        """Refuse a network whose answers are drawn at random."""
+        with torch.no_grad(), _Observed() as observed:
+            again = self._rows(self._network(self._probe.clone()), len(self._probe))
+        if _agree(again, outputs):
+            return
+        if observed.drops and self._is_compiled:
+            raise InputError(f"{self._name}: {_TRACED_IN_TRAINING.format('dropout stays on')}")
+        raise InputError(
+            f"{self._name}: the network answers differently each time it sees an image (dropout or "
+            "other noise stays on in eval mode); save it with that switched off."
+        )
+
+    def _check_single(self, outputs: Tensor) -> None:
+        """Refuse a network whose answer for an image depends on what else is in its batch."""
+        single: Tensor | None
+        try:
+            with torch.no_grad(), _Observed() as observed:
+                single = self._rows(self._network(self._probe[:1].clone()), 1)
+        except Exception:
+            single = None
+        if single is not None and single.shape == outputs[:1].shape:
+            if _agree(single, outputs[:1]) and self._minds_no_neighbour(outputs):
+                return
+            raise InputError(f"{self._name}: {self._why_not_alone(observed)}")
+        with torch.no_grad(), _Observed() as observed:
+            self._network(self._probe.clone())
+        if observed.uses_batch:
+            raise InputError(f"{self._name}: {self._why_not_alone(observed)}")
+        raise InputError(
+            f"{self._name}: the network does not take a batch of any size; export it with an "
+            "example of two images or more, and a dynamic batch dimension."
+        )
+
+    def _minds_no_neighbour(self, outputs: Tensor) -> bool:
+        """Return whether the first answer stays beside an image of quite other values."""
+        pair = torch.cat([self._probe[:1], 3 * self._probe[1:2] + 1])
+        try:
+            with torch.no_grad():
+                beside = self._rows(self._network(pair), len(pair))
+        # What a network makes of such inputs is no fault of its card.
+        except Exception:
+            return True
+        # Numbers rounded by a scale of the whole batch may change a little.
+        change = (beside[0] - outputs[0]).norm()
+        return not bool(change > 0.02 * outputs.norm())
+
+    def _why_not_alone(self, observed: _Observed) -> str:
+        without = [
+            name
+            for name, module in self._network.named_modules()
+            if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.running_mean is None
+        ]
+        if observed.is_training and self._is_compiled:
+            return _TRACED_IN_TRAINING.format(
+                "batch normalisation takes the statistics of each batch"
+            )
+        if without or (observed.uses_batch and self._is_compiled):
+            named = f" ({without[0]})" if without else ""
+            return (
+                f"batch normalisation without running statistics{named} makes the answer "
+                "for an image depend on the others in its batch; save the network with running "
+                "statistics."
+            )
+        return (
+            "the network's answer for an image depends on the others in its batch, as where "
+            "something is normalised over the batch; it must answer images one by one."
+        )
+
+    def _check_activation(self, outputs: Tensor) -> None:
+        if self._card.activation == "none":
+            if outputs.min() < 0 or outputs.max() > 1:
+                raise InputError(
+                    f"{self._name}: the card's activation is none, but outputs are not "
+                    "probabilities."
+                )
+        elif self._gives_probabilities(outputs):
+            self._warn(
+                f"The model's outputs look like probabilities already, but its card says that "
+                f"{self._card.activation} is still to be applied; is activation: none right?"
+            )
+
+    def _gives_probabilities(self, outputs: Tensor) -> bool:
+        """Return whether outputs stay within 0 and 1 for inputs beyond all measure, too."""
+        try:
+            with torch.no_grad():
+                extreme = self._network(self._probe * 1000)
+        # What a network makes of such inputs is no fault of its card.
+        except Exception:
+            return False
+        return all(bool(((each >= 0) & (each <= 1)).all()) for each in (outputs, extreme))
+
+    def _channel_advice(self) -> str:
+        """Return what the first layer takes, where the card says something else."""
+        kernels = [value for value in self._network.state_dict().values() if value.ndim == 4]
+        taken = int(kernels[0].shape[1]) if kernels else len(self._card.input.channels)
+        if taken == len(self._card.input.channels):
+            return ""
+        return f"its first layer takes {taken} channels"
+
+    @property
+    def _is_compiled(self) -> bool:
+        return isinstance(self._network, torch.jit.ScriptModule | UnflattenedModule)
+
+    def _rows(self, outputs: Any, images: int) -> Tensor:
+        rows = as_rows(outputs, images, len(self._card.labels))
+        return outputs if rows is None else rows
+
+
+_TRACED_IN_TRAINING = (
+    "the network was traced or exported in training mode ({}); call its eval() before that."
+)
+
+
+def _agree(one: Tensor, two: Tensor) -> bool:
+    return one.shape == two.shape and bool(torch.allclose(one, two, rtol=1e-3, atol=1e-4))
+
+
+def _copy_input(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(each.clone() if isinstance(each, Tensor) else each for each in inputs)
