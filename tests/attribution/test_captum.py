@@ -221,9 +221,7 @@ def test_every_setting_says_what_it_is(name):
 @pytest.mark.parametrize(("side", "baseline"), [(8, "mean-colour"), (16, "black")])
 def test_feature_ablation_by_a_slow_loop(network, classifier, side, baseline):
     inputs = some_inputs(classifier)
-    maps = attribute(
-        classifier, inputs, "captum:FeatureAblation", side=side, baselines=baseline
-    )
+    maps = attribute(classifier, inputs, "captum:FeatureAblation", side=side, baselines=baseline)
     hidden = 0.0 if baseline == "mean-colour" else (0 - 0.3) / 0.1
     with torch.no_grad():
         intact = network(inputs)
@@ -572,7 +570,9 @@ def test_networks_that_captum_would_get_wrong_are_refused_and_left_as_they_were(
     assert "\n" not in str(why.value)
     assert str(why.value).endswith(".")
     for module in classifier.network.modules():
-        assert not (module._forward_hooks or module._forward_pre_hooks or module._backward_hooks)
+        assert not module._forward_hooks
+        assert not module._forward_pre_hooks
+        assert not module._backward_hooks
         # LRP keeps its rules and activations in the layers.
         assert not isinstance(module, nn.Conv2d) or set(vars(module)) <= names
     for key, value in classifier.network.state_dict().items():
