@@ -137,7 +137,8 @@ UNSUPPORTED = {
         (kind, method): f"{method} "
         for kind in ("ResNet", "DenseNet", "EfficientNet", "SEResNet", "ConvNeXt", "ONNX, ResNet")
         for method in ("captum:DeepLift", "captum:LRP")
-        if (kind, method) != ("DenseNet", "captum:DeepLift")
+        # With random weights, EfficientNet's logits differ by less than rounding.
+        if method == "captum:LRP" or kind not in ("DenseNet", "EfficientNet")
     },
     # Its CAM layer runs twice.
     ("EfficientNet", "captum:LayerGradCam"): "sees one call of a layer",
