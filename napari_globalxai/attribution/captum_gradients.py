@@ -37,6 +37,8 @@ from napari_globalxai.models.classifier import Classifier
 
 # How far the map of an image may miss its logit's difference, as a share of it.
 _TOLERANCE = 0.01
+# Below this, rounding would count.
+_LEAST = 0.01
 
 
 class Saliency(GradientMethod[TunnelSettings]):
@@ -119,7 +121,7 @@ class _AddingUp(HookMethod[TunnelT]):
             own = float(method.model(image)[0, label])
             of_baselines = float(method.model(arguments["baselines"])[:, label].mean())
         missed = abs(float(plain.sum()) - (own - of_baselines))
-        if missed > _TOLERANCE * max(abs(own - of_baselines), 0.1):
+        if missed > _TOLERANCE * max(abs(own - of_baselines), _LEAST):
             raise InputError(
                 f"{self.name} does not add up on this model (it misses the logit by {missed:.3g}): "
                 "captum's hooks do not see all of its functions; deep-lift and "

@@ -570,8 +570,9 @@ def test_networks_that_captum_would_get_wrong_are_refused_and_left_as_they_were(
     assert "\n" not in str(why.value)
     assert str(why.value).endswith(".")
     for module in classifier.network.modules():
-        hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks)
-        assert not any(hooks)
+        assert not module._forward_hooks
+        assert not module._forward_pre_hooks
+        assert not module._backward_hooks
         # LRP keeps its rules and activations in the layers.
         assert not isinstance(module, nn.Conv2d) or set(vars(module)) <= names
     for key, value in classifier.network.state_dict().items():

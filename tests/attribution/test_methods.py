@@ -313,7 +313,7 @@ def test_model_with_its_sigmoid_inside(name):
 def test_methods_by_name():
     assert set(SOME) <= set(METHODS.entries)
     with pytest.raises(
-        InputError, match=r"no attribution method 'gradcam'; methods are .*grad-cam"
+        InputError, match=r"no attribution method 'gradcam'; the nearest .* are .*grad-cam"
     ):
         make_method("gradcam")
 
