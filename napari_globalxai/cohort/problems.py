@@ -11,7 +11,8 @@ import pandas as pd
 
 from napari_globalxai.cohort.labels import read_binary
 from napari_globalxai.cohort.wording import counted, form, named, rows_named
-from napari_globalxai.images.image_file import is_there
+from napari_globalxai.images.image_file import is_there, split_page
+from napari_globalxai.storage import oddity
 
 if TYPE_CHECKING:
     from napari_globalxai.cohort.table import Cohort
@@ -38,7 +39,15 @@ def _files_that_are_not_there(cohort: Cohort) -> list[str]:
             f"{form(len(unnamed), 'names', 'name')} no file."
         )
     files = {name: path for name, path in zip(cohort.names, cohort.files, strict=True) if name}
-    missing = [name for name, path in files.items() if not is_there(path)]
+    absent = [name for name, path in files.items() if not is_there(path)]
+    kinds = {name: oddity(split_page(files[name])[0]) for name in absent}
+    missing = [name for name, kind in kinds.items() if kind.startswith("does not exist")]
+    for kind in sorted({kinds[name] for name in absent} - {kinds[name] for name in missing}):
+        names = [name for name in absent if kinds[name] == kind]
+        problems.append(
+            f"{cohort.source}: {named(names)} {kind}, not an image's file; such a row is not "
+            "opened."
+        )
     if missing:
         problems.append(
             f"{cohort.source}: {len(missing)} of {counted(len(files), 'file')} "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from napari_globalxai.images.dicom import is_dicom, read_dicom
 from napari_globalxai.images.image_file import UnreadableImageError, one_line, split_page
 from napari_globalxai.images.pixels import Array, Picture, as_stored
 from napari_globalxai.images.rasters import is_raster, is_tiff, read_raster, read_tiff
+from napari_globalxai.storage import oddity
 
 _HEAD = 256
 
@@ -75,8 +77,11 @@ class FundusReader(ImageReader):
             raise UnreadableImageError(str(name), one_line(why)) from why
 
     def _read(self, path: Path, page: int | None) -> Picture:
+        if why := oddity(path):
+            raise ValueError(f"it {why}")
         with path.open("rb") as stream:
-            head = stream.read(_HEAD)
+            # Some systems call a stream a regular file, of no size.
+            head = stream.read(min(_HEAD, os.fstat(stream.fileno()).st_size))
         # A file may be both DICOM and TIFF; DICOM knows more.
         if is_dicom(head):
             return read_dicom(path, page)

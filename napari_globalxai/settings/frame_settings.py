@@ -18,7 +18,7 @@ from napari_globalxai.settings.declared import (
     Size,
     redeclared,
 )
-from napari_globalxai.storage import hash_file, hash_value
+from napari_globalxai.storage import hash_file, hash_value, oddity
 
 # To be counted up whenever the same file would come out differently in the same frame.
 _ALIGNMENT_VERSION = 1
@@ -67,8 +67,8 @@ class AlignmentSettings(SettingsModel):
             return self
         if self.registration == "none":
             raise ValueError(f"{self.template}: a template needs a registration, such as landmarks")
-        if not split_page(self.template)[0].is_file():
-            raise ValueError(f"{self.template}: the template does not exist")
+        if why := oddity(split_page(self.template)[0]):
+            raise ValueError(f"{self.template}: the template {why}")
         return self
 
 
