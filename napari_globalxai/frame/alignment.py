@@ -58,6 +58,7 @@ class Aligner:
             atlas=atlas,
             registration=frame.registration,
             estimate_sides=frame.estimate_laterality,
+            stored_bits=frame.stored_bits,
         )
 
     def __call__(self, row: int) -> AlignedImage | str:
@@ -93,6 +94,8 @@ def _facts(item: Mapping[str, Any]) -> dict[str, Any]:
         "laterality": item["laterality"],
         "laterality_source": item["laterality_source"],
     }
+    if note := image.meta.get("note"):
+        facts["note"] = note
     if "sides" in item:
         facts["side_confidence"] = item["sides"].confidence
         facts["side_margin"] = item["sides"].margin
@@ -279,7 +282,9 @@ def _as_taken(cohort: Cohort, frame: FrameSettings) -> Aligner:
     nothing = ("",) * len(cohort.files)
     return Aligner(
         replace(cohort, laterality=nothing, laterality_source=nothing),
-        FrameSettings(size=frame.size, channels=("red", "green", "blue")),
+        FrameSettings(
+            size=frame.size, channels=("red", "green", "blue"), stored_bits=frame.stored_bits
+        ),
     )
 
 

@@ -143,7 +143,7 @@ class AlignedStack:
             ``side_margin``, below 0 where the image looks like the other eye; where images are
             registered ``registered``, ``registration_note``, ``likeness_before``,
             ``likeness_after``, and ``landmarks``, disc and macula before registration in pixels of
-            the frame.
+            the frame; ``note`` where a file contradicts itself: how it was read.
         """
         return {entry["row"]: entry.get("facts", {}) for entry in self._journal.read()}
 

@@ -263,6 +263,7 @@ def frame_transforms(
     atlas: Atlas | None = None,
     registration: str = "none",
     estimate_sides: bool = True,
+    stored_bits: int | None = None,
 ) -> Compose:
     """Return the MONAI pipeline from an image file to the frame.
 
@@ -281,6 +282,8 @@ def frame_transforms(
         ``none``, or a method of `RegisterToAtlasd`.
     estimate_sides : bool, optional
         Whether the atlas tells sides that nothing else tells.
+    stored_bits : int, optional
+        As for `FundusReader`.
 
     Returns
     -------
@@ -295,7 +298,7 @@ def frame_transforms(
         finer = [KeepFinerd("image", (height, width))]
         registered = [RegisterToAtlasd(both, atlas, registration)]
     steps: list[Any] = [
-        LoadWithd("image", FundusReader(at_least=(height, width))),
+        LoadWithd("image", FundusReader(at_least=(height, width), stored_bits=stored_bits)),
         *finer,
         ResizeToFramed("image", (height, width)),
         FieldOfViewd("image"),

@@ -195,8 +195,8 @@ def read_card(path: str | Path) -> tuple[ModelCard, Path]:
     given = Path(path)
     if given.is_dir():
         given = given / "model.yaml"
-    if why := oddity(given):
-        raise InputError(f"{given}: the model {why}.")
+    if kind := oddity(given):
+        raise InputError(f"{given}: the model {kind}.")
     card_path = given if given.suffix.lower() in CARD_SUFFIXES else _card_beside(given)
     try:
         content = yaml.safe_load(read_bytes(card_path).decode())

@@ -61,6 +61,15 @@ class AlignmentSettings(SettingsModel):
         "image of the cohort",
     )
 
+    stored_bits: Annotated[int | None, Placeholder("As the files say")] = Field(
+        default=None,
+        ge=8,
+        le=16,
+        title="Stored bits",
+        description="How many bits the numbers of 16-bit images have whose files do not tell: 12 "
+        "where 4095 is white",
+    )
+
     @model_validator(mode="after")
     def _template_is_used_and_there(self) -> Self:
         if self.template is None:
@@ -124,6 +133,9 @@ class FrameSettings(AlignmentSettings):
         if self.template is not None:
             file, page = split_page(self.template)
             settings["template"] = [hash_file(file), page]
+        # Keys of frames without it stay what they were.
+        if self.stored_bits is not None:
+            settings["stored_bits"] = self.stored_bits
         return hash_value([_ALIGNMENT_VERSION, settings])
 
 
