@@ -54,7 +54,7 @@ def decode_jpeg(frame: bytes, header: JpegHeader | None, told: str) -> tuple[Arr
     if image.mode != "RGB":
         raise ValueError("its JPEG stream has not the colours that it tells")
     # libjpeg follows Adobe's marker, and names of components that say RGB.
-    if header is None or not (header.adobe or colours == "RGB"):
+    if header is None or not header.settled:
         # Keeps the samples as they are stored.
         image.draft("YCbCr", image.size)
     samples = np.array(image)

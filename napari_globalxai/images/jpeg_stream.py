@@ -23,15 +23,16 @@ class JpegHeader:
         Rows and columns.
     colours : str
         ``RGB``, ``YBR``, or empty where the stream does not tell.
-    adobe : bool
-        Whether Adobe's marker is there, which libjpeg follows.
+    settled : bool
+        Whether Adobe's marker or the components' names tell libjpeg the colours, so that it gives
+        RGB, whatever is asked of it.
     bits : int
         Of a sample.
     """
 
     shape: tuple[int, int]
     colours: str
-    adobe: bool = False
+    settled: bool = False
     bits: int = 8
 
 
@@ -87,4 +88,5 @@ def _header(frame: bytes, jfif: bool, transform: int | None) -> JpegHeader | Non
         colours = "RGB"
     else:
         colours = "YBR" if min(samples[1:]) < samples[0] else ""
-    return JpegHeader((rows, columns), colours, transform is not None, bits)
+    settled = transform is not None or (names == b"RGB" and not jfif)
+    return JpegHeader((rows, columns), colours, settled, bits)
