@@ -1,18 +1,82 @@
-"""Files that survive a crash: atomic writes, an append-only journal, content hashes."""
+"""Files: what a path is, atomic writes, an append-only journal, content hashes."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_globalxai.errors import InputError
+
 if TYPE_CHECKING:
     import pandas as pd
+
+_KINDS = {
+    stat.S_IFDIR: "does not exist as a file, but as a folder",
+    stat.S_IFIFO: "is a pipe",
+    stat.S_IFSOCK: "is a socket",
+    stat.S_IFCHR: "is a device",
+    stat.S_IFBLK: "is a device",
+}
+_BLOCK = 1 << 20
+
+
+def oddity(path: str | Path) -> str:
+    """Return what keeps a path from being read as a file, such as ``is a pipe``; nothing if none.
+
+    Links are followed, nothing is opened: opening a pipe waits for whoever writes to it, and
+    reading a device may never end.
+    """
+    try:
+        found = os.stat(path)  # noqa: PTH116 - thousands of files, given as text
+    except (OSError, ValueError):
+        return "does not exist"
+    if not stat.S_ISREG(found.st_mode):
+        return _KINDS.get(stat.S_IFMT(found.st_mode), "is no regular file")
+    if found.st_dev in _devices_of_the_kernel():
+        return "belongs to the system and is no file on a disk"
+    return ""
+
+
+def is_regular(path: str | Path) -> bool:
+    """Return whether a path, links followed, is a regular file: one that has an end."""
+    return not oddity(path)
+
+
+def check_regular(path: Path) -> None:
+    """Raise `InputError` where a path is there but is no regular file."""
+    why = oddity(path)
+    # What is not there is said by whoever wants to open it.
+    if why and path.exists():
+        raise InputError(f"{path}: {why}; put a regular file in its place.")
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a regular file as it is: no more than it has when it is opened.
+
+    Raises
+    ------
+    InputError
+        When it is a pipe, a device or the like.
+    """
+    check_regular(path)
+    with path.open("rb") as stream:
+        return stream.read(os.fstat(stream.fileno()).st_size)
+
+
+@cache
+def _devices_of_the_kernel() -> frozenset[int]:
+    """Files in these are called regular, but reading them may wait, or change something."""
+    return frozenset(
+        place.stat().st_dev for place in (Path("/proc"), Path("/sys")) if place.is_mount()
+    )
 
 
 @contextmanager
@@ -41,7 +105,7 @@ def write_json(path: Path, value: Any) -> None:
 
 def read_json(path: Path) -> Any:
     """Read a JSON file."""
-    return json.loads(path.read_text())
+    return json.loads(read_bytes(path).decode())
 
 
 def read_table(path: Path, **options: Any) -> pd.DataFrame:
@@ -49,6 +113,7 @@ def read_table(path: Path, **options: Any) -> pd.DataFrame:
     # Takes half a second to import, which `--help` need not wait for.
     import pandas as pd
 
+    check_regular(path)
     table: pd.DataFrame = pd.read_csv(path, keep_default_na=False, na_values=[""], **options)
     return table
 
@@ -82,7 +147,7 @@ class Journal:
         if not self.path.exists():
             return []
         entries = []
-        for line in self.path.read_text().splitlines():
+        for line in read_bytes(self.path).decode().splitlines():
             try:
                 entries.append(json.loads(line))
             except json.JSONDecodeError:
@@ -109,9 +174,22 @@ class Journal:
 
 
 def hash_file(path: Path) -> str:
-    """Return the SHA-256 of a file's content as hexadecimal digits."""
+    """Return the SHA-256 of a regular file's content as hexadecimal digits.
+
+    Raises
+    ------
+    InputError
+        When it is a pipe, a device or the like.
+    """
+    check_regular(path)
+    digest = hashlib.sha256()
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        # A file that somebody goes on writing to would have no end.
+        left = os.fstat(stream.fileno()).st_size
+        while left > 0 and (block := stream.read(min(_BLOCK, left))):
+            digest.update(block)
+            left -= len(block)
+    return digest.hexdigest()
 
 
 def hash_value(value: Any) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from napari_globalxai.cohort.wording import counted, form, named
 from napari_globalxai.images.image_file import is_there
+from napari_globalxai.storage import is_regular
 
 _IMAGE_SUFFIXES = frozenset(
     (
@@ -96,7 +97,7 @@ class _Search:
         found = self._listing(folder).get(_key(first, is_file=not rest), [])
         if rest:
             return [path for each in found for path in self._below(each, rest)]
-        return [path for path in found if path.is_file()]
+        return [path for path in found if is_regular(path)]
 
     def _listing(self, folder: Path) -> dict[str, list[Path]]:
         if folder not in self._folders:

@@ -13,7 +13,8 @@ from napari_globalxai.cohort.naming import name_key
 from napari_globalxai.cohort.patients import FROM_FOLDER
 from napari_globalxai.cohort.per_patient import labels_that_are_patients
 from napari_globalxai.cohort.wording import counted, form, named, rows_named
-from napari_globalxai.images.image_file import is_there
+from napari_globalxai.images.image_file import is_there, split_page
+from napari_globalxai.storage import oddity
 
 if TYPE_CHECKING:
     from napari_globalxai.cohort.table import Cohort
@@ -41,14 +42,22 @@ def _files_that_are_not_there(cohort: Cohort) -> list[str]:
             f"{form(len(unnamed), 'names', 'name')} no file."
         )
     files = {name: path for name, path in zip(cohort.names, cohort.files, strict=True) if name}
-    missing = [name for name, path in files.items() if not is_there(path)]
-    folders = [name for name in missing if files[name].is_dir()]
+    absent = [name for name, path in files.items() if not is_there(path)]
+    kinds = {name: oddity(split_page(files[name])[0]) for name in absent}
+    missing = [name for name, kind in kinds.items() if kind.startswith("does not exist")]
+    folders = [name for name in absent if files[name].is_dir()]
     if folders:
-        missing = [name for name in missing if name not in set(folders)]
         problems.append(
             f"{cohort.source}: {counted(len(folders), 'row')} "
             f"{form(len(folders), 'names a folder', 'name folders')} ({named(folders)}); a row "
             "names the file of one image."
+        )
+    others = [name for name in absent if name not in {*missing, *folders}]
+    for kind in sorted({kinds[name] for name in others}):
+        names = [name for name in others if kinds[name] == kind]
+        problems.append(
+            f"{cohort.source}: {named(names)} {kind}, not an image's file; such a row is not "
+            "opened."
         )
     if missing:
         problems.append(

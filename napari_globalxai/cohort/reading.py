@@ -16,6 +16,7 @@ import pandas as pd
 from napari_globalxai.cohort.files import looks_like_image
 from napari_globalxai.cohort.wording import named
 from napari_globalxai.errors import InputError
+from napari_globalxai.storage import oddity, read_bytes
 
 # Not pandas' own list: it takes "None" as missing, which may well be a class.
 _MISSING = frozenset(("", "NA", "N/A", "n/a", "NaN", "nan", "<NA>", "NULL", "null"))
@@ -58,8 +59,8 @@ def read_raw_table(source: Path) -> RawTable:
     InputError
         When it does not exist, is no such table, or has no rows.
     """
-    if not source.is_file():
-        raise InputError(f"{source}: the cohort table does not exist.")
+    if why := oddity(source):
+        raise InputError(f"{source}: the cohort table {why}.")
     warnings: list[str] = []
     text = _decode(source, warnings)
     lines = _split(source, text)
@@ -84,7 +85,7 @@ def read_raw_table(source: Path) -> RawTable:
 
 
 def _decode(source: Path, warnings: list[str]) -> str:
-    content = source.read_bytes()
+    content = read_bytes(source)
     if content.startswith(_SPREADSHEETS):
         raise _unreadable(source, "it is a spreadsheet; save it as CSV")
     try:

@@ -27,6 +27,7 @@ from napari_globalxai.frame.stack import AlignedImage, AlignedStack, batches
 from napari_globalxai.images.image_file import UnreadableImageError, one_line, split_page
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.frame_settings import FrameSettings
+from napari_globalxai.storage import oddity
 
 T = TypeVar("T")
 
@@ -59,6 +60,7 @@ class Aligner:
             atlas=atlas,
             registration=frame.registration,
             estimate_sides=frame.estimate_laterality,
+            stored_bits=frame.stored_bits,
         )
 
     def __call__(self, row: int) -> AlignedImage | str:
@@ -94,6 +96,8 @@ def _facts(item: Mapping[str, Any]) -> dict[str, Any]:
         "laterality": item["laterality"],
         "laterality_source": item["laterality_source"],
     }
+    if note := image.meta.get("note"):
+        facts["note"] = note
     if "sides" in item:
         facts["side_confidence"] = item["sides"].confidence
         facts["side_margin"] = item["sides"].margin
@@ -284,7 +288,9 @@ def _as_taken(cohort: Cohort, frame: FrameSettings) -> Aligner:
     nothing = ("",) * len(cohort.files)
     return Aligner(
         replace(cohort, laterality=nothing, laterality_source=nothing),
-        FrameSettings(size=frame.size, channels=("red", "green", "blue")),
+        FrameSettings(
+            size=frame.size, channels=("red", "green", "blue"), stored_bits=frame.stored_bits
+        ),
     )
 
 
@@ -292,8 +298,8 @@ def absence(cohort: Cohort, row: int) -> str:
     """Return a sentence that says that a row names no file that exists, or nothing."""
     if not cohort.names[row]:
         return f"row {row + 1} of {cohort.source.name} names no file."
-    if not split_page(cohort.files[row])[0].is_file():
-        return f"{cohort.names[row]}: the file does not exist."
+    if why := oddity(split_page(cohort.files[row])[0]):
+        return f"{cohort.names[row]}: the file {why}."
     return ""
 
 

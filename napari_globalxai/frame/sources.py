@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from napari_globalxai.cohort.table import Cohort
+from napari_globalxai.errors import InputError
 from napari_globalxai.images.image_file import split_page
 from napari_globalxai.progress import Progress, ProgressCallback
-from napari_globalxai.storage import hash_file, hash_value
+from napari_globalxai.storage import hash_file, hash_value, is_regular
 
 _THREADS = 4
 
@@ -81,7 +82,7 @@ class SourceFinder:
         if content is None:
             try:
                 content = hash_file(file)
-            except OSError:
+            except (OSError, InputError):
                 # Nothing is known about it, and the aligner will say why it cannot be read.
                 content = ""
             if content and state is not None:
@@ -102,7 +103,9 @@ class SourceFinder:
 
 
 def file_state(file: Path) -> FileState | None:
-    """Return the state of a file, or None where there is none."""
+    """Return the state of a file, or None where there is none, or what is there is no file."""
+    if not is_regular(file):
+        return None
     try:
         stat = file.stat()
     except OSError:

@@ -153,7 +153,7 @@ class AlignedStack:
             ``side_margin``, below 0 where the image looks like the other side; where images are
             registered ``registered``, ``registration_note``, ``likeness_before``,
             ``likeness_after``, and ``landmarks`` before registration, (x, y) in pixels of the
-            frame.
+            frame; ``note`` where a file contradicts itself: how it was read.
         """
         return {row: entry.get("facts", {}) for row, entry in self._entries.items()}
 

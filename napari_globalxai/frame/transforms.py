@@ -315,6 +315,7 @@ def frame_transforms(
     atlas: Atlas | None = None,
     registration: str = NO_REGISTRATION,
     estimate_sides: bool = True,
+    stored_bits: int | None = None,
 ) -> Compose:
     """Return the MONAI pipeline from an image file to the frame.
 
@@ -334,6 +335,8 @@ def frame_transforms(
         for.
     estimate_sides : bool, optional
         Whether the atlas tells sides that nothing else tells.
+    stored_bits : int, optional
+        As for `FundusReader`.
 
     Returns
     -------
@@ -346,7 +349,7 @@ def frame_transforms(
     if atlas is not None and registration != NO_REGISTRATION:
         registering = atlas.steps(registration, both, (height, width))
     steps: list[Any] = [
-        LoadWithd("image", FundusReader(at_least=(height, width))),
+        LoadWithd("image", FundusReader(at_least=(height, width), stored_bits=stored_bits)),
         *registering.before_resizing,
         ResizeToFramed("image", (height, width)),
         FieldOfViewd("image"),

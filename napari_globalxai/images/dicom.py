@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import tempfile
 import warnings
 import zlib
-from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from napari_globalxai.images.dicom_colours import decode_jpeg, note_on_colours
 from napari_globalxai.images.guarded_decoder import decode_guarded
+from napari_globalxai.images.jpeg_stream import read_header
+from napari_globalxai.images.memory_budget import DECODING
 from napari_globalxai.images.pixels import (
-    MOST_PIXELS,
     Array,
     Picture,
+    Wanted,
     check_size,
     choose_page,
+    in_bands,
+    reduction,
     to_rgb,
 )
+from napari_globalxai.images.value_range import refuse_lower_bits
 
 if TYPE_CHECKING:
-    from pydicom.dataset import FileDataset
+    from pydicom.dataset import Dataset, FileDataset
 
 # As for tifffile: what pydicom says of files that it does read is noise to whoever reads thousands,
 # and `warnings.catch_warnings` cannot be used in threads.
@@ -36,14 +43,51 @@ _LONGEST_FIRST_VALUE = 256
 _FIRST_GROUPS = (b"\x02\0", b"\x08\0", b"\0\x08")
 _FIRST_KINDS = (b"UL", b"OB", b"UI", b"CS", b"DA", b"SH", b"LO", b"TM")
 _OCT_VOLUME = "1.2.840.10008.5.1.4.1.1.77.1.5.4"
-_DEFLATED = "1.2.840.10008.1.2.1.99"
-# Three 16-bit samples a pixel, and what else a file tells.
-_MOST_BYTES = 6 * MOST_PIXELS + (64 << 20)
+# What a deflated file may be of at the most: it is inflated as a whole, and copied.
+_MOST_BYTES = 1 << 30
+_LONGEST_HEADER = 16 << 20
+_PIXELS = 0x7FE00008
+_OTHER_SIZE = "its pixels decode to another size than it tells"
 _SIDES = {
     "L": "L", "R": "R",
     # Modifiers of an anatomic region, in SNOMED CT's codes and in the older ones.
     "7771000": "L", "G-A101": "L", "24028007": "R", "G-A100": "R",
 }  # fmt: skip
+# Memory while a picture is inflated, decoded and made RGB, in pictures as they are stored.
+_TIMES_INFLATED, _TIMES_REDUCED, _TIMES_WHOLE, _TIMES_GUARDED = 8, 4, 8, 8
+
+
+class _Samples(NamedTuple):
+    """Samples of a frame, the photometric interpretation that they are in, and a note."""
+
+    values: Array
+    colours: str
+    note: str = ""
+
+
+class _DeflatedError(Exception):
+    """Raised in place of inflating a file.
+
+    Attributes
+    ----------
+    size : int
+        Bytes that it would have.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+
+class _Stream(io.BufferedReader):
+    """A file for pydicom, which reads a file's rest at one time only where that is deflated."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read; raise `_DeflatedError` for the rest of the file."""
+        content = super().read(size)
+        if size is None or size < 0:
+            raise _DeflatedError(_inflated_size(content))
+        return content
 
 
 def is_dicom(head: bytes) -> bool:
@@ -58,7 +102,7 @@ def is_dicom(head: bytes) -> bool:
     return head[4:6] in _FIRST_KINDS or implicit
 
 
-def read_dicom(path: Path, page: int | None) -> Picture:
+def read_dicom(path: Path, page: int | None, wanted: Wanted) -> Picture:
     """Read a photograph from a DICOM file.
 
     Parameters
@@ -67,23 +111,37 @@ def read_dicom(path: Path, page: int | None) -> Picture:
         The file.
     page : int or None
         Frame asked for, counted from 1.
+    wanted : Wanted
+        Huge pictures are brought to a lower resolution where one will do.
     """
     import pydicom
 
-    with path.open("rb") as stream:
-        _check_deflated(stream.read)
-    dataset = pydicom.dcmread(path, force=True)
-    _check_kind(dataset)
-    native = int(dataset.Rows), int(dataset.Columns)
-    check_size(*native)
-    frames = int(dataset.get("NumberOfFrames") or 1)
-    # Broken files claim billions.
-    shapes = [native] * min(frames, 1_000_000)
-    samples, colours = _samples(dataset, choose_page(page, shapes, path.name))
-    if samples.shape[:2] != native:
-        raise ValueError("its pixels decode to another size than it tells")
-    values = to_rgb(_values(samples, colours, dataset))
-    return Picture(values, native, np.eye(3), laterality(dataset))
+    with ExitStack() as held:
+        try:
+            with _Stream(io.FileIO(path)) as stream:
+                dataset = pydicom.dcmread(stream, force=True)
+            size = 0
+        except _DeflatedError as found:
+            size = _TIMES_INFLATED * found.size
+            held.enter_context(DECODING.hold(size))
+            dataset = pydicom.dcmread(path, force=True)
+        _check_kind(dataset)
+        native = int(dataset.Rows), int(dataset.Columns)
+        check_size(*native)
+        frames = int(dataset.get("NumberOfFrames") or 1)
+        # Broken files claim billions.
+        shapes = [native] * min(frames, 1_000_000)
+        index = choose_page(page, shapes, path.name)
+        factor = reduction(native, wanted.at_least)
+        if not size:
+            held.enter_context(DECODING.hold(_decoding_bytes(dataset, factor)))
+        samples, colours, note = _samples(dataset, index)
+        if samples.shape[:2] != native:
+            raise ValueError(_OTHER_SIZE)
+        values = _rgb(samples, colours, dataset, wanted.stored_bits, factor)
+    half = (factor - 1) / 2
+    affine = np.array([[factor, 0, half], [0, factor, half], [0, 0, 1.0]])
+    return Picture(values, native, affine, laterality(dataset), note)
 
 
 def laterality(dataset: FileDataset) -> str:
@@ -99,20 +157,38 @@ def laterality(dataset: FileDataset) -> str:
     return ""
 
 
-def _check_deflated(read: Callable[[int], bytes]) -> None:
-    """Refuse a deflated file that swells beyond what a picture needs: pydicom inflates it whole."""
-    head = read(_PREAMBLE + 4096)
-    if _DEFLATED.encode() not in head or not head[_PREAMBLE:].startswith(b"DICM"):
-        return
-    # Group 2 tells its own length in its first element.
-    end = _PREAMBLE + 16 + int.from_bytes(head[_PREAMBLE + 12 : _PREAMBLE + 16], "little")
+def _inflated_size(deflated: bytes) -> int:
+    """Return what a dataset inflates to; refuse what is more than its picture needs."""
+    from pydicom.filereader import read_dataset
+
     inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-    size, part = 0, head[end:]
+    head = inflate.decompress(deflated, _LONGEST_HEADER)
+    told = read_dataset(io.BytesIO(head), False, True, stop_when=lambda tag, *_: tag >= _PIXELS)
+    most = min(_picture_bytes(told) * max(1, int(told.get("NumberOfFrames") or 1)), _MOST_BYTES)
+    size, part = len(head), inflate.unconsumed_tail
     while part and not inflate.eof:
         size += len(inflate.decompress(part, 1 << 24))
-        if size > _MOST_BYTES:
-            raise ValueError(f"it inflates to more than {_MOST_BYTES >> 20} MiB")
-        part = inflate.unconsumed_tail or read(1 << 20)
+        part = inflate.unconsumed_tail
+        if size > most + _LONGEST_HEADER:
+            raise ValueError(f"it inflates to more than the {most >> 20} MiB that its picture has")
+    return size
+
+
+def _picture_bytes(dataset: Dataset) -> int:
+    """Return the bytes of a frame as a dataset tells them."""
+    rows, columns, samples, bits = (
+        int(dataset.get(name) or 0)
+        for name in ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated")
+    )
+    return rows * columns * samples * -(-bits // 8)
+
+
+def _decoding_bytes(dataset: FileDataset, factor: int) -> int:
+    """Return what decoding a frame may take: SimpleITK does it in another process."""
+    times = _TIMES_WHOLE if factor == 1 else _TIMES_REDUCED
+    if _plugin(dataset) is None:
+        times += _TIMES_GUARDED
+    return times * _picture_bytes(dataset)
 
 
 def _check_kind(dataset: FileDataset) -> None:
@@ -124,10 +200,51 @@ def _check_kind(dataset: FileDataset) -> None:
         raise ValueError("it is a DICOM file without pixels")
 
 
-def _samples(dataset: FileDataset, index: int) -> tuple[Array, str]:
-    """Return the samples of a frame, and the photometric interpretation that they are in."""
+def _samples(dataset: FileDataset, index: int) -> _Samples:
     from pydicom import uid
     from pydicom.pixels import get_decoder
+
+    syntax = dataset.file_meta.TransferSyntaxUID
+    colours, single = str(dataset.PhotometricInterpretation), int(dataset.SamplesPerPixel) == 1
+    if "YBR_FULL" in colours and int(dataset.BitsStored) != 8:
+        raise ValueError(f"{colours} of {dataset.BitsStored} bit is not read")
+    plugin = _plugin(dataset)
+    if plugin is None and syntax not in (
+        uid.JPEGExtended12Bit,
+        uid.JPEGLossless,
+        uid.JPEGLosslessSV1,
+        uid.JPEGLSLossless,
+        uid.JPEGLSNearLossless,
+        uid.JPEG2000Lossless,
+        uid.JPEG2000,
+    ):
+        raise ValueError(f"its pixels are stored as {syntax.name}, which is not read")
+    header = None
+    if plugin in (None, "pillow"):
+        frame = _frame(dataset, index)
+        header = read_header(frame)
+        # Before it is decoded: a stream may be larger than anything that the file tells.
+        if header is not None and header.shape != (int(dataset.Rows), int(dataset.Columns)):
+            raise ValueError(_OTHER_SIZE)
+    if (
+        plugin == "pillow"
+        and not single
+        and syntax in (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit)
+    ):
+        samples, note = decode_jpeg(frame, header, colours)
+        return _Samples(samples, "RGB", note)
+    if plugin is None:
+        samples, colours = _samples_of_simpleitk(dataset, frame)
+    else:
+        # The plugin is named so that no other decoder that happens to be installed is tried.
+        samples, told = get_decoder(syntax).as_array(dataset, index=index, decoding_plugin=plugin)
+        colours = str(told["photometric_interpretation"])
+    return _Samples(samples, colours, note_on_colours(samples, colours, dataset))
+
+
+def _plugin(dataset: FileDataset) -> str | None:
+    """Return the plugin of pydicom that decodes a file's pixels; None where none of them does."""
+    from pydicom import uid
 
     if dataset.file_meta.get("TransferSyntaxUID") is None:
         implicit, little = dataset.original_encoding
@@ -140,51 +257,41 @@ def _samples(dataset: FileDataset, index: int) -> tuple[Array, str]:
         )
     syntax = dataset.file_meta.TransferSyntaxUID
     bits, single = int(dataset.BitsStored), int(dataset.SamplesPerPixel) == 1
-    if "YBR_FULL" in dataset.PhotometricInterpretation and bits != 8:
-        raise ValueError(f"{dataset.PhotometricInterpretation} of {bits} bit is not read")
-    plugin = None
     if syntax in (
         uid.ImplicitVRLittleEndian,
         uid.ExplicitVRLittleEndian,
         uid.ExplicitVRBigEndian,
         uid.DeflatedExplicitVRLittleEndian,
     ):
-        plugin = ""
-    elif syntax == uid.RLELossless:
-        plugin = "pydicom"
-    elif (syntax in (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit) and bits == 8) or (
+        return ""
+    if syntax == uid.RLELossless:
+        return "pydicom"
+    if (syntax in (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit) and bits == 8) or (
         syntax in (uid.JPEG2000Lossless, uid.JPEG2000) and (single or bits <= 8)
     ):
-        plugin = "pillow"
-    if plugin is not None:
-        # The plugin is named so that no other decoder that happens to be installed is tried.
-        samples, told = get_decoder(syntax).as_array(dataset, index=index, decoding_plugin=plugin)
-        return samples, str(told["photometric_interpretation"])
-    if syntax not in (
-        uid.JPEGExtended12Bit,
-        uid.JPEGLossless,
-        uid.JPEGLosslessSV1,
-        uid.JPEGLSLossless,
-        uid.JPEGLSNearLossless,
-        uid.JPEG2000Lossless,
-        uid.JPEG2000,
-    ):
-        raise ValueError(f"its pixels are stored as {syntax.name}, which is not read")
-    return _samples_of_simpleitk(dataset, index)
+        return "pillow"
+    return None
 
 
-def _samples_of_simpleitk(dataset: FileDataset, index: int) -> tuple[Array, str]:
+def _frame(dataset: FileDataset, index: int) -> bytes:
+    """Return the stream of one frame."""
+    from pydicom.encaps import get_frame
+
+    frames = int(dataset.get("NumberOfFrames") or 1)
+    stream: bytes = get_frame(dataset.PixelData, index, number_of_frames=frames)
+    return stream
+
+
+def _samples_of_simpleitk(dataset: FileDataset, frame: bytes) -> tuple[Array, str]:
     """Decode one frame with SimpleITK, which is given nothing but its codes.
 
     SimpleITK would apply the rescale itself, and convert some colours and not others.
     """
     from pydicom.dataset import Dataset, FileMetaDataset
-    from pydicom.encaps import encapsulate, get_frame
+    from pydicom.encaps import encapsulate
     from pydicom.pixels import convert_color_space
     from pydicom.uid import SecondaryCaptureImageStorage, generate_uid
 
-    frames = int(dataset.get("NumberOfFrames") or 1)
-    frame = get_frame(dataset.PixelData, index, number_of_frames=frames)
     bare = Dataset()
     bare.file_meta = FileMetaDataset()
     bare.file_meta.TransferSyntaxUID = dataset.file_meta.TransferSyntaxUID
@@ -204,14 +311,30 @@ def _samples_of_simpleitk(dataset: FileDataset, index: int) -> tuple[Array, str]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "frame.dcm"
         bare.save_as(path, enforce_file_format=True)
-        samples = decode_guarded(path, "GDCMImageIO")[0]
+        samples = decode_guarded(path, "GDCMImageIO", _picture_bytes(dataset))[0]
     colours = str(dataset.PhotometricInterpretation)
     if colours in ("YBR_FULL", "YBR_FULL_422"):
         return convert_color_space(samples, "YBR_FULL", "RGB"), "RGB"
     return samples, "RGB" if colours in ("YBR_RCT", "YBR_ICT") else colours
 
 
-def _values(samples: Array, colours: str, dataset: FileDataset) -> Array:
+def _rgb(
+    samples: Array, colours: str, dataset: FileDataset, stored_bits: int | None, factor: int
+) -> Array:
+    """Return RGB in 0–255, averaged over squares of `factor` pixels."""
+    bits = int(dataset.BitsStored)
+    # What fills its 16 bits by its own word may be of fewer, unless a window tells black and white.
+    if bits == 16 and colours in ("RGB", "MONOCHROME1", "MONOCHROME2") and samples.min() >= 0:
+        if stored_bits is not None:
+            bits = stored_bits
+        elif colours == "RGB" or not _has_window(dataset):
+            refuse_lower_bits(int(samples.max()))
+    if colours == "PALETTE COLOR":
+        return in_bands(to_rgb(_values(samples, colours, dataset, bits)), lambda band: band, factor)
+    return in_bands(samples, lambda band: to_rgb(_values(band, colours, dataset, bits)), factor)
+
+
+def _values(samples: Array, colours: str, dataset: FileDataset, bits: int) -> Array:
     """Return grey or RGB in 0–255."""
     if colours == "PALETTE COLOR":
         from pydicom.pixels import apply_color_lut
@@ -220,7 +343,6 @@ def _values(samples: Array, colours: str, dataset: FileDataset) -> Array:
         # Entries of 8 bit may be stored in 16.
         narrow = int(dataset.RedPaletteColorLookupTableDescriptor[2]) == 8 and painted.max() < 256
         return _by_bits(painted, 8 if narrow else 8 * painted.itemsize)
-    bits = int(dataset.BitsStored)
     if colours == "RGB":
         return _by_bits(samples, bits)
     if colours not in ("MONOCHROME1", "MONOCHROME2"):
@@ -243,6 +365,11 @@ def _by_bits(samples: Array, bits: int) -> Array:
     return samples.astype(np.float32) * np.float32(255 / white)
 
 
+def _has_window(dataset: FileDataset) -> bool:
+    values = (dataset.get("WindowCenter"), dataset.get("WindowWidth"))
+    return bool(dataset.get("VOILUTSequence")) or not any(each in (None, "") for each in values)
+
+
 def _windowed(samples: Array, dataset: FileDataset) -> Array | None:
     """Apply the file's first window; return grey in 0–255, or None where there is none."""
     from pydicom.pixels import apply_modality_lut, apply_voi, apply_windowing
@@ -253,7 +380,7 @@ def _windowed(samples: Array, dataset: FileDataset) -> Array | None:
             top = 2 ** int(dataset.VOILUTSequence[0].LUTDescriptor[2]) - 1
             looked_up: Array = apply_voi(numbers, dataset)
             return looked_up.astype(np.float32) * np.float32(255 / top)
-        if dataset.get("WindowCenter") in (None, "") or dataset.get("WindowWidth") in (None, ""):
+        if not _has_window(dataset):
             return None
         shown: Array = apply_windowing(apply_modality_lut(samples, dataset), dataset)
         # What is far below and above the window becomes black and white.

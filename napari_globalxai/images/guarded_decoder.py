@@ -17,10 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 SECONDS = 120
-MEMORY = 8 << 30
+# Beyond what the decoder's own libraries take: the picture twice, by ITK and as an array, and as
+# many times again for codecs that keep their coefficients.
+_TIMES, _LEAST = 8, 512 << 20
 
 
-def decode_guarded(path: Path, image_io: str) -> npt.NDArray[Any]:
+def decode_guarded(path: Path, image_io: str, size: int) -> npt.NDArray[Any]:
     """Return the samples of an image as SimpleITK reads them.
 
     Parameters
@@ -29,6 +31,8 @@ def decode_guarded(path: Path, image_io: str) -> npt.NDArray[Any]:
         The file.
     image_io : str
         Which of ITK's readers; no other is tried.
+    size : int
+        Bytes that the picture has as its file tells: no decoder gets much more memory.
 
     Returns
     -------
@@ -41,7 +45,7 @@ def decode_guarded(path: Path, image_io: str) -> npt.NDArray[Any]:
         When the file cannot be decoded, with SimpleITK's reason.
     """
     # -P: the script's folder stays off the path, where its neighbours would hide other packages.
-    command = [sys.executable, "-P", __file__, str(path), image_io]
+    command = [sys.executable, "-P", __file__, str(path), image_io, str(size)]
     try:
         done = subprocess.run(
             command,
@@ -62,18 +66,23 @@ def decode_guarded(path: Path, image_io: str) -> npt.NDArray[Any]:
     return array
 
 
-def _limit_memory() -> None:
+def _limit_memory(more: int) -> None:
     try:
         import resource
     except ImportError:  # Windows
         return
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+        used = pages * resource.getpagesize()
+    except OSError:  # macOS
+        used = 4 << 30
+    resource.setrlimit(resource.RLIMIT_AS, (used + more, used + more))
 
 
-def _main(path: str, image_io: str) -> int:
+def _main(path: str, image_io: str, size: str) -> int:
     import SimpleITK
 
-    _limit_memory()
+    _limit_memory(_TIMES * int(size) + _LEAST)
     settings: Any = SimpleITK.ProcessObject
     settings.SetGlobalWarningDisplay(False)
     # Callers decode several files at once.

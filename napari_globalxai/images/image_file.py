@@ -5,11 +5,11 @@ Light on imports: tables are read without MONAI, torch or any decoder.
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
 from napari_globalxai.errors import InputError
+from napari_globalxai.storage import is_regular
 
 _PAGE = re.compile(r"(?P<file>.+)#(?P<page>[1-9][0-9]{0,5})")
 _LONGEST_REASON = 200
@@ -54,9 +54,9 @@ def split_page(path: str | Path) -> tuple[Path, int | None]:
 
 
 def is_there(path: str | Path) -> bool:
-    """Return whether the file that an entry names, with or without a page, exists."""
+    """Return whether an entry, with or without a page, names a regular file that exists."""
     # As text, not as Path objects: a big cohort has thousands of files.
-    return os.path.isfile(path) or split_page(path)[0].is_file()  # noqa: PTH113
+    return is_regular(path) or is_regular(split_page(path)[0])
 
 
 def one_line(why: BaseException) -> str:

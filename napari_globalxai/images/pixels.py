@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +12,12 @@ import numpy.typing as npt
 
 # Larger pictures than any camera takes: a file that claims more is broken, or wants the memory.
 MOST_PIXELS = 400_000_000
+# Beyond this a picture is brought to a lower resolution while it is read, where one will do.
+HUGE = 64_000_000
+# Alpha below which white does not rise above the field's threshold.
+MOST_HIDDEN = 14
+# Pixels that are converted together: a hundred megabytes or so.
+_BAND = 4_000_000
 Array = npt.NDArray[Any]
 
 
@@ -28,15 +36,43 @@ class Picture:
         are whole numbers.
     laterality : str
         ``"L"``, ``"R"`` or ``""``, as the file says.
+    note : str
+        What had to be decided to read it, as ``its alpha is …``; empty where the file left nothing
+        open.
     """
 
     values: Array
     native_shape: tuple[int, int]
     affine: npt.NDArray[np.float64]
     laterality: str = ""
+    note: str = ""
 
 
-def upright(values: Array, native_shape: tuple[int, int], orientation: int, scale: int) -> Picture:
+@dataclass(frozen=True)
+class Wanted:
+    """What a reader was asked for.
+
+    Attributes
+    ----------
+    at_least : tuple of int or None
+        Height and width that will be needed of the upright picture.
+    stored_bits : int or None
+        How many bits whole numbers have in files of more than 8 bit that do not tell.
+    """
+
+    at_least: tuple[int, int] | None = None
+    stored_bits: int | None = None
+
+    def as_stored(self, orientation: int) -> tuple[int, int] | None:
+        """Return rows and columns that will be needed as the file stores them."""
+        if self.at_least is None or orientation not in (5, 6, 7, 8):
+            return self.at_least
+        return self.at_least[1], self.at_least[0]
+
+
+def upright(
+    values: Array, native_shape: tuple[int, int], orientation: int, scale: int, note: str = ""
+) -> Picture:
     """Turn a picture as its EXIF orientation says.
 
     Parameters
@@ -49,6 +85,8 @@ def upright(values: Array, native_shape: tuple[int, int], orientation: int, scal
         1–8 as in EXIF; anything else is taken as 1.
     scale : int
         How many stored pixels, in rows and in columns, make one of `values`.
+    note : str, optional
+        See `Picture`.
     """
     rows, columns = values.shape[:2]
     # Index of the stored picture from index of the upright one.
@@ -66,7 +104,7 @@ def upright(values: Array, native_shape: tuple[int, int], orientation: int, scal
         values = values.swapaxes(0, 1)
     half = (scale - 1) / 2
     to_full = np.array([[scale, 0, half], [0, scale, half], [0, 0, 1.0]])
-    return Picture(values, native_shape, to_full @ to_stored)
+    return Picture(values, native_shape, to_full @ to_stored, note=note)
 
 
 def as_stored(picture: Picture) -> Array:
@@ -129,34 +167,6 @@ def choose_page(page: int | None, shapes: list[tuple[int, int]], name: str) -> i
     return 0
 
 
-def to_255(samples: Array) -> Array:
-    """Scale samples to 0–255 by their type.
-
-    uint8 stays; bool and uint16 are scaled by their full range; floats in 0–1 are multiplied by
-    255; other numbers must lie in 0–255.
-
-    Raises
-    ------
-    ValueError
-        When other numbers lie outside: nothing says what is black and what is white.
-    """
-    if samples.dtype == np.uint8:
-        return samples
-    if samples.dtype == np.bool_:
-        return samples * np.uint8(255)
-    if samples.dtype == np.uint16:
-        return samples.astype(np.float32) / 257
-    low, high = float(samples.min()), float(samples.max())
-    # Written so that NaN is refused, too.
-    if not (low >= 0 and high <= 255):
-        raise ValueError(
-            f"its values lie between {low:g} and {high:g}, so that black and white are unknown; "
-            "save it with 8 or 16 bit"
-        )
-    scale = 255 if samples.dtype.kind == "f" and high <= 1 else 1
-    return samples.astype(np.float32) * scale
-
-
 def to_rgb(values: Array, alpha: Array | None = None) -> Array:
     """Return (row, column, 3) from grey or RGB in 0–255, on black where `alpha` (0–255) is low."""
     if values.ndim == 2:
@@ -166,3 +176,71 @@ def to_rgb(values: Array, alpha: Array | None = None) -> Array:
     if alpha is None or (alpha == 255).all():
         return values
     return values * (alpha[..., None] / np.float32(255))
+
+
+def hides_all(alpha: float, colours: Iterable[tuple[float, float]]) -> bool:
+    """Return whether an alpha channel leaves nothing of a picture to be seen.
+
+    Parameters
+    ----------
+    alpha : float
+        Its largest value, in 0–255.
+    colours : iterable of tuple of float
+        Lowest and highest value of each colour, before it lies on black.
+
+    Raises
+    ------
+    ValueError
+        When there is no picture behind it, either: then it is no broken alpha channel.
+    """
+    if alpha > MOST_HIDDEN:
+        return False
+    if all(low == high for low, high in colours):
+        raise ValueError("it is transparent everywhere, and there is no picture behind that")
+    return True
+
+
+def reduction(shape: tuple[int, int], at_least: tuple[int, int] | None) -> int:
+    """Return how many pixels of a huge picture, in rows and in columns, are to be made one.
+
+    Parameters
+    ----------
+    shape, at_least : tuple of int
+        Rows and columns that there are, and that will be needed. Twice as many are kept.
+    """
+    if at_least is None or math.prod(shape) <= HUGE:
+        return 1
+    return max(1, min(side // (2 * needed) for side, needed in zip(shape, at_least, strict=True)))
+
+
+def in_bands(samples: Array, convert: Callable[[Array], Array], factor: int) -> Array:
+    """Convert samples and average them over squares, a band of rows at a time.
+
+    Parameters
+    ----------
+    samples : numpy.ndarray
+        (row, column) or (row, column, sample).
+    convert : callable
+        Makes (row, column, 3) of a band.
+    factor : int
+        Side of the squares; those at the far borders may be smaller.
+    """
+    if factor == 1:
+        return convert(samples)
+    rows = factor * max(1, _BAND // (factor * samples.shape[1]))
+    return np.concatenate(
+        [
+            _averaged(convert(samples[first : first + rows]), factor)
+            for first in range(0, len(samples), rows)
+        ]
+    )
+
+
+def _averaged(values: Array, factor: int) -> Array:
+    total: Array = values
+    for axis in (0, 1):
+        starts = np.arange(0, values.shape[axis], factor)
+        sizes = np.diff(np.append(starts, values.shape[axis])).astype(np.float32)
+        total = np.add.reduceat(total, starts, axis, np.float32)
+        total = total / np.expand_dims(sizes, tuple({0, 1, 2} - {axis}))
+    return total

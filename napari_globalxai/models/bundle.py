@@ -24,6 +24,7 @@ from napari_globalxai.errors import InputError
 from napari_globalxai.models.card import ModelCard, NetworkCard, validate_card
 from napari_globalxai.models.networks import TRUST
 from napari_globalxai.models.weights_file import WeightsFile
+from napari_globalxai.storage import check_regular, is_regular, read_bytes
 
 _METADATA = "configs/metadata.json"
 _CONFIGS = tuple(
@@ -69,7 +70,7 @@ class _Folder:
 
     def read(self, name: str) -> bytes | None:
         file = self.path / name
-        return file.read_bytes() if file.is_file() else None
+        return read_bytes(file) if is_regular(file) else None
 
 
 class _Archive:
@@ -115,7 +116,7 @@ class _Archive:
 def is_bundle(path: Path) -> bool:
     """Return whether a path is a MONAI bundle: a folder or zip file with ``configs``."""
     if path.is_dir():
-        return (path / _METADATA).is_file()
+        return is_regular(path / _METADATA)
     return path.suffix.lower() == ".zip"
 
 
@@ -175,8 +176,8 @@ def card_content(files: _Files) -> dict[str, Any]:
         ) from why
     own = _read_mapping(files, "model.yaml")
     beside = files.path.with_suffix(".yaml")
-    if own is None and isinstance(files, _Archive) and beside.is_file():
-        own = _parse(beside.read_bytes(), beside)
+    if own is None and isinstance(files, _Archive) and is_regular(beside):
+        own = _parse(read_bytes(beside), beside)
     for key, value in (own or {}).items():
         if isinstance(value, Mapping) and isinstance(content.get(key), Mapping):
             content[key] = {**content[key], **value}
@@ -186,7 +187,10 @@ def card_content(files: _Files) -> dict[str, Any]:
 
 
 def _open(path: Path) -> _Files:
-    return _Folder(path) if path.is_dir() else _Archive(path)
+    if path.is_dir():
+        return _Folder(path)
+    check_regular(path)
+    return _Archive(path)
 
 
 def _facts(metadata: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from pydantic import (
 
 from napari_globalxai.cohort.naming import same_names
 from napari_globalxai.errors import InputError
+from napari_globalxai.storage import check_regular, is_regular, oddity, read_bytes
 
 CARD_SUFFIXES = (".yaml", ".yml")
 MODEL_SUFFIXES = (
@@ -235,11 +236,11 @@ def read_card(path: str | Path) -> tuple[ModelCard, Path]:
     given = Path(path)
     if given.is_dir():
         given = given / "model.yaml"
-    if not given.is_file():
-        raise InputError(f"{given}: the model does not exist.")
+    if kind := oddity(given):
+        raise InputError(f"{given}: the model {kind}.")
     card_path = given if given.suffix.lower() in CARD_SUFFIXES else _card_beside(given)
     try:
-        content = yaml.safe_load(card_path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(read_bytes(card_path).decode())
     except (yaml.YAMLError, UnicodeDecodeError) as why:
         raise InputError(
             f"{card_path}: is not a YAML file ({' '.join(str(why).split())})."
@@ -250,8 +251,9 @@ def read_card(path: str | Path) -> tuple[ModelCard, Path]:
         content["weights"] = given.name
     card = validate_card(content, card_path)
     weights = card_path.parent / card.weights
-    if not weights.is_file():
+    if not weights.exists():
         raise InputError(f"{card_path}: the weights {card.weights} do not exist beside it.")
+    check_regular(weights)
     return card, weights
 
 
@@ -282,7 +284,7 @@ def _card_beside(weights: Path) -> Path:
     candidates = [weights.with_suffix(suffix) for suffix in CARD_SUFFIXES]
     candidates += [weights.parent / f"model{suffix}" for suffix in CARD_SUFFIXES]
     for candidate in candidates:
-        if candidate.is_file():
+        if is_regular(candidate):
             return candidate
     raise InputError(
         f"{weights}: needs a model card beside it, {weights.stem}.yaml, with labels and input; "

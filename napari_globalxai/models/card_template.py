@@ -14,7 +14,7 @@ from napari_globalxai.models.bundle import bundle_facts, is_bundle
 from napari_globalxai.models.card import FILL_IN
 from napari_globalxai.models.weights import read_weights
 from napari_globalxai.models.weights_file import WeightsFile
-from napari_globalxai.storage import atomic_path
+from napari_globalxai.storage import atomic_path, check_regular
 
 _COMMENTS = {
     "weights": "the file beside this card",
@@ -68,6 +68,8 @@ def write_card_template(
         raise InputError(f"{path}: the model does not exist.")
     if path.is_dir() and not is_bundle(path):
         raise InputError(f"{path}: is a folder but no MONAI bundle; name the file of the weights.")
+    if not path.is_dir():
+        check_regular(path)
     target = Path(out) if out is not None else _place(path)
     if target.exists() and not force:
         raise InputError(f"{target}: is there already; --force writes over it.")

@@ -16,7 +16,7 @@ from napari_globalxai.errors import InputError
 from napari_globalxai.models.networks import TRUST
 from napari_globalxai.models.onnx_file import external_files, read_onnx
 from napari_globalxai.models.weights_file import WeightsFile
-from napari_globalxai.storage import hash_file, hash_value
+from napari_globalxai.storage import check_regular, hash_file, hash_value
 
 _UNREADABLE = (
     *(pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError),
@@ -46,6 +46,8 @@ def read_weights(file: WeightsFile, trust: bool) -> nn.Module | dict[str, Any]:
     InputError
         When the file cannot be read, or would have to be trusted.
     """
+    if file.content is None:
+        check_regular(file.path)
     suffix = file.path.suffix.lower()
     if suffix == ".safetensors":
         return _read_safetensors(file)

@@ -19,7 +19,7 @@ from napari_globalxai.settings.declared import (
     Size,
     redeclared,
 )
-from napari_globalxai.storage import hash_file, hash_value
+from napari_globalxai.storage import hash_file, hash_value, oddity
 
 # To be counted up whenever the same file would come out differently in the same frame.
 _ALIGNMENT_VERSION = 1
@@ -62,14 +62,23 @@ class AlignmentSettings(SettingsModel):
         "image of the cohort",
     )
 
+    stored_bits: Annotated[int | None, Placeholder("As the files say")] = Field(
+        default=None,
+        ge=8,
+        le=16,
+        title="Stored bits",
+        description="How many bits the numbers of 16-bit images have whose files do not tell: 12 "
+        "where 4095 is white",
+    )
+
     @model_validator(mode="after")
     def _template_is_used_and_there(self) -> Self:
         if self.template is None or self.is_record:
             return self
         if self.registration == "none":
             raise ValueError(f"{self.template}: a template needs a registration, such as landmarks")
-        if not split_page(self.template)[0].is_file():
-            raise ValueError(f"{self.template}: the template does not exist")
+        if why := oddity(split_page(self.template)[0]):
+            raise ValueError(f"{self.template}: the template {why}")
         return self
 
 
@@ -125,6 +134,9 @@ class FrameSettings(AlignmentSettings):
         if self.template is not None:
             file, page = split_page(self.template)
             settings["template"] = [hash_file(file), page]
+        # Keys of frames without it stay what they were.
+        if self.stored_bits is not None:
+            settings["stored_bits"] = self.stored_bits
         return hash_value([_ALIGNMENT_VERSION, settings])
 
 
