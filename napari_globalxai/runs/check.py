@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,12 @@ from napari_globalxai.cohort.wording import counted, named
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.scores import log_odds
 from napari_globalxai.frame.alignment import DECODING_THREADS, Aligner, absence
-from napari_globalxai.frame.stack import batches
+from napari_globalxai.frame.plausibility import (
+    IMAGES_LOOKED_AT,
+    implausibilities,
+    reading_notes,
+)
+from napari_globalxai.frame.stack import AlignedImage, batches
 from napari_globalxai.images.image_file import UnreadableImageError
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.loaders import load_model
@@ -26,6 +32,7 @@ from napari_globalxai.runs.performance import (
     measure_performance,
     performance_warnings,
 )
+from napari_globalxai.runs.run_warnings import expected_input
 from napari_globalxai.settings.declared import Size
 from napari_globalxai.settings.frame_settings import FrameSettings
 
@@ -91,13 +98,13 @@ def check_inputs(
             problems += _unreadable(cohort, progress)
         return CheckResult(facts, problems)
     _check_model(cohort, model, facts, problems)
-    logits, unreadable = _predict(cohort, model, JobProgress(progress))
+    logits, unreadable, unlikely = _predict(cohort, model, JobProgress(progress))
     truth, activation = cohort.truth(model.labels), model.activation
     performance = measure_performance(
         model.labels, truth, log_odds(logits, activation), cohort.patients
     )
     facts += [str(each) for each in performance]
-    problems += performance_warnings(performance, truth, logits, activation)
+    problems += [*performance_warnings(performance, truth, logits, activation), *unlikely]
     if read_images:
         problems += unreadable
     return CheckResult(facts, problems, performance)
@@ -136,24 +143,56 @@ def _check_model(
 
 def _predict(
     cohort: Cohort, model: Classifier, progress: ProgressCallback
-) -> tuple[npt.NDArray[np.float32], list[str]]:
-    """Predict every image as `explain` would feed it; and say which could not be read."""
+) -> tuple[npt.NDArray[np.float32], list[str], list[str]]:
+    """Predict every image as `explain` would feed it.
+
+    Returns
+    -------
+    numpy.ndarray
+        Logits (image, label), NaN where there is no image.
+    list of str
+        Which images could not be read.
+    list of str
+        What looks wrong with those that could.
+    """
     frame = FrameSettings(size=Size(model.frame_shape), channels=model.card.input.channels)
     aligner = Aligner(cohort, frame)
     logits = np.full((len(cohort), len(model.labels)), np.nan, np.float32)
     errors: dict[int, str] = {}
+    facts: dict[int, dict[str, Any]] = {}
+    seen: dict[int, AlignedImage] = {}
+    step = max(1, len(cohort) // IMAGES_LOOKED_AT)
     done = 0
     with ThreadPoolExecutor(DECODING_THREADS) as pool:
         for rows in batches(range(len(cohort)), _IMAGES_AT_ONCE):
             read = dict(zip(rows, pool.map(aligner, rows), strict=True))
-            images = {row: made.image for row, made in read.items() if not isinstance(made, str)}
+            images = {row: made for row, made in read.items() if not isinstance(made, str)}
             errors |= {row: made for row, made in read.items() if isinstance(made, str)}
             if images:
-                logits[list(images)] = model.predict(np.stack(list(images.values())))
+                pixels = np.stack([made.image for made in images.values()])
+                logits[list(images)] = model.predict(pixels)
+            facts |= {row: made.facts for row, made in images.items()}
+            seen |= {row: made for row, made in images.items() if row % step == 0}
             done += len(rows)
             progress(Progress("Predicting images", done, len(cohort)))
     # The cohort itself lists files that are not there.
-    return logits, [why for row, why in errors.items() if not absence(cohort, row)]
+    unreadable = [why for row, why in errors.items() if not absence(cohort, row)]
+    return (
+        logits,
+        unreadable,
+        [*_unlikely(cohort, model, seen), *reading_notes(facts, cohort.names)],
+    )
+
+
+def _unlikely(cohort: Cohort, model: Classifier, seen: Mapping[int, AlignedImage]) -> list[str]:
+    if not seen:
+        return []
+    return implausibilities(
+        np.stack([made.image for made in seen.values()]),
+        np.stack([made.field for made in seen.values()]),
+        expected_input(model.card.input),
+        [cohort.names[row] for row in seen],
+    )
 
 
 def _unreadable(cohort: Cohort, progress: ProgressCallback) -> list[str]:

@@ -19,6 +19,7 @@ from napari_globalxai.cohort.wording import counted, form, named
 from napari_globalxai.errors import InputError
 from napari_globalxai.frame.alignment import absence
 from napari_globalxai.frame.modality import Modality, modality_of
+from napari_globalxai.frame.plausibility import look_at_stack
 from napari_globalxai.frame.quality_measures import OUTLIER_SCORE, measure_quality, measure_sides
 from napari_globalxai.frame.stack import AlignedStack
 from napari_globalxai.images.image_file import split_page
@@ -210,6 +211,7 @@ def check_quality(
         problems=[
             *(cohort.problems if problems is None else problems),
             *record.warnings,
+            *look_at_stack(stack, rows, cohort.names),
             *_identical_files(cohort, stack),
             # Files that are not there are a problem of the table, which is listed already.
             *(errors[row] for row in sorted(errors) if errors[row] and not absence(cohort, row)),

@@ -29,18 +29,17 @@ from napari_globalxai.maps.upsampling import cells_inside
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.runs import provenance
-from napari_globalxai.runs.align_cohort import alignment_warnings
 from napari_globalxai.runs.claim import claim_folder
 from napari_globalxai.runs.folder import MAPS_FOLDER, STACK_FOLDER, STORE_FOLDER
 from napari_globalxai.runs.label_names import choose_labels
 from napari_globalxai.runs.performance import (
     measure_performance,
-    performance_warnings,
     write_performance,
 )
 from napari_globalxai.runs.record import RunCounts, RunRecord, RunSettings, write_record
 from napari_globalxai.runs.results import Predictions, write_explained_images
 from napari_globalxai.runs.run import Run
+from napari_globalxai.runs.run_warnings import run_warnings
 from napari_globalxai.runs.write_maps import write_maps, write_tiff
 from napari_globalxai.settings.aggregation_settings import AggregationSettings
 from napari_globalxai.settings.explain_settings import ExplainSettings
@@ -443,45 +442,9 @@ class Aggregated:
                 failed=len(plan.cohort) - len(aligned.rows),
                 constant_maps={image.label: image.n_constant for image in self.maps},
             ),
-            "warnings": [
-                *self._warnings(),
-                *alignment_warnings(plan.frame, aligned.stack, plan.modality),
-                *self._pooling_warning(),
-                *performance_warnings(
-                    performance, predictions.truth, predictions.logits, activation
-                ),
-            ],
+            "warnings": run_warnings(self, performance),
             "status": "finished",
             "finished": provenance.now(),
         }
         write_record(plan.folder, record.model_copy(update=finished))
         return Run(plan.folder, plan.model)
-
-    def _warnings(self) -> list[str]:
-        """Return what to keep in mind about the maps, a sentence each."""
-        plan = self.attributed.aligned.plan
-        assumed = plan.cohort.assumptions(plan.model.labels)
-        warnings = [*plan.cohort.warnings, *assumed, *plan.model.warnings]
-        missing = [label for label in plan.model.labels if label not in plan.labels]
-        if missing:
-            warnings.append(f"Not explained: {', '.join(missing)}.")
-        warnings += [
-            f"{image.label}: {message}."
-            for image in self.maps
-            if (message := image.warning(plan.aggregation.fewest_images))
-        ]
-        if not self.attributed.store.grid.measured:
-            warnings.append(
-                "The centres of the CAM cells could not be measured on this network; they are "
-                "assumed to tile the image evenly, which can shift maps by half a cell."
-            )
-        return warnings
-
-    def _pooling_warning(self) -> list[str]:
-        if not self.pooled:
-            return []
-        return [
-            "Truth or images have changed since the maps were made, so the global maps come from "
-            f"the stored maps, pooled by {self.attributed.aligned.plan.settings.pooling}; explain "
-            "into another folder for all details."
-        ]

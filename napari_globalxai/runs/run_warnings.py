@@ -1,0 +1,71 @@
+"""What to keep in mind of a run, a sentence each, the gravest first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from napari_globalxai.frame.plausibility import Expected, look_at_stack
+from napari_globalxai.models.card import InputCard
+from napari_globalxai.runs.align_cohort import alignment_warnings
+from napari_globalxai.runs.performance import LabelPerformance, performance_warnings
+
+if TYPE_CHECKING:
+    from napari_globalxai.runs.stages import Aggregated, Plan
+
+
+def run_warnings(aggregated: Aggregated, performance: Sequence[LabelPerformance]) -> list[str]:
+    """Return the warnings of a run that is about to be written.
+
+    Parameters
+    ----------
+    aggregated : Aggregated
+        The run.
+    performance : sequence of LabelPerformance
+        How well the model tells each of its labels apart.
+    """
+    attributed = aggregated.attributed
+    aligned, plan = attributed.aligned, attributed.aligned.plan
+    return [
+        *performance_warnings(performance, plan.truth, attributed.logits, plan.model.activation),
+        *look_at_stack(
+            aligned.stack, aligned.rows, plan.cohort.names, expected_input(plan.model.card.input)
+        ),
+        *plan.cohort.warnings,
+        *plan.cohort.assumptions(plan.model.labels),
+        *plan.model.warnings,
+        *_left_out(plan),
+        *_of_maps(aggregated),
+        *alignment_warnings(plan.frame, aligned.stack, plan.modality),
+    ]
+
+
+def expected_input(card: InputCard) -> Expected:
+    """Return what a card tells of the images that a model takes."""
+    return Expected(card.channels, card.mean, card.std, card.range)
+
+
+def _left_out(plan: Plan) -> list[str]:
+    missing = [label for label in plan.model.labels if label not in plan.labels]
+    return [f"Not explained: {', '.join(missing)}."] if missing else []
+
+
+def _of_maps(aggregated: Aggregated) -> list[str]:
+    plan = aggregated.attributed.aligned.plan
+    warnings = [
+        f"{image.label}: {message}."
+        for image in aggregated.maps
+        if (message := image.warning(plan.aggregation.fewest_images))
+    ]
+    if not aggregated.attributed.store.grid.measured:
+        warnings.append(
+            "The centres of the CAM cells could not be measured on this network; they are "
+            "assumed to tile the image evenly, which can shift maps by half a cell."
+        )
+    if aggregated.pooled:
+        warnings.append(
+            "Truth or images have changed since the maps were made, so the global maps come from "
+            f"the stored maps, pooled by {plan.settings.pooling}; explain into another folder for "
+            "all details."
+        )
+    return warnings
