@@ -60,7 +60,7 @@ class SampledSettings(HidingSettings):
     """Of methods that draw what they show."""
 
     n_samples: int = Field(default=256, ge=2, le=1_000_000, description="Random sets of features")
-    seed: int = Field(default=0, ge=0, le=2**32 - 1, description=_SEED)
+    seed: int = Field(default=0, ge=0, le=2**31 - 1, description=_SEED)
 
 
 class ShapleyValueSamplingSettings(SampledSettings):
@@ -132,7 +132,7 @@ class TunnelSettings(Settings):
         default=8, ge=1, le=10_000, description="Noisy copies in the noise tunnel"
     )
     stdevs: float = Field(default=0.5, gt=0, le=1000, description=_STDEVS)
-    seed: int = Field(default=0, ge=0, le=2**32 - 1, description=_SEED)
+    seed: int = Field(default=0, ge=0, le=2**31 - 1, description=_SEED)
 
 
 class IntegratedGradientsSettings(TunnelSettings):
@@ -157,7 +157,7 @@ class GradientShapSettings(Settings):
     )
     stdevs: float = Field(default=0.1, ge=0, le=1000, description=_STDEVS)
     baselines: Baseline = Field(default="mean-colour", description="Where the path starts")
-    seed: int = Field(default=0, ge=0, le=2**32 - 1, description=_SEED)
+    seed: int = Field(default=0, ge=0, le=2**31 - 1, description=_SEED)
 
 
 class DeepLiftSettings(TunnelSettings):
