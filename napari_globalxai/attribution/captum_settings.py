@@ -163,12 +163,6 @@ class GradientShapSettings(Settings):
 class DeepLiftSettings(TunnelSettings):
     """Of captum's DeepLIFT."""
 
-    eps: float = Field(
-        default=1e-10,
-        gt=0,
-        le=1,
-        description="Differences up to this take the gradient in place of the ratio",
-    )
     baselines: Baseline = Field(default="mean-colour", description="What images are compared with")
 
 
@@ -179,7 +173,10 @@ class LrpSettings(Settings):
         default="epsilon", description="How convolutions and linear layers share relevance out"
     )
     epsilon: float = Field(
-        default=1e-9, gt=0, le=1e3, description="Of the epsilon rule: what absorbs noise"
+        default=0.0,
+        ge=0,
+        le=1e3,
+        description="Of the epsilon rule: what absorbs noise; 0 only keeps from dividing by 0",
     )
     gamma: float = Field(
         default=0.25, gt=0, le=1e3, description="Of the gamma rule: how positive weights weigh"
