@@ -100,11 +100,11 @@ class _AddingUp(HookMethod[TunnelT]):
     difference, the model is refused.
     """
 
-    def make(self, classifier: Classifier, example: Tensor, **more: Any) -> Any:
+    def make(self, classifier: Classifier, example: Tensor) -> Any:
         """Return captum's method for a copy of the network."""
         module = LogitsModule(classifier, self.name)
         refuse_reused_layers(module, tuple(SUPPORTED_NON_LINEAR), example, self.name)
-        return self.captum_class()(module, **more)
+        return self.captum_class()(module)
 
     def explain_label(
         self,
@@ -137,10 +137,6 @@ class DeepLift(_AddingUp[DeepLiftSettings]):
 
     name: ClassVar[str] = "captum:DeepLift"
     settings_type = DeepLiftSettings
-
-    def make(self, classifier: Classifier, example: Tensor, **more: Any) -> Any:
-        """Return captum's method for a copy of the network."""
-        return super().make(classifier, example, eps=self.settings.eps, **more)
 
     def arguments(self, classifier: Classifier, example: Tensor) -> dict[str, Any]:
         """Return what captum's `attribute` takes beside image and label."""
@@ -217,7 +213,7 @@ class LRP(HookMethod[LrpSettings]):
             return GammaRule(self.settings.gamma)
         if self.settings.rule == "alpha1_beta0":
             return Alpha1_Beta0_Rule()
-        return EpsilonRule(self.settings.epsilon)
+        return EpsilonRule(self.settings.epsilon) if self.settings.epsilon else EpsilonRule()
 
 
 class LayerGradCam(LayerMethod[LayerGradCamSettings]):

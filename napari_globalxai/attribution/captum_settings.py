@@ -60,7 +60,7 @@ class SampledSettings(HidingSettings):
     """Of methods that draw what they show."""
 
     n_samples: int = Field(default=256, ge=2, le=1_000_000, description="Random sets of features")
-    seed: int = Field(default=0, ge=0, le=2**32 - 1, description=_SEED)
+    seed: int = Field(default=0, ge=0, le=2**31 - 1, description=_SEED)
 
 
 class ShapleyValueSamplingSettings(SampledSettings):
@@ -132,7 +132,7 @@ class TunnelSettings(Settings):
         default=8, ge=1, le=10_000, description="Noisy copies in the noise tunnel"
     )
     stdevs: float = Field(default=0.5, gt=0, le=1000, description=_STDEVS)
-    seed: int = Field(default=0, ge=0, le=2**32 - 1, description=_SEED)
+    seed: int = Field(default=0, ge=0, le=2**31 - 1, description=_SEED)
 
 
 class IntegratedGradientsSettings(TunnelSettings):
@@ -157,18 +157,12 @@ class GradientShapSettings(Settings):
     )
     stdevs: float = Field(default=0.1, ge=0, le=1000, description=_STDEVS)
     baselines: Baseline = Field(default="mean-colour", description="Where the path starts")
-    seed: int = Field(default=0, ge=0, le=2**32 - 1, description=_SEED)
+    seed: int = Field(default=0, ge=0, le=2**31 - 1, description=_SEED)
 
 
 class DeepLiftSettings(TunnelSettings):
     """Of captum's DeepLIFT."""
 
-    eps: float = Field(
-        default=1e-10,
-        gt=0,
-        le=1,
-        description="Differences up to this take the gradient in place of the ratio",
-    )
     baselines: Baseline = Field(default="mean-colour", description="What images are compared with")
 
 
@@ -179,7 +173,10 @@ class LrpSettings(Settings):
         default="epsilon", description="How convolutions and linear layers share relevance out"
     )
     epsilon: float = Field(
-        default=1e-9, gt=0, le=1e3, description="Of the epsilon rule: what absorbs noise"
+        default=0.0,
+        ge=0,
+        le=1e3,
+        description="Of the epsilon rule: what absorbs noise; 0 only keeps from dividing by 0",
     )
     gamma: float = Field(
         default=0.25, gt=0, le=1e3, description="Of the gamma rule: how positive weights weigh"
