@@ -12,7 +12,7 @@ import pandas as pd
 from napari_globalxai.cohort.labels import read_binary
 from napari_globalxai.cohort.wording import counted, form, named, rows_named
 from napari_globalxai.images.image_file import is_there, split_page
-from napari_globalxai.storage import oddity
+from napari_globalxai.storage import absence_of_file
 
 if TYPE_CHECKING:
     from napari_globalxai.cohort.table import Cohort
@@ -40,7 +40,7 @@ def _files_that_are_not_there(cohort: Cohort) -> list[str]:
         )
     files = {name: path for name, path in zip(cohort.names, cohort.files, strict=True) if name}
     absent = [name for name, path in files.items() if not is_there(path)]
-    kinds = {name: oddity(split_page(files[name])[0]) for name in absent}
+    kinds = {name: absence_of_file(split_page(files[name])[0]) for name in absent}
     missing = [name for name, kind in kinds.items() if kind.startswith("does not exist")]
     for kind in sorted({kinds[name] for name in absent} - {kinds[name] for name in missing}):
         names = [name for name in absent if kinds[name] == kind]
