@@ -72,7 +72,7 @@ class _Stop:
 
     def __init__(self, tag: int, refuse: bool = True) -> None:
         self._tag, self._refuse, self._count = tag, refuse, 0
-        self.reached = False
+        self.reached = self._after_pixels = False
 
     def __call__(self, tag: int, *_: object) -> bool:
         self._count += 1
@@ -80,7 +80,8 @@ class _Stop:
             if not self._refuse:
                 return True
             raise ValueError(f"it has more than {_MOST_ELEMENTS} elements")
-        self.reached = tag >= self._tag
+        self.reached = self._after_pixels or tag >= self._tag
+        self._after_pixels = tag == _PIXELS
         return self.reached
 
 

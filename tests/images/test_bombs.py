@@ -134,6 +134,8 @@ def huge_tiff(path, side=20_000, tile=2000):
     return path
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_huge_pictures_are_decoded_one_at_a_time_and_reduced(tmp_path):
     """400 megapixels of 16 bit, eight times: more than 24 GB once."""
     path = huge_tiff(tmp_path / "a.tif")
