@@ -18,8 +18,9 @@ from napari_globalxai.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
+_FOLDER = "is a folder"
 _KINDS = {
-    stat.S_IFDIR: "does not exist as a file, but as a folder",
+    stat.S_IFDIR: _FOLDER,
     stat.S_IFIFO: "is a pipe",
     stat.S_IFSOCK: "is a socket",
     stat.S_IFCHR: "is a device",
@@ -43,6 +44,12 @@ def oddity(path: str | Path) -> str:
     if found.st_dev in _devices_of_the_kernel():
         return "belongs to the system and is no file on a disk"
     return ""
+
+
+def absence_of_file(path: str | Path) -> str:
+    """Return the same for whoever looks for a file: where there is a folder, none exists."""
+    found = oddity(path)
+    return "does not exist" if found == _FOLDER else found
 
 
 def is_regular(path: str | Path) -> bool:

@@ -14,7 +14,7 @@ from napari_globalxai.cohort.patients import FROM_FOLDER
 from napari_globalxai.cohort.per_patient import labels_that_are_patients
 from napari_globalxai.cohort.wording import counted, form, named, rows_named
 from napari_globalxai.images.image_file import is_there, split_page
-from napari_globalxai.storage import oddity
+from napari_globalxai.storage import absence_of_file
 
 if TYPE_CHECKING:
     from napari_globalxai.cohort.table import Cohort
@@ -43,7 +43,7 @@ def _files_that_are_not_there(cohort: Cohort) -> list[str]:
         )
     files = {name: path for name, path in zip(cohort.names, cohort.files, strict=True) if name}
     absent = [name for name, path in files.items() if not is_there(path)]
-    kinds = {name: oddity(split_page(files[name])[0]) for name in absent}
+    kinds = {name: absence_of_file(split_page(files[name])[0]) for name in absent}
     missing = [name for name, kind in kinds.items() if kind.startswith("does not exist")]
     folders = [name for name in absent if files[name].is_dir()]
     if folders:

@@ -16,7 +16,7 @@ import pandas as pd
 from napari_globalxai.cohort.files import looks_like_image
 from napari_globalxai.cohort.wording import named
 from napari_globalxai.errors import InputError
-from napari_globalxai.storage import oddity, read_bytes
+from napari_globalxai.storage import absence_of_file, read_bytes
 
 # Not pandas' own list: it takes "None" as missing, which may well be a class.
 _MISSING = frozenset(("", "NA", "N/A", "n/a", "NaN", "nan", "<NA>", "NULL", "null"))
@@ -59,7 +59,7 @@ def read_raw_table(source: Path) -> RawTable:
     InputError
         When it does not exist, is no such table, or has no rows.
     """
-    if why := oddity(source):
+    if why := absence_of_file(source):
         raise InputError(f"{source}: the cohort table {why}.")
     warnings: list[str] = []
     text = _decode(source, warnings)

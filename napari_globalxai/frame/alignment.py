@@ -27,7 +27,7 @@ from napari_globalxai.frame.stack import AlignedImage, AlignedStack, batches
 from napari_globalxai.images.image_file import UnreadableImageError, one_line, split_page
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.frame_settings import FrameSettings
-from napari_globalxai.storage import oddity
+from napari_globalxai.storage import absence_of_file
 
 T = TypeVar("T")
 
@@ -298,7 +298,7 @@ def absence(cohort: Cohort, row: int) -> str:
     """Return a sentence that says that a row names no file that exists, or nothing."""
     if not cohort.names[row]:
         return f"row {row + 1} of {cohort.source.name} names no file."
-    if why := oddity(split_page(cohort.files[row])[0]):
+    if why := absence_of_file(split_page(cohort.files[row])[0]):
         return f"{cohort.names[row]}: the file {why}."
     return ""
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import tempfile
 import warnings
-import zlib
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from napari_globalxai.images.dicom_colours import decode_jpeg, note_on_colours
+from napari_globalxai.images.dicom_stream import DeflatedError, picture_bytes, read_elements
 from napari_globalxai.images.guarded_decoder import decode_guarded
 from napari_globalxai.images.jpeg_stream import read_header
 from napari_globalxai.images.memory_budget import DECODING
@@ -30,7 +29,7 @@ from napari_globalxai.images.pixels import (
 from napari_globalxai.images.value_range import refuse_lower_bits
 
 if TYPE_CHECKING:
-    from pydicom.dataset import Dataset, FileDataset
+    from pydicom.dataset import FileDataset
 
 # As for tifffile: what pydicom says of files that it does read is noise to whoever reads thousands,
 # and `warnings.catch_warnings` cannot be used in threads.
@@ -43,10 +42,6 @@ _LONGEST_FIRST_VALUE = 256
 _FIRST_GROUPS = (b"\x02\0", b"\x08\0", b"\0\x08")
 _FIRST_KINDS = (b"UL", b"OB", b"UI", b"CS", b"DA", b"SH", b"LO", b"TM")
 _OCT_VOLUME = "1.2.840.10008.5.1.4.1.1.77.1.5.4"
-# What a deflated file may be of at the most: it is inflated as a whole, and copied.
-_MOST_BYTES = 1 << 30
-_LONGEST_HEADER = 16 << 20
-_PIXELS = 0x7FE00008
 _OTHER_SIZE = "its pixels decode to another size than it tells"
 _SIDES = {
     "L": "L", "R": "R",
@@ -63,31 +58,6 @@ class _Samples(NamedTuple):
     values: Array
     colours: str
     note: str = ""
-
-
-class _DeflatedError(Exception):
-    """Raised in place of inflating a file.
-
-    Attributes
-    ----------
-    size : int
-        Bytes that it would have.
-    """
-
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.size = size
-
-
-class _Stream(io.BufferedReader):
-    """A file for pydicom, which reads a file's rest at one time only where that is deflated."""
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """Read; raise `_DeflatedError` for the rest of the file."""
-        content = super().read(size)
-        if size is None or size < 0:
-            raise _DeflatedError(_inflated_size(content))
-        return content
 
 
 def is_dicom(head: bytes) -> bool:
@@ -114,17 +84,13 @@ def read_dicom(path: Path, page: int | None, wanted: Wanted) -> Picture:
     wanted : Wanted
         Huge pictures are brought to a lower resolution where one will do.
     """
-    import pydicom
-
     with ExitStack() as held:
         try:
-            with _Stream(io.FileIO(path)) as stream:
-                dataset = pydicom.dcmread(stream, force=True)
-            size = 0
-        except _DeflatedError as found:
+            dataset, size = read_elements(path), 0
+        except DeflatedError as found:
             size = _TIMES_INFLATED * found.size
             held.enter_context(DECODING.hold(size))
-            dataset = pydicom.dcmread(path, force=True)
+            dataset = read_elements(path, inflate=True)
         _check_kind(dataset)
         native = int(dataset.Rows), int(dataset.Columns)
         check_size(*native)
@@ -157,38 +123,12 @@ def laterality(dataset: FileDataset) -> str:
     return ""
 
 
-def _inflated_size(deflated: bytes) -> int:
-    """Return what a dataset inflates to; refuse what is more than its picture needs."""
-    from pydicom.filereader import read_dataset
-
-    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-    head = inflate.decompress(deflated, _LONGEST_HEADER)
-    told = read_dataset(io.BytesIO(head), False, True, stop_when=lambda tag, *_: tag >= _PIXELS)
-    most = min(_picture_bytes(told) * max(1, int(told.get("NumberOfFrames") or 1)), _MOST_BYTES)
-    size, part = len(head), inflate.unconsumed_tail
-    while part and not inflate.eof:
-        size += len(inflate.decompress(part, 1 << 24))
-        part = inflate.unconsumed_tail
-        if size > most + _LONGEST_HEADER:
-            raise ValueError(f"it inflates to more than the {most >> 20} MiB that its picture has")
-    return size
-
-
-def _picture_bytes(dataset: Dataset) -> int:
-    """Return the bytes of a frame as a dataset tells them."""
-    rows, columns, samples, bits = (
-        int(dataset.get(name) or 0)
-        for name in ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated")
-    )
-    return rows * columns * samples * -(-bits // 8)
-
-
 def _decoding_bytes(dataset: FileDataset, factor: int) -> int:
     """Return what decoding a frame may take: SimpleITK does it in another process."""
     times = _TIMES_WHOLE if factor == 1 else _TIMES_REDUCED
     if _plugin(dataset) is None:
         times += _TIMES_GUARDED
-    return times * _picture_bytes(dataset)
+    return times * picture_bytes(dataset)
 
 
 def _check_kind(dataset: FileDataset) -> None:
@@ -311,7 +251,7 @@ def _samples_of_simpleitk(dataset: FileDataset, frame: bytes) -> tuple[Array, st
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "frame.dcm"
         bare.save_as(path, enforce_file_format=True)
-        samples = decode_guarded(path, "GDCMImageIO", _picture_bytes(dataset))[0]
+        samples = decode_guarded(path, "GDCMImageIO", picture_bytes(dataset))[0]
     colours = str(dataset.PhotometricInterpretation)
     if colours in ("YBR_FULL", "YBR_FULL_422"):
         return convert_color_space(samples, "YBR_FULL", "RGB"), "RGB"

@@ -237,6 +237,10 @@ def in_bands(samples: Array, convert: Callable[[Array], Array], factor: int) -> 
 
 
 def _averaged(values: Array, factor: int) -> Array:
+    if values.strides[2] == 0:
+        # Grey that is repeated.
+        grey = _averaged(values[..., :1].copy(), factor)
+        return np.broadcast_to(grey, (*grey.shape[:2], values.shape[2]))
     total: Array = values
     for axis in (0, 1):
         starts = np.arange(0, values.shape[axis], factor)

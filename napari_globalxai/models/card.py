@@ -20,7 +20,7 @@ from pydantic import (
 
 from napari_globalxai.cohort.naming import same_names
 from napari_globalxai.errors import InputError
-from napari_globalxai.storage import check_regular, is_regular, oddity, read_bytes
+from napari_globalxai.storage import absence_of_file, check_regular, is_regular, read_bytes
 
 CARD_SUFFIXES = (".yaml", ".yml")
 MODEL_SUFFIXES = (
@@ -236,7 +236,7 @@ def read_card(path: str | Path) -> tuple[ModelCard, Path]:
     given = Path(path)
     if given.is_dir():
         given = given / "model.yaml"
-    if kind := oddity(given):
+    if kind := absence_of_file(given):
         raise InputError(f"{given}: the model {kind}.")
     card_path = given if given.suffix.lower() in CARD_SUFFIXES else _card_beside(given)
     try:

@@ -19,7 +19,7 @@ from napari_globalxai.settings.declared import (
     Size,
     redeclared,
 )
-from napari_globalxai.storage import hash_file, hash_value, oddity
+from napari_globalxai.storage import absence_of_file, hash_file, hash_value
 
 # To be counted up whenever the same file would come out differently in the same frame.
 _ALIGNMENT_VERSION = 1
@@ -77,7 +77,7 @@ class AlignmentSettings(SettingsModel):
             return self
         if self.registration == "none":
             raise ValueError(f"{self.template}: a template needs a registration, such as landmarks")
-        if why := oddity(split_page(self.template)[0]):
+        if why := absence_of_file(split_page(self.template)[0]):
             raise ValueError(f"{self.template}: the template {why}")
         return self
 
