@@ -258,7 +258,13 @@ def check(
         from napari_globalxai.models.loaders import load_model
 
         classifier = load_model(model, device=device, trust=trust)
-    found = check_inputs(images, classifier, read_images=out is None, progress=ProgressPrinter())
+    found = check_inputs(
+        images,
+        classifier,
+        read_images=out is None,
+        stored_bits=settings.stored_bits,
+        progress=ProgressPrinter(),
+    )
     for line in found.facts:
         say(line)
     problems = found.problems

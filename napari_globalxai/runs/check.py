@@ -65,6 +65,7 @@ def check_inputs(
     device: str = "auto",
     trust: bool = False,
     read_images: bool = True,
+    stored_bits: int | None = None,
     progress: ProgressCallback = ignore_progress,
 ) -> CheckResult:
     """Read the cohort's files and the model, and list every problem at once.
@@ -81,6 +82,8 @@ def check_inputs(
         As for `load_model`.
     read_images : bool, optional
         Whether to decode every image where no model asks for them; `check_quality` does so itself.
+    stored_bits : int, optional
+        As in `AlignmentSettings`.
     progress : callable, optional
         May raise `Cancelled`.
 
@@ -95,10 +98,10 @@ def check_inputs(
     problems = list(cohort.problems)
     if model is None:
         if read_images:
-            problems += _unreadable(cohort, progress)
+            problems += _unreadable(cohort, stored_bits, progress)
         return CheckResult(facts, problems)
     _check_model(cohort, model, facts, problems)
-    logits, unreadable, unlikely = _predict(cohort, model, JobProgress(progress))
+    logits, unreadable, unlikely = _predict(cohort, model, stored_bits, JobProgress(progress))
     truth, activation = cohort.truth(model.labels), model.activation
     performance = measure_performance(
         model.labels, truth, log_odds(logits, activation), cohort.patients
@@ -142,7 +145,7 @@ def _check_model(
 
 
 def _predict(
-    cohort: Cohort, model: Classifier, progress: ProgressCallback
+    cohort: Cohort, model: Classifier, stored_bits: int | None, progress: ProgressCallback
 ) -> tuple[npt.NDArray[np.float32], list[str], list[str]]:
     """Predict every image as `explain` would feed it.
 
@@ -155,7 +158,11 @@ def _predict(
     list of str
         What looks wrong with those that could.
     """
-    frame = FrameSettings(size=Size(model.frame_shape), channels=model.card.input.channels)
+    frame = FrameSettings(
+        size=Size(model.frame_shape),
+        channels=model.card.input.channels,
+        stored_bits=stored_bits,
+    )
     aligner = Aligner(cohort, frame)
     logits = np.full((len(cohort), len(model.labels)), np.nan, np.float32)
     errors: dict[int, str] = {}
@@ -195,11 +202,11 @@ def _unlikely(cohort: Cohort, model: Classifier, seen: Mapping[int, AlignedImage
     )
 
 
-def _unreadable(cohort: Cohort, progress: ProgressCallback) -> list[str]:
+def _unreadable(cohort: Cohort, stored_bits: int | None, progress: ProgressCallback) -> list[str]:
     """Decode every image that is there once, at reduced scale where the format allows it."""
     from napari_globalxai.images.readers import FundusReader
 
-    reader = FundusReader(at_least=(1, 1))
+    reader = FundusReader(at_least=(1, 1), stored_bits=stored_bits)
 
     def look(row: int) -> str:
         # The cohort itself lists files that are not there.

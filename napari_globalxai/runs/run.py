@@ -298,7 +298,7 @@ class Run:
         place, path = self._placement(row), str(self.images[tables.PATH].iloc[row])
         if not is_there(path):
             raise InputError(f"{path}: is not there any more; put the file back.")
-        pixels = read_stored(path)
+        pixels = read_stored(path, self.record.settings.stored_bits)
         if pixels.shape[:2] != place.shape:
             raise InputError(
                 f"{path}: has another size than when the run was made; explain the cohort again."
