@@ -237,7 +237,7 @@ def test_programs_of_torch_export(name, tmp_path):
 def test_torchscript_that_is_made_of_several_is_refused(name):
     network = Made({**ENSEMBLES, **FLIPS}[name], Body(0), Body(1)).eval()
     model = architectures.classifier(torch.jit.trace(network, inputs()))
-    with pytest.raises(InputError, match="cannot be split.*methods that need no split: saliency"):
+    with pytest.raises(InputError, match=r"cannot be split.*methods that need no split: saliency"):
         make_method("grad-cam").grid(model)
 
 
