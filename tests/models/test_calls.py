@@ -12,6 +12,8 @@ from torch.nn import functional
 from napari_globalxai.attribution.method import make_method
 from napari_globalxai.errors import InputError
 from napari_globalxai.maps.upsampling import upsample
+from napari_globalxai.models.weights import read_weights
+from napari_globalxai.models.weights_file import WeightsFile
 
 # Those whose maps halve where gradients do; Grad-CAM++ divides by powers of them.
 CAMS = ("grad-cam", "layer-cam")
@@ -212,6 +214,31 @@ def test_features_that_are_run_twice(layer):
             weights = network.head.weight[label, 5 * channel : 5 * channel + 5].detach()
             expected += torch.einsum("nkhw,k->nhw", values, weights) / values[0, 0].numel()
         torch.testing.assert_close(maps[:, label], expected, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", [*ENSEMBLES, "one after another"])
+def test_programs_of_torch_export(name, tmp_path):
+    make = {**ENSEMBLES, **FLIPS}[name]
+    bodies = [Body(0), Body(1)][: 1 if name in FLIPS else 2]
+    network = Made(make, *bodies).eval()
+    shapes = ({0: torch.export.Dim("batch")},)
+    program = torch.export.export(network, (inputs(),), dynamic_shapes=shapes)
+    torch.export.save(program, tmp_path / "network.pt2")
+    model = architectures.classifier(read_weights(WeightsFile(tmp_path / "network.pt2"), True))
+    plain = architectures.classifier(network)
+    expected, found = (
+        make_method("grad-cam").attribute(each, inputs(), (0, 1)).maps for each in (plain, model)
+    )
+    assert len(model.split.calls) == 2
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["stacked", "one after another"])
+def test_torchscript_that_is_made_of_several_is_refused(name):
+    network = Made({**ENSEMBLES, **FLIPS}[name], Body(0), Body(1)).eval()
+    model = architectures.classifier(torch.jit.trace(network, inputs()))
+    with pytest.raises(InputError, match=r"cannot be split.*methods that need no split: saliency"):
+        make_method("grad-cam").grid(model)
 
 
 def test_of_calls_one_after_another_the_last_is_the_whole():

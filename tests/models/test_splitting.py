@@ -97,6 +97,33 @@ def test_nothing_before_the_split_is_recorded():
     assert activation.requires_grad
 
 
+def stages_that_end_in_one_cell():
+    torch.manual_seed(0)
+    halving = [nn.Sequential(nn.Conv2d(4, 4, 3, 2, 1), nn.ReLU()) for _ in range(5)]
+    last = [nn.Conv2d(4, 6, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 2)]
+    # 32 × 48 pixels: 16 × 24 cells behind the stem, 2 × 3 after three stages, one after five.
+    return ready(nn.Conv2d(2, 4, 3, 2, 1), nn.Sequential(*halving), *last)
+
+
+def test_the_deepest_stage_that_has_cells_is_taken_and_called_coarse():
+    told = []
+    split = split_network(stages_that_end_in_one_cell(), None, PROBE, told.append)
+    assert split.layer == "1.3"
+    assert (split.layout.rows, split.layout.columns) == (1, 2)
+    assert len(told) == 1
+    assert "'1.3' has 1 × 2 cells on an image of 32 × 48 pixels, so its maps are coarse" in told[0]
+
+
+def test_a_pooled_head_does_not_hide_the_trunk():
+    """Whose map is as fine as the trunk's: nothing before a pooling to one cell is coarser."""
+    torch.manual_seed(0)
+    pooled = nn.Sequential(nn.Conv2d(4, 6, 1), nn.AdaptiveAvgPool2d(1))
+    told = []
+    network = ready(nn.Conv2d(2, 4, 3, 4, 1), pooled, nn.Flatten(), nn.Linear(6, 2))
+    assert split_network(network, None, PROBE, told.append).layer == "0"
+    assert told == []
+
+
 class Unused(nn.Module):
     def __init__(self):
         super().__init__()

@@ -9,7 +9,8 @@ import yaml
 
 from napari_globalxai.attribution.method import make_method
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.card import NetworkCard
+from napari_globalxai.models.card import InputCard, ModelCard, NetworkCard
+from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.loaders import load_model
 from napari_globalxai.models.networks import build_network
 
@@ -59,6 +60,21 @@ def test_a_network_by_name(name, arguments, layer, first, tmp_path):
     maps = make_method("grad-cam").attribute(model, inputs, [0, 1]).maps
     assert maps.shape == (2, 2, *model.cell_grid.shape)
     assert maps.any()
+
+
+@pytest.mark.parametrize(
+    ("name", "layer"), [("efficientnet_b0", "blocks.4"), ("mobilenetv3_small_100", "blocks.3")]
+)
+def test_small_images_leave_the_deepest_stage_that_has_cells(name, layer):
+    torch.manual_seed(0)
+    network = timm.create_model(name, num_classes=2).eval()
+    card = ModelCard(
+        weights="", labels=("a", "b"), input=InputCard(channels=3, height=28, width=28)
+    )
+    model = Classifier(network, card, device="cpu")
+    assert model.split.layer == layer
+    assert model.cell_grid.shape == (2, 2)
+    assert any("has 2 × 2 cells" in sentence for sentence in model.warnings)
 
 
 @pytest.mark.parametrize(
