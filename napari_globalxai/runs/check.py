@@ -124,11 +124,12 @@ def _check_model(
         f"{classifier.card.input.width}; {classifier.device}"
     )
     problems += cohort.assumptions(classifier.labels)
-    problems += classifier.warnings
     try:
         facts.append(f"Grad-CAM layer: {split_of(classifier).layer}")
     except InputError as why:
         problems.append(str(why))
+    # After the split, which may have something to say.
+    problems += classifier.warnings
     for index, label in enumerate(classifier.labels):
         with_label = int((truth[:, index] == 1).sum())
         without = int((truth[:, index] == 0).sum())
