@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from napari_globalxai.attribution.batches import Batches, empty_maps_warning
+from napari_globalxai.attribution.explained_rows import ExplainedRows
 from napari_globalxai.attribution.method import Method
 from napari_globalxai.errors import InputError
 from napari_globalxai.frame.read_ahead import ReadAhead
@@ -21,7 +22,6 @@ from napari_globalxai.frame.stack import AlignedStack
 from napari_globalxai.maps.store import AttributionStore
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
-from napari_globalxai.storage import Journal
 
 
 class MapObserver(Protocol):
@@ -100,32 +100,17 @@ def attribute_stack(
     """
     indices = [classifier.labels.index(label) for label in labels]
     store = _open(stack, method, classifier, labels, path, fingerprint, pooling)
-    journal = Journal(path.with_suffix(".jsonl"))
-    sources = stack.sources()
-    logits = np.full((len(stack), len(classifier.labels)), np.nan, np.float32)
-    rows_wanted = {int(row) for row in rows}
-    finished = set()
-    empty: dict[int, list[str]] = {}
-    lines = journal.read()
-    if observer is not None and lines:
-        observer.load(path.parent / lines[-1]["observed"])
-    # The latest entry of a row counts.
-    for row, entry in {
-        entry["row"]: entry for line in lines for entry in line.get("images", ())
-    }.items():
-        if row not in rows_wanted:
-            store.clear(row)
-        elif entry.get("source") == sources[row]:
-            finished.add(row)
-            logits[row] = entry["logits"]
-            if "empty" in entry:
-                empty[row] = entry["empty"]
+    wanted = {int(row) for row in rows}
+    explained = ExplainedRows(store, stack.sources(), wanted, len(classifier.labels))
+    if observer is not None and explained.observed is not None:
+        observer.load(explained.observed)
+    logits = explained.logits
     stage = f"Explaining images ({method.name})"
-    done = len(finished)
+    done = len(explained.finished)
     progress(Progress(stage, done, len(rows)))
     size = store.images_per_chunk
     chunks: dict[int, list[int]] = {}
-    for row in sorted(rows_wanted - finished):
+    for row in sorted(wanted - explained.finished):
         chunks.setdefault(row // size * size, []).append(row)
     batches = Batches(classifier, method, indices)
     with ReadAhead(stack, list(chain.from_iterable(chunks.values()))) as images:
@@ -144,24 +129,11 @@ def attribute_stack(
                 done += len(part)
                 progress(Progress(stage, done, len(rows)))
             store.write(start, block)
-            # One line a chunk: cut short, it counts as a whole as not written.
-            entries = [
-                {"row": row, "source": sources[row], "logits": logits[row].tolist()}
-                # Named only where there are some.
-                | ({"empty": batches.empty[row]} if row in batches.empty else {})
-                for row in missing
-            ]
-            line: dict[str, Any] = {"images": entries}
-            if observer is not None:
-                # A file for each line, named in it, so that the two cannot disagree after a crash.
-                line["observed"] = f"{path.stem}-observed-{len(lines)}.npz"
-                observer.save(path.parent / line["observed"])
-            journal.append([line])
-            lines.append(line)
-            for other in path.parent.glob(f"{path.stem}-observed-*.npz"):
-                if other.name != line.get("observed"):
-                    other.unlink()
-    _count_empty(classifier, {**empty, **batches.empty}, len(rows_wanted))
+            observed = None if observer is None else explained.next_observed()
+            if observer is not None and observed is not None:
+                observer.save(observed)
+            explained.note(missing, batches.empty, observed)
+    _count_empty(classifier, {**explained.empty, **batches.empty}, len(wanted))
     return store, logits
 
 
@@ -174,19 +146,6 @@ def _count_empty(classifier: Classifier, empty: Mapping[int, list[str]], total: 
     if first in classifier.warnings:
         classifier.warnings.remove(first)
     classifier.warn(empty_maps_warning(classifier, counts, total))
-
-
-def empty_maps(path: Path) -> Counter[str]:
-    """Return how many maps of a store are 0 everywhere, by label, from the journal beside it.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The store.
-    """
-    lines = Journal(path.with_suffix(".jsonl")).read()
-    latest = {entry["row"]: entry for line in lines for entry in line.get("images", ())}
-    return Counter(chain.from_iterable(entry.get("empty", ()) for entry in latest.values()))
 
 
 def _pool(maps: Tensor, side: int) -> Tensor:

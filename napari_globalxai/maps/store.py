@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +103,15 @@ class AttributionStore:
     def clear(self, row: int) -> None:
         """Forget the maps of one image."""
         self._array[row] = np.nan
+
+    def rows_with_maps(self, rows: Iterable[int]) -> list[int]:
+        """Return those of the rows whose maps are there, by their first label."""
+        asked = np.array(sorted(rows), dtype=np.int64)
+        found: list[int] = []
+        for part, maps in self.chunks(asked, 0):
+            there = ~np.isnan(maps.reshape(len(maps), -1)).any(axis=1)
+            found += part[there].tolist()
+        return found
 
     def read_block(self, start: int) -> npt.NDArray[np.float32]:
         """Return the maps of the chunk of images from `start` on, NaN where there is none yet."""

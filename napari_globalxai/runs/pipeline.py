@@ -9,8 +9,9 @@ from napari_globalxai.cohort.table import Cohort, read_cohort
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.loaders import load_model
 from napari_globalxai.progress import JobProgress, Progress, ProgressCallback, ignore_progress
+from napari_globalxai.runs.plan import plan_run
 from napari_globalxai.runs.run import Run
-from napari_globalxai.runs.stages import EFFORTS, plan_run
+from napari_globalxai.runs.stages import EFFORTS
 from napari_globalxai.settings.explain_settings import ExplainSettings
 
 

@@ -11,7 +11,8 @@ from napari_globalxai.runs.align_cohort import alignment_warnings
 from napari_globalxai.runs.performance import LabelPerformance, performance_warnings
 
 if TYPE_CHECKING:
-    from napari_globalxai.runs.stages import Aggregated, Plan
+    from napari_globalxai.runs.plan import Plan
+    from napari_globalxai.runs.stages import Aggregated
 
 
 def run_warnings(aggregated: Aggregated, performance: Sequence[LabelPerformance]) -> list[str]:

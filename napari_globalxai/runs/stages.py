@@ -1,4 +1,4 @@
-"""The main job in stages: plan, aligned, attributed, aggregated, written.
+"""The main job in stages, from the plan on: aligned, attributed, aggregated, written.
 
 Each stage is a small object that gives the next one, so that the command line, a panel, a test or a
 scheduler can drive them one by one; `explain` drives them all.
@@ -8,47 +8,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_globalxai.attribution.engine import attribute_stack
-from napari_globalxai.attribution.method import Method, make_method
 from napari_globalxai.attribution.precision import Precision, choose_batch_size, choose_precision
-from napari_globalxai.cohort.table import Cohort
-from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.scores import log_odds
-from napari_globalxai.frame.alignment import align
-from napari_globalxai.frame.modality import Modality, modality_of
-from napari_globalxai.frame.reuse import open_reusable
 from napari_globalxai.frame.stack import AlignedStack
-from napari_globalxai.maps.cell_grid import CellGrid
 from napari_globalxai.maps.store import AttributionStore
 from napari_globalxai.maps.upsampling import cells_inside
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.runs import provenance
-from napari_globalxai.runs.claim import claim_folder
-from napari_globalxai.runs.folder import MAPS_FOLDER, STACK_FOLDER, STORE_FOLDER
-from napari_globalxai.runs.label_names import choose_labels
+from napari_globalxai.runs.folder import MAPS_FOLDER, STORE_FOLDER
 from napari_globalxai.runs.performance import (
     measure_performance,
     write_performance,
 )
-from napari_globalxai.runs.record import RunCounts, RunRecord, RunSettings, write_record
+from napari_globalxai.runs.record import RunCounts, RunRecord, write_record
 from napari_globalxai.runs.results import Predictions, write_explained_images
 from napari_globalxai.runs.run import Run
 from napari_globalxai.runs.run_warnings import run_warnings
 from napari_globalxai.runs.write_maps import write_maps, write_tiff
-from napari_globalxai.settings.aggregation_settings import AggregationSettings
-from napari_globalxai.settings.explain_settings import ExplainSettings
-from napari_globalxai.settings.frame_settings import FrameSettings
 from napari_globalxai.statistics.global_map import Averaging, GlobalMap
 from napari_globalxai.statistics.selection import select_rows
 from napari_globalxai.statistics.similarity import spearman_to_global
 from napari_globalxai.statistics.streaming import FullResolutionMaps
 from napari_globalxai.storage import hash_value
+
+if TYPE_CHECKING:
+    from napari_globalxai.runs.plan import Plan
 
 # Rough shares of the time of a run, for the remaining time; the pace of each stage mends them.
 EFFORTS = {
@@ -60,158 +51,6 @@ EFFORTS = {
 _CHOOSING = "Choosing number format and batch size"
 _AVERAGING = "Averaging maps"
 _COMPARING = "Comparing images with their global maps"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is to be done: everything was checked, nothing computed.
-
-    Attributes
-    ----------
-    cohort : Cohort
-        The images.
-    model : Classifier
-        The model, at the number format asked for.
-    folder : pathlib.Path
-        The run folder.
-    settings : ExplainSettings
-        What was chosen.
-    method : Method
-        The attribution method.
-    labels : tuple of str
-        Labels to explain.
-    frame : FrameSettings
-        The frame.
-    aggregation : AggregationSettings
-        How maps are averaged.
-    grid : CellGrid
-        Where the cells of the method's maps lie.
-    reuse : pathlib.Path or None
-        A stack to take aligned images from.
-    """
-
-    cohort: Cohort
-    model: Classifier
-    folder: Path
-    settings: ExplainSettings
-    method: Method
-    labels: tuple[str, ...]
-    frame: FrameSettings
-    aggregation: AggregationSettings
-    grid: CellGrid
-    reuse: Path | None
-
-    @property
-    def label_indices(self) -> list[int]:
-        """Where the labels stand among the model's."""
-        return [self.model.labels.index(label) for label in self.labels]
-
-    @property
-    def truth(self) -> npt.NDArray[np.float64]:
-        """True labels of all images, (image, all labels of the model): 1, 0 or NaN."""
-        return self.cohort.truth(self.model.labels)
-
-    @property
-    def modality(self) -> Modality:
-        """What the images show, in words."""
-        return modality_of(self.model.card.modality, self.cohort.guesses["laterality"])
-
-    def record(self) -> RunRecord:
-        """Return the record of the run as it stands before anything was computed."""
-        chosen = {name: getattr(self.settings, name) for name in ExplainSettings.model_fields}
-        in_force = {
-            "method_settings": self.method.settings.model_dump(),
-            "labels": self.labels,
-            "precision": self.model.precision,
-            "device": str(self.model.device),
-            "alignment": self.frame.key,
-        }
-        return RunRecord(
-            started=provenance.now(),
-            cohort=provenance.describe_cohort(self.cohort),
-            model=provenance.describe_model(
-                self.model, self.model.split.layer if self.method.needs_split else None
-            ),
-            frame=provenance.describe_frame(self.frame),
-            settings=RunSettings(**{**chosen, **self.aggregation.model_dump(), **in_force}),
-            **provenance.environment(self.model),
-        )
-
-    def align(
-        self, *, resume: bool = False, progress: ProgressCallback = ignore_progress
-    ) -> Aligned:
-        """Take the folder, and bring the images into the frame.
-
-        Parameters
-        ----------
-        resume : bool, optional
-            Go on with a run that is there.
-        progress : callable, optional
-            May raise `Cancelled`.
-        """
-        record = self.record()
-        before = claim_folder(self.folder, record, self.cohort, resume)
-        if before is not None:
-            # The store is known by the name that the model had when it was begun.
-            record = record.model_copy(update={"model": record.model.named(before.model.card.name)})
-        write_record(self.folder, record)
-        stack = align(
-            self.cohort, self.frame, self.folder / STACK_FOLDER, progress, reuse=self.reuse
-        )
-        errors = stack.status()
-        rows = tuple(row for row in range(len(self.cohort)) if not errors.get(row))
-        if not rows:
-            raise InputError(
-                f"{self.cohort.source}: none of the {len(self.cohort)} images could be read; the "
-                f"first: {errors[0]}"
-            )
-        return Aligned(self, record, stack, rows, before)
-
-
-def plan_run(
-    cohort: Cohort,
-    model: Classifier,
-    folder: Path,
-    settings: ExplainSettings,
-    aligned: Path | None = None,
-) -> Plan:
-    """Check everything that can be checked before work starts.
-
-    Parameters
-    ----------
-    cohort : Cohort
-        The images.
-    model : Classifier
-        The model.
-    folder : pathlib.Path
-        The run folder to make.
-    settings : ExplainSettings
-        What is chosen; device, number format and CAM layer are those of `model`.
-    aligned : pathlib.Path, optional
-        Folder of an alignment, a quality control or another run, whose aligned images are taken.
-
-    Raises
-    ------
-    InputError
-        When something does not fit.
-    """
-    if settings.batch_size is not None:
-        model = model.working_with(images_a_forward=settings.batch_size)
-    labels = choose_labels(cohort, model.labels, settings.labels)
-    method = make_method(settings.method, **settings.method_settings)
-    # A network that cannot be split fails here, before any image was read.
-    grid = method.grid(model)
-    if settings.pooling > 1 and not grid.is_frame:
-        raise InputError(
-            f"The maps of {method.name} have {' × '.join(map(str, grid.shape))} cells; only maps "
-            "with a value a pixel are pooled."
-        )
-    frame = settings.frame_of(model.frame_shape, tuple(model.card.input.channels))
-    reuse = None if aligned is None else aligned / STACK_FOLDER
-    if reuse is not None:
-        open_reusable(reuse, frame)
-    aggregation = settings.aggregation_of(method.default_part)
-    return Plan(cohort, model, folder, settings, method, labels, frame, aggregation, grid, reuse)
 
 
 @dataclass(frozen=True)

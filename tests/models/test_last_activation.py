@@ -13,7 +13,8 @@ from torch import nn
 from torch.nn import functional
 
 from napari_globalxai.attribution.batches import Batches
-from napari_globalxai.attribution.engine import attribute_stack, empty_maps
+from napari_globalxai.attribution.engine import attribute_stack
+from napari_globalxai.attribution.explained_rows import empty_maps
 from napari_globalxai.attribution.method import make_method
 from napari_globalxai.models.card import InputCard, ModelCard
 from napari_globalxai.models.classifier import Classifier

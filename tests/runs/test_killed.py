@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import tifffile
 import tiny
+import zarr
 
 from napari_globalxai.runs.pipeline import explain
 from napari_globalxai.runs.run import open_run
@@ -59,3 +60,40 @@ def test_a_killed_run_is_bit_identical(tmp_path):
     for path in sorted((undisturbed.folder / "maps").glob("*.tif")):
         assert np.array_equal(tifffile.imread(out / "maps" / path.name), tifffile.imread(path))
     pd.testing.assert_frame_equal(open_run(out).images, open_run(undisturbed.folder).images)
+
+
+def test_images_that_went_and_came_back_are_explained_again(tmp_path):
+    table = tiny.write_cohort(tmp_path / "cohort")
+    images = tmp_path / "cohort" / "images"
+    first, second = images / "000.png", images / "001.png"
+    kept = first.read_bytes(), second.read_bytes()
+    model = tiny.linear_classifier()
+
+    def go_on():
+        return explain(table, model, tmp_path / "run", "saliency", resume=True)
+
+    whole = go_on()
+    before = tiny.attributions(whole).copy()
+    means = {name: whole.maps[name].copy() for name in whole.maps}
+    first.unlink()
+    second.write_bytes(b"rubbish")
+    assert go_on().record.counts.failed == 2
+    assert np.isnan(tiny.attributions(whole)[:2]).all()
+    first.write_bytes(kept[0])
+    second.write_bytes(kept[1])
+    again = go_on()
+    assert again.record.counts.explained == 24
+    np.testing.assert_array_equal(tiny.attributions(again), before)
+    for name, mean in means.items():
+        np.testing.assert_array_equal(again.maps[name], mean)
+
+
+def test_a_row_is_finished_only_if_its_map_is_there(tmp_path):
+    table, model = tiny.write_cohort(tmp_path / "cohort"), tiny.linear_classifier()
+    run = explain(table, model, tmp_path / "run", "saliency")
+    before = tiny.attributions(run).copy()
+    # As an older release left it, whose journal still counted what it had forgotten.
+    store = zarr.open_array(run.folder / "attributions.zarr", mode="r+")
+    store[3:5] = np.nan
+    explain(table, model, tmp_path / "run", "saliency", resume=True)
+    np.testing.assert_array_equal(tiny.attributions(run), before)

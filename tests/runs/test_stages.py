@@ -7,8 +7,8 @@ import tiny
 
 import napari_globalxai as gx
 from napari_globalxai.cohort.table import read_cohort
+from napari_globalxai.runs.plan import plan_run
 from napari_globalxai.runs.record import read_record
-from napari_globalxai.runs.stages import plan_run
 from napari_globalxai.settings.explain_settings import ExplainSettings
 
 
