@@ -1,4 +1,6 @@
-"""The two exceptions that callers are expected to handle."""
+"""The two exceptions that callers are expected to handle, and faults of the system in words."""
+
+import errno
 
 
 class InputError(ValueError):
@@ -11,3 +13,26 @@ class InputError(ValueError):
 
 class Cancelled(Exception):  # noqa: N818 - a request by the user, not an error
     """The user asked a long computation to stop; whatever was finished is kept on disk."""
+
+
+_FAULTS = {
+    errno.ENOSPC: "the disk is full; make room, and go on with the same command, explain's with "
+    "--resume",
+    errno.EDQUOT: "the quota of the disk is used up; make room, and go on with the same command, "
+    "explain's with --resume",
+    errno.EROFS: "cannot be written to, the disk is read-only; choose another folder",
+    errno.EACCES: "may not be read or written; mend its permissions, or choose another folder",
+    errno.EPERM: "may not be read or written; mend its permissions, or choose another folder",
+    errno.ENAMETOOLONG: "the name is too long for this disk; choose a shorter one",
+    errno.ENOTDIR: "a part of the path is a file, not a folder; choose another one",
+    errno.EISDIR: "is a folder, not a file; choose another one",
+    errno.EIO: "the disk failed; look at its state before anything else",
+}
+
+
+def fault_of_the_system(why: OSError) -> str:
+    """Return a sentence about what the system refused and how to mend it; empty if not known."""
+    if why.errno not in _FAULTS:
+        return ""
+    place = f"{why.filename}: " if why.filename else ""
+    return f"{place}{_FAULTS[why.errno]}."

@@ -6,17 +6,22 @@ Heavy packages are imported inside the commands, so that ``--help`` answers at o
 from __future__ import annotations
 
 import sys
+import tempfile
+import traceback
 
 import typer
 
 from napari_globalxai.cli.commands import app
-from napari_globalxai.errors import Cancelled, InputError
+from napari_globalxai.errors import Cancelled, InputError, fault_of_the_system
 
 _STOPPED = 130  # what shells expect after Ctrl-C, and what typer makes of it
+_AGAIN = "what was finished is kept: give the same command again to go on"
+_HOW_TO_GO_ON = {"explain": "go on with --resume"}
 
 
 def main() -> None:
     """Run the command line; an error that the user can mend is one line on stderr."""
+    command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
     try:
         # Left to itself, typer frames usage errors in a box and says nothing on Ctrl-C.
         status = app(standalone_mode=False)
@@ -28,10 +33,28 @@ def main() -> None:
     except Exception as why:
         # The class of usage errors has moved between releases of typer.
         if not hasattr(why, "format_message"):
-            raise
+            sys.exit(_say_unforeseen(why))
         if message := " ".join(why.format_message().split()):
             typer.echo(f"napari-globalxai: {message.rstrip('.')}; try --help.", err=True)
         sys.exit(2)
     if status == _STOPPED:
-        typer.echo("napari-globalxai: stopped; go on with --resume.", err=True)
+        typer.echo(f"napari-globalxai: stopped; {_HOW_TO_GO_ON.get(command, _AGAIN)}.", err=True)
     sys.exit(status)
+
+
+def _say_unforeseen(why: Exception) -> int:
+    """Say what went wrong in a sentence, and return the exit status."""
+    if isinstance(why, OSError) and (reason := fault_of_the_system(why)):
+        typer.echo(f"napari-globalxai: {reason}", err=True)
+        return 2
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="napari-globalxai-", suffix=".log", delete=False, encoding="utf-8"
+    ) as log:
+        traceback.print_exception(why, file=log)
+    text = " ".join(str(why).split())[:200].rstrip(".")
+    typer.echo(
+        f"napari-globalxai: failed unexpectedly ({type(why).__name__}: {text}); the details are in "
+        f"{log.name}, please report them.",
+        err=True,
+    )
+    return 1

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+
+from napari_globalxai.storage import hash_value
 
 RUN_FILE = "run.json"
 QUALITY_FILE = "quality.json"
@@ -13,6 +16,21 @@ PEPPR_FOLDER = "peppr"
 IMAGES_TABLE = "images.csv"
 
 
+# Longer names are cut, so that suffixes and temporary names still fit into the 255 bytes of most
+# file systems.
+_LONGEST = 120
+# Windows takes these for devices, whatever their suffix.
+_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+
+
 def file_stem(name: str) -> str:
-    """Return a label or map name as a file name: anything unusual becomes an underscore."""
-    return re.sub(r"[^\w.+-]", "_", name)
+    """Return a label or map name as a file name that any system takes.
+
+    Anything unusual becomes an underscore, letters with accents have one form, and what had to be
+    cut, or means a device to Windows, ends with a hash of the whole name.
+    """
+    stem = re.sub(r"[^\w.+-]", "_", unicodedata.normalize("NFC", name))
+    cut = stem.encode()[:_LONGEST].decode(errors="ignore")
+    if cut != stem or _DEVICES.fullmatch(stem) or stem.endswith("."):
+        return f"{cut.rstrip('.')}-{hash_value(name)[:8]}"
+    return stem

@@ -54,10 +54,10 @@ def choose_labels(
 
 def _check_files(labels: Sequence[str]) -> None:
     """Refuse labels whose files would take each other's place."""
-    taken = {OVERALL}
+    taken = {OVERALL, "maps"}
     for label in labels:
         # Each label has a map and an SD; some file systems do not tell upper from lower case.
-        files = {file_stem(f"{label}{kind}").casefold() for kind in ("", ".sd")}
+        files = {f"{file_stem(label)}{kind}".casefold() for kind in ("", ".sd")}
         if files & taken:
             raise InputError(f"The label name {label!r} is taken by a file of the run folder.")
         taken |= files

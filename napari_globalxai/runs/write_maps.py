@@ -14,7 +14,7 @@ import tifffile
 from napari_globalxai.runs.folder import file_stem
 from napari_globalxai.settings.aggregation_settings import AggregationSettings
 from napari_globalxai.statistics.global_map import OVERALL, GlobalMap
-from napari_globalxai.statistics.recorded_statistics import CHOICES, MAP, WARNING
+from napari_globalxai.statistics.recorded_statistics import CHOICES, FILE, MAP, WARNING
 from napari_globalxai.storage import atomic_path
 
 
@@ -51,6 +51,7 @@ def table_of_maps(maps: Sequence[GlobalMap], settings: AggregationSettings) -> p
     columns[WARNING] = [
         "" if image.label == OVERALL else image.warning(settings.fewest_images) for image in maps
     ]
+    columns[FILE] = [f"{file_stem(image.label)}.tif" for image in maps]
     return pd.DataFrame(columns)
 
 

@@ -14,7 +14,9 @@ from napari_globalxai.statistics.map_statistics import MapContext, Statistic
 MAP = "map"
 CHOICES = ("selection", "part", "scale", "smoothing")
 WARNING = "warning"
-_TAKEN = (MAP, *CHOICES, WARNING)
+# Names of files are not always those of maps.
+FILE = "file"
+_TAKEN = (MAP, *CHOICES, WARNING, FILE)
 _MISSING = "–"
 # Of a number of which nothing is known but its column.
 _ANY_NUMBER = ".4g"

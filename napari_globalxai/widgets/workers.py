@@ -11,7 +11,7 @@ from napari.qt.threading import WorkerBase, WorkerBaseSignals
 from napari.utils.notifications import notification_manager, show_error
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
-from napari_globalxai.errors import Cancelled, InputError
+from napari_globalxai.errors import Cancelled, InputError, fault_of_the_system
 from napari_globalxai.progress import Progress, ProgressCallback
 
 Work = Callable[[ProgressCallback], Any]
@@ -148,6 +148,9 @@ class JobRunner(QObject):
         elif isinstance(why, InputError):
             show_error(str(why))
             self.failed.emit(str(why))
+        elif isinstance(why, OSError) and (sentence := fault_of_the_system(why)):
+            show_error(sentence)
+            self.failed.emit(sentence)
         else:
             # With the traceback at hand: this is a defect, or the machine's (memory, disk).
             notification_manager.receive_error(type(why), why, why.__traceback__)
