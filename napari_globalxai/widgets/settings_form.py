@@ -84,9 +84,9 @@ class MethodForm(SettingsForm):
         super().__init__("Method settings")
         self._method = ""
         self._shown = ""
-        self._parameters = LatestOnly(self)
-        self._parameters.ready.connect(self._on_parameters)
-        self._parameters.failed.connect(self._on_failed)
+        self._schemas = LatestOnly(self)
+        self._schemas.ready.connect(self._on_parameters)
+        self._schemas.failed.connect(self._on_failed)
         self.toggled.connect(self._ask)
 
     def show_method(self, name: str) -> None:
@@ -107,7 +107,7 @@ class MethodForm(SettingsForm):
             return declared_parameters(method)
 
         self.show_content(text_label("Reading what the method can do…"))
-        self._parameters.request(method, work)
+        self._schemas.request(method, work)
 
     def _on_parameters(self, method: str, parameters: tuple[Declared, ...]) -> None:
         if method != self._method:

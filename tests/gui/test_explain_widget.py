@@ -383,6 +383,7 @@ def test_what_is_chosen_in_the_folds_reaches_the_run(
 ) -> None:
     explain = panels.explain
     explain.cohort_field.path, explain.model_field.path = inputs.cohort, inputs.model
+    explain.method_box.setCurrentText("saliency")
     fields = {**explain.maps_form.fields, **explain.computing_form.fields}
     fields["selection"].setCurrentText("all")
     fields["scale"].setCurrentText("mass")
