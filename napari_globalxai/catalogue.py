@@ -292,15 +292,15 @@ REGISTRATIONS = Catalogue(
     "napari_globalxai.registrations",
     {
         "landmarks": Entry(
-            "napari_globalxai.frame.retina.registrar:RetinaRegistrar",
+            "napari_globalxai.frame.retina.retina_registrar:RetinaRegistrar",
             "Turn, shift and scale images so that the landmarks of all meet their usual place",
         ),
         "similarity": Entry(
-            "napari_globalxai.frame.retina.registrar:RetinaRegistrar",
+            "napari_globalxai.frame.retina.retina_registrar:RetinaRegistrar",
             "Landmarks, refined by comparing pixels: rotation, shift and scale",
         ),
         "affine": Entry(
-            "napari_globalxai.frame.retina.registrar:RetinaRegistrar",
+            "napari_globalxai.frame.retina.retina_registrar:RetinaRegistrar",
             "Landmarks, refined by comparing pixels: shear and unequal scales, too",
         ),
     },

@@ -23,9 +23,14 @@ PACKAGE = Path(napari_globalxai.__file__).parent
 HEAVY = ("torch", "monai", "captum", "matplotlib", "napari", "qtpy", "PyQt6", "magicgui", "superqt")
 
 # Packages whose module has another name.
-DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}
-# What another dependency needs and does not bring, or brings in releases that are not safe.
-FOR_OTHERS = {"scikit-image", "numcodecs"}
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
+# What another dependency brings in releases that are not safe.
+FOR_OTHERS = {"numcodecs"}
 
 
 def declared(*extras):

@@ -115,7 +115,7 @@ def refuse_unseen_relus(classifier: Classifier, image: Tensor, name: str, ours: 
 
 def refuse_unruled_functions(classifier: Classifier, image: Tensor, name: str) -> None:
     """Refuse a network that does more than call layers one after another."""
-    if classifier.activation == "none":
+    if classifier.card.activation == "none":
         raise InputError(
             f"{name} starts from logits, but the model gives probabilities (activation: none)."
         )

@@ -133,6 +133,7 @@ def _check_model(
     for index, label in enumerate(classifier.labels):
         with_label = int((truth[:, index] == 1).sum())
         without = int((truth[:, index] == 0).sum())
+        facts.append(f"{label}: {with_label} images with it, {without} without")
         if not with_label or not without:
             problems.append(f"{label}: PEPPR needs images with and without it.")
     if unknown := cohort.unknown_classes(classifier.labels):

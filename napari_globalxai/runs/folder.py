@@ -31,6 +31,7 @@ def file_stem(name: str) -> str:
     """
     stem = re.sub(r"[^\w.+-]", "_", unicodedata.normalize("NFC", name))
     cut = stem.encode()[:_LONGEST].decode(errors="ignore")
-    if cut != stem or _DEVICES.fullmatch(stem) or stem.endswith("."):
-        return f"{cut.rstrip('.')}-{hash_value(name)[:8]}"
+    is_device = _DEVICES.fullmatch(stem) is not None
+    if cut != stem or is_device or stem.endswith("."):
+        return f"{'_' * is_device}{cut.rstrip('.')}-{hash_value(name)[:8]}"
     return stem

@@ -29,7 +29,7 @@ class CohortSettings(SettingsModel):
     file_column: Annotated[str | None, _GUESSED] = Field(
         default=None,
         title="File column",
-        description="Column of the image files; two, one for each eye, where a row is a patient",
+        description="Column of the image files; two, one for each side, where a row is a patient",
     )
     laterality_column: Annotated[str | None, _GUESSED] = Field(
         default=None, title="Side column", description="Column of L and R"

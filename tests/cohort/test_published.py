@@ -176,5 +176,5 @@ def test_a_file_column_of_another_name(tmp_path):
 
 
 def test_settings_that_there_are_not(tmp_path):
-    with pytest.raises(InputError, match="There is no cohort setting 'label_column'; there are"):
+    with pytest.raises(InputError, match="cohort setting label_column: there is none of that name"):
         read_cohort(write(tmp_path, odir()), label_column="N")

@@ -63,7 +63,8 @@ def test_files_of_the_run_folder(finished):
         if path.is_file() and ".zarr" not in path.as_posix()
     }
     assert names == {
-        "run.json", "images.csv", "coverage.tif", "attributions.jsonl", "maps/maps.csv",
+        "run.json", "images.csv", "performance.csv", "coverage.tif", "attributions.jsonl",
+        "maps/maps.csv",
         "maps/overall.tif", "maps/left.tif", "maps/left.sd.tif", "maps/right.tif",
         "maps/right.sd.tif",
     }  # fmt: skip
