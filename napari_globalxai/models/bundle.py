@@ -21,6 +21,7 @@ import yaml
 from torch import nn
 
 from napari_globalxai.errors import InputError
+from napari_globalxai.models.bundle_preprocessing import preprocessing_notes
 from napari_globalxai.models.card import ModelCard, NetworkCard, validate_card
 from napari_globalxai.models.networks import TRUST
 from napari_globalxai.models.weights_file import WeightsFile
@@ -50,11 +51,14 @@ class Bundle:
         Its weights.
     network : NetworkCard or torch.nn.Module or None
         Its architecture; None for TorchScript.
+    notes : tuple of str
+        What a person should know of it, a sentence each.
     """
 
     card: ModelCard
     weights: WeightsFile
     network: NetworkCard | nn.Module | None
+    notes: tuple[str, ...] = ()
 
 
 class _Files(Protocol):
@@ -155,10 +159,11 @@ def read_bundle(path: Path, trust: bool) -> Bundle:
             f"card to fill in: napari-globalxai card {path.name}"
         )
     card = validate_card(content, path)
-    network = card.network
+    network: NetworkCard | nn.Module | None = card.network
     if network is None and weights.path.suffix != ".ts":
-        return Bundle(card, weights, _network_of(files, trust))
-    return Bundle(card, weights, network)
+        network = _network_of(files, trust)
+    configs = (config for name in _CONFIGS if (config := _read_mapping(files, name)) is not None)
+    return Bundle(card, weights, network, tuple(preprocessing_notes(configs, card.input)))
 
 
 def bundle_facts(path: Path) -> dict[str, Any]:

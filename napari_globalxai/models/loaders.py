@@ -57,9 +57,10 @@ def load_model(
     if is_bundle(given):
         bundle = read_bundle(given, trust)
         card, weights, network = bundle.card, bundle.weights, bundle.network
+        notes = bundle.notes
     else:
         card, weights_path = read_card(given)
-        weights, network = WeightsFile(weights_path), card.network
+        weights, network, notes = WeightsFile(weights_path), card.network, ()
     if cam_layer is not None:
         card = card.model_copy(update={"cam_layer": cam_layer})
     module, told = _assemble(weights, network, trust, card.weights_key)
@@ -72,7 +73,7 @@ def load_model(
         precision=precision,
         trusted=trust,
     )
-    for sentence in told:
+    for sentence in (*notes, *told):
         classifier.warn(sentence)
     return classifier
 
