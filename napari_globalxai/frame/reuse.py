@@ -17,6 +17,7 @@ from napari_globalxai.frame.stack import AlignedImage, AlignedStack
 from napari_globalxai.progress import ProgressCallback
 from napari_globalxai.settings.frame_settings import FrameSettings
 from napari_globalxai.storage import atomic_path
+from napari_globalxai.stored_arrays import check_store
 
 
 class ReadyImages:
@@ -73,7 +74,10 @@ def open_matching(
     former = folder.with_name(f"{folder.name}.former")
     if folder.exists():
         try:
-            group = zarr.open_group(folder, mode="r")
+            check_store(folder)
+            group = zarr.open_group(folder, mode="r", zarr_format=3)
+        except InputError:
+            raise
         except (FileNotFoundError, ValueError, KeyError) as why:
             raise InputError(
                 f"{folder}: exists but is not an aligned stack; choose another output folder."
@@ -125,6 +129,8 @@ def open_reusable(folder: Path, frame: FrameSettings) -> AlignedStack:
     """Open a stack to take images from."""
     try:
         stack = AlignedStack(folder)
+    except InputError:
+        raise
     except (FileNotFoundError, ValueError, KeyError) as why:
         raise InputError(f"{folder.parent}: holds no aligned images.") from why
     if stack.frame_key != frame.key:

@@ -18,6 +18,7 @@ from zarr.codecs import BloscCodec
 from napari_globalxai.frame.sources import FileState, Source
 from napari_globalxai.settings.frame_settings import FrameSettings
 from napari_globalxai.storage import Journal, hash_value
+from napari_globalxai.stored_arrays import check_store
 
 T = TypeVar("T")
 
@@ -42,7 +43,8 @@ class AlignedStack:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        group = zarr.open_group(folder, mode="r+")
+        check_store(folder)
+        group = zarr.open_group(folder, mode="r+", zarr_format=3)
         self.images: Any = group["0"]
         self.fields: Any = group["field_of_view"]
         self.frame_key = str(group.attrs.get("key", ""))

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.maps.cell_grid import CellGrid
+from napari_globalxai.stored_arrays import check_store
 
 _CHUNK_BYTES = 1 << 20
 _MOST_IMAGES_A_CHUNK = 32
@@ -36,11 +37,14 @@ class AttributionStore:
 
         self.path = path
         try:
-            self._array: Any = zarr.open_array(path, mode="r+")
+            check_store(path)
+            self._array: Any = zarr.open_array(path, mode="r+", zarr_format=3)
             attributes: dict[str, Any] = dict(self._array.attrs)
             self.labels: tuple[str, ...] = tuple(attributes["labels"])
             self.grid = CellGrid.from_dict(attributes["grid"])
             self.pooling = int(attributes["pooling"])
+        except InputError:
+            raise
         except (FileNotFoundError, KeyError, ValueError) as why:
             raise InputError(
                 f"{path}: is not an attribution store; explain the cohort again."
