@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,13 @@ TRUST = (
 )
 
 _TIMM_LOADING = ("pretrained", "checkpoint", "cache_dir")
+# Words in the names of arguments by which networks load something.
+_REACHING = frozenset(
+    (
+        *("pretrained", "pretraining", "checkpoint", "ckpt", "weights", "url", "uri", "download"),
+        *("cache", "path", "file", "filename", "dir", "directory", "folder", "hub", "hf"),
+    )
+)
 
 
 def build_network(network: NetworkCard, source: Path, *, trust: bool = False) -> nn.Module:
@@ -53,6 +60,8 @@ def build_network(network: NetworkCard, source: Path, *, trust: bool = False) ->
         assert network.name is not None
         factory, name = _monai_factory(network.name, source), f"MONAI's {network.name}"
     arguments = dict(network.arguments)
+    if network.factory is None:
+        _refuse_reaching(arguments, name, source)
     if network.name is not None and "pretrained" in inspect.signature(factory).parameters:
         # The weights come from the card's file; MONAI would download others.
         arguments["pretrained"] = False
@@ -67,6 +76,29 @@ def build_network(network: NetworkCard, source: Path, *, trust: bool = False) ->
     if not isinstance(module, nn.Module):
         raise InputError(f"{source}: {name} is not a network.")
     return module
+
+
+def _refuse_reaching(arguments: Mapping[str, Any], name: str, source: Path) -> None:
+    """Refuse arguments by which a network could load a file or something from the internet."""
+    for key, value in arguments.items():
+        words = set(key.casefold().split("_"))
+        asks = bool(words & _REACHING) and (
+            value is True or (isinstance(value, str) and value != "")
+        )
+        # MONAI's own switch is turned off anyway.
+        if (asks and key != "pretrained") or _names_a_place(value):
+            raise InputError(
+                f"{source}: the argument {key} of {name} could load a file or something from the "
+                "internet; the card's weights are all that is loaded, so leave it out."
+            )
+
+
+def _names_a_place(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(_names_a_place(each) for pair in value.items() for each in pair)
+    if isinstance(value, list | tuple):
+        return any(map(_names_a_place, value))
+    return isinstance(value, str) and any(mark in value for mark in ("/", "\\", "~"))
 
 
 def _monai_factory(name: str, source: Path) -> Callable[..., Any]:
