@@ -7,7 +7,6 @@ network of MONAI's with plain arguments is built from it, by `build_network`.
 
 from __future__ import annotations
 
-import json
 import stat
 import sys
 import zipfile
@@ -17,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
-import yaml
 from torch import nn
 
 from napari_globalxai.errors import InputError
@@ -25,6 +23,7 @@ from napari_globalxai.models.bundle_preprocessing import preprocessing_notes
 from napari_globalxai.models.card import ModelCard, NetworkCard, validate_card
 from napari_globalxai.models.networks import TRUST
 from napari_globalxai.models.weights_file import WeightsFile
+from napari_globalxai.models.yaml_text import parse_text
 from napari_globalxai.storage import check_regular, is_regular, read_bytes
 
 _METADATA = "configs/metadata.json"
@@ -315,9 +314,9 @@ def _read_mapping(files: _Files, name: str) -> dict[str, Any] | None:
 
 def _parse(content: bytes, source: Path) -> dict[str, Any]:
     try:
-        value = json.loads(content) if source.suffix == ".json" else yaml.safe_load(content)
-    except (ValueError, yaml.YAMLError) as why:
-        raise InputError(f"{source}: cannot be read ({' '.join(str(why).split())}).") from why
+        value = parse_text(content, is_json=source.suffix == ".json")
+    except ValueError as why:
+        raise InputError(f"{source}: cannot be read ({why}).") from why
     if not isinstance(value, dict):
         raise InputError(f"{source}: holds no mapping.")
     return value

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -20,6 +19,7 @@ from pydantic import (
 
 from napari_globalxai.cohort.naming import same_names
 from napari_globalxai.errors import InputError
+from napari_globalxai.models.yaml_text import parse_text
 from napari_globalxai.storage import absence_of_file, check_regular, is_regular, read_bytes
 
 CARD_SUFFIXES = (".yaml", ".yml")
@@ -240,11 +240,11 @@ def read_card(path: str | Path) -> tuple[ModelCard, Path]:
         raise InputError(f"{given}: the model {kind}.")
     card_path = given if given.suffix.lower() in CARD_SUFFIXES else _card_beside(given)
     try:
-        content = yaml.safe_load(read_bytes(card_path).decode())
-    except (yaml.YAMLError, UnicodeDecodeError) as why:
-        raise InputError(
-            f"{card_path}: is not a YAML file ({' '.join(str(why).split())})."
-        ) from why
+        content = parse_text(read_bytes(card_path))
+    except InputError:
+        raise
+    except ValueError as why:
+        raise InputError(f"{card_path}: is not a YAML file ({why}).") from why
     if not isinstance(content, dict):
         raise InputError(f"{card_path}: is not a model card, which is a YAML mapping.")
     if given != card_path:

@@ -1,0 +1,45 @@
+"""Texts of somebody else's are read as plain values, whatever they stand for."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import saved
+
+from napari_globalxai.errors import InputError
+from napari_globalxai.models.card import read_card
+from napari_globalxai.models.loaders import load_model
+from napari_globalxai.models.yaml_text import parse_text
+
+LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{after}: &{after} [{', '.join([f'*{before}'] * 10)}]\n"
+    for before, after in zip("abcdefgh", "bcdefghi", strict=True)
+)
+BOMBS = {
+    "aliases": LAUGHS,
+    "deep lists": "labels: " + "[" * 5000,
+    "deep and closed": "labels: " + "[" * 500 + "]" * 500,
+    "an alias of itself": "a: &a [*a]",
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_bombs_are_refused_at_once(tmp_path, name):
+    (tmp_path / "model.yaml").write_text(BOMBS[name])
+    began = time.process_time()
+    with pytest.raises(InputError, match=r"model.yaml: is not a YAML file \("):
+        read_card(tmp_path / "model.yaml")
+    assert time.process_time() - began < 5
+
+
+def test_a_bundle_with_one_is_refused(tmp_path):
+    folder = saved.write_bundle(tmp_path / "bundle", name="yaml")
+    (folder / "configs" / "inference.yaml").write_text(LAUGHS)
+    with pytest.raises(InputError, match="stands for more than 100000 values"):
+        load_model(folder, device="cpu")
+
+
+def test_a_few_aliases_do_no_harm():
+    assert parse_text(b"a: &x [1, 2]\nb: *x\n") == {"a": [1, 2], "b": [1, 2]}
+    assert parse_text(b'{"a": [1]}', is_json=True) == {"a": [1]}
