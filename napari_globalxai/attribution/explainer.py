@@ -29,7 +29,9 @@ class Explainer:
     labels : sequence of str, optional
         Labels to explain; all of the model's by default.
     normalised : bool, optional
-        Whether images come as the network takes them, as in a MONAI evaluation; else as 0–255.
+        Whether images come scaled as the network takes them, as in a MONAI evaluation; else as
+        0–255. Both ways rows come before columns: where the card says that the network sees them
+        transposed, that is done here.
     batch_size : int, optional
         How many images of a batch go together; found from memory if not given, and halved where
         memory runs out. Results do not depend on it.

@@ -62,19 +62,26 @@ def predict_masked(
     logits = np.empty((len(distinct), len(rows), len(classifier.labels)), np.float32)
     done, total = 0, len(apart) * -(-len(rows) // batch_size)
     blank: Tensor | None = None
+    # Where an image's scale is its own, what is erased takes part in it, as the model would see it.
+    mixes_pixels = getattr(classifier, "scales_each_image", False)
     with torch.inference_mode():
         for start in range(0, len(rows), batch_size):
             part = rows[start : start + batch_size]
             pixels = stack.read(part)
             if blank is None or fill.per_image:
-                blank = classifier.to_input(filled(fill, part, pixels))
+                erased = filled(fill, part, pixels)
+                blank = classifier.to_input(erased)
             if alike and start == 0:
                 logits[alike] = classifier.logits(blank).cpu().numpy()
             if not apart:
                 break
             inputs = classifier.to_input(pixels)
             for number, mask in zip(apart, masks, strict=True):
-                shown = _channels_last(torch.where(mask.to(classifier.device), inputs, blank))
+                if mixes_pixels:
+                    shown = classifier.to_input(np.where(mask.numpy(), pixels, erased))
+                else:
+                    shown = torch.where(mask.to(classifier.device), inputs, blank)
+                shown = _channels_last(shown)
                 result = classifier.logits(shown).cpu().numpy()
                 logits[number, start : start + len(part)] = result
                 done += 1

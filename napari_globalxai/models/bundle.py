@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from torch import nn
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.bundle_preprocessing import preprocessing_notes
+from napari_globalxai.models.bundle_preprocessing import preprocessing_facts, preprocessing_notes
 from napari_globalxai.models.card import ModelCard, NetworkCard, validate_card
 from napari_globalxai.models.networks import TRUST
 from napari_globalxai.models.weights_file import WeightsFile
@@ -161,8 +161,15 @@ def read_bundle(path: Path, trust: bool) -> Bundle:
     network: NetworkCard | nn.Module | None = card.network
     if network is None and weights.path.suffix != ".ts":
         network = _network_of(files, trust)
-    configs = (config for name in _CONFIGS if (config := _read_mapping(files, name)) is not None)
-    return Bundle(card, weights, network, tuple(preprocessing_notes(configs, card.input)))
+    notes = preprocessing_notes(_configs(files), card.input)
+    return Bundle(card, weights, network, tuple(notes))
+
+
+def _configs(files: _Files) -> Iterator[dict[str, Any]]:
+    """Give the bundle's configurations, those that tell of inference first."""
+    for name in _CONFIGS:
+        if (config := _read_mapping(files, name)) is not None:
+            yield config
 
 
 def bundle_facts(path: Path) -> dict[str, Any]:
@@ -182,12 +189,30 @@ def card_content(files: _Files) -> dict[str, Any]:
     beside = files.path.with_suffix(".yaml")
     if own is None and isinstance(files, _Archive) and is_regular(beside):
         own = _parse(read_bytes(beside), beside)
+    _add_chain(content, own or {}, preprocessing_facts(_configs(files)))
     for key, value in (own or {}).items():
         if isinstance(value, Mapping) and isinstance(content.get(key), Mapping):
             content[key] = {**content[key], **value}
         else:
             content[key] = value
     return content
+
+
+def _add_chain(content: dict[str, Any], own: Mapping[str, Any], chain: Mapping[str, Any]) -> None:
+    """Add what the bundle's chain of transforms tells, unless its ``model.yaml`` says otherwise."""
+    given = content.get("input")
+    told = own.get("input")
+    if not chain or given is None:
+        return
+    facts, told = dict(chain), told if isinstance(told, Mapping) else {}
+    if any(key in told for key in ("range", "mean", "std", "per_image")):
+        facts = {key: value for key, value in facts.items() if key == "transposed"}
+    elif facts.get("per_image", {}).get("scaling") == "z-score":
+        given.pop("range", None)
+    if told.get("transposed", facts.get("transposed")):
+        # Metadata tell the shape that the network sees.
+        given["height"], given["width"] = given["width"], given["height"]
+    given.update(facts)
 
 
 def _open(path: Path) -> _Files:

@@ -74,6 +74,33 @@ class NetworkCard(BaseModel):
         return self
 
 
+class PerImageCard(BaseModel):
+    """How images are scaled one by one, as MONAI's transforms do.
+
+    Attributes
+    ----------
+    scaling : str
+        ``z-score``: to mean 0 and SD 1, as `NormalizeIntensity`; ``min-max``: from the least and
+        the greatest value to the range, as `ScaleIntensity`.
+    channel_wise : bool
+        Whether each channel is scaled by its own values.
+    nonzero : bool
+        Of ``z-score``: whether pixels of value 0 are left out and stay 0.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    scaling: Literal["z-score", "min-max"]
+    channel_wise: bool = False
+    nonzero: bool = False
+
+    @model_validator(mode="after")
+    def _nonzero_of_z_score(self) -> PerImageCard:
+        if self.nonzero and self.scaling != "z-score":
+            raise ValueError("nonzero belongs to z-score")
+        return self
+
+
 class InputCard(BaseModel):
     """What the model expects as input.
 
@@ -83,11 +110,18 @@ class InputCard(BaseModel):
         Channels in the model's order, out of ``red``, ``green``, ``blue``, ``grey``; a card may
         give their number instead: 1 is grey, 2 is red and green, 3 is red, green and blue.
     height, width : int
-        Size in pixels; this is the frame.
+        Size in pixels; this is the frame, as people see the image.
     range : tuple of float
         Values that black and full brightness take before normalisation.
     mean, std : tuple of float
         Per channel, on the scale of `range`.
+    per_image : PerImageCard or None
+        How images are scaled one by one; ``z-score`` and ``min-max`` may be given as a word. Then
+        `range` is where ``min-max`` ends, before `mean` and `std`; with ``z-score`` there is
+        neither.
+    transposed : bool
+        Whether the network sees columns as rows, as it does where images were read by MONAI's
+        `LoadImage` and not turned; it then takes (channel, width, height).
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -98,6 +132,22 @@ class InputCard(BaseModel):
     range: tuple[float, float] = (0.0, 1.0)
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
+    per_image: PerImageCard | None = None
+    transposed: bool = False
+
+    @model_serializer(mode="wrap")
+    def _leave_out_what_came_later(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what is not given, as `NetworkCard` does: runs are known again by the card."""
+        given: dict[str, Any] = dump(self)
+        for name in ("per_image", "transposed"):
+            if not getattr(self, name):
+                given.pop(name, None)
+        return given
+
+    @field_validator("per_image", mode="before")
+    @classmethod
+    def _scaling_by_word(cls, value: Any) -> Any:
+        return {"scaling": value} if isinstance(value, str) else value
 
     @field_validator("channels", mode="before")
     @classmethod
@@ -126,6 +176,10 @@ class InputCard(BaseModel):
             raise ValueError("std must be positive")
         if self.range[0] == self.range[1]:
             raise ValueError("range must not be empty")
+        if self.per_image is not None and self.per_image.scaling == "z-score":
+            fixed = (self.range, set(self.mean), set(self.std)) != ((0.0, 1.0), {0.0}, {1.0})
+            if fixed:
+                raise ValueError("per_image: z-score leaves no range, mean or std to give")
         return self
 
 

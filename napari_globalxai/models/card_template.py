@@ -32,6 +32,8 @@ _INPUT_COMMENTS = {
     "range": "values of black and of full brightness, before mean and std",
     "mean": "one value, or one a channel",
     "std": "one value, or one a channel",
+    "per_image": "each image is scaled by its own values",
+    "transposed": "the network sees columns as rows",
 }
 
 
@@ -128,6 +130,12 @@ def _render(facts: Mapping[str, Any]) -> tuple[str, list[str]]:
             "std": given.get("std", FILL_IN),
         },
     }
+    for key in ("per_image", "transposed"):
+        if key in given:
+            card["input"][key] = given[key]
+    if given.get("per_image", {}).get("scaling") == "z-score":
+        for key in ("range", "mean", "std"):
+            card["input"].pop(key)
     if "network" in known:
         card["network"] = known["network"]
     lines = [f"# Model card. Replace every {FILL_IN} with what you know of the model."]

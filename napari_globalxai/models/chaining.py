@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from napari_globalxai.models.input_steps import TURN
+
 # What a module raises that is given an input it does not take.
 _REFUSALS = (RuntimeError, torch.jit.Error)
 
@@ -52,7 +54,8 @@ def chain_children(module: nn.Module, value: Tensor, prefix: str = "") -> list[S
     """
     # A traced child that never ran has no forward.
     children = [
-        Step(prefix + name, child)
+        # The turn of images is none of the network's layers.
+        Step("" if getattr(child, "original_name", "") == TURN else prefix + name, child)
         for name, child in module.named_children()
         if hasattr(child, "forward")
     ]

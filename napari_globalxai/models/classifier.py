@@ -27,6 +27,7 @@ from napari_globalxai.models.cell_places import CellPlaces
 from napari_globalxai.models.checks import NetworkChecks
 from napari_globalxai.models.copying import copy_network
 from napari_globalxai.models.folding import fold_batch_norms
+from napari_globalxai.models.input_steps import INNER, scale_each_image, transpose_input
 from napari_globalxai.models.last_activation import Activation, take_off_last_activation
 from napari_globalxai.models.rough_gradients import RoughGradients
 from napari_globalxai.models.splitting import cam_layers, split_network
@@ -106,6 +107,8 @@ class Classifier:
         for parameter in self.network.parameters():
             # One by one, because TorchScript modules lack requires_grad_.
             parameter.requires_grad_(False)
+        if card.input.transposed:
+            self.network = transpose_input(self.network)
         shape = (card.input.height, card.input.width)
         low, high = card.input.range
         # One fused multiply-add takes 0-255 to the model's input.
@@ -139,13 +142,26 @@ class Classifier:
         return self.card.input.height, self.card.input.width
 
     @property
+    def scales_each_image(self) -> bool:
+        """Whether an image's input depends on all of its pixels, so that inputs cannot be mixed."""
+        return self.card.input.per_image is not None
+
+    @property
     def split(self) -> Split:
         """The network split at the CAM layer, which runs at the chosen precision."""
         return self._split.of(self._running, self.autocast)
 
     @cached_property
     def _split(self) -> Split:
-        return split_network(self.network, self.card.cam_layer, self._probe, self.warn)
+        layer = self.card.cam_layer
+        if (
+            layer is not None
+            and self.card.input.transposed
+            and isinstance(self.network, torch.jit.ScriptModule)
+            and not layer.startswith(f"{INNER}.")
+        ):
+            layer = f"{INNER}.{layer}"
+        return split_network(self.network, layer, self._probe, self.warn)
 
     def warn(self, sentence: str) -> None:
         """Add a sentence to the warnings, once."""
@@ -195,6 +211,8 @@ class Classifier:
         """
         tensor = torch.as_tensor(images).to(self.device)
         tensor = tensor.contiguous(memory_format=torch.channels_last)
+        if self.card.input.per_image is not None:
+            return scale_each_image(tensor.float(), self.card.input, self.card.input.per_image)
         return tensor.float() * self._scale + self._shift
 
     def autocast(self) -> AbstractContextManager[Any]:
