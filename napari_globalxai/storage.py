@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -27,6 +28,8 @@ _KINDS = {
     stat.S_IFBLK: "is a device",
 }
 _BLOCK = 1 << 20
+# As `atomic_path` names what it has not finished.
+_LEFTOVER = re.compile(r"\..+\.[a-z0-9_]{8}(\.\w+)?")
 
 
 def oddity(path: str | Path) -> str:
@@ -90,7 +93,8 @@ def _devices_of_the_kernel() -> frozenset[int]:
 def atomic_path(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path` that takes its place when the block ends well.
 
-    A reader therefore sees the old file or the new one, never half of it.
+    A reader therefore sees the old file or the new one, never half of it, even where the power goes
+    while it is written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
@@ -99,9 +103,21 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o644)
+        # Or the name could reach the disk before the content does.
+        with temporary.open("rb+") as stream:
+            os.fsync(stream.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def is_unused(folder: Path) -> bool:
+    """Return whether a path is not there, or a folder with at most what a stopped write left."""
+    if not folder.exists():
+        return True
+    return folder.is_dir() and all(
+        _LEFTOVER.fullmatch(entry.name) and entry.is_file() for entry in folder.iterdir()
+    )
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -10,6 +10,7 @@ from napari_globalxai.storage import (
     atomic_path,
     hash_file,
     hash_value,
+    is_unused,
     read_json,
     read_table,
     write_json,
@@ -90,3 +91,20 @@ def test_json_files_are_readable_by_people(tmp_path):
     text = (tmp_path / "a.json").read_text()
     assert text.count("\n") >= 4
     assert json.loads(text) == {"b": {"c": 1}}
+
+
+def test_a_folder_with_what_a_kill_left_is_unused(tmp_path):
+    folder = tmp_path / "run"
+    assert is_unused(folder)
+    folder.mkdir()
+    assert is_unused(folder)
+    with atomic_path(folder / "run.json") as temporary:
+        # As it stands where the process is killed here.
+        left = folder / temporary.name
+        assert left.is_file()
+        assert is_unused(folder)
+    assert not is_unused(folder)
+    (folder / "run.json").rename(tmp_path / "other")
+    (folder / ".hidden").touch()
+    assert not is_unused(folder)
+    assert not is_unused(tmp_path / "other")

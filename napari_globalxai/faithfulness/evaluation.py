@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from napari_globalxai.faithfulness.masked_prediction import predict_masked
 from napari_globalxai.faithfulness.model_and_images import Images, Predictor
 from napari_globalxai.faithfulness.orders import Mask, Order, kept_pixels
 from napari_globalxai.faithfulness.scores import FloatArray, log_odds, roc_auc
-from napari_globalxai.storage import atomic_path, hash_value
+from napari_globalxai.storage import atomic_path, hash_value, is_regular
 
 ARMS = ("erase", "restore")
 LogitsByArm = dict[str, npt.NDArray[np.float32]]
@@ -173,8 +174,10 @@ class ControlCache:
             along = self.own.logits
             return {"erase": along["restore"][::-1], "restore": along["erase"][::-1]}
         path = self._path(order, "logits")
-        if path.is_file():
-            return dict(zip(ARMS, np.load(path), strict=True))
+        images, labels = len(self.evaluation.rows), len(self.evaluation.classifier.labels)
+        known = self._known(path, (len(ARMS), len(self.own.counts), images, labels))
+        if known is not None:
+            return dict(zip(ARMS, known, strict=True))
         result = self.evaluation.logits(order, self.own.counts)
         self._save(path, np.stack([result[arm] for arm in ARMS]))
         return result
@@ -182,14 +185,27 @@ class ControlCache:
     def roc_auc_curves(self, order: Order) -> npt.NDArray[np.float64]:
         """Return ROC AUC (arm, step, label), which is all that is kept of the many controls."""
         path = self._path(order, "auc")
-        if path.is_file():
-            return np.asarray(np.load(path))
+        shape = (len(ARMS), len(self.own.counts), len(self.evaluation.classifier.labels))
+        known = self._known(path, shape)
+        if known is not None:
+            return known
         result = self.evaluation.roc_auc_curves(self.evaluation.logits(order, self.own.counts))
         self._save(path, result)
         return result
 
     def _path(self, order: Order, what: str) -> Path:
         return self.folder / f"{hash_value([self._key, order.tobytes().hex()])[:32]}-{what}.npy"
+
+    @staticmethod
+    def _known(path: Path, shape: tuple[int, ...]) -> npt.NDArray[Any] | None:
+        """Return what was put by; what a power cut or a full disk spoilt is evaluated again."""
+        if not is_regular(path):
+            return None
+        try:
+            array: npt.NDArray[Any] = np.load(path, allow_pickle=False)
+        except (EOFError, OSError, ValueError):
+            return None
+        return array if array.shape == shape else None
 
     @staticmethod
     def _save(path: Path, array: npt.NDArray[np.floating]) -> None:

@@ -32,7 +32,7 @@ from napari_globalxai.settings.frame_settings import (
     CohortFrameSettings,
     FrameSettings,
 )
-from napari_globalxai.storage import hash_value, read_json, write_json
+from napari_globalxai.storage import hash_value, is_unused, read_json, write_json
 
 # An image is said to be of the other side where it fits it this much better.
 _CLEARLY_OTHER = -0.1
@@ -224,7 +224,7 @@ def _claim(folder: Path) -> None:
     """Refuse a folder that holds something else."""
     if folder.is_file():
         raise InputError(f"{folder}: is a file; choose a folder.")
-    if not folder.exists() or not any(folder.iterdir()):
+    if is_unused(folder):
         return
     if not has_record(folder):
         raise InputError(f"{folder}: holds something else than aligned images; choose another one.")

@@ -15,7 +15,7 @@ from napari_globalxai.runs.record import (
     other_kind,
     read_record,
 )
-from napari_globalxai.storage import hash_value
+from napari_globalxai.storage import hash_value, is_unused
 
 
 def claim_folder(folder: Path, record: RunRecord, cohort: Cohort, resume: bool) -> RunRecord | None:
@@ -59,7 +59,7 @@ def claim_folder(folder: Path, record: RunRecord, cohort: Cohort, resume: bool) 
                 f"{folder}: its run was made with another {other}; choose another folder."
             )
         _check_cohort(folder, before.cohort, record.cohort, cohort)
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    elif not is_unused(folder):
         raise InputError(f"{folder}: is not empty and not a run; choose another folder.")
     return before
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -95,7 +96,15 @@ class FullResolutionMaps:
 
     def load(self, path: Path) -> None:
         """Go on from a file; see `MapObserver`."""
-        with np.load(path) as arrays:
+        try:
+            self._load(path)
+        except (EOFError, KeyError, OSError, ValueError, BadZipFile):
+            # Cut short by a power cut or a full disk: the stored maps tell the rest.
+            self._spoilt = True
+
+    def _load(self, path: Path) -> None:
+        # Opened here, because NumPy leaves a file open that is no archive.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             self._seen = set(arrays["seen"].tolist())
             self._spoilt = bool(arrays["spoilt"])
             for number, label in enumerate(self._labels):

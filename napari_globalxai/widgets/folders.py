@@ -6,7 +6,7 @@ from pathlib import Path
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.runs.record import Record, has_record, read_record
-from napari_globalxai.storage import hash_value
+from napari_globalxai.storage import hash_value, is_unused
 
 _MOST_TRIED = 1000
 _LONGEST_NAME = 120
@@ -40,6 +40,6 @@ def _is_free(folder: Path, belongs: Callable[[Record], bool]) -> bool:
     try:
         if has_record(folder):
             return belongs(read_record(folder))
-        return not folder.exists() or not any(folder.iterdir())
+        return is_unused(folder)
     except (OSError, InputError):
         return False

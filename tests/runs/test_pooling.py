@@ -143,6 +143,20 @@ def test_other_truth_falls_back_on_the_pooled_maps_and_says_so(inputs, tmp_path)
     assert 0.5 < close < 0.999
 
 
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut short", None])
+def test_sums_that_a_power_cut_spoilt_are_told_by_the_stored_maps(inputs, tmp_path, content):
+    before = run(inputs, tmp_path / "run", pooling=SIDE)
+    mean = before.maps["left"].copy()
+    (sums,) = (tmp_path / "run").glob("*-observed-*.npz")
+    if content is None:
+        sums.unlink()
+    else:
+        sums.write_bytes(content)
+    again = run(inputs, tmp_path / "run", pooling=SIDE, resume=True)
+    assert any("pooled by 5" in warning for warning in again.info["warnings"])
+    assert np.corrcoef(again.maps["left"].ravel(), mean.ravel())[0, 1] > 0.5
+
+
 def test_maps_of_cells_are_not_pooled(inputs, tmp_path):
     with pytest.raises(InputError, match="grad-cam have 4 × 6 cells; only maps with a value a"):
         explain(*inputs, tmp_path / "run", "grad-cam", pooling=2)
