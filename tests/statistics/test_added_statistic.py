@@ -31,7 +31,7 @@ def test_it_is_in_the_table(run):
     table = pd.read_csv(run.folder / "maps" / "maps.csv")
     assert list(table.columns) == [
         "map", "n", "n_patients", "n_constant", "reliability", "peak_agreement", "selection",
-        "part", "scale", "smoothing", "warning",
+        "part", "scale", "smoothing", "warning", "file",
     ]  # fmt: skip
     assert np.isnan(table["peak_agreement"][0])
     for index in range(2):

@@ -138,7 +138,7 @@ def test_whole_numbers_stay_whole_in_the_table(store, tmp_path):
     labels = [averaging.label_map(label, np.arange(6)) for label in "ab"]
     table = table_of_maps([averaging.overall_map(labels), *labels], averaging.settings)
     assert list(table.columns) == [
-        "map", *OWN, "kept", "selection", "part", "scale", "smoothing", "warning",
+        "map", *OWN, "kept", "selection", "part", "scale", "smoothing", "warning", "file",
     ]  # fmt: skip
     table.to_csv(tmp_path / "maps.csv", index=False)
     written = pd.read_csv(tmp_path / "maps.csv", dtype=str, keep_default_na=False)
