@@ -34,7 +34,8 @@ test: lint
 	scripts/install_gui_dependencies.sh
 ifeq ($(strip $(PYTEST_ARGS)),)
 # Side by side what needs no display, a thread each; windows by themselves, as they are timed.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not gui"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
+		-m "not gui"
 	scripts/with_display.sh $(BIN)/python -m pytest -m gui
 else
 	scripts/with_display.sh $(BIN)/python -m pytest $(PYTEST_ARGS)

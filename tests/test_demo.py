@@ -45,8 +45,7 @@ def demo(archives, tmp_path_factory):
     environment = {
         name: value
         for name, value in os.environ.items()
-        # It is the longest of all tests and runs last, alone: it may use all cores.
-        if name not in ("DISPLAY", "WAYLAND_DISPLAY", "OMP_NUM_THREADS")
+        if name not in ("DISPLAY", "WAYLAND_DISPLAY")
     }
     environment["PYTHONPATH"] = str(folder / "site")
     done = subprocess.run(
