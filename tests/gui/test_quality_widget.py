@@ -109,6 +109,7 @@ def test_checks_lists_and_shows(make_napari_viewer: Any, faulty: Any, tmp_path: 
         "registration": "none",
         "template": None,
         "estimate_laterality": False,
+        "stored_bits": None,
     }
     info = read_json(out / "quality.json")
     for text in ("Unreadable", "Outliers", "Sharpness of mean", f"{info['sharpness']:.3f}"):
@@ -262,7 +263,7 @@ def test_folders_and_tables_that_are_none_get_one_sentence(
     fill_in(panel, faulty, tmp_path / "other")
     with qtbot.waitSignal(panel.runner.failed, timeout=TIMEOUT):
         panel.check()
-    assert "something else than an alignment" in panel.job_bar.status.text()
+    assert "something else than aligned images" in panel.job_bar.status.text()
     fill_in(panel, tmp_path / "nothing.csv", tmp_path / "out")
     with qtbot.waitSignal(panel.runner.failed, timeout=TIMEOUT):
         panel.check()
