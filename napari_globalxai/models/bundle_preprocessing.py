@@ -21,6 +21,7 @@ _HARMLESS = frozenset(
         *("Identity", "SelectItems", "ToDevice", "CopyItems", "DeleteItems"),
     )
 )
+_SCALES = frozenset(("NormalizeIntensity", "ScaleIntensity", "ScaleIntensityRange"))
 _LOAD = {"_target_": "LoadImage"}
 _SWAPPED = ([0, 2, 1], [0, -1, -2])
 
@@ -35,9 +36,9 @@ def preprocessing_facts(configs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """
     chain = next((found for config in configs for found in _chains(config)), ())
     steps = [step for step in chain if isinstance(step, Mapping) and not _is_off(step)]
-    facts: dict[str, Any] = {}
-    if _turns(steps):
-        facts["transposed"] = True
+    facts: dict[str, Any] = {"transposed": True} if _turns(steps) else {}
+    if not _scales_in_order(steps):
+        return facts
     for step in steps:
         name = _name(step)
         if name == "NormalizeIntensity" and step.get("subtrahend") is step.get("divisor") is None:
@@ -60,6 +61,18 @@ def preprocessing_facts(configs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     if facts.get("per_image", {}).get("scaling") == "z-score":
         facts = {key: facts[key] for key in ("transposed", "per_image") if key in facts}
     return {key: value for key, value in facts.items() if _is_plain(value)}
+
+
+def _scales_in_order(steps: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether scales come as a card has them: to a range, by image, then mean and SD."""
+    places = []
+    for step in steps:
+        name = _name(step)
+        if name == "NormalizeIntensity":
+            places.append(1 if step.get("subtrahend") is step.get("divisor") is None else 2)
+        elif name in ("ScaleIntensity", "ScaleIntensityRange"):
+            places.append(("ScaleIntensityRange", "ScaleIntensity").index(name))
+    return places == sorted(set(places))
 
 
 def _is_off(step: Mapping[str, Any]) -> bool:
@@ -102,6 +115,10 @@ def preprocessing_notes(configs: Iterable[Mapping[str, Any]], card: InputCard) -
     unlike = [] if len(given) == len(chain) else ["expressions"]
     steps = [step for step in given if not _is_off(step)]
     unlike += [text for step in steps if (text := _unlike(step, card))]
+    scales = [step for step in steps if _name(step) in _SCALES]
+    # Where a scale is named itself, that says enough.
+    if not _scales_in_order(steps) and not any(_unlike(step, card) for step in scales):
+        unlike.append("the order of its scales")
     if _turns(steps) != card.transposed:
         unlike.append(
             "its order of rows and columns (MONAI's LoadImage gives columns first, so that a "

@@ -214,3 +214,31 @@ def test_expressions_fill_nothing_in(tmp_path):
     model = load_model(bundle(tmp_path, steps, {"input": {"mean": 0.3, "std": 0.1}}), device="cpu")
     saved.assert_is_the_network(model)
     assert any("NormalizeIntensityd" in each for each in model.warnings)
+
+
+@pytest.mark.parametrize(
+    "scales",
+    [
+        [{"_target_": "NormalizeIntensityd", "subtrahend": 0.3, "divisor": 0.1}, "ScaleIntensityd"],
+        ["NormalizeIntensityd", "ScaleIntensityd"],
+        ["ScaleIntensityd", {"_target_": "ScaleIntensityRanged", "a_min": 0, "a_max": 255}],
+        ["ScaleIntensityd", "ScaleIntensityd"],
+    ],
+)
+def test_scales_in_an_order_that_no_card_has_are_named_not_read(tmp_path, scales):
+    steps = [each if isinstance(each, dict) else {"_target_": each} for each in scales]
+    rest = {"input": {"transposed": False}}
+    model = load_model(bundle(tmp_path, [LOAD, TURN, *steps], rest), device="cpu")
+    told = model.card.input
+    assert (told.per_image, told.range, told.mean) == (None, (0, 1), (0, 0))
+    assert any("Intensity" in warning for warning in model.warnings)
+
+
+def test_an_order_of_scales_is_named_where_each_alone_is_what_the_card_says(tmp_path):
+    steps = [
+        {"_target_": "NormalizeIntensityd", "subtrahend": 0.3, "divisor": 0.1},
+        {"_target_": "ScaleIntensityd"},
+    ]
+    rest = {"input": {"mean": 0.3, "std": 0.1, "per_image": "min-max"}}
+    model = load_model(bundle(tmp_path, [LOAD, TURN, *steps], rest), device="cpu")
+    assert any("the order of its scales" in warning for warning in model.warnings)
