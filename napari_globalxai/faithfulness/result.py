@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.fills import Fill, SharedFill, filled, fit_fill
 from napari_globalxai.faithfulness.model_and_images import Images
 from napari_globalxai.faithfulness.orders import Mask, kept_pixels
-from napari_globalxai.faithfulness.verdict import Verdict
+from napari_globalxai.faithfulness.verdict import FAITHFUL, WITH_A_CAUTION, Verdict
 from napari_globalxai.storage import atomic_path, read_json, read_table, write_json
 
 CURVE_COLUMNS = (
@@ -28,6 +28,7 @@ CURVE_COLUMNS = (
     "ci_low",
     "ci_high",
 )
+_OWN_KEYS = ("map", "labels", "settings")
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,11 @@ class PepprResult:
         All labels of the model, along the last axis of the probabilities.
     probabilities : dict of str to numpy.ndarray
         By arm: float32 (step, image, label).
+    notes : dict
+        What else the result says, for all labels together.
+    whole : numpy.ndarray or None
+        The model's own output on whole images, float32 (image, label); None in results of older
+        releases, see `own_output`.
     """
 
     map_name: str
@@ -78,6 +84,23 @@ class PepprResult:
     rows: npt.NDArray[np.int64]
     labels: tuple[str, ...]
     probabilities: dict[str, npt.NDArray[np.float32]]
+    notes: dict[str, Any] = field(default_factory=dict)
+    whole: npt.NDArray[np.float32] | None = None
+
+    @property
+    def own_output(self) -> npt.NDArray[np.float32]:
+        """The model's output on intact images (image, label): whole ones, where that is known."""
+        return self.probabilities["erase"][0] if self.whole is None else self.whole
+
+    def cautions(self, label: str) -> list[str]:
+        """Return what keeps the verdict on a label from saying all, in sentences."""
+        return list(self.areas.get(label, {}).get("cautions", []))
+
+    def word(self, label: str) -> str:
+        """Return the verdict's word on a judged label as it is shown: never bare with a caution."""
+        word = self.verdict[label].word
+        with_caution = word.startswith(FAITHFUL) and self.cautions(label)
+        return f"{word}, {WITH_A_CAUTION}" if with_caution else word
 
     @property
     def fractions(self) -> npt.NDArray[np.float64]:
@@ -172,6 +195,8 @@ class PepprResult:
             "labels": self.labels,
             **self.probabilities,
         }
+        if self.whole is not None:
+            arrays["whole"] = self.whole
         # Others are fitted again, see `fitted`.
         if isinstance(self.fill, SharedFill):
             arrays["fill"] = self.fill.image
@@ -197,6 +222,7 @@ class PepprResult:
                     }
                     for label, values in self.areas.items()
                 },
+                **self.notes,
                 "settings": self.settings,
             },
         )
@@ -224,4 +250,6 @@ class PepprResult:
                 rows=arrays["rows"],
                 labels=tuple(str(label) for label in arrays["labels"]),
                 probabilities={arm: arrays[arm] for arm in ("erase", "restore")},
+                notes={key: summary[key] for key in summary if key not in _OWN_KEYS},
+                whole=arrays.get("whole", None),
             )

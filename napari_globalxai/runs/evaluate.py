@@ -78,7 +78,7 @@ def peppr(
     evaluation = make_evaluation(
         run,
         fill=chosen.fill,
-        valid_share=chosen.valid_share,
+        valid_share=valid_share_of(chosen),
         batch_size=batch_size,
         classifier=classifier,
     )
@@ -93,7 +93,7 @@ def peppr(
     )
     result.settings.update(
         {
-            "valid_share": _valid_share(run, chosen.valid_share),
+            "valid_share": _valid_share(run, valid_share_of(chosen)),
             # Honest until maps and PEPPR can be given disjoint patients.
             "map_built_on_the_same_images": map in run.maps,
         }
@@ -133,6 +133,11 @@ def make_evaluation(
             ]
         ),
     )
+
+
+def valid_share_of(settings: PepprSettings) -> float | None:
+    """Return the share of fields of view that must hold a pixel; 0 ranks the whole frame."""
+    return 0.0 if settings.area == "frame" else settings.valid_share
 
 
 def _valid_share(run: Run, asked: float | None) -> float:

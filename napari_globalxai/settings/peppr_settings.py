@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -53,6 +53,12 @@ class PepprSettings(SettingsModel):
         ge=2,
         title="Fewest positives",
         description="Images with, and without, a label that are needed for a verdict",
+    )
+    area: Literal["valid", "frame"] = Field(
+        default="valid",
+        title="Area",
+        description="What is ranked, erased and restored: the valid area, common to the images' "
+        "fields of view, or the whole frame",
     )
     seed: int = Field(default=0, ge=0, title="Seed", description="Of ties, controls and resamples")
     valid_share: Annotated[float | None, Placeholder("As for the maps")] = Field(
