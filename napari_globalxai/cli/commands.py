@@ -183,7 +183,7 @@ def peppr(
         progress=ProgressPrinter(),
     )
     say_verdicts(result)
-    say(f"Results: {run / 'peppr' / result.map_name}.csv, .json")
+    say(f"Results: {run / 'peppr' / result.stem}.csv, .json")
 
 
 @app.command()

@@ -80,6 +80,8 @@ def say_verdicts(result: PepprResult) -> None:
         say(f"{result.map_name} for {label}: {result.word(label)} ({verdict.reason})")
         for caution in result.cautions(label):
             say(f"  caution: {caution}")
+        if agreement := result.notes.get("fills", {}).get(label):
+            say(f"  fills: {agreement['sentence']}")
         if outside := result.areas[label].get("outside"):
             say(f"  outside: {outside_sentence(outside)}")
 

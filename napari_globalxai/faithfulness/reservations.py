@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_globalxai.faithfulness.evaluation import Course, Evaluation
+from napari_globalxai.faithfulness.fill_shift import fill_cautions, fill_shift
+from napari_globalxai.faithfulness.fills import fill_facts
 from napari_globalxai.faithfulness.outside import OutsideFacts, measure_outside
 from napari_globalxai.settings.peppr_settings import PepprSettings
 
@@ -21,21 +23,31 @@ class Reservations:
     ----------
     outside : OutsideFacts
         What lies outside the valid area.
+    labels : dict of str to dict
+        By label: all of it, with ``cautions`` in words.
+    fill_facts : dict
+        What the fill tells of itself.
     """
 
     outside: OutsideFacts
+    labels: dict[str, dict[str, Any]]
+    fill_facts: dict[str, Any]
 
     @property
     def notes(self) -> dict[str, Any]:
         """What the result says for all labels together."""
-        cautions = [text for each in self.outside.labels.values() for text in each["cautions"]]
-        return {**self.outside.notes, "cautions": list(dict.fromkeys(cautions))}
+        cautions = [text for each in self.labels.values() for text in each["cautions"]]
+        return {
+            **self.outside.notes,
+            "cautions": list(dict.fromkeys(cautions)),
+            "fill_facts": self.fill_facts,
+        }
 
     def enter(
         self, map_name: str, areas: dict[str, dict[str, Any]], rows: list[dict[str, Any]]
     ) -> None:
         """Add them to the areas of each label, and to the rows of the table of curves."""
-        for label, values in self.outside.labels.items():
+        for label, values in self.labels.items():
             areas[label].update(values)
         rows.extend({"map": map_name, **row} for row in self.outside.rows)
 
@@ -60,6 +72,12 @@ def reservations_on(
     labels : list of str
         Those that can be measured.
     settings : PepprSettings
-        Bootstrap and seed.
+        Bootstrap, seed and the fill's name.
     """
-    return Reservations(measure_outside(evaluation, image, course, labels, settings))
+    outside = measure_outside(evaluation, image, course, labels, settings)
+    found = {}
+    for label, values in outside.labels.items():
+        shift = fill_shift(evaluation, course, label)
+        cautions = [*values["cautions"], *fill_cautions(str(settings.fill), shift)]
+        found[label] = {**values, "fill_shift": shift, "cautions": cautions}
+    return Reservations(outside, found, fill_facts(evaluation.fill))
