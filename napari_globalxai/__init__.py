@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from napari_globalxai.models.loaders import load_model
     from napari_globalxai.runs.align_cohort import align
     from napari_globalxai.runs.evaluate import peppr
+    from napari_globalxai.runs.evaluate_regions import peppr_regions
     from napari_globalxai.runs.pipeline import explain
     from napari_globalxai.runs.quality_control import Quality, check_quality, open_quality
     from napari_globalxai.runs.run import Run, open_run
@@ -40,6 +41,7 @@ _HOME = {
     "open_quality": "napari_globalxai.runs.quality_control",
     "open_run": "napari_globalxai.runs.run",
     "peppr": "napari_globalxai.runs.evaluate",
+    "peppr_regions": "napari_globalxai.runs.evaluate_regions",
     "read_cohort": "napari_globalxai.cohort.table",
 }
 
@@ -60,6 +62,7 @@ __all__ = [
     "open_quality",
     "open_run",
     "peppr",
+    "peppr_regions",
     "read_cohort",
 ]
 

@@ -16,6 +16,7 @@ from napari_globalxai.cli.options import (
     TrustOption,
     with_settings,
 )
+from napari_globalxai.cli.peppr_questions import PepprQuestion, RegionsOption, ask_peppr
 from napari_globalxai.cli.printing import (
     ProgressPrinter,
     say,
@@ -23,7 +24,6 @@ from napari_globalxai.cli.printing import (
     say_problems,
     say_quality,
     say_run,
-    say_verdicts,
 )
 from napari_globalxai.errors import InputError
 from napari_globalxai.settings.cohort_settings import CohortSettings
@@ -164,17 +164,16 @@ def peppr(
     settings: PepprSettings,
     computing: DeviceSettings,
     map_name: Annotated[
-        str, typer.Option("--map", help="overall, a label, or a TIFF file.")
-    ] = "overall",
+        str | None, typer.Option("--map", help="overall, a label, or a TIFF file.")
+    ] = None,
+    regions: RegionsOption = None,
     model: Annotated[Path | None, typer.Option(help="The model, if it has moved.")] = None,
     trust: TrustOption = False,
 ) -> None:
     """Test whether a global map is faithful: erase and restore along it, against controls."""
-    from napari_globalxai.runs.evaluate import peppr as run_peppr
-
-    result = run_peppr(
+    ask_peppr(
         run,
-        map_name,
+        PepprQuestion(map_name, regions),
         settings,
         model=model,
         device=computing.device,
@@ -182,8 +181,6 @@ def peppr(
         trust=trust,
         progress=ProgressPrinter(),
     )
-    say_verdicts(result)
-    say(f"Results: {run / 'peppr' / result.stem}.csv, .json")
 
 
 @app.command()
