@@ -141,6 +141,9 @@ def attribute_stack(
             observer.save(observed)
         explained.note(chunk.rows, chunk.empty, observed)
         empty.update(chunk.empty)
+    # Of workers that were stopped while they worked.
+    for leftover in path.parent.glob(_observed_file(path, "*").name):
+        leftover.unlink(missing_ok=True)
     _count_empty(classifier, empty, len(wanted))
     return store, explained.logits
 
@@ -197,7 +200,7 @@ def _on_workers(
             start,
             tuple(rows),
             observer.of_a_chunk(rows),
-            job.store.with_name(f"{job.store.stem}-chunk-{start}.npz"),
+            _observed_file(job.store, start),
         )
         for start, rows in chunks.items()
     )
@@ -213,6 +216,11 @@ def _on_workers(
         while turn in waiting:
             yield _with_what_was_seen(*waiting.pop(turn))
             turn = next(turns, None)
+
+
+def _observed_file(store: Path, start: int | str) -> Path:
+    """Return where a worker saves what was seen of the maps of a chunk."""
+    return store.with_name(f"{store.stem}-chunk-{start}.npz")
 
 
 def _with_what_was_seen(
