@@ -23,7 +23,7 @@ from napari_globalxai.attribution.chunks import (
 from napari_globalxai.attribution.explained_rows import ExplainedRows
 from napari_globalxai.attribution.method import Method
 from napari_globalxai.errors import InputError
-from napari_globalxai.execution.workers import Workers
+from napari_globalxai.execution.dask_workers import Workers
 from napari_globalxai.frame.read_ahead import ReadAhead
 from napari_globalxai.frame.stack import AlignedStack
 from napari_globalxai.maps.store import AttributionStore

@@ -13,7 +13,7 @@ import numpy as np
 
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.errors import InputError
-from napari_globalxai.execution.workers import Workers
+from napari_globalxai.execution.dask_workers import Workers
 from napari_globalxai.frame.geometry import pixel_aspect
 from napari_globalxai.frame.registrar import (
     NO_REGISTRATION,

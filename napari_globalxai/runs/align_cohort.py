@@ -11,7 +11,7 @@ import pandas as pd
 
 from napari_globalxai.cohort.table import Cohort, read_cohort
 from napari_globalxai.errors import InputError
-from napari_globalxai.execution.workers import Workers, open_workers
+from napari_globalxai.execution.dask_workers import Workers, open_workers
 from napari_globalxai.frame.alignment import align as align_stack
 from napari_globalxai.frame.geometry import write_transform
 from napari_globalxai.frame.modality import NEUTRAL, Modality, modality_of

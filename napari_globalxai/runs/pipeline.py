@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_globalxai.cohort.table import Cohort, read_cohort
-from napari_globalxai.execution.workers import open_workers
+from napari_globalxai.execution.dask_workers import open_workers
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.loaders import load_model
 from napari_globalxai.progress import JobProgress, Progress, ProgressCallback, ignore_progress

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from napari_globalxai.attribution.method import Method, make_method
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.errors import InputError
-from napari_globalxai.execution.workers import Workers
+from napari_globalxai.execution.dask_workers import Workers
 from napari_globalxai.frame.alignment import align
 from napari_globalxai.frame.modality import Modality, modality_of
 from napari_globalxai.frame.reuse import open_reusable

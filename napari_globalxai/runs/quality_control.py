@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from napari_globalxai.cohort.table import Cohort, read_cohort
 from napari_globalxai.cohort.wording import counted, form, named
 from napari_globalxai.errors import InputError
-from napari_globalxai.execution.workers import open_workers
+from napari_globalxai.execution.dask_workers import open_workers
 from napari_globalxai.frame.alignment import absence
 from napari_globalxai.frame.modality import Modality, modality_of
 from napari_globalxai.frame.plausibility import look_at_stack

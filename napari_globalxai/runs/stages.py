@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from napari_globalxai.attribution.engine import attribute_stack
 from napari_globalxai.attribution.precision import Precision, choose_batch_size, choose_precision
-from napari_globalxai.execution.workers import Workers
+from napari_globalxai.execution.dask_workers import Workers
 from napari_globalxai.faithfulness.scores import log_odds
 from napari_globalxai.frame.stack import AlignedStack
 from napari_globalxai.maps.store import AttributionStore

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from napari_globalxai.cli.commands import app
 from napari_globalxai.errors import Cancelled, InputError
-from napari_globalxai.execution.workers import Workers, open_workers
+from napari_globalxai.execution.dask_workers import Workers, open_workers
 from napari_globalxai.runs.align_cohort import align
 from napari_globalxai.runs.pipeline import explain
 from napari_globalxai.runs.run import open_run
@@ -162,7 +162,7 @@ def test_a_model_that_is_in_memory_alone_is_refused(inputs, cluster, tmp_path):
 
 
 def test_a_scheduler_that_is_not_there_is_named(monkeypatch):
-    monkeypatch.setattr("napari_globalxai.execution.workers._SECONDS_TO_CONNECT", 1)
+    monkeypatch.setattr("napari_globalxai.execution.dask_workers._SECONDS_TO_CONNECT", 1)
 
     with (
         pytest.raises(InputError, match=r"tcp://127\.0\.0\.1:9 cannot be reached"),
