@@ -26,7 +26,7 @@ from napari_globalxai.cli.printing import (
 )
 from napari_globalxai.errors import InputError
 from napari_globalxai.settings.cohort_settings import CohortSettings
-from napari_globalxai.settings.execution_settings import DeviceSettings
+from napari_globalxai.settings.execution_settings import DeviceSettings, WorkerSettings
 from napari_globalxai.settings.explain_settings import ExplainSettings
 from napari_globalxai.settings.frame_settings import CohortFrameSettings
 from napari_globalxai.settings.peppr_settings import PepprSettings
@@ -97,12 +97,13 @@ def demo(
 
 
 @app.command()
-@with_settings(reading=CohortSettings, settings=CohortFrameSettings)
+@with_settings(reading=CohortSettings, settings=CohortFrameSettings, workers=WorkerSettings)
 def align(
     cohort: CohortArgument,
     out: Annotated[Path, typer.Option(help="Folder for the stack and its transforms.")],
     reading: CohortSettings,
     settings: CohortFrameSettings,
+    workers: WorkerSettings,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with status 1 if any image failed.")
     ] = False,
@@ -112,7 +113,7 @@ def align(
 
     images = _read_cohort(cohort, reading)
     say_problems(images)
-    folder = run_align(images, out, settings, progress=ProgressPrinter())
+    folder = run_align(images, out, settings, workers=workers, progress=ProgressPrinter())
     failed = say_alignment(folder)
     if failed and strict:
         raise typer.Exit(1)
@@ -231,11 +232,12 @@ def layers(
 
 
 @app.command()
-@with_settings(reading=CohortSettings, settings=CohortFrameSettings)
+@with_settings(reading=CohortSettings, settings=CohortFrameSettings, workers=WorkerSettings)
 def check(
     cohort: CohortArgument,
     reading: CohortSettings,
     settings: CohortFrameSettings,
+    workers: WorkerSettings,
     model: Annotated[
         Path | None, typer.Option(help="Model card (model.yaml) or weights to check as well.")
     ] = None,
@@ -252,6 +254,11 @@ def check(
     """Read everything, say what would go wrong, and which images do not belong."""
     from napari_globalxai.runs.check import check_inputs
 
+    if out is None and workers != WorkerSettings():
+        raise InputError(
+            "Workers share the aligning of a quality control; give its folder with --out, or leave "
+            "out --workers and --scheduler."
+        )
     images = _read_cohort(cohort, reading)
     classifier = None
     if model is not None:
@@ -269,7 +276,7 @@ def check(
         say(line)
     problems = found.problems
     if out is not None:
-        problems = _check_quality(images, classifier, out, settings, problems)
+        problems = _check_quality(images, classifier, out, (settings, workers), problems)
         if found.performance:
             from napari_globalxai.runs.performance import write_performance
 
@@ -287,19 +294,22 @@ def _check_quality(
     images: Cohort,
     classifier: Classifier | None,
     out: Path,
-    settings: CohortFrameSettings,
+    chosen: tuple[CohortFrameSettings, WorkerSettings],
     problems: Sequence[str],
 ) -> Sequence[str]:
     """Compare all images, write the report, and return all problems."""
     from napari_globalxai.report.quality_page import write_quality_report
     from napari_globalxai.runs.quality_control import check_quality
 
+    settings, workers = chosen
     of_model: dict[str, Any] = {}
     if classifier is not None:
         of_model = {"size": classifier.frame_shape, "channels": classifier.card.input.channels}
     # What was asked for goes before what the model takes.
     frame = CohortFrameSettings(**{**of_model, **settings.given()})
-    quality = check_quality(images, out, frame, problems=problems, progress=ProgressPrinter())
+    quality = check_quality(
+        images, out, frame, problems=problems, workers=workers, progress=ProgressPrinter()
+    )
     say_quality(quality)
     write_quality_report(quality)
     return quality.findings.problems
