@@ -10,6 +10,7 @@ import typer
 import napari_globalxai
 from napari_globalxai.catalogue import METHODS
 from napari_globalxai.cli import machine_answers as answers
+from napari_globalxai.cli import maps_command
 from napari_globalxai.cli.machine_output import tell, with_json
 from napari_globalxai.cli.options import (
     CohortArgument,
@@ -196,6 +197,9 @@ def peppr(
         say(f"{result.map_name} for {label}: {verdict.word} ({verdict.reason})")
     say(f"Results: {run / 'peppr' / result.map_name}.csv, .json")
     tell(answers.of_peppr(run, result.map_name))
+
+
+app.command()(maps_command.maps)
 
 
 @app.command()

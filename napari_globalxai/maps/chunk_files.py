@@ -92,11 +92,14 @@ def _read(path: str) -> bytes | None:
         handle = os.open(path, _FLAGS)
     except FileNotFoundError:
         return None
-    with os.fdopen(handle, "rb", buffering=0) as stream:
+    try:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):
             raise _damaged(path)
-        return stream.read(found.st_size)
+        # Cut short, it would not have the size that it claims.
+        return os.read(handle, found.st_size)
+    finally:
+        os.close(handle)
 
 
 def _damaged(path: str) -> InputError:

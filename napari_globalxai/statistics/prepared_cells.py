@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 MOST_BYTES = 1 << 30
 # Large enough that Python's part of the work is nothing, small enough for the processor's caches.
 _PART_BYTES = 4 << 20
+_ALL = slice(None)
+# Of one label, so that what was read of it once is not read again.
+_MOST_KEPT = 128 << 20
 
 
 @dataclass(frozen=True)
@@ -101,13 +104,23 @@ class CellReader:
             return np.ones(self.grid.shape, dtype=bool)
         return cells_inside(self.valid, self.grid)
 
-    def cells(self, label: str, rows: npt.NDArray[np.int64]) -> PreparedCells:
-        """Read the maps of one label at once; see `fitting` for what they take."""
-        count = int(self.inside.sum())
+    def cells(self, label: str, rows: npt.NDArray[np.int64], block: slice = _ALL) -> PreparedCells:
+        """Read the maps of one label at once; see `fitting` for what they take.
+
+        Parameters
+        ----------
+        label : str
+            Which label.
+        rows : numpy.ndarray
+            Images to read.
+        block : slice, optional
+            Some of the cells inside.
+        """
+        count = len(range(*block.indices(int(self.inside.sum()))))
         values = np.empty((len(rows), count), np.float32)
         parts, constant, n_constant, done = [rows[:0]], [np.zeros(0, bool)], 0, 0
         for part in self.chunks(label, rows):
-            values[done : done + len(part.rows)] = part.values
+            values[done : done + len(part.rows)] = part.values[:, block]
             done += len(part.rows)
             parts.append(part.rows)
             constant.append(part.constant)
@@ -152,6 +165,46 @@ class CellReader:
 
         nearest = distance_transform_edt(~self.inside, return_distances=False, return_indices=True)
         return upsample(self.spread(values, 0)[(..., *nearest)], self.grid)
+
+
+class LabelCells:
+    """The maps of one label, read once where they fit into memory, else each time.
+
+    Parameters
+    ----------
+    reader : CellReader
+        Where they are read from, and what of them.
+    label : str
+        Which label.
+    rows : numpy.ndarray
+        Their images.
+    """
+
+    def __init__(self, reader: CellReader, label: str, rows: npt.NDArray[np.int64]) -> None:
+        self._reader, self.label, self._rows = reader, label, rows
+        self._keeps = 4 * len(rows) * int(reader.inside.sum()) <= _MOST_KEPT
+        self._kept: list[PreparedCells] = []
+
+    def __iter__(self) -> Iterator[PreparedCells]:
+        if self._kept:
+            yield from self._kept
+            return
+        kept = []
+        for part in self._reader.chunks(self.label, self._rows):
+            if self._keeps:
+                kept.append(part)
+            yield part
+        self._kept = kept
+
+    @cached_property
+    def _matrix(self) -> npt.NDArray[np.float32]:
+        return np.concatenate([part.values for part in self])
+
+    def columns(self, block: slice) -> npt.NDArray[np.float32]:
+        """Return some of the cells inside of all images that enter, (image, cell)."""
+        if self._keeps and len(self._rows):
+            return self._matrix[:, block]
+        return self._reader.cells(self.label, self._rows, block).values
 
 
 def _pooled(maps: npt.NDArray[np.float64], side: int) -> npt.NDArray[np.float64]:
