@@ -9,6 +9,9 @@ import typer
 
 import napari_globalxai
 from napari_globalxai.catalogue import METHODS
+from napari_globalxai.cli import machine_answers as answers
+from napari_globalxai.cli import maps_command
+from napari_globalxai.cli.machine_output import tell, with_json
 from napari_globalxai.cli.options import (
     CohortArgument,
     ModelOption,
@@ -64,6 +67,7 @@ def _main(
 
 
 @app.command()
+@with_json
 def card(
     model: Annotated[Path, typer.Argument(help="Weights in any format, or a MONAI bundle.")],
     out: Annotated[Path | None, typer.Option(help="Card to write.")] = None,
@@ -79,9 +83,11 @@ def card(
     say(f"Card: {path}")
     if missing:
         say(f"  to fill in: {', '.join(missing)}")
+    tell({"card": path, "to_fill_in": list(missing)})
 
 
 @app.command()
+@with_json
 def demo(
     out: Annotated[Path, typer.Option(help="Where the results go.")] = Path("globalxai-demo"),
     headless: Annotated[bool, typer.Option(help="Do not open napari.")] = False,
@@ -94,9 +100,11 @@ def demo(
     run_demo(
         out, device=device, seed=seed, open_viewer=not headless, progress=ProgressPrinter(), say=say
     )
+    tell(answers.of_demo(out))
 
 
 @app.command()
+@with_json
 @with_settings(reading=CohortSettings, settings=CohortFrameSettings, workers=WorkerSettings)
 def align(
     cohort: CohortArgument,
@@ -115,11 +123,13 @@ def align(
     say_problems(images)
     folder = run_align(images, out, settings, workers=workers, progress=ProgressPrinter())
     failed = say_alignment(folder)
+    tell(answers.of_alignment(folder))
     if failed and strict:
         raise typer.Exit(1)
 
 
 @app.command()
+@with_json
 @with_settings(reading=CohortSettings, settings=ExplainSettings)
 def explain(
     cohort: CohortArgument,
@@ -153,11 +163,13 @@ def explain(
         progress=ProgressPrinter(),
     )
     failed = say_run(run)
+    tell(answers.of_run(run))
     if failed and strict:
         raise typer.Exit(1)
 
 
 @app.command()
+@with_json
 @with_settings(settings=PepprSettings, computing=DeviceSettings)
 def peppr(
     run: RunArgument,
@@ -185,18 +197,26 @@ def peppr(
     for label, verdict in result.verdict.items():
         say(f"{result.map_name} for {label}: {verdict.word} ({verdict.reason})")
     say(f"Results: {run / 'peppr' / result.map_name}.csv, .json")
+    tell(answers.of_peppr(run, result.map_name))
+
+
+app.command()(maps_command.maps)
 
 
 @app.command()
+@with_json
 def report(run: RunArgument) -> None:
     """Draw the figures of a run and write its report.html."""
     from napari_globalxai.report.html import write_report
     from napari_globalxai.runs.run import open_run
 
-    say(f"Report: {write_report(open_run(run))}")
+    page = write_report(open_run(run))
+    say(f"Report: {page}")
+    tell({"report": page})
 
 
 @app.command()
+@with_json
 def methods(
     name: Annotated[str | None, typer.Argument(help="A method, to list its parameters.")] = None,
 ) -> None:
@@ -204,6 +224,7 @@ def methods(
     if name is None:
         for each, entry in METHODS.entries.items():
             say(f"{each}: {entry.summary}")
+        tell({"methods": METHODS.summaries()})
         return
     from napari_globalxai.attribution.method import declared_parameters
 
@@ -212,9 +233,19 @@ def methods(
         say(f"{parameter.name}={parameter.default}  {parameter.help}".rstrip())
     if not parameters:
         say(f"{name} has no parameters.")
+    tell(
+        {
+            "method": name,
+            "parameters": [
+                {"name": each.name, "default": each.default, "help": each.help}
+                for each in parameters
+            ],
+        }
+    )
 
 
 @app.command()
+@with_json
 def layers(
     model: ModelOption, device: Annotated[str, DEVICE] = "auto", trust: TrustOption = False
 ) -> None:
@@ -229,9 +260,11 @@ def layers(
         say(f"{layer}{' <- CAM layer' if layer.name == chosen else ''}")
     if not listed:
         say("No layer of this model gives a map.")
+    tell({"layers": [layer.name for layer in listed], "cam_layer": chosen})
 
 
 @app.command()
+@with_json
 @with_settings(reading=CohortSettings, settings=CohortFrameSettings, workers=WorkerSettings)
 def check(
     cohort: CohortArgument,
@@ -286,6 +319,7 @@ def check(
     say("No problem was found." if not problems else f"{len(problems)} problems.")
     if out is not None:
         say(f"Quality control: {out / 'quality.html'}")
+    tell(answers.of_check(found, problems, out))
     if problems and strict:
         raise typer.Exit(1)
 

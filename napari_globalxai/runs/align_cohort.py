@@ -18,6 +18,7 @@ from napari_globalxai.frame.modality import NEUTRAL, Modality, modality_of
 from napari_globalxai.frame.stack import AlignedStack
 from napari_globalxai.progress import JobProgress, ProgressCallback, ignore_progress
 from napari_globalxai.runs import provenance, tables
+from napari_globalxai.runs.clock import now
 from napari_globalxai.runs.folder import IMAGES_TABLE, QUALITY_FILE, STACK_FOLDER
 from napari_globalxai.runs.record import (
     AlignCounts,
@@ -99,7 +100,7 @@ def align_into(
     _claim(folder)
     record = AlignRecord(
         kind=kind,
-        started=provenance.now(),
+        started=now(),
         cohort=provenance.describe_cohort(cohort),
         frame=provenance.describe_frame(frame),
         settings=AlignmentRecordSettings(
@@ -129,7 +130,7 @@ def align_into(
             frame, stack, modality_of(sides=cohort.guesses["laterality"])
         ),
         "status": "finished",
-        "finished": provenance.now(),
+        "finished": now(),
     }
     record = record.model_copy(update=finished)
     write_record(folder, record)

@@ -20,6 +20,7 @@ from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.progress import ProgressCallback, ignore_progress
 from napari_globalxai.runs import provenance
 from napari_globalxai.runs.claim import claim_folder
+from napari_globalxai.runs.clock import now
 from napari_globalxai.runs.folder import STACK_FOLDER
 from napari_globalxai.runs.label_names import choose_labels
 from napari_globalxai.runs.record import RunRecord, RunSettings, write_record
@@ -95,7 +96,7 @@ class Plan:
             "alignment": self.frame.key,
         }
         return RunRecord(
-            started=provenance.now(),
+            started=now(),
             cohort=provenance.describe_cohort(self.cohort),
             model=provenance.describe_model(
                 self.model, self.model.split.layer if self.method.needs_split else None

@@ -22,7 +22,7 @@ from napari_globalxai.maps.store import AttributionStore
 from napari_globalxai.maps.upsampling import cells_inside
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
-from napari_globalxai.runs import provenance
+from napari_globalxai.runs.clock import now
 from napari_globalxai.runs.folder import MAPS_FOLDER, STORE_FOLDER
 from napari_globalxai.runs.performance import (
     measure_performance,
@@ -289,7 +289,7 @@ class Aggregated:
             ),
             "warnings": run_warnings(self, performance),
             "status": "finished",
-            "finished": provenance.now(),
+            "finished": now(),
         }
         write_record(plan.folder, record.model_copy(update=finished))
         return Run(plan.folder, plan.model)
