@@ -26,6 +26,7 @@ from napari_globalxai.cli.printing import (
     say_problems,
     say_quality,
     say_run,
+    say_verdicts,
 )
 from napari_globalxai.errors import InputError
 from napari_globalxai.settings.cohort_settings import CohortSettings
@@ -194,9 +195,8 @@ def peppr(
         trust=trust,
         progress=ProgressPrinter(),
     )
-    for label, verdict in result.verdict.items():
-        say(f"{result.map_name} for {label}: {verdict.word} ({verdict.reason})")
-    say(f"Results: {run / 'peppr' / result.map_name}.csv, .json")
+    say_verdicts(result)
+    say(f"Results: {run / 'peppr' / result.stem}.csv, .json")
     tell(answers.of_peppr(run, result.map_name))
 
 
