@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from napari_globalxai.runs.pipeline import explain
     from napari_globalxai.runs.quality_control import Quality, check_quality, open_quality
     from napari_globalxai.runs.run import Run, open_run
+    from napari_globalxai.runs.selections import make_maps, open_selection
 
 _HOME = {
     "Cancelled": "napari_globalxai.errors",
@@ -38,7 +39,9 @@ _HOME = {
     "check_quality": "napari_globalxai.runs.quality_control",
     "explain": "napari_globalxai.runs.pipeline",
     "load_model": "napari_globalxai.models.loaders",
+    "make_maps": "napari_globalxai.runs.selections",
     "open_quality": "napari_globalxai.runs.quality_control",
+    "open_selection": "napari_globalxai.runs.selections",
     "open_run": "napari_globalxai.runs.run",
     "peppr": "napari_globalxai.runs.evaluate",
     "peppr_regions": "napari_globalxai.runs.evaluate_regions",
@@ -59,8 +62,10 @@ __all__ = [
     "check_quality",
     "explain",
     "load_model",
+    "make_maps",
     "open_quality",
     "open_run",
+    "open_selection",
     "peppr",
     "peppr_regions",
     "read_cohort",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from napari_globalxai.cli import machine_answers as answers
 from napari_globalxai.cli.printing import say
 
 if TYPE_CHECKING:
@@ -39,8 +40,10 @@ class PepprQuestion:
     regions: Path | None = None
 
 
-def ask_peppr(run: Path, question: PepprQuestion, settings: PepprSettings, **how: Any) -> None:
-    """Ask PEPPR, and print what it answers.
+def ask_peppr(
+    run: Path, question: PepprQuestion, settings: PepprSettings, **how: Any
+) -> dict[str, Any]:
+    """Ask PEPPR, print what it answers, and return it for machines.
 
     Parameters
     ----------
@@ -53,15 +56,17 @@ def ask_peppr(run: Path, question: PepprQuestion, settings: PepprSettings, **how
     **how
         Model, device, batch size, trust and progress, as for `peppr`.
     """
+    said: dict[str, Any] = {"run": run}
     if question.regions is not None:
-        _test_regions(run, question, settings, **how)
+        said["regions"] = _test_regions(run, question, settings, **how)
         if question.map_name is None:
-            return
+            return said
     from napari_globalxai.runs.evaluate import peppr
 
     result = peppr(run, question.map_name or "overall", settings, **how)
     say_verdicts(result)
     say(f"Results: {run / 'peppr' / result.stem}.csv, .json")
+    return {**said, **answers.of_peppr(run, result.stem), "map": result.map_name}
 
 
 def say_verdicts(result: PepprResult) -> None:
@@ -78,12 +83,16 @@ def say_verdicts(result: PepprResult) -> None:
             say(f"  outside: {outside_sentence(outside)}")
 
 
-def _test_regions(run: Path, question: PepprQuestion, settings: PepprSettings, **how: Any) -> None:
+def _test_regions(
+    run: Path, question: PepprQuestion, settings: PepprSettings, **how: Any
+) -> list[dict[str, Any]]:
     from napari_globalxai.faithfulness.region_tests import ALONE
     from napari_globalxai.runs.evaluate_regions import peppr_regions
 
-    for result in peppr_regions(run, str(question.regions), question.map_name, settings, **how):
+    results = peppr_regions(run, str(question.regions), question.map_name, settings, **how)
+    for result in results:
         for row in result.rows:
             if row.ranked == ALONE:
                 say(f"{row.sentence} (fill {result.settings['fill']})")
-    say(f"Results: {run / 'peppr' / 'regions'}.csv, .json")
+        say(f"Results: {run / 'peppr' / result.stem}.csv, .json")
+    return [row.cells() for result in results for row in result.rows]

@@ -20,7 +20,7 @@ from napari_globalxai.faithfulness.label_effects import Effect, LabelCases
 from napari_globalxai.faithfulness.masked_prediction import predict_masked
 from napari_globalxai.faithfulness.orders import Mask
 from napari_globalxai.faithfulness.outside import outputs_of
-from napari_globalxai.faithfulness.stored_results import DEFAULT_FILL, fill_stem
+from napari_globalxai.faithfulness.stored_results import result_stem
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.storage import atomic_path, write_json
@@ -107,13 +107,17 @@ class RegionResult:
     left_out: list[str]
     settings: dict[str, Any]
 
+    @property
+    def stem(self) -> str:
+        """Name of its files."""
+        return result_stem("regions", str(self.settings["fill"]))
+
     def save(self, folder: Path) -> Path:
         """Write ``regions.csv`` and ``regions.json`` into a folder; return the table's path."""
         # Takes half a second to import.
         import pandas as pd
 
-        fill = str(self.settings["fill"])
-        stem = "regions" if fill == DEFAULT_FILL else f"regions.{fill_stem(fill)}"
+        stem = self.stem
         cells = [row.cells() for row in self.rows]
         with atomic_path(folder / f"{stem}.csv") as path:
             pd.DataFrame(cells, columns=list(REGION_COLUMNS)).to_csv(path, index=False)

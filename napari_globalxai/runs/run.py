@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from napari_globalxai.maps.store import AttributionStore
     from napari_globalxai.models.classifier import Classifier
     from napari_globalxai.runs.performance import LabelPerformance
+    from napari_globalxai.settings.map_settings import MapsSettings
 
 
 class GlobalMaps(Mapping[str, npt.NDArray[np.float32]]):
@@ -188,14 +189,27 @@ class Run:
         prepared = prepare_maps(native[None], settings)[0]
         return smooth(upsample(prepared, self.store.grid), settings.smoothing)
 
-    def members(self, label: str) -> npt.NDArray[np.int64]:
-        """Return the rows of the images that stand behind the global map of a label."""
+    def members(
+        self, label: str, settings: AggregationSettings | None = None
+    ) -> npt.NDArray[np.int64]:
+        """Return the rows of the images that stand behind the global map of a label.
+
+        Parameters
+        ----------
+        label : str
+            The label.
+        settings : AggregationSettings, optional
+            By default those of the run.
+        """
         probability = self.images[f"probability_{label}"].to_numpy(dtype=float)
-        chosen = select_rows(self.truth((label,))[:, 0], probability, self.aggregation)
+        chosen = select_rows(self.truth((label,))[:, 0], probability, settings or self.aggregation)
         return np.intersect1d(chosen, self.finished_rows)
 
     def maps_of(
-        self, rows: npt.ArrayLike | None = None, *, labels: Sequence[str] | None = None
+        self,
+        rows: npt.ArrayLike | None = None,
+        settings: MapsSettings | None = None,
+        **keywords: Any,
     ) -> dict[str, GlobalMap]:
         """Average the image-wise maps of some of the images, without the model.
 
@@ -205,8 +219,11 @@ class Run:
             Rows of the images, or a truth value for each image of the run, such as
             ``run.images["laterality"] == "L"``; by default all. Of these, each label's map takes
             those that the run's own map would take: by default those that carry the label.
-        labels : sequence of str, optional
-            By default those of the run.
+        settings : MapsSettings, optional
+            Which images, and how; what is left open is as for the run's own maps.
+        **keywords
+            Fields of `MapsSettings`, in place of those of `settings`: ``where="site == 'B'"``,
+            ``labels``, ``selection``, ``part``, ``scale``, ``statistic``, ``smoothing`` and so on.
 
         Returns
         -------
@@ -217,11 +234,12 @@ class Run:
         Raises
         ------
         InputError
-            When the run has no such row or label.
+            When the run has no such row, label or column, or a setting cannot be used.
         """
         from napari_globalxai.runs.subgroup_maps import subgroup_maps
+        from napari_globalxai.settings.map_settings import MapsSettings
 
-        return subgroup_maps(self, rows, labels)
+        return subgroup_maps(self, rows, MapsSettings.of(settings, keywords))
 
     @cached_property
     def placements(self) -> Mapping[int, Placement]:

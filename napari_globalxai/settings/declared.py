@@ -257,7 +257,8 @@ def _declared(
         title=field.title or name.replace("_", " ").capitalize(),
         help=field.description or "",
         kind=_kind(plain, bool(words)),
-        default=field.get_default(call_default_factory=True),
+        # Some releases ask for the values of other fields where a default is made.
+        default=field.get_default(call_default_factory=True, validated_data={}),
         optional=optional,
         choices=words,
         low=_bound(low),
