@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from napari_globalxai.models.classifier import Classifier
     from napari_globalxai.models.loaders import load_model
     from napari_globalxai.runs.align_cohort import align
+    from napari_globalxai.runs.compare_maps import compare_maps
     from napari_globalxai.runs.evaluate import peppr
+    from napari_globalxai.runs.evaluate_otherwise import peppr_as_published, peppr_images
     from napari_globalxai.runs.evaluate_regions import peppr_regions
     from napari_globalxai.runs.pipeline import explain
     from napari_globalxai.runs.quality_control import Quality, check_quality, open_quality
@@ -37,6 +39,7 @@ _HOME = {
     "Run": "napari_globalxai.runs.run",
     "align": "napari_globalxai.runs.align_cohort",
     "check_quality": "napari_globalxai.runs.quality_control",
+    "compare_maps": "napari_globalxai.runs.compare_maps",
     "explain": "napari_globalxai.runs.pipeline",
     "load_model": "napari_globalxai.models.loaders",
     "make_maps": "napari_globalxai.runs.selections",
@@ -44,6 +47,8 @@ _HOME = {
     "open_selection": "napari_globalxai.runs.selections",
     "open_run": "napari_globalxai.runs.run",
     "peppr": "napari_globalxai.runs.evaluate",
+    "peppr_as_published": "napari_globalxai.runs.evaluate_otherwise",
+    "peppr_images": "napari_globalxai.runs.evaluate_otherwise",
     "peppr_regions": "napari_globalxai.runs.evaluate_regions",
     "read_cohort": "napari_globalxai.cohort.table",
 }
@@ -60,6 +65,7 @@ __all__ = [
     "__version__",
     "align",
     "check_quality",
+    "compare_maps",
     "explain",
     "load_model",
     "make_maps",
@@ -67,6 +73,8 @@ __all__ = [
     "open_run",
     "open_selection",
     "peppr",
+    "peppr_as_published",
+    "peppr_images",
     "peppr_regions",
     "read_cohort",
 ]

@@ -74,7 +74,7 @@ def peppr(
     chosen = PepprSettings.of(settings, keywords)
     if not isinstance(run, Run):
         run = open_run(run)
-    name, image, judged = _find_map(run, map)
+    name, image, judged = find_map(run, map)
     told = JobProgress(progress)
     told(Progress("Loading the model", 0, 1))
     classifier = run.classifier(device=device, model=model, trust=trust)
@@ -173,7 +173,7 @@ def valid_share_of(settings: PepprSettings) -> float | None:
     return 0.0 if settings.area == "frame" else settings.valid_share
 
 
-def _find_map(run: Run, name: str) -> tuple[str, npt.NDArray[np.float32], tuple[str, ...]]:
+def find_map(run: Run, name: str) -> tuple[str, npt.NDArray[np.float32], tuple[str, ...]]:
     """Return a map's file name, the map, and the labels it is judged by."""
     if name in run.maps:
         return file_stem(name), run.maps[name], run.labels if name == OVERALL else (name,)
