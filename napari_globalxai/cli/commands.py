@@ -9,6 +9,7 @@ import typer
 
 import napari_globalxai
 from napari_globalxai.catalogue import METHODS
+from napari_globalxai.cli import audit_command
 from napari_globalxai.cli.options import (
     CohortArgument,
     ModelOption,
@@ -184,6 +185,9 @@ def peppr(
     for label, verdict in result.verdict.items():
         say(f"{result.map_name} for {label}: {verdict.word} ({verdict.reason})")
     say(f"Results: {run / 'peppr' / result.map_name}.csv, .json")
+
+
+app.command()(audit_command.audit)
 
 
 @app.command()
