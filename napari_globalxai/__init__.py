@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from napari_globalxai.attribution.explainer import Explainer
+    from napari_globalxai.audit.shortcut_audit import Audit, audit
     from napari_globalxai.cohort.table import Cohort, read_cohort
     from napari_globalxai.errors import Cancelled, InputError
     from napari_globalxai.faithfulness.result import PepprResult
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from napari_globalxai.runs.selections import make_maps, open_selection
 
 _HOME = {
+    "Audit": "napari_globalxai.audit.shortcut_audit",
     "Cancelled": "napari_globalxai.errors",
     "Classifier": "napari_globalxai.models.classifier",
     "Cohort": "napari_globalxai.cohort.table",
@@ -35,6 +37,7 @@ _HOME = {
     "Quality": "napari_globalxai.runs.quality_control",
     "Run": "napari_globalxai.runs.run",
     "align": "napari_globalxai.runs.align_cohort",
+    "audit": "napari_globalxai.audit.shortcut_audit",
     "check_quality": "napari_globalxai.runs.quality_control",
     "explain": "napari_globalxai.runs.pipeline",
     "load_model": "napari_globalxai.models.loaders",
@@ -47,6 +50,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Audit",
     "Cancelled",
     "Classifier",
     "Cohort",
@@ -57,6 +61,7 @@ __all__ = [
     "Run",
     "__version__",
     "align",
+    "audit",
     "check_quality",
     "explain",
     "load_model",

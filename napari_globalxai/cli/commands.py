@@ -9,8 +9,8 @@ import typer
 
 import napari_globalxai
 from napari_globalxai.catalogue import METHODS
+from napari_globalxai.cli import audit_command, maps_command
 from napari_globalxai.cli import machine_answers as answers
-from napari_globalxai.cli import maps_command
 from napari_globalxai.cli.machine_output import tell, with_json
 from napari_globalxai.cli.options import (
     CohortArgument,
@@ -197,10 +197,13 @@ def peppr(
     )
     say_verdicts(result)
     say(f"Results: {run / 'peppr' / result.stem}.csv, .json")
-    tell(answers.of_peppr(run, result.map_name))
+    tell(answers.of_peppr(run, result.map_name, result.stem))
 
 
 app.command()(maps_command.maps)
+
+
+app.command()(audit_command.audit)
 
 
 @app.command()
