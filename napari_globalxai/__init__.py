@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from napari_globalxai.models.classifier import Classifier
     from napari_globalxai.models.loaders import load_model
     from napari_globalxai.runs.align_cohort import align
+    from napari_globalxai.runs.contrast import contrast
     from napari_globalxai.runs.evaluate import peppr
     from napari_globalxai.runs.pipeline import explain
     from napari_globalxai.runs.quality_control import Quality, check_quality, open_quality
     from napari_globalxai.runs.run import Run, open_run
+    from napari_globalxai.runs.sanity import sanity
 
 _HOME = {
     "Cancelled": "napari_globalxai.errors",
@@ -35,12 +37,14 @@ _HOME = {
     "Run": "napari_globalxai.runs.run",
     "align": "napari_globalxai.runs.align_cohort",
     "check_quality": "napari_globalxai.runs.quality_control",
+    "contrast": "napari_globalxai.runs.contrast",
     "explain": "napari_globalxai.runs.pipeline",
     "load_model": "napari_globalxai.models.loaders",
     "open_quality": "napari_globalxai.runs.quality_control",
     "open_run": "napari_globalxai.runs.run",
     "peppr": "napari_globalxai.runs.evaluate",
     "read_cohort": "napari_globalxai.cohort.table",
+    "sanity": "napari_globalxai.runs.sanity",
 }
 
 __all__ = [
@@ -55,12 +59,14 @@ __all__ = [
     "__version__",
     "align",
     "check_quality",
+    "contrast",
     "explain",
     "load_model",
     "open_quality",
     "open_run",
     "peppr",
     "read_cohort",
+    "sanity",
 ]
 
 

@@ -9,6 +9,7 @@ import typer
 
 import napari_globalxai
 from napari_globalxai.catalogue import METHODS
+from napari_globalxai.cli.contrast_command import contrast
 from napari_globalxai.cli.options import (
     CohortArgument,
     ModelOption,
@@ -24,6 +25,7 @@ from napari_globalxai.cli.printing import (
     say_quality,
     say_run,
 )
+from napari_globalxai.cli.sanity_command import sanity
 from napari_globalxai.errors import InputError
 from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.settings.execution_settings import DeviceSettings
@@ -184,6 +186,10 @@ def peppr(
     for label, verdict in result.verdict.items():
         say(f"{result.map_name} for {label}: {verdict.word} ({verdict.reason})")
     say(f"Results: {run / 'peppr' / result.map_name}.csv, .json")
+
+
+app.command()(sanity)
+app.command()(contrast)
 
 
 @app.command()

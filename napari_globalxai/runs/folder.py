@@ -13,6 +13,8 @@ STACK_FOLDER = "aligned.zarr"
 STORE_FOLDER = "attributions.zarr"
 MAPS_FOLDER = "maps"
 PEPPR_FOLDER = "peppr"
+SANITY_FOLDER = "sanity"
+CONTRASTS_FOLDER = "contrasts"
 IMAGES_TABLE = "images.csv"
 
 
