@@ -79,7 +79,7 @@ def test_sides_by_truth_and_prediction_with_patients_on_both(run):
     # Each patient has one image with the sign, but for the one whose file is none, and one without.
     assert (facts["patients_a"], facts["patients_b"]) == (13, 14)
     assert facts["patients_both"] == 13
-    middle = run.images["probability_left"].median()
+    middle = run.images.loc[run.images["left"] == 1, "probability_left"].median()
     right = f"left == 1 and probability_left >= {middle}"
     wrong = f"left == 1 and probability_left < {middle}"
     facts = gx.contrast(run, "right", right, wrong, permutations=19).facts
