@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from napari_globalxai.models.classifier import Classifier
     from napari_globalxai.models.loaders import load_model
     from napari_globalxai.runs.align_cohort import align
+    from napari_globalxai.runs.contrast import contrast
     from napari_globalxai.runs.evaluate import peppr
     from napari_globalxai.runs.pipeline import explain
     from napari_globalxai.runs.quality_control import Quality, check_quality, open_quality
     from napari_globalxai.runs.run import Run, open_run
+    from napari_globalxai.runs.sanity import sanity
     from napari_globalxai.runs.selections import make_maps, open_selection
 
 _HOME = {
@@ -39,6 +41,7 @@ _HOME = {
     "align": "napari_globalxai.runs.align_cohort",
     "audit": "napari_globalxai.audit.shortcut_audit",
     "check_quality": "napari_globalxai.runs.quality_control",
+    "contrast": "napari_globalxai.runs.contrast",
     "explain": "napari_globalxai.runs.pipeline",
     "load_model": "napari_globalxai.models.loaders",
     "make_maps": "napari_globalxai.runs.selections",
@@ -47,6 +50,7 @@ _HOME = {
     "open_run": "napari_globalxai.runs.run",
     "peppr": "napari_globalxai.runs.evaluate",
     "read_cohort": "napari_globalxai.cohort.table",
+    "sanity": "napari_globalxai.runs.sanity",
 }
 
 __all__ = [
@@ -63,6 +67,7 @@ __all__ = [
     "align",
     "audit",
     "check_quality",
+    "contrast",
     "explain",
     "load_model",
     "make_maps",
@@ -71,6 +76,7 @@ __all__ = [
     "open_selection",
     "peppr",
     "read_cohort",
+    "sanity",
 ]
 
 

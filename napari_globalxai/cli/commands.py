@@ -11,6 +11,7 @@ import napari_globalxai
 from napari_globalxai.catalogue import METHODS
 from napari_globalxai.cli import audit_command, maps_command
 from napari_globalxai.cli import machine_answers as answers
+from napari_globalxai.cli.contrast_command import contrast
 from napari_globalxai.cli.machine_output import tell, with_json
 from napari_globalxai.cli.options import (
     CohortArgument,
@@ -28,6 +29,7 @@ from napari_globalxai.cli.printing import (
     say_run,
     say_verdicts,
 )
+from napari_globalxai.cli.sanity_command import sanity
 from napari_globalxai.errors import InputError
 from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.settings.execution_settings import DeviceSettings, WorkerSettings
@@ -204,6 +206,10 @@ app.command()(maps_command.maps)
 
 
 app.command()(audit_command.audit)
+
+
+app.command()(sanity)
+app.command()(contrast)
 
 
 @app.command()
