@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from napari_globalxai.models.loaders import load_model
     from napari_globalxai.runs.align_cohort import align
     from napari_globalxai.runs.evaluate import peppr
+    from napari_globalxai.runs.map_stability import stability
     from napari_globalxai.runs.pipeline import explain
     from napari_globalxai.runs.quality_control import Quality, check_quality, open_quality
     from napari_globalxai.runs.run import Run, open_run
@@ -44,6 +45,7 @@ _HOME = {
     "open_run": "napari_globalxai.runs.run",
     "peppr": "napari_globalxai.runs.evaluate",
     "read_cohort": "napari_globalxai.cohort.table",
+    "stability": "napari_globalxai.runs.map_stability",
 }
 
 __all__ = [
@@ -66,6 +68,7 @@ __all__ = [
     "open_selection",
     "peppr",
     "read_cohort",
+    "stability",
 ]
 
 

@@ -14,6 +14,7 @@ STORE_FOLDER = "attributions.zarr"
 MAPS_FOLDER = "maps"
 PEPPR_FOLDER = "peppr"
 SELECTIONS_FOLDER = "selections"
+STABILITY_FOLDER = "stability"
 IMAGES_TABLE = "images.csv"
 
 
