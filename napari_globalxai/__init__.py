@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari_globalxai.runs.align_cohort import align
     from napari_globalxai.runs.contrast import contrast
     from napari_globalxai.runs.evaluate import peppr
+    from napari_globalxai.runs.map_stability import stability
     from napari_globalxai.runs.pipeline import explain
     from napari_globalxai.runs.quality_control import Quality, check_quality, open_quality
     from napari_globalxai.runs.run import Run, open_run
@@ -51,6 +52,7 @@ _HOME = {
     "peppr": "napari_globalxai.runs.evaluate",
     "read_cohort": "napari_globalxai.cohort.table",
     "sanity": "napari_globalxai.runs.sanity",
+    "stability": "napari_globalxai.runs.map_stability",
 }
 
 __all__ = [
@@ -77,6 +79,7 @@ __all__ = [
     "peppr",
     "read_cohort",
     "sanity",
+    "stability",
 ]
 
 

@@ -16,6 +16,7 @@ PEPPR_FOLDER = "peppr"
 SELECTIONS_FOLDER = "selections"
 SANITY_FOLDER = "sanity"
 CONTRASTS_FOLDER = "contrasts"
+STABILITY_FOLDER = "stability"
 IMAGES_TABLE = "images.csv"
 
 
