@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari_globalxai.runs.align_cohort import align
     from napari_globalxai.runs.contrast import contrast
     from napari_globalxai.runs.evaluate import peppr
+    from napari_globalxai.runs.evaluate_regions import peppr_regions
     from napari_globalxai.runs.map_stability import stability
     from napari_globalxai.runs.pipeline import explain
     from napari_globalxai.runs.quality_control import Quality, check_quality, open_quality
@@ -50,6 +51,7 @@ _HOME = {
     "open_selection": "napari_globalxai.runs.selections",
     "open_run": "napari_globalxai.runs.run",
     "peppr": "napari_globalxai.runs.evaluate",
+    "peppr_regions": "napari_globalxai.runs.evaluate_regions",
     "read_cohort": "napari_globalxai.cohort.table",
     "sanity": "napari_globalxai.runs.sanity",
     "stability": "napari_globalxai.runs.map_stability",
@@ -77,6 +79,7 @@ __all__ = [
     "open_run",
     "open_selection",
     "peppr",
+    "peppr_regions",
     "read_cohort",
     "sanity",
     "stability",

@@ -20,6 +20,7 @@ from napari_globalxai.cli.options import (
     TrustOption,
     with_settings,
 )
+from napari_globalxai.cli.peppr_questions import PepprQuestion, RegionsOption, ask_peppr
 from napari_globalxai.cli.printing import (
     ProgressPrinter,
     say,
@@ -27,7 +28,6 @@ from napari_globalxai.cli.printing import (
     say_problems,
     say_quality,
     say_run,
-    say_verdicts,
 )
 from napari_globalxai.cli.sanity_command import sanity
 from napari_globalxai.errors import InputError
@@ -179,17 +179,16 @@ def peppr(
     settings: PepprSettings,
     computing: DeviceSettings,
     map_name: Annotated[
-        str, typer.Option("--map", help="overall, a label, or a TIFF file.")
-    ] = "overall",
+        str | None, typer.Option("--map", help="overall, a label, or a TIFF file.")
+    ] = None,
+    regions: RegionsOption = None,
     model: Annotated[Path | None, typer.Option(help="The model, if it has moved.")] = None,
     trust: TrustOption = False,
 ) -> None:
     """Test whether a global map is faithful: erase and restore along it, against controls."""
-    from napari_globalxai.runs.evaluate import peppr as run_peppr
-
-    result = run_peppr(
+    said = ask_peppr(
         run,
-        map_name,
+        PepprQuestion(map_name, regions),
         settings,
         model=model,
         device=computing.device,
@@ -197,9 +196,7 @@ def peppr(
         trust=trust,
         progress=ProgressPrinter(),
     )
-    say_verdicts(result)
-    say(f"Results: {run / 'peppr' / result.stem}.csv, .json")
-    tell(answers.of_peppr(run, result.map_name, result.stem))
+    tell(said)
 
 
 app.command()(maps_command.maps)
