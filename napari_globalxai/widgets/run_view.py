@@ -94,7 +94,7 @@ def read_view(run: Run, progress: ProgressCallback = ignore_progress) -> RunView
     channels = run.record.frame.channels
     maps = {name: run.maps[name] for name in run.maps}
     # Read here, so that the GUI thread finds them in memory.
-    _ = run.images, run.statistics, run.placements
+    _ = run.images, run.statistics, run.placements, run.performance
     return RunView(
         run=run,
         images=read_images(run.stack, progress),
