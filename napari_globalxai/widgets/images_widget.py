@@ -63,6 +63,7 @@ class ImagesWidget(Panel):
         self.session: Session = session_of(viewer)
         self.layers: RunLayers = layers_of(viewer)
         self.model = ImagesModel(self)
+        self._follows = False
         self._make_controls()
         self._lay_out()
         self._connect()
@@ -212,7 +213,7 @@ class ImagesWidget(Panel):
             self.view.scrollToTop()
 
     def _on_index(self, index: QModelIndex, *before: QModelIndex) -> None:
-        if index.isValid():
+        if index.isValid() and not self._follows:
             self.layers.step_to(int(self.model.order[index.row()]))
 
     def _on_reset(self) -> None:
@@ -226,21 +227,18 @@ class ImagesWidget(Panel):
         place, chosen = self.model.place_of(row), self.view.selectionModel()
         if chosen is None:
             return
-        chosen.blockSignals(True)
+        # What follows the slider must not move it.
+        self._follows = True
         if place is None:
-            self.view.clearSelection()
+            chosen.clear()
         else:
             self.view.selectRow(place)
             self.view.scrollTo(self.model.index(place, 0))
-        chosen.blockSignals(False)
-        # What is marked is drawn by the signals that were held back.
-        viewport = self.view.viewport()
-        if viewport is not None:
-            viewport.update()
+        self._follows = False
 
     def _set_widths(self) -> None:
         metrics = self.fontMetrics()
         for column, heading in enumerate(self.model.headings()):
             sample = self.model.texts(0)[column] if self.model.rowCount() else ""
             wide = max(metrics.horizontalAdvance(text) for text in (heading, sample))
-            self.view.setColumnWidth(column, min(wide + 30, 200))
+            self.view.setColumnWidth(column, min(wide + 24, 200))

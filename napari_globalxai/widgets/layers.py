@@ -12,6 +12,7 @@ from napari.layers import Image, Layer
 from psygnal import Signal
 
 from napari_globalxai.widgets.colours import map_colormap
+from napari_globalxai.widgets.keys import bind_keys
 from napari_globalxai.widgets.layer_roles import GAP, METADATA_KEY, RUN_ROLES
 from napari_globalxai.widgets.mass import mass_zones
 from napari_globalxai.widgets.peppr_layers import PepprLayers, outline
@@ -393,6 +394,7 @@ def layers_of(viewer: Any) -> RunLayers:
     plain = plain_viewer(viewer)
     if plain not in _layers:
         _layers[plain] = RunLayers(plain, session_of(plain))
+        bind_keys(plain)
     return _layers[plain]
 
 

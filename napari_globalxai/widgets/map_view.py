@@ -6,6 +6,7 @@ from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QCheckBox, QLineEdit, QVBoxLayout, QWidget
 
 from napari_globalxai.errors import InputError
+from napari_globalxai.settings.map_settings import STATISTICS_OF_CELLS
 from napari_globalxai.statistics.query import parse_query
 from napari_globalxai.widgets.colours import SCALES, WARNING
 from napari_globalxai.widgets.fold import Fold
@@ -17,7 +18,7 @@ from napari_globalxai.widgets.result_tables import MapTable
 from napari_globalxai.widgets.run_view import RunView
 from napari_globalxai.widgets.session import Session
 from napari_globalxai.widgets.settings_form import settings_layout
-from napari_globalxai.widgets.shown_maps import STATISTICS, Selection
+from napari_globalxai.widgets.shown_maps import Selection
 
 _TOOLTIP = Qt.ItemDataRole.ToolTipRole
 _EXAMPLE = "All images, or site == 'B' and age > 60"
@@ -67,7 +68,7 @@ class MapView(QWidget):
             self.scale_box.addItem(name.capitalize(), name)
             self.scale_box.setItemData(self.scale_box.count() - 1, words, _TOOLTIP)
         self.statistic_box = choice_box("Statistic", "What is shown of the images' maps")
-        for name, words in STATISTICS.items():
+        for name, words in STATISTICS_OF_CELLS.items():
             self.statistic_box.addItem("SD" if name == "sd" else name.capitalize(), name)
             self.statistic_box.setItemData(self.statistic_box.count() - 1, words, _TOOLTIP)
         self.global_map_box = _box("Global map", "Show the mean over the images that carry it")

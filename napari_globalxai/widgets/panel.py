@@ -74,6 +74,8 @@ class Panel(QScrollArea):
         window = None if dock is None else dock.parent()
         if dock is None or not isinstance(window, QMainWindow) or dock.isFloating():
             return
+        # The plugin's name would leave no room for the panel's on its tab.
+        dock.setWindowTitle(dock.windowTitle().partition(" (")[0])
         together = window.tabifiedDockWidgets(dock)
         for other in window.findChildren(QDockWidget):
             # Of several panels, all stand in one place, whether opened from a menu or by a script.

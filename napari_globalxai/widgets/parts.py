@@ -67,6 +67,8 @@ class JobBar(QWidget):
         """Show a sentence under the bar."""
         self.status.setText(sentence)
         self.status.setVisible(bool(sentence))
+        # Without anything to say it takes no room.
+        self.setVisible(bool(sentence) or self._runner.is_running)
 
     def cancel(self) -> None:
         """Ask the job to stop."""
@@ -98,6 +100,7 @@ class JobBar(QWidget):
     def _on_finished(self) -> None:
         self.bar.hide()
         self.cancel_button.hide()
+        self.setVisible(bool(self.status.text()))
 
 
 def text_label(text: str = "") -> QLabel:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from napari.layers import Image, Labels
 from napari.utils.colormaps import DirectLabelColormap
 
+from napari_globalxai.faithfulness.fills import depends_on_mask
 from napari_globalxai.widgets.colours import ARM_COLOURS
 from napari_globalxai.widgets.layer_roles import RoleLayers, fit_visible
 from napari_globalxai.widgets.peppr_results import map_of
@@ -97,7 +98,8 @@ class PepprLayers(RoleLayers):
         result, view, row = self.session.result, self.session.view, self.session.row
         if result is None or view is None:
             return
-        if result.fill is None:
+        # A fill that depends on what is left takes too long to follow the slider.
+        if result.fill is None or depends_on_mask(result.fill):
             self._remove("seen")
             return
         if self._seen_row != row or self._seen_input is None:

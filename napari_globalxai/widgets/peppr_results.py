@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 
+from napari_globalxai.faithfulness.stored_results import stored_results
 from napari_globalxai.runs.folder import PEPPR_FOLDER, file_stem
 from napari_globalxai.storage import read_json
 from napari_globalxai.widgets.result_tables import NOTHING, PlainTable, number
@@ -22,9 +23,7 @@ def map_of(result: PepprResult, maps: Mapping[str, Any]) -> str:
     if result.map_name in maps:
         return result.map_name
     stems = {file_stem(name): name for name in maps}
-    # Of fills other than the usual one, the file's name ends in the fill.
-    stem = result.map_name.removesuffix(f".{result.settings.get('fill', '')}")
-    return stems.get(stem, result.map_name)
+    return stems.get(result.map_name, result.map_name)
 
 
 class ResultTable(PlainTable):
@@ -33,7 +32,7 @@ class ResultTable(PlainTable):
     Attributes
     ----------
     chosen : Signal
-        Name of the result that was clicked, and of its map.
+        Map and fill of the result that was clicked.
     """
 
     chosen = Signal(str, str)
@@ -49,77 +48,55 @@ class ResultTable(PlainTable):
             most_rows=6,
         )
         self.setAccessibleName("Results of PEPPR")
-        self._made: dict[str, PepprResult] = {}
-        self._run: Path | None = None
-        self._names: list[tuple[str, str]] = []
-        self._fills: list[str] = []
+        self._keys: list[tuple[str, str]] = []
         self.hide()
         self.cellClicked.connect(self._on_cell)
         self.cellActivated.connect(self._on_cell)
 
-    def add(self, result: PepprResult) -> None:
-        """Keep a result that was made in this window, whatever the run's folder keeps."""
-        self._made[f"{result.map_name}, {result.settings['fill']}"] = result
-
-    def made(self, name: str) -> PepprResult | None:
-        """Return a result that was made in this window, or None."""
-        return self._made.get(name)
-
     def show_run(self, run: Run) -> None:
-        """List what the run's folder holds, and what was made in this window."""
-        if run.folder != self._run:
-            self._run = run.folder
-            self._made.clear()
-        found: dict[tuple[str, str], tuple[str, list[str]]] = {}
+        """List what the run's folder holds."""
+        folder, lines = run.folder / PEPPR_FOLDER, []
         own = {file_stem(name): name for name in run.maps}
-        for name, result in self._made.items():
-            fill = str(result.settings["fill"])
-            words = [verdict.word for verdict in result.verdict.values()]
-            deltas = [result.areas[label].get("delta") for label in result.verdict]
-            found[result.map_name, fill] = (name, [_delta(deltas), _verdict(words)])
-        for stem in run.peppr_names:
-            summary = _read_summary(run.folder / PEPPR_FOLDER / f"{file_stem(stem)}.json")
+        self._keys = []
+        for stored in stored_results(folder):
+            summary = _read_summary(folder / f"{stored.stem}.json")
             if summary is None:
                 continue
-            fill = str(summary["settings"].get("fill", NOTHING))
-            plain = stem if stem in run.maps else stem.removesuffix(f".{fill}")
-            name = own.get(plain, plain)
-            judged = [each for each in summary["labels"].values() if "verdict" in each]
-            texts = [
-                _delta([each.get("delta") for each in judged]),
-                _verdict([str(each["verdict"]) for each in judged]),
-            ]
-            found.setdefault((name, fill), (stem, texts))
-        self._names = [(stem, key[0]) for key, (stem, _) in found.items()]
-        self._fills = [fill for _, fill in found]
+            name = own.get(stored.map_name, stored.map_name)
+            judged = [each for each in summary.values() if "verdict" in each]
+            self._keys.append((name, stored.fill))
+            lines.append(
+                [
+                    name,
+                    stored.fill,
+                    _delta([each.get("delta") for each in judged]),
+                    _verdict([str(each["verdict"]) for each in judged]),
+                ]
+            )
         self.blockSignals(True)
-        self.fill([[*key, *texts] for key, (_, texts) in found.items()])
+        self.fill(lines)
         self.blockSignals(False)
-        self.setVisible(bool(found))
+        self.setVisible(bool(lines))
 
-    def mark(self, result: PepprResult | None) -> None:
+    def mark(self, result: PepprResult | None, maps: Mapping[str, Any]) -> None:
         """Mark the result on show."""
         self.blockSignals(True)
         self.setCurrentCell(-1, -1)
         if result is not None:
-            fill = str(result.settings.get("fill", NOTHING))
-            for row, ((stem, map_name), its_fill) in enumerate(
-                zip(self._names, self._fills, strict=True)
-            ):
-                if its_fill == fill and result.map_name in (stem, map_name):
-                    self.selectRow(row)
+            key = (map_of(result, maps), str(result.settings.get("fill", "")))
+            if key in self._keys:
+                self.selectRow(self._keys.index(key))
         self.blockSignals(False)
 
     def _on_cell(self, row: int, *rest: int) -> None:
-        if 0 <= row < len(self._names):
-            self.chosen.emit(*self._names[row])
+        if 0 <= row < len(self._keys):
+            self.chosen.emit(*self._keys[row])
 
 
 def _read_summary(path: Path) -> dict[str, Any] | None:
-    """Return what a result says in short; None where it cannot be read, which opening it says."""
+    """Return what a result says of its labels; None where it cannot be read: opening says why."""
     try:
-        summary = read_json(path)
-        return {"settings": dict(summary["settings"]), "labels": dict(summary["labels"])}
+        return dict(read_json(path)["labels"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

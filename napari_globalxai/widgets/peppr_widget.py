@@ -285,25 +285,22 @@ class PepprWidget(Panel):
         run = view.run
         self._stored.request((view, name), lambda: (stored_result(run, name), run.peppr_names))
 
-    def _on_result_chosen(self, name: str, map_name: str) -> None:
-        """Show one of the results that the run holds, or that were made in this window."""
+    def _on_result_chosen(self, map_name: str, fill: str) -> None:
+        """Show one of the results that the run holds."""
         view = self.session.view
-        made = self.results.made(name)
         if view is None:
             return
+        self._keep_result = True
         if map_name in view.maps:
-            self._keep_result = True
             self.session.choose_map(map_name)
-            self.map_box.setCurrentText(map_name)
-            self._keep_result = False
-        if made is not None:
-            self.session.set_result(made)
-        else:
-            run = view.run
-            self._stored.request(
-                (view, self.map_box.currentText()),
-                lambda: (stored_result(run, name), run.peppr_names),
-            )
+        if self.map_box.findText(map_name) < 0:
+            self.map_box.addItem(map_name)
+        self.map_box.setCurrentText(map_name)
+        self._keep_result = False
+        run = view.run
+        self._stored.request(
+            (view, map_name), lambda: (stored_result(run, map_name, fill), run.peppr_names)
+        )
 
     def _on_stored(self, key: Any, found: Any) -> None:
         view: RunView | None = key[0]
@@ -329,8 +326,8 @@ class PepprWidget(Panel):
         self.job_bar.say("")
         view = self.session.view
         if view is not None and self.session.result is result:
-            self.results.add(result)
             self.results.show_run(view.run)
+            self.results.mark(result, view.maps)
 
     # The result.
 
@@ -349,7 +346,8 @@ class PepprWidget(Panel):
         if result is not None:
             self._follow_settings(result)
             self._open_at(result, self.label_box.currentText())
-        self.results.mark(result)
+        view = self.session.view
+        self.results.mark(result, {} if view is None else view.maps)
         self.scrubber.setEnabled(result is not None)
         self.label_box.setEnabled(result is not None)
         self.scrubber.show_state(self.session.fraction, self.session.arm)
@@ -379,7 +377,7 @@ class PepprWidget(Panel):
         if result is None:
             return
         verdict = result.verdict.get(label)
-        word = "not judged" if verdict is None else verdict.word
+        word = "not judged" if verdict is None else result.word(label)
         colour = VERDICT_COLOURS.get(word, VERDICT_COLOURS["not enough data"])
         self.badge.setText(word)
         self.badge.setStyleSheet(
@@ -393,6 +391,8 @@ class PepprWidget(Panel):
         reason = verdict.reason
         if np.isfinite(areas.get("sufficient_fraction", np.nan)):
             reason += f". {100 * areas['sufficient_fraction']:.0f} % of the pixels suffice"
+        for caution in result.cautions(label):
+            reason += f". Caution: {caution}"
         self.reason.setText(reason + ".")
 
     def _on_scrubbed(self, fraction: float, arm: str) -> None:
@@ -413,7 +413,7 @@ class PepprWidget(Panel):
         index = result.labels.index(label)
         step = int(np.argmin(np.abs(result.fractions - self.session.fraction)))
         image = result.probabilities[self.session.arm][:, position[0], index]
-        intact = result.probabilities["erase"][0, position[0], index]
+        intact = result.own_output[position[0], index]
         done = {"restore": "restored", "erase": "erased"}[self.session.arm]
         self.probability.setText(
             f"Image in view: probability of {label} {number(float(image[step]))} with "

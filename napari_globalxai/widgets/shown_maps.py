@@ -13,11 +13,7 @@ from napari_globalxai.progress import Progress, ProgressCallback, ignore_progres
 
 if TYPE_CHECKING:
     from napari_globalxai.runs.run import Run
-
-STATISTICS = {
-    "mean": "The mean of the images' maps",
-    "sd": "The standard deviation of the images' maps: where they disagree",
-}
+    from napari_globalxai.statistics.global_map import GlobalMap
 
 
 @dataclass(frozen=True)
@@ -47,7 +43,7 @@ class MapChoice:
     less : Selection or None
         The images whose maps are taken away, if any.
     statistic : str
-        One of `STATISTICS`.
+        One of `STATISTICS_OF_CELLS`.
     """
 
     among: Selection | None = None
@@ -66,7 +62,7 @@ class MapChoice:
         if self.less is not None:
             parts = [f"{self.among.where if self.among else 'all images'} − {self.less.where}"]
         if self.statistic != "mean":
-            parts.insert(0, "SD")
+            parts.insert(0, self.statistic)
         return ", ".join(parts)
 
 
@@ -103,17 +99,15 @@ def make_maps(
         When no label is carried by any of the images.
     """
     progress(Progress("Averaging maps", 0, 1))
-    signed = run.aggregation.part == "signed"
-    first = run.maps_of(None if choice.among is None else choice.among.rows)
-    second = {} if choice.less is None else run.maps_of(choice.less.rows)
+    signed = run.aggregation.part == "signed" or choice.statistic == "signed-mean"
+    first = _of(run, choice.among, choice.statistic)
+    second = {} if choice.less is None else _of(run, choice.less, choice.statistic)
     maps, counts = {}, {}
     for name, one in first.items():
-        image = one.mean if choice.statistic == "mean" else one.sd
-        counts[name] = f"{one.n} images"
+        image, counts[name] = one.image, f"{one.n} images"
         if second:
-            other = second[name]
-            image = image - (other.mean if choice.statistic == "mean" else other.sd)
-            counts[name] = f"{one.n} − {other.n} images"
+            image = image - second[name].image
+            counts[name] = f"{one.n} − {second[name].n} images"
         if np.isfinite(image).any():
             maps[name] = np.nan_to_num(image).astype(np.float32)
     if not maps:
@@ -122,3 +116,7 @@ def make_maps(
             "label; choose others."
         )
     return ShownMaps(choice, maps, counts, signed=bool(second) or signed)
+
+
+def _of(run: Run, selection: Selection | None, statistic: str) -> dict[str, GlobalMap]:
+    return run.maps_of(None if selection is None else selection.rows, statistic=statistic)
