@@ -9,7 +9,7 @@ import typer
 
 import napari_globalxai
 from napari_globalxai.catalogue import METHODS
-from napari_globalxai.cli import audit_command, maps_command, stability_command
+from napari_globalxai.cli import audit_command, maps_command, stability_command, view_command
 from napari_globalxai.cli import machine_answers as answers
 from napari_globalxai.cli.contrast_command import contrast
 from napari_globalxai.cli.machine_output import tell, with_json
@@ -204,6 +204,7 @@ app.command()(stability_command.stability)
 
 
 app.command()(audit_command.audit)
+app.command()(view_command.view)
 
 
 app.command()(sanity)
