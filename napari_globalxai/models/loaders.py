@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import nn
@@ -10,7 +12,7 @@ from torch import nn
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.building import bounded_building
 from napari_globalxai.models.bundle import is_bundle, read_bundle
-from napari_globalxai.models.card import NetworkCard, read_card
+from napari_globalxai.models.card import ModelCard, NetworkCard, read_card
 from napari_globalxai.models.checkpoints import load_checkpoint
 from napari_globalxai.models.classifier import Classifier, choose_device
 from napari_globalxai.models.memory_limit import is_lack_of_memory, limited_memory
@@ -25,6 +27,28 @@ _TIMES_ITS_SIZE = 8
 
 class OtherModelError(InputError):
     """The weights are not those that are expected; they were not opened."""
+
+
+@dataclass(frozen=True)
+class LoadedNetwork:
+    """A network as it was saved.
+
+    Attributes
+    ----------
+    module : torch.nn.Module
+        The network with its weights.
+    card : ModelCard
+        The facts about it.
+    weights : pathlib.Path
+        The file that is hashed for its identity.
+    notes : tuple of str
+        What a person should know of how it was read, a sentence each.
+    """
+
+    module: nn.Module
+    card: ModelCard
+    weights: Path
+    notes: tuple[str, ...]
 
 
 def load_model(
@@ -70,6 +94,32 @@ def load_model(
     OtherModelError
         When the hash is another.
     """
+    loaded = load_network(path, trust=trust, cam_layer=cam_layer, sha256=sha256)
+    # Drivers of other devices map memory as they like.
+    on_cpu = choose_device(device).type == "cpu"
+    with _bounded(Path(path), loaded.weights.stat().st_size) if on_cpu else nullcontext():
+        classifier = Classifier(
+            loaded.module,
+            loaded.card,
+            source=Path(path),
+            weights=loaded.weights,
+            device=device,
+            precision=precision,
+            trusted=trust,
+        )
+    for sentence in loaded.notes:
+        classifier.warn(sentence)
+    return classifier
+
+
+def load_network(
+    path: str | Path,
+    *,
+    trust: bool = False,
+    cam_layer: str | None = None,
+    sha256: str | None = None,
+) -> LoadedNetwork:
+    """Load a network and its card, and hold neither against the other; see `load_model`."""
     given = Path(path)
     if is_bundle(given):
         if not given.is_dir():
@@ -84,27 +134,10 @@ def load_model(
         _check_hash(weights.path, sha256)
     if cam_layer is not None:
         card = card.model_copy(update={"cam_layer": cam_layer})
-    try:
-        with _bound(weights, device):
-            module, told = _assemble(weights, network, trust, card.weights_key)
-            classifier = Classifier(
-                module,
-                card,
-                source=given,
-                weights=weights.path if weights.content is None else given,
-                device=device,
-                precision=precision,
-                trusted=trust,
-            )
-    except (MemoryError, RuntimeError) as why:
-        if not is_lack_of_memory(why):
-            raise
-        raise InputError(
-            f"{given}: wants more memory than a network of its size may; use a smaller one."
-        ) from why
-    for sentence in (*notes, *told):
-        classifier.warn(sentence)
-    return classifier
+    file = weights.path if weights.content is None else given
+    with _bounded(given, weights.size):
+        module, told = _assemble(weights, network, trust, card.weights_key)
+    return LoadedNetwork(module, card, file, (*notes, *told))
 
 
 def _check_hash(path: Path, sha256: str | None) -> None:
@@ -119,11 +152,18 @@ def _check_hash(path: Path, sha256: str | None) -> None:
         raise OtherModelError(f"{path}: has other content than is expected.")
 
 
-def _bound(weights: WeightsFile, device: str) -> AbstractContextManager[None]:
-    # Drivers of other devices map memory as they like.
-    if choose_device(device).type != "cpu":
-        return nullcontext()
-    return limited_memory(_MOST_MEMORY + _TIMES_ITS_SIZE * weights.size)
+@contextmanager
+def _bounded(path: Path, size: int) -> Iterator[None]:
+    """Let a network take what one with weights of this size may, and no more."""
+    try:
+        with limited_memory(_MOST_MEMORY + _TIMES_ITS_SIZE * size):
+            yield
+    except (MemoryError, RuntimeError) as why:
+        if not is_lack_of_memory(why):
+            raise
+        raise InputError(
+            f"{path}: wants more memory than a network of its size may; use a smaller one."
+        ) from why
 
 
 def _assemble(

@@ -13,6 +13,7 @@ STACK_FOLDER = "aligned.zarr"
 STORE_FOLDER = "attributions.zarr"
 MAPS_FOLDER = "maps"
 PEPPR_FOLDER = "peppr"
+SELECTIONS_FOLDER = "selections"
 IMAGES_TABLE = "images.csv"
 
 

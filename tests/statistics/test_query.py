@@ -1,0 +1,157 @@
+"""Queries choose the rows that pandas would, and can do nothing else."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from napari_globalxai.errors import InputError
+from napari_globalxai.statistics.query import parse_query
+
+TABLE = pd.DataFrame(
+    {
+        "site": ["A", "B", "B", None, "C"],
+        "age": [50, 61, 72, 60, 39],
+        "dose": [0.5, np.nan, 2.0, 3.5, -1.0],
+        "patient": ["007", "7", "8", "9", "10"],
+        "years of schooling": [1, 2, 3, 4, 5],
+        "it's": [1.0, 0.0, np.nan, 1.0, 0.0],
+        "marked": [True, False, True, False, True],
+        "probability_Gla": [0.1, 0.5, 0.9, 0.49, 0.51],
+        "class": ["x", "y", "x", "y", "x"],
+        "größe": [1, 2, 3, 4, 5],
+    }
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "site == 'B' and age > 60",
+        "site != 'B'",
+        "not site == 'B'",
+        "probability_Gla >= 0.5",
+        "`years of schooling` * 2 - 1 > age / 20",
+        "site in ['A', 'C'] or dose < -0.5",
+        "site not in ('A', 'C')",
+        "site == ['A', 'C']",
+        "40 < age <= 61",
+        "dose != dose",
+        "dose == dose and age % 2 == 0",
+        "marked",
+        "not marked and `class` == 'y'",
+        "marked == True",
+        "age in [50, 72, -1]",
+        "2 ** dose > 3",
+        "age // 10 == 6",
+        "-dose > 0.9",
+        "größe > 3",
+        "site >= 'B'",
+        "patient == '007'",
+        'site == "B"\nand age > 60',
+    ],
+)
+def test_rows_are_those_of_pandas(text: str) -> None:
+    # Its other engine neither knows `not in` on text nor chains.
+    known = TABLE.assign(site=TABLE["site"].fillna("")) if ">= 'B'" in text else TABLE
+    expected = known.query(" ".join(text.split()), engine="python").index
+
+    assert parse_query(text).rows(TABLE).tolist() == expected.tolist()
+
+
+def test_names_in_backticks_may_hold_quotes_and_text_may_hold_backticks() -> None:
+    assert parse_query("`it's` == 1").rows(TABLE).tolist() == [0, 3]
+    assert parse_query("site != '`age`' and `age` == 50").rows(TABLE).tolist() == [0]
+    assert parse_query("`it's` == 1 and column0 == 1").columns == ("it's", "column0")
+
+
+def test_a_column_of_yes_no_and_gaps_is_equal_to_nothing_where_it_is_missing() -> None:
+    table = pd.DataFrame({"seen": [True, None, False]})
+
+    assert parse_query("seen == True").rows(table).tolist() == [0]
+    assert parse_query("seen == False").rows(table).tolist() == [2]
+    assert parse_query("seen != seen").rows(table).tolist() == [1]
+
+
+def test_large_whole_numbers_are_compared_exactly() -> None:
+    table = pd.DataFrame({"id": [2**53, 2**53 + 1]})
+
+    assert parse_query(f"id == {2**53 + 1}").rows(table).tolist() == [1]
+    # As whole numbers of 64 bits this would be less than nothing.
+    assert parse_query("id * 4096 > 0").rows(table).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("__import__('os').system('true')", "something else"),
+        ("age.__class__ == 1", "something else"),
+        ("age[0] == 1", "something else"),
+        ("(lambda: 1)() == 1", "something else"),
+        ("[a for a in age] == 1", "something else"),
+        ("(age := 3) == 3", "something else"),
+        ("f'{age}' == '3'", "something else"),
+        ("@age > 3", "cannot be read"),
+        ("age > 3; age", "cannot be read"),
+        ("age > 3)\n(1", "cannot be read"),
+        ("age > 3)(1", "something else"),
+        ("age >", "cannot be read"),
+        ("class == 'x'", "backticks"),
+        ("age > 3 & marked", "write and"),
+        ("~marked", "write not"),
+        ("age is None", "write =="),
+        ("age == None", "constant None"),
+        ("site == b'A'", "constant"),
+        ("age == 1j", "constant"),
+        ("age in [dose, 3]", "write them out"),
+        ("age in site", "in without a list"),
+        ("[1, 2] == age", "list"),
+        ("age < [1, 2]", "by size"),
+        ("age", "yes or no"),
+        ("site", "yes or no"),
+        ("3", "yes or no"),
+        ("age and marked", "'age' where yes or no"),
+        ("`years of schooling` or marked", "'`years of schooling`' where"),
+        ("site > 3", "compares text, such as 'A', with numbers"),
+        ("age == '50'", "compares text"),
+        ("patient == 7", "compares text, such as '007'"),
+        ("patient in [7, 8]", "compares text, such as '007'"),
+        ("site * 2 == 'AA'", "calculates"),
+        ("marked + 1 > 1", "calculates"),
+        ("sit == 'A'", "`site`"),
+        ("Age > 3", "`age`"),
+        ("", "empty"),
+        ("age == " + "9" * 30, "too large"),
+        ("age == " + "9" * 5000, "characters"),
+        ("(" * 1500 + "age" + ")" * 1500 + " > 3", "deep"),
+        ("not " * 990 + "marked", "deep"),
+        ("\0", "cannot be read"),
+    ],
+)
+def test_all_else_is_refused_in_a_sentence(text: str, words: str) -> None:
+    with pytest.raises(InputError, match="query") as caught:
+        parse_query(text).rows(TABLE)
+
+    message = str(caught.value)
+    assert words in message or (words == "deep" and "cannot be read" in message)
+    assert "\n" not in message.replace(repr(text), "")
+
+
+def test_what_grows_without_end_ends_at_infinity() -> None:
+    assert parse_query("9 ** 9 ** 9 ** 9 > age").rows(TABLE).tolist() == [0, 1, 2, 3, 4]
+    assert parse_query("age / 0 > 1").rows(TABLE).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_values_that_no_image_has_are_remarked() -> None:
+    query = parse_query("site in ['a', 'B'] and age != 40 and `years of schooling` == 9")
+
+    assert query.remarks(TABLE) == [
+        "no image has site 'a', but 'A', 'B', 'C'",
+        "no image has age 40, but 50, 61, 72, 60, 39",
+        "no image has years of schooling 9, but 1, 2, 3, 4, 5",
+    ]
+    assert parse_query("site == 'B' and dose > 9").remarks(TABLE) == []
+
+
+def test_the_mask_has_a_value_for_every_row_even_of_a_constant() -> None:
+    assert parse_query("True").mask(TABLE).tolist() == [True] * len(TABLE)
+    assert parse_query("1 > 2").mask(TABLE).tolist() == [False] * len(TABLE)
