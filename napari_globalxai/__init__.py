@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from napari_globalxai.attribution.explainer import Explainer
+    from napari_globalxai.audit.shortcut_audit import Audit, audit
     from napari_globalxai.cohort.table import Cohort, read_cohort
     from napari_globalxai.errors import Cancelled, InputError
     from napari_globalxai.faithfulness.result import PepprResult
@@ -20,15 +21,19 @@ if TYPE_CHECKING:
     from napari_globalxai.models.loaders import load_model
     from napari_globalxai.runs.align_cohort import align
     from napari_globalxai.runs.compare_maps import compare_maps
+    from napari_globalxai.runs.contrast import contrast
     from napari_globalxai.runs.evaluate import peppr
     from napari_globalxai.runs.evaluate_otherwise import peppr_as_published, peppr_images
     from napari_globalxai.runs.evaluate_regions import peppr_regions
+    from napari_globalxai.runs.map_stability import stability
     from napari_globalxai.runs.pipeline import explain
     from napari_globalxai.runs.quality_control import Quality, check_quality, open_quality
     from napari_globalxai.runs.run import Run, open_run
+    from napari_globalxai.runs.sanity import sanity
     from napari_globalxai.runs.selections import make_maps, open_selection
 
 _HOME = {
+    "Audit": "napari_globalxai.audit.shortcut_audit",
     "Cancelled": "napari_globalxai.errors",
     "Classifier": "napari_globalxai.models.classifier",
     "Cohort": "napari_globalxai.cohort.table",
@@ -38,8 +43,10 @@ _HOME = {
     "Quality": "napari_globalxai.runs.quality_control",
     "Run": "napari_globalxai.runs.run",
     "align": "napari_globalxai.runs.align_cohort",
+    "audit": "napari_globalxai.audit.shortcut_audit",
     "check_quality": "napari_globalxai.runs.quality_control",
     "compare_maps": "napari_globalxai.runs.compare_maps",
+    "contrast": "napari_globalxai.runs.contrast",
     "explain": "napari_globalxai.runs.pipeline",
     "load_model": "napari_globalxai.models.loaders",
     "make_maps": "napari_globalxai.runs.selections",
@@ -51,9 +58,12 @@ _HOME = {
     "peppr_images": "napari_globalxai.runs.evaluate_otherwise",
     "peppr_regions": "napari_globalxai.runs.evaluate_regions",
     "read_cohort": "napari_globalxai.cohort.table",
+    "sanity": "napari_globalxai.runs.sanity",
+    "stability": "napari_globalxai.runs.map_stability",
 }
 
 __all__ = [
+    "Audit",
     "Cancelled",
     "Classifier",
     "Cohort",
@@ -64,8 +74,10 @@ __all__ = [
     "Run",
     "__version__",
     "align",
+    "audit",
     "check_quality",
     "compare_maps",
+    "contrast",
     "explain",
     "load_model",
     "make_maps",
@@ -77,6 +89,8 @@ __all__ = [
     "peppr_images",
     "peppr_regions",
     "read_cohort",
+    "sanity",
+    "stability",
 ]
 
 

@@ -9,8 +9,9 @@ import typer
 
 import napari_globalxai
 from napari_globalxai.catalogue import METHODS
+from napari_globalxai.cli import audit_command, maps_command, stability_command, view_command
 from napari_globalxai.cli import machine_answers as answers
-from napari_globalxai.cli import maps_command
+from napari_globalxai.cli.contrast_command import contrast
 from napari_globalxai.cli.machine_output import tell, with_json
 from napari_globalxai.cli.options import (
     CohortArgument,
@@ -37,6 +38,7 @@ from napari_globalxai.cli.printing import (
     say_quality,
     say_run,
 )
+from napari_globalxai.cli.sanity_command import sanity
 from napari_globalxai.errors import InputError
 from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.settings.execution_settings import DeviceSettings, WorkerSettings
@@ -208,6 +210,15 @@ def peppr(
 
 
 app.command()(maps_command.maps)
+app.command()(stability_command.stability)
+
+
+app.command()(audit_command.audit)
+app.command()(view_command.view)
+
+
+app.command()(sanity)
+app.command()(contrast)
 
 
 @app.command()

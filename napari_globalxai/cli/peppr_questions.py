@@ -125,7 +125,7 @@ def ask_peppr(
     result = peppr(run, question.one_map or "overall", settings, **how)
     say_verdicts(result)
     say(f"Results: {run / 'peppr' / result.stem}.csv, .json")
-    return {**said, **answers.of_peppr(run, result.stem), "map": result.map_name}
+    return {**said, **answers.of_peppr(run, result.map_name, result.stem)}
 
 
 def say_verdicts(result: PepprResult) -> None:
