@@ -203,6 +203,8 @@ def _compare(
     )
     for pair in result.pairs:
         say(f"{pair.sentence}.")
+    for caution in result.cautions:
+        say(f"  caution: {caution}")
     figure = write_comparison_figure(run, [asdict(each) for each in result.maps])
     say(f"Results: {run / 'peppr' / 'compared'}.csv, .json, {figure}")
     return {"pairs": result.rows, "figure": figure}

@@ -15,6 +15,7 @@ from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.evaluation import ARMS, Evaluation
 from napari_globalxai.faithfulness.label_effects import LabelCases, interval_of
 from napari_globalxai.faithfulness.orders import order_by_map, step_counts
+from napari_globalxai.faithfulness.outside_share import MASS_WORTH_SAYING, outside_share
 from napari_globalxai.faithfulness.scores import FloatArray, area
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.peppr_settings import PepprSettings
@@ -49,13 +50,14 @@ class Candidate:
 
 @dataclass(frozen=True)
 class MapDelta:
-    """Δ of one map for one label."""
+    """Δ of one map for one label, and the share of the map that has no part in it."""
 
     name: str
     label: str
     delta: float
     ci_low: float
     ci_high: float
+    mass_outside: float
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,17 @@ class MapComparison:
     settings: dict[str, Any]
 
     @property
+    def cautions(self) -> list[str]:
+        """What keeps the comparison from saying all, in sentences."""
+        shares = {each.name: each.mass_outside for each in self.maps}
+        return [
+            f"{share:.0%} of the mass of {name} lies outside the valid area, where nothing was "
+            "tested"
+            for name, share in shares.items()
+            if share > MASS_WORTH_SAYING
+        ]
+
+    @property
     def rows(self) -> list[dict[str, Any]]:
         """The pairs as rows of the table."""
         return [asdict(each) for each in self.pairs]
@@ -135,6 +148,7 @@ class MapComparison:
                 "maps": [asdict(each) for each in self.maps],
                 "pairs": pairs,
                 "sentences": [each.sentence for each in self.pairs],
+                "cautions": self.cautions,
                 "settings": self.settings,
             },
         )
@@ -172,8 +186,9 @@ def compare_candidates(
             deltas[candidate.name, label] = found
     if not deltas:
         raise InputError("No label has images with and without it, so no maps can be compared.")
+    outside = {each.name: outside_share(each.image, each.evaluation.valid) for each in candidates}
     maps = [
-        MapDelta(name, label, value, *interval_of(drawn))
+        MapDelta(name, label, value, *interval_of(drawn), outside[name])
         for (name, label), (value, drawn) in deltas.items()
     ]
     pairs = [

@@ -95,12 +95,19 @@ class Neighbour:
         result = np.broadcast_to(self._blank, pixels.shape).astype(np.float32)
         samples, allowed = self._sample(pixels), self._allowed(rows)
         users: dict[int, list[tuple[int, tuple[slice, ...]]]] = {}
+        if not left.any():
+            # Too little is left to compare.
+            return result
+        # Which places compare to which donors: many parts have nothing left in or around them.
+        found: dict[bytes, npt.NDArray[np.int64]] = {}
         for area, near in self._parts(kept.shape):
             known = left & near if (left & near).any() else left
-            if not known.any():
-                # Too little is left to compare.
-                continue
-            donors = self._nearest(samples[:, :, known], self._samples[:, :, known], allowed)
+            token = np.packbits(known).tobytes()
+            if token not in found:
+                found[token] = self._nearest(
+                    samples[:, :, known], self._samples[:, :, known], allowed
+                )
+            donors = found[token]
             for user, donor in enumerate(donors.tolist()):
                 users.setdefault(donor, []).append((user, area))
         # Each is read once, however many parts of however many images it stands in for.

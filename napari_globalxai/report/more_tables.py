@@ -53,7 +53,8 @@ def more_tables(folder: Path) -> list[MoreTable]:
 
 def _compared(folder: Path) -> MoreTable | None:
     path = folder / "compared.json"
-    pairs = read_json(path).get("pairs", []) if path.is_file() else []
+    content = read_json(path) if path.is_file() else {}
+    pairs = content.get("pairs", [])
     return MoreTable(
         "compared",
         "Maps compared",
@@ -73,7 +74,7 @@ def _compared(folder: Path) -> MoreTable | None:
             }
             for pair in pairs
         ],
-        [],
+        [f"Caution: {text}." for text in content.get("cautions", [])],
     )
 
 

@@ -233,6 +233,20 @@ def test_files_and_figure_of_a_comparison(compared, tmp_path):
     assert len(shown.rows) == 3
 
 
+def test_a_comparison_tells_what_it_leaves_out(tmp_path):
+    valid = np.zeros((tiny.HEIGHT, tiny.WIDTH), bool)
+    valid[:, : tiny.WIDTH // 2] = True
+    evaluation = make_evaluation(tmp_path, count=30, valid=valid)
+    inside = np.where(valid, sign_map(), 0)
+    maps = {"inside": inside, "both": inside + sign_map("right")}
+    candidates = [Candidate(name, image, ("left",), evaluation) for name, image in maps.items()]
+    result = compare_candidates(candidates, SETTINGS)
+    share = maps["both"][~valid].sum() / maps["both"].sum()
+    assert [each.mass_outside for each in result.maps] == pytest.approx([0, share])
+    (caution,) = result.cautions
+    assert caution.startswith(f"{share:.0%} of the mass of both lies outside")
+
+
 def test_what_cannot_be_compared(compared):
     evaluation, candidates, _ = compared
     with pytest.raises(InputError, match="needs two maps"):
