@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from napari_globalxai.faithfulness.stored_results import stored_results
 from napari_globalxai.report.peppr_facts import with_interval
 from napari_globalxai.report.region_facts import region_facts
 from napari_globalxai.report.style import number, percent
@@ -44,11 +45,44 @@ def more_tables(folder: Path) -> list[MoreTable]:
             region_facts(folder),
             [],
         ),
+        _fills(folder),
         _compared(folder),
         *(_per_image(path) for path in sorted(folder.glob("*.per-image.json"))),
         *(_published(path) for path in sorted(folder.glob("*.paper.json"))),
     ]
     return [table for table in tables if table is not None and table.rows]
+
+
+def _fills(folder: Path) -> MoreTable:
+    rows, notes = [], []
+    for stored in stored_results(folder):
+        content = read_json(folder / f"{stored.stem}.json")
+        for label, values in content["labels"].items():
+            shift = values.get("fill_shift")
+            if "verdict" not in values or not shift:
+                continue
+            rows.append(
+                {
+                    "Map": stored.map_name,
+                    "Label": str(label),
+                    "Fill": stored.fill,
+                    "Verdict": str(values["verdict"]),
+                    "Δ (95 % CI)": with_interval(values.get("delta"), values.get("delta_ci")),
+                    "Shift of images without labels": percent(shift["in_gaps"]),
+                    "AUC of blanks": number(shift["blank_auc"], 2),
+                }
+            )
+        for label, agreement in content.get("fills", {}).items():
+            notes.append(f"{stored.map_name}, {label}: {agreement['sentence']}.")
+    return MoreTable(
+        "fills",
+        "What erased pixels showed",
+        "The shift is how far the fill alone moves images without any label, with half of the area "
+        "erased, as a share of the logit gap between images with and without the label: the less, "
+        "the more of a curve is the model's doing.",
+        rows,
+        list(dict.fromkeys(notes)),
+    )
 
 
 def _compared(folder: Path) -> MoreTable | None:

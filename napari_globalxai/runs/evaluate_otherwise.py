@@ -9,7 +9,7 @@ from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.evaluation import Evaluation
 from napari_globalxai.faithfulness.paper_protocol import PaperResult, run_paper
 from napari_globalxai.faithfulness.per_image import PerImageResult, run_per_image, save_per_image
-from napari_globalxai.progress import ProgressCallback, ignore_progress
+from napari_globalxai.progress import JobProgress, ProgressCallback, ignore_progress
 from napari_globalxai.runs.evaluate import make_evaluation, valid_share_of
 from napari_globalxai.runs.folder import PEPPR_FOLDER, file_stem
 from napari_globalxai.runs.run import Run, open_run
@@ -59,13 +59,14 @@ def peppr_images(
         for label in labels
         if (evaluation.truth[:, evaluation.classifier.labels.index(label)] == 1).any()
     ]
+    told = JobProgress(progress)
     results = [
         run_per_image(
             evaluation,
             label,
             lambda row, label=label: run.image_map(row, label),  # type: ignore[misc]
             chosen,
-            progress=progress,
+            progress=told,
         )
         for label in carried or labels
     ]
@@ -105,7 +106,9 @@ def peppr_as_published(
     run = run if isinstance(run, Run) else open_run(run)
     evaluation = _evaluation(run, run.labels, chosen, model, device, trust, batch_size)
     one_fill = PepprSettings.of(chosen, {"fill": chosen.fills[0]})
-    result = run_paper(evaluation, OVERALL, run.maps[OVERALL], one_fill, progress=progress)
+    result = run_paper(
+        evaluation, OVERALL, run.maps[OVERALL], one_fill, progress=JobProgress(progress)
+    )
     result.save(run.folder / PEPPR_FOLDER)
     return result
 

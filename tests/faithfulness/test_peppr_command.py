@@ -12,6 +12,7 @@ import tiny
 
 import napari_globalxai as gx
 from napari_globalxai import cli
+from napari_globalxai.report.more_tables import more_tables
 
 QUICK = ["--steps", "4", "--control-steps", "3", "--controls", "1", "--bootstrap", "20"]
 QUICK += ["--device", "cpu"]
@@ -57,6 +58,9 @@ def test_several_fills_in_one_call(run, command):
     assert said(run, "left.neighbour")["settings"]["fill"] == "neighbour"
     assert said(run, "left.neighbour")["fill_facts"]["donors"] > 1
     opened = gx.open_run(run)
+    (table,) = more_tables(run / "peppr")
+    assert [row["Fill"] for row in table.rows] == ["mean-image", "neighbour"]
+    assert table.notes == ["left, left: all 2 fills say not enough data."]
     assert opened.peppr_names == ["left"]
     assert opened.peppr_fills("left") == ["mean-image", "neighbour"]
     assert opened.peppr_result("left").settings["fill"] == "mean-image"
