@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from napari_globalxai.cli.machine_output import for_machines
 from napari_globalxai.progress import Progress, format_seconds
 
 if TYPE_CHECKING:
@@ -19,8 +20,9 @@ _MOST_LISTED = 20
 
 
 def say(line: str) -> None:
-    """Print a line."""
-    typer.echo(line)
+    """Print a line for people."""
+    if not for_machines():
+        typer.echo(line)
 
 
 def say_problems(cohort: Cohort) -> None:

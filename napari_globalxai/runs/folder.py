@@ -13,6 +13,10 @@ STACK_FOLDER = "aligned.zarr"
 STORE_FOLDER = "attributions.zarr"
 MAPS_FOLDER = "maps"
 PEPPR_FOLDER = "peppr"
+SELECTIONS_FOLDER = "selections"
+SANITY_FOLDER = "sanity"
+CONTRASTS_FOLDER = "contrasts"
+STABILITY_FOLDER = "stability"
 IMAGES_TABLE = "images.csv"
 
 

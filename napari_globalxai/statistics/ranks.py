@@ -17,3 +17,17 @@ def spearman(first: npt.NDArray[np.floating], second: npt.NDArray[np.floating]) 
     ranked = ranks(np.stack([first.ravel(), second.ravel()]))
     # One variable a column, as scipy.stats.spearmanr has them: the same sums, to the last bit.
     return float(np.corrcoef(np.column_stack(list(ranked)), rowvar=False)[1, 0])
+
+
+def row_spearman(
+    first: npt.NDArray[np.floating], second: npt.NDArray[np.floating]
+) -> npt.NDArray[np.float64]:
+    """Return the rank correlation of each row with the same row of another; NaN if constant."""
+    if first.shape[1] == 0:
+        return np.full(len(first), np.nan)
+    ranked = [ranks(values) for values in (first, second)]
+    centred = [each - each.mean(axis=1, keepdims=True) for each in ranked]
+    product = (centred[0] * centred[1]).sum(axis=1)
+    sizes = [(each**2).sum(axis=1) for each in centred]
+    constant = (np.ptp(first, axis=1) == 0) | (np.ptp(second, axis=1) == 0)
+    return np.where(constant, np.nan, product / np.sqrt(np.where(constant, 1, sizes[0] * sizes[1])))

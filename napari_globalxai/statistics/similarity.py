@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_globalxai.maps.preparing import prepare_maps
-from napari_globalxai.statistics.ranks import ranks
+from napari_globalxai.statistics.ranks import row_spearman
 
 if TYPE_CHECKING:
     from napari_globalxai.maps.store import AttributionStore
@@ -60,19 +60,5 @@ def spearman_to_global(
         count = len(members) - own
         alone = count == 0
         others = (total - values * own[:, None]) / np.where(alone, 1, count)[:, None]
-        result[part] = np.where(alone, np.nan, _spearman(values, others))
+        result[part] = np.where(alone, np.nan, row_spearman(values, others))
     return result[rows]
-
-
-def _spearman(
-    first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """Return the rank correlation of each row with the same row of another array."""
-    if first.shape[1] == 0:
-        return np.full(len(first), np.nan)
-    ranked = [ranks(values) for values in (first, second)]
-    centred = [each - each.mean(axis=1, keepdims=True) for each in ranked]
-    product = (centred[0] * centred[1]).sum(axis=1)
-    sizes = [(each**2).sum(axis=1) for each in centred]
-    constant = (np.ptp(first, axis=1) == 0) | (np.ptp(second, axis=1) == 0)
-    return np.where(constant, np.nan, product / np.sqrt(np.where(constant, 1, sizes[0] * sizes[1])))
