@@ -57,6 +57,8 @@ def write_strategies(folder: Path, run: Run, strategies: Sequence[Strategies]) -
 def mean_maps(run: Run, strategies: Strategies) -> dict[int, npt.NDArray[np.float32]]:
     """Return the mean map of each cluster in the frame, made as the global map is."""
     count = strategies.clustering.count
+    if count == 1:
+        return {1: run.maps[strategies.maps.label]}
     sums = np.zeros((count, *run.store.grid.shape))
     rows = strategies.maps.shares.rows
     of_row = dict(zip(rows.tolist(), strategies.clustering.cluster.tolist(), strict=True))
