@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from napari_globalxai.models.loaders import load_model
     from napari_globalxai.runs.align_cohort import align
     from napari_globalxai.runs.evaluate import peppr
+    from napari_globalxai.runs.image_outliers import outliers
     from napari_globalxai.runs.map_stability import stability
     from napari_globalxai.runs.pipeline import explain
     from napari_globalxai.runs.quality_control import Quality, check_quality, open_quality
@@ -43,6 +44,7 @@ _HOME = {
     "open_quality": "napari_globalxai.runs.quality_control",
     "open_selection": "napari_globalxai.runs.selections",
     "open_run": "napari_globalxai.runs.run",
+    "outliers": "napari_globalxai.runs.image_outliers",
     "peppr": "napari_globalxai.runs.evaluate",
     "read_cohort": "napari_globalxai.cohort.table",
     "stability": "napari_globalxai.runs.map_stability",
@@ -66,6 +68,7 @@ __all__ = [
     "open_quality",
     "open_run",
     "open_selection",
+    "outliers",
     "peppr",
     "read_cohort",
     "stability",

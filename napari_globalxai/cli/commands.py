@@ -10,7 +10,7 @@ import typer
 import napari_globalxai
 from napari_globalxai.catalogue import METHODS
 from napari_globalxai.cli import machine_answers as answers
-from napari_globalxai.cli import maps_command, stability_command
+from napari_globalxai.cli import maps_command, outliers_command, stability_command
 from napari_globalxai.cli.machine_output import tell, with_json
 from napari_globalxai.cli.options import (
     CohortArgument,
@@ -201,6 +201,7 @@ def peppr(
 
 app.command()(maps_command.maps)
 app.command()(stability_command.stability)
+app.command()(outliers_command.outliers)
 
 
 @app.command()

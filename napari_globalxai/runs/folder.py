@@ -15,6 +15,7 @@ MAPS_FOLDER = "maps"
 PEPPR_FOLDER = "peppr"
 SELECTIONS_FOLDER = "selections"
 STABILITY_FOLDER = "stability"
+OUTLIERS_FOLDER = "outliers"
 IMAGES_TABLE = "images.csv"
 
 
