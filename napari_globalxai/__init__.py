@@ -13,21 +13,25 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from napari_globalxai.attribution.explainer import Explainer
+    from napari_globalxai.audit.shortcut_audit import Audit, audit
     from napari_globalxai.cohort.table import Cohort, read_cohort
     from napari_globalxai.errors import Cancelled, InputError
     from napari_globalxai.faithfulness.result import PepprResult
     from napari_globalxai.models.classifier import Classifier
     from napari_globalxai.models.loaders import load_model
     from napari_globalxai.runs.align_cohort import align
+    from napari_globalxai.runs.contrast import contrast
     from napari_globalxai.runs.evaluate import peppr
     from napari_globalxai.runs.image_outliers import outliers
     from napari_globalxai.runs.map_stability import stability
     from napari_globalxai.runs.pipeline import explain
     from napari_globalxai.runs.quality_control import Quality, check_quality, open_quality
     from napari_globalxai.runs.run import Run, open_run
+    from napari_globalxai.runs.sanity import sanity
     from napari_globalxai.runs.selections import make_maps, open_selection
 
 _HOME = {
+    "Audit": "napari_globalxai.audit.shortcut_audit",
     "Cancelled": "napari_globalxai.errors",
     "Classifier": "napari_globalxai.models.classifier",
     "Cohort": "napari_globalxai.cohort.table",
@@ -37,7 +41,9 @@ _HOME = {
     "Quality": "napari_globalxai.runs.quality_control",
     "Run": "napari_globalxai.runs.run",
     "align": "napari_globalxai.runs.align_cohort",
+    "audit": "napari_globalxai.audit.shortcut_audit",
     "check_quality": "napari_globalxai.runs.quality_control",
+    "contrast": "napari_globalxai.runs.contrast",
     "explain": "napari_globalxai.runs.pipeline",
     "load_model": "napari_globalxai.models.loaders",
     "make_maps": "napari_globalxai.runs.selections",
@@ -48,9 +54,11 @@ _HOME = {
     "peppr": "napari_globalxai.runs.evaluate",
     "read_cohort": "napari_globalxai.cohort.table",
     "stability": "napari_globalxai.runs.map_stability",
+    "sanity": "napari_globalxai.runs.sanity",
 }
 
 __all__ = [
+    "Audit",
     "Cancelled",
     "Classifier",
     "Cohort",
@@ -61,7 +69,9 @@ __all__ = [
     "Run",
     "__version__",
     "align",
+    "audit",
     "check_quality",
+    "contrast",
     "explain",
     "load_model",
     "make_maps",
@@ -72,6 +82,7 @@ __all__ = [
     "peppr",
     "read_cohort",
     "stability",
+    "sanity",
 ]
 
 

@@ -9,8 +9,14 @@ import typer
 
 import napari_globalxai
 from napari_globalxai.catalogue import METHODS
+from napari_globalxai.cli import (
+    audit_command,
+    maps_command,
+    outliers_command,
+    stability_command,
+)
 from napari_globalxai.cli import machine_answers as answers
-from napari_globalxai.cli import maps_command, outliers_command, stability_command
+from napari_globalxai.cli.contrast_command import contrast
 from napari_globalxai.cli.machine_output import tell, with_json
 from napari_globalxai.cli.options import (
     CohortArgument,
@@ -26,10 +32,12 @@ from napari_globalxai.cli.printing import (
     say_problems,
     say_quality,
     say_run,
+    say_verdicts,
 )
+from napari_globalxai.cli.sanity_command import sanity
 from napari_globalxai.errors import InputError
 from napari_globalxai.settings.cohort_settings import CohortSettings
-from napari_globalxai.settings.execution_settings import DeviceSettings
+from napari_globalxai.settings.execution_settings import DeviceSettings, WorkerSettings
 from napari_globalxai.settings.explain_settings import ExplainSettings
 from napari_globalxai.settings.frame_settings import CohortFrameSettings
 from napari_globalxai.settings.peppr_settings import PepprSettings
@@ -105,12 +113,13 @@ def demo(
 
 @app.command()
 @with_json
-@with_settings(reading=CohortSettings, settings=CohortFrameSettings)
+@with_settings(reading=CohortSettings, settings=CohortFrameSettings, workers=WorkerSettings)
 def align(
     cohort: CohortArgument,
     out: Annotated[Path, typer.Option(help="Folder for the stack and its transforms.")],
     reading: CohortSettings,
     settings: CohortFrameSettings,
+    workers: WorkerSettings,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with status 1 if any image failed.")
     ] = False,
@@ -120,7 +129,7 @@ def align(
 
     images = _read_cohort(cohort, reading)
     say_problems(images)
-    folder = run_align(images, out, settings, progress=ProgressPrinter())
+    folder = run_align(images, out, settings, workers=workers, progress=ProgressPrinter())
     failed = say_alignment(folder)
     tell(answers.of_alignment(folder))
     if failed and strict:
@@ -193,15 +202,21 @@ def peppr(
         trust=trust,
         progress=ProgressPrinter(),
     )
-    for label, verdict in result.verdict.items():
-        say(f"{result.map_name} for {label}: {verdict.word} ({verdict.reason})")
-    say(f"Results: {run / 'peppr' / result.map_name}.csv, .json")
-    tell(answers.of_peppr(run, result.map_name))
+    say_verdicts(result)
+    say(f"Results: {run / 'peppr' / result.stem}.csv, .json")
+    tell(answers.of_peppr(run, result.map_name, result.stem))
 
 
 app.command()(maps_command.maps)
 app.command()(stability_command.stability)
 app.command()(outliers_command.outliers)
+
+
+app.command()(audit_command.audit)
+
+
+app.command()(sanity)
+app.command()(contrast)
 
 
 @app.command()
@@ -266,11 +281,12 @@ def layers(
 
 @app.command()
 @with_json
-@with_settings(reading=CohortSettings, settings=CohortFrameSettings)
+@with_settings(reading=CohortSettings, settings=CohortFrameSettings, workers=WorkerSettings)
 def check(
     cohort: CohortArgument,
     reading: CohortSettings,
     settings: CohortFrameSettings,
+    workers: WorkerSettings,
     model: Annotated[
         Path | None, typer.Option(help="Model card (model.yaml) or weights to check as well.")
     ] = None,
@@ -287,6 +303,11 @@ def check(
     """Read everything, say what would go wrong, and which images do not belong."""
     from napari_globalxai.runs.check import check_inputs
 
+    if out is None and workers != WorkerSettings():
+        raise InputError(
+            "Workers share the aligning of a quality control; give its folder with --out, or leave "
+            "out --workers and --scheduler."
+        )
     images = _read_cohort(cohort, reading)
     classifier = None
     if model is not None:
@@ -304,7 +325,7 @@ def check(
         say(line)
     problems = found.problems
     if out is not None:
-        problems = _check_quality(images, classifier, out, settings, problems)
+        problems = _check_quality(images, classifier, out, (settings, workers), problems)
         if found.performance:
             from napari_globalxai.runs.performance import write_performance
 
@@ -323,19 +344,22 @@ def _check_quality(
     images: Cohort,
     classifier: Classifier | None,
     out: Path,
-    settings: CohortFrameSettings,
+    chosen: tuple[CohortFrameSettings, WorkerSettings],
     problems: Sequence[str],
 ) -> Sequence[str]:
     """Compare all images, write the report, and return all problems."""
     from napari_globalxai.report.quality_page import write_quality_report
     from napari_globalxai.runs.quality_control import check_quality
 
+    settings, workers = chosen
     of_model: dict[str, Any] = {}
     if classifier is not None:
         of_model = {"size": classifier.frame_shape, "channels": classifier.card.input.channels}
     # What was asked for goes before what the model takes.
     frame = CohortFrameSettings(**{**of_model, **settings.given()})
-    quality = check_quality(images, out, frame, problems=problems, progress=ProgressPrinter())
+    quality = check_quality(
+        images, out, frame, problems=problems, workers=workers, progress=ProgressPrinter()
+    )
     say_quality(quality)
     write_quality_report(quality)
     return quality.findings.problems

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_globalxai.runs.folder import IMAGES_TABLE, PEPPR_FOLDER, file_stem
+from napari_globalxai.runs.folder import IMAGES_TABLE, PEPPR_FOLDER
 from napari_globalxai.storage import read_json
 
 if TYPE_CHECKING:
@@ -51,9 +51,9 @@ def of_alignment(folder: Path) -> dict[str, Any]:
     }
 
 
-def of_peppr(folder: Path, name: str) -> dict[str, Any]:
-    """Return what `peppr` came to along one map."""
-    stem = folder / PEPPR_FOLDER / file_stem(name)
+def of_peppr(folder: Path, name: str, files: str) -> dict[str, Any]:
+    """Return what `peppr` came to along one map, with the beginning of its files' names."""
+    stem = folder / PEPPR_FOLDER / files
     # Not with_suffix: a label may hold a dot.
     curves, verdicts = Path(f"{stem}.csv"), Path(f"{stem}.json")
     result = read_json(verdicts) if verdicts.is_file() else {}

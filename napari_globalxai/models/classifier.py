@@ -71,6 +71,8 @@ class Classifier:
         What turns logits into probabilities: the card's, or, where that is ``none``, the network's
         own sigmoid or softmax, which is then taken off its end; logits are what went into it.
         ``none`` where it was not found: logits are those of the probabilities one by one.
+    given : torch.nn.Module or None
+        The network as it was given, where it came from no file.
     warnings : list of str
         What is odd about the model, a sentence each. What concerns the CAM layer is added when the
         network is split.
@@ -102,6 +104,8 @@ class Classifier:
         self.device = choose_device(device)
         self.precision = precision
         self.images_a_forward = _IMAGES_A_FORWARD
+        # What came from a file can be read again, and need not be held twice.
+        self.given = network if weights is None else None
         self.digest = hash_weights(weights) if weights else _hash_state(network)
         self.network = copy_network(network).eval().to(self.device)
         for parameter in self.network.parameters():

@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import nn
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.bundle import is_bundle, read_bundle
-from napari_globalxai.models.card import NetworkCard, read_card
+from napari_globalxai.models.card import ModelCard, NetworkCard, read_card
 from napari_globalxai.models.checkpoints import load_checkpoint
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.networks import build_network
 from napari_globalxai.models.weights import read_weights
 from napari_globalxai.models.weights_file import WeightsFile
+
+
+@dataclass(frozen=True)
+class LoadedNetwork:
+    """A network as it was saved.
+
+    Attributes
+    ----------
+    module : torch.nn.Module
+        The network with its weights.
+    card : ModelCard
+        The facts about it.
+    weights : pathlib.Path
+        The file that is hashed for its identity.
+    notes : tuple of str
+        What a person should know of how it was read, a sentence each.
+    """
+
+    module: nn.Module
+    card: ModelCard
+    weights: Path
+    notes: tuple[str, ...]
 
 
 def load_model(
@@ -53,6 +76,25 @@ def load_model(
         When the files are missing, cannot be read, do not fit each other or would have to be
         trusted.
     """
+    loaded = load_network(path, trust=trust, cam_layer=cam_layer)
+    classifier = Classifier(
+        loaded.module,
+        loaded.card,
+        source=Path(path),
+        weights=loaded.weights,
+        device=device,
+        precision=precision,
+        trusted=trust,
+    )
+    for sentence in loaded.notes:
+        classifier.warn(sentence)
+    return classifier
+
+
+def load_network(
+    path: str | Path, *, trust: bool = False, cam_layer: str | None = None
+) -> LoadedNetwork:
+    """Load a network and its card, and hold neither against the other; see `load_model`."""
     given = Path(path)
     if is_bundle(given):
         bundle = read_bundle(given, trust)
@@ -64,18 +106,8 @@ def load_model(
     if cam_layer is not None:
         card = card.model_copy(update={"cam_layer": cam_layer})
     module, told = _assemble(weights, network, trust, card.weights_key)
-    classifier = Classifier(
-        module,
-        card,
-        source=given,
-        weights=weights.path if weights.content is None else given,
-        device=device,
-        precision=precision,
-        trusted=trust,
-    )
-    for sentence in (*notes, *told):
-        classifier.warn(sentence)
-    return classifier
+    file = weights.path if weights.content is None else given
+    return LoadedNetwork(module, card, file, (*notes, *told))
 
 
 def _assemble(

@@ -11,6 +11,7 @@ import pandas as pd
 
 from napari_globalxai.cohort.table import Cohort, read_cohort
 from napari_globalxai.errors import InputError
+from napari_globalxai.execution.dask_workers import Workers, open_workers
 from napari_globalxai.frame.alignment import align as align_stack
 from napari_globalxai.frame.geometry import write_transform
 from napari_globalxai.frame.modality import NEUTRAL, Modality, modality_of
@@ -28,6 +29,7 @@ from napari_globalxai.runs.record import (
     read_record,
     write_record,
 )
+from napari_globalxai.settings.execution_settings import WorkerSettings
 from napari_globalxai.settings.frame_settings import (
     AlignmentSettings,
     CohortFrameSettings,
@@ -45,6 +47,7 @@ def align(
     out: str | Path,
     settings: CohortFrameSettings | None = None,
     *,
+    workers: WorkerSettings | None = None,
     progress: ProgressCallback = ignore_progress,
     **keywords: Any,
 ) -> Path:
@@ -59,6 +62,8 @@ def align(
         What lies there of an earlier call is gone on with: only images of new content are aligned.
     settings : CohortFrameSettings, optional
         The frame.
+    workers : WorkerSettings, optional
+        Processes that share the work; by default this one does it.
     progress : callable, optional
         May raise `Cancelled`.
     **keywords
@@ -78,7 +83,8 @@ def align(
     folder, frame = Path(out), CohortFrameSettings.of(settings, keywords)
     if isinstance(cohort, str | Path):
         cohort = read_cohort(cohort)
-    align_into(folder, cohort, frame, "align", JobProgress(progress, EFFORTS))
+    with open_workers(workers or WorkerSettings()) as processes:
+        align_into(folder, cohort, frame, "align", JobProgress(progress, EFFORTS), processes)
     return folder
 
 
@@ -88,6 +94,7 @@ def align_into(
     frame: FrameSettings,
     kind: Literal["align", "check"],
     progress: ProgressCallback,
+    workers: Workers | None = None,
 ) -> AlignRecord:
     """Align a cohort into a folder that is to hold that, or a quality control; see `align`."""
     _claim(folder)
@@ -103,7 +110,7 @@ def align_into(
     write_record(folder, record)
     # What an earlier quality control found out is of images that may be others now.
     (folder / QUALITY_FILE).unlink(missing_ok=True)
-    stack = align_stack(cohort, frame, folder / STACK_FOLDER, progress)
+    stack = align_stack(cohort, frame, folder / STACK_FOLDER, progress, workers=workers)
     facts, errors = stack.facts(), stack.status()
     _write_transforms(folder / "transforms", stack, facts)
     table = describe_images(cohort, stack)

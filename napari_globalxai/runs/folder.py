@@ -16,6 +16,8 @@ PEPPR_FOLDER = "peppr"
 SELECTIONS_FOLDER = "selections"
 STABILITY_FOLDER = "stability"
 OUTLIERS_FOLDER = "outliers"
+SANITY_FOLDER = "sanity"
+CONTRASTS_FOLDER = "contrasts"
 IMAGES_TABLE = "images.csv"
 
 

@@ -376,17 +376,38 @@ class Run:
     @property
     def peppr_names(self) -> list[str]:
         """Names of the maps that PEPPR was run along, the run's own maps first."""
-        found = {path.stem for path in (self.folder / PEPPR_FOLDER).glob("*.json")}
+        from napari_globalxai.faithfulness.stored_results import stored_results
+
+        found = {each.map_name for each in stored_results(self.folder / PEPPR_FOLDER)}
         own = [name for name in (OVERALL, *self.labels) if file_stem(name) in found]
         return own + sorted(found - {file_stem(name) for name in own})
 
-    def peppr_result(self, name: str) -> PepprResult:
-        """Return the stored result of PEPPR along a map."""
-        from napari_globalxai.faithfulness.result import PepprResult
+    def peppr_fills(self, name: str) -> list[str]:
+        """Return the fills that PEPPR was run with along a map, the default one first."""
+        from napari_globalxai.faithfulness.stored_results import stored_results
 
-        if not (self.folder / PEPPR_FOLDER / f"{file_stem(name)}.json").is_file():
-            raise InputError(f"{self.folder}: PEPPR was not run along {name!r}.")
-        return PepprResult.load(self.folder / PEPPR_FOLDER, file_stem(name))
+        found = stored_results(self.folder / PEPPR_FOLDER)
+        return [each.fill for each in found if each.map_name == file_stem(name)]
+
+    def peppr_result(self, name: str, fill: str | None = None) -> PepprResult:
+        """Return the stored result of PEPPR along a map.
+
+        Parameters
+        ----------
+        name : str
+            The map.
+        fill : str, optional
+            By default the mean image, or else the first that there is.
+        """
+        from napari_globalxai.faithfulness.result import PepprResult
+        from napari_globalxai.faithfulness.stored_results import result_stem
+
+        fills = self.peppr_fills(name)
+        if not fills or (fill is not None and fill not in fills):
+            with_fill = "" if fill is None else f" with the fill {fill!r}"
+            raise InputError(f"{self.folder}: PEPPR was not run along {name!r}{with_fill}.")
+        stem = result_stem(file_stem(name), fills[0] if fill is None else fill)
+        return PepprResult.load(self.folder / PEPPR_FOLDER, file_stem(name), stem)
 
 
 def _read_map(path: Path) -> npt.NDArray[np.float32]:
