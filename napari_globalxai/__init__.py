@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari_globalxai.runs.align_cohort import align
     from napari_globalxai.runs.contrast import contrast
     from napari_globalxai.runs.evaluate import peppr
+    from napari_globalxai.runs.evaluate_regions import peppr_regions
     from napari_globalxai.runs.image_outliers import outliers
     from napari_globalxai.runs.map_stability import stability
     from napari_globalxai.runs.pipeline import explain
@@ -52,9 +53,10 @@ _HOME = {
     "open_run": "napari_globalxai.runs.run",
     "outliers": "napari_globalxai.runs.image_outliers",
     "peppr": "napari_globalxai.runs.evaluate",
+    "peppr_regions": "napari_globalxai.runs.evaluate_regions",
     "read_cohort": "napari_globalxai.cohort.table",
-    "stability": "napari_globalxai.runs.map_stability",
     "sanity": "napari_globalxai.runs.sanity",
+    "stability": "napari_globalxai.runs.map_stability",
 }
 
 __all__ = [
@@ -80,9 +82,10 @@ __all__ = [
     "open_selection",
     "outliers",
     "peppr",
+    "peppr_regions",
     "read_cohort",
-    "stability",
     "sanity",
+    "stability",
 ]
 
 

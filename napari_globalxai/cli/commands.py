@@ -14,6 +14,7 @@ from napari_globalxai.cli import (
     maps_command,
     outliers_command,
     stability_command,
+    view_command,
 )
 from napari_globalxai.cli import machine_answers as answers
 from napari_globalxai.cli.contrast_command import contrast
@@ -25,6 +26,7 @@ from napari_globalxai.cli.options import (
     TrustOption,
     with_settings,
 )
+from napari_globalxai.cli.peppr_questions import PepprQuestion, RegionsOption, ask_peppr
 from napari_globalxai.cli.printing import (
     ProgressPrinter,
     say,
@@ -32,7 +34,6 @@ from napari_globalxai.cli.printing import (
     say_problems,
     say_quality,
     say_run,
-    say_verdicts,
 )
 from napari_globalxai.cli.sanity_command import sanity
 from napari_globalxai.errors import InputError
@@ -184,17 +185,16 @@ def peppr(
     settings: PepprSettings,
     computing: DeviceSettings,
     map_name: Annotated[
-        str, typer.Option("--map", help="overall, a label, or a TIFF file.")
-    ] = "overall",
+        str | None, typer.Option("--map", help="overall, a label, or a TIFF file.")
+    ] = None,
+    regions: RegionsOption = None,
     model: Annotated[Path | None, typer.Option(help="The model, if it has moved.")] = None,
     trust: TrustOption = False,
 ) -> None:
     """Test whether a global map is faithful: erase and restore along it, against controls."""
-    from napari_globalxai.runs.evaluate import peppr as run_peppr
-
-    result = run_peppr(
+    said = ask_peppr(
         run,
-        map_name,
+        PepprQuestion(map_name, regions),
         settings,
         model=model,
         device=computing.device,
@@ -202,9 +202,7 @@ def peppr(
         trust=trust,
         progress=ProgressPrinter(),
     )
-    say_verdicts(result)
-    say(f"Results: {run / 'peppr' / result.stem}.csv, .json")
-    tell(answers.of_peppr(run, result.map_name, result.stem))
+    tell(said)
 
 
 app.command()(maps_command.maps)
@@ -213,6 +211,7 @@ app.command()(outliers_command.outliers)
 
 
 app.command()(audit_command.audit)
+app.command()(view_command.view)
 
 
 app.command()(sanity)

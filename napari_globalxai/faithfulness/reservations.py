@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_globalxai.faithfulness.evaluation import Course, Evaluation
-from napari_globalxai.faithfulness.fill_shift import fill_cautions, fill_shift
+from napari_globalxai.faithfulness.fill_shift import blank_tells, fill_cautions, fill_shift
 from napari_globalxai.faithfulness.fills import fill_facts
 from napari_globalxai.faithfulness.outside import OutsideFacts, measure_outside
 from napari_globalxai.settings.peppr_settings import PepprSettings
@@ -24,7 +24,8 @@ class Reservations:
     outside : OutsideFacts
         What lies outside the valid area.
     labels : dict of str to dict
-        By label: all of it, with ``cautions`` in words.
+        By label: all of it, with ``cautions`` in words, and ``cautioned``: whether the verdict may
+        not stand without them.
     fill_facts : dict
         What the fill tells of itself.
     """
@@ -79,5 +80,11 @@ def reservations_on(
     for label, values in outside.labels.items():
         shift = fill_shift(evaluation, course, label)
         cautions = [*values["cautions"], *fill_cautions(str(settings.fill), shift)]
-        found[label] = {**values, "fill_shift": shift, "cautions": cautions}
+        found[label] = {
+            **values,
+            "fill_shift": shift,
+            "cautions": cautions,
+            # How far a fill moves the model is a matter of degree; these are not.
+            "cautioned": bool(values["cautions"]) or blank_tells(shift),
+        }
     return Reservations(outside, found, fill_facts(evaluation.fill))

@@ -108,7 +108,7 @@ class PepprResult:
     def word(self, label: str) -> str:
         """Return the verdict's word on a judged label as it is shown: never bare with a caution."""
         word = self.verdict[label].word
-        with_caution = word.startswith(FAITHFUL) and self.cautions(label)
+        with_caution = word.startswith(FAITHFUL) and self.areas[label].get("cautioned")
         return f"{word}, {WITH_A_CAUTION}" if with_caution else word
 
     @property

@@ -13,7 +13,9 @@ from napari_globalxai.report.answers import LabelAnswer, answer
 from napari_globalxai.report.members import images_by_label
 from napari_globalxai.report.method_text import method_in_brief
 from napari_globalxai.report.peppr_facts import PepprFacts, peppr_facts, same_images
+from napari_globalxai.report.region_facts import region_facts
 from napari_globalxai.report.style import DASH, number
+from napari_globalxai.runs.folder import PEPPR_FOLDER
 from napari_globalxai.runs.run import Run
 from napari_globalxai.statistics.recorded_statistics import (
     WARNING,
@@ -80,6 +82,8 @@ class ReportFacts:
         The labels.
     peppr : list of PepprFacts
         Results of PEPPR, the run's own maps first.
+    regions : list of dict of str to str
+        What keeping and erasing regions did, a row each.
     disagreements : list of Disagreement
         The least similar images of each label.
     failed : list of (str, str)
@@ -100,6 +104,7 @@ class ReportFacts:
     statistics: list[RecordedStatistic]
     labels: list[LabelFacts]
     peppr: list[PepprFacts]
+    regions: list[dict[str, str]]
     disagreements: list[Disagreement]
     failed: list[tuple[str, str]]
     warnings: list[str]
@@ -128,6 +133,7 @@ def collect_facts(run: Run) -> ReportFacts:
         statistics=statistics,
         labels=_label_facts(run, statistics),
         peppr=[peppr_facts(name, result) for name, result in results.items()],
+        regions=region_facts(run.folder / PEPPR_FOLDER),
         disagreements=_disagreements(run),
         failed=[
             (str(file), str(error))

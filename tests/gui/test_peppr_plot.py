@@ -44,6 +44,7 @@ def open_tested(panels: Any, folder: Path, qtbot: Any) -> Any:
         panels.explain.open_run(folder)
     panels.session.choose_map("left")
     qtbot.waitUntil(lambda: panels.session.result is not None, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: not panels.peppr.plot.is_drawing, timeout=TIMEOUT)
     return panels
 
 

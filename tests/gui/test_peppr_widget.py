@@ -16,6 +16,11 @@ pytestmark = pytest.mark.gui
 TIMEOUT = 60_000
 
 
+def wait_for_plot(peppr: Any, qtbot: Any) -> None:
+    """Wait until the curves, drawn in a worker, are those of what is on show."""
+    qtbot.waitUntil(lambda: not peppr.plot.is_drawing, timeout=TIMEOUT)
+
+
 @pytest.fixture
 def with_result(opened: Any, qtbot: Any) -> Any:
     """Panels with PEPPR along the map `left` loaded from the run."""
@@ -48,6 +53,7 @@ def test_runs_and_shows_curves_and_verdict(
     assert peppr.reason.text().startswith(result.verdict["right"].reason)
     assert (tmp_path / "run" / "peppr" / "right.json").is_file()
 
+    wait_for_plot(peppr, qtbot)
     drawn = {line.get_label(): line for line in peppr.plot.curves_axes.get_lines()}
     curves = result.curves.query("label == 'right' and order == 'map' and metric == 'roc_auc'")
     for arm, name in (("restore", "Restored along the map"), ("erase", "Erased along the map")):
@@ -113,6 +119,7 @@ def test_moving_to_another_image_changes_what_the_model_saw(with_result: Any) ->
 
 def test_keyboard_moves_the_scrubber(with_result: Any, qtbot: Any) -> None:
     scrubber, session = with_result.peppr.scrubber, with_result.session
+    session.scrub(0.0, "restore")
     for _ in range(3):
         qtbot.keyClick(scrubber.slider, Qt.Key.Key_Right)
     assert session.fraction == pytest.approx(0.03)
@@ -149,10 +156,11 @@ def test_scrubbing_is_fluent(with_result: Any) -> None:
     assert np.median(times) < 0.03
 
 
-def test_label_of_another_map_is_not_judged(with_result: Any) -> None:
+def test_label_of_another_map_is_not_judged(with_result: Any, qtbot: Any) -> None:
     peppr = with_result.peppr
     peppr.label_box.setCurrentText("right")
     assert peppr.badge.text() == "not judged"
+    wait_for_plot(peppr, qtbot)
     assert peppr.plot.curves_axes.get_ylabel() == "ROC AUC of right"
 
 
@@ -197,12 +205,13 @@ def test_moved_model_is_one_sentence(
     assert panels.peppr.compute_button.isEnabled()
 
 
-def test_theme_reaches_the_plot(with_result: Any) -> None:
+def test_theme_reaches_the_plot(with_result: Any, qtbot: Any) -> None:
     from matplotlib.colors import to_hex
     from napari.utils.theme import get_theme
 
     for theme in ("light", "dark"):
         with_result.viewer.theme = theme
+        wait_for_plot(with_result.peppr, qtbot)
         ground = to_hex(with_result.peppr.plot.figure.get_facecolor())
         assert ground == to_hex(get_theme(theme).background.as_hex(format="long"))
 
