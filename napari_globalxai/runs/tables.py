@@ -67,6 +67,11 @@ def similarity_column(label: str) -> str:
     return f"similarity_{label}"
 
 
+def percentile_column(label: str) -> str:
+    """Return the column of that similarity's percentile among the images that make the map."""
+    return f"percentile_{label}"
+
+
 def with_table_columns(ours: Mapping[str, Any], table: pd.DataFrame) -> dict[str, Any]:
     """Add the columns of the cohort table to columns of ours.
 
