@@ -15,7 +15,7 @@ from napari_globalxai.maps.preparing import prepare_maps
 from napari_globalxai.maps.upsampling import smooth, upsample
 from napari_globalxai.runs.folder import file_stem
 from napari_globalxai.runs.write_maps import write_tiff
-from napari_globalxai.storage import atomic_path
+from napari_globalxai.storage import write_table
 
 if TYPE_CHECKING:
     from napari_globalxai.audit.strategies import Strategies
@@ -49,8 +49,7 @@ def write_strategies(folder: Path, run: Run, strategies: Sequence[Strategies]) -
         x=_joined([each[:, 0] for each in points]), y=_joined([each[:, 1] for each in points])
     )
     for name, table in ((CLUSTERS_TABLE, found), (EMBEDDING_TABLE, embedding)):
-        with atomic_path(folder / name) as path:
-            table.to_csv(path, index=False)
+        write_table(folder / name, table)
     return found
 
 
