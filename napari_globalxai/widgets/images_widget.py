@@ -7,7 +7,6 @@ from qtpy.QtCore import QModelIndex, Qt
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QFileDialog,
-    QHBoxLayout,
     QHeaderView,
     QLineEdit,
     QPushButton,
@@ -21,7 +20,7 @@ from napari_globalxai.widgets.identity import make_header
 from napari_globalxai.widgets.images_model import ImagesModel
 from napari_globalxai.widgets.layers import RunLayers, layers_of
 from napari_globalxai.widgets.panel import Panel, choice_box
-from napari_globalxai.widgets.parts import text_label
+from napari_globalxai.widgets.parts import flowing, text_label
 from napari_globalxai.widgets.run_view import RunView
 from napari_globalxai.widgets.session import Session, session_of
 from napari_globalxai.widgets.settings_form import settings_layout
@@ -145,9 +144,7 @@ class ImagesWidget(Panel):
         form = settings_layout()
         form.addRow("F&ilter", self.query_line)
         form.addRow("&Order", self.preset_box)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.all_button, 1)
-        buttons.addWidget(self.save_button, 1)
+        buttons = flowing(self.all_button, self.save_button)
         self.content.addWidget(self.header)
         self.content.addLayout(form)
         self.content.addWidget(self.said)
