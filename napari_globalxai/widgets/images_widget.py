@@ -1,5 +1,6 @@
 """The panel with all images of a run: sorted, filtered, in step with the image in view."""
 
+from pathlib import Path
 from typing import Optional
 
 import napari.viewer
@@ -98,8 +99,13 @@ class ImagesWidget(Panel):
             self, "Save the images shown", "images.csv", "Tables (*.csv)"
         )
         if path:
-            with atomic_path(path) as temporary:
-                view.run.images.iloc[self.model.order].to_csv(temporary, index_label="row")
+            try:
+                with atomic_path(Path(path)) as temporary:
+                    # The index is the row in the run, whatever the order here.
+                    view.run.images.iloc[self.model.order].to_csv(temporary, index_label="row")
+            except OSError as why:
+                self.said.setText(f"⚠ {path}: cannot be written ({why.strerror}).")
+                return
             self.said.setText(f"Saved: {path}")
 
     def _make_controls(self) -> None:
