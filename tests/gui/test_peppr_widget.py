@@ -51,7 +51,7 @@ def test_runs_and_shows_curves_and_verdict(
     assert peppr.label_box.currentText() == "right"
     assert peppr.badge.text() == result.verdict["right"].word == "faithful"
     assert peppr.reason.text().startswith(result.verdict["right"].reason)
-    assert (tmp_path / "run" / "peppr" / "right.json").is_file()
+    assert (tmp_path / "run" / "peppr" / "right.mean-colour.json").is_file()
 
     wait_for_plot(peppr, qtbot)
     drawn = {line.get_label(): line for line in peppr.plot.curves_axes.get_lines()}
