@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from napari_globalxai.runs.evaluate import peppr
     from napari_globalxai.runs.evaluate_otherwise import peppr_as_published, peppr_images
     from napari_globalxai.runs.evaluate_regions import peppr_regions
+    from napari_globalxai.runs.image_outliers import outliers
     from napari_globalxai.runs.map_stability import stability
     from napari_globalxai.runs.pipeline import explain
     from napari_globalxai.runs.quality_control import Quality, check_quality, open_quality
@@ -53,6 +54,7 @@ _HOME = {
     "open_quality": "napari_globalxai.runs.quality_control",
     "open_selection": "napari_globalxai.runs.selections",
     "open_run": "napari_globalxai.runs.run",
+    "outliers": "napari_globalxai.runs.image_outliers",
     "peppr": "napari_globalxai.runs.evaluate",
     "peppr_as_published": "napari_globalxai.runs.evaluate_otherwise",
     "peppr_images": "napari_globalxai.runs.evaluate_otherwise",
@@ -84,6 +86,7 @@ __all__ = [
     "open_quality",
     "open_run",
     "open_selection",
+    "outliers",
     "peppr",
     "peppr_as_published",
     "peppr_images",

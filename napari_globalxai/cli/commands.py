@@ -9,7 +9,13 @@ import typer
 
 import napari_globalxai
 from napari_globalxai.catalogue import METHODS
-from napari_globalxai.cli import audit_command, maps_command, stability_command, view_command
+from napari_globalxai.cli import (
+    audit_command,
+    maps_command,
+    outliers_command,
+    stability_command,
+    view_command,
+)
 from napari_globalxai.cli import machine_answers as answers
 from napari_globalxai.cli.contrast_command import contrast
 from napari_globalxai.cli.machine_output import tell, with_json
@@ -211,6 +217,7 @@ def peppr(
 
 app.command()(maps_command.maps)
 app.command()(stability_command.stability)
+app.command()(outliers_command.outliers)
 
 
 app.command()(audit_command.audit)

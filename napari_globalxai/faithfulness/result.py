@@ -24,7 +24,7 @@ from napari_globalxai.faithfulness.model_and_images import Images
 from napari_globalxai.faithfulness.orders import Mask, kept_pixels
 from napari_globalxai.faithfulness.stored_results import DEFAULT_FILL, result_stem
 from napari_globalxai.faithfulness.verdict import FAITHFUL, WITH_A_CAUTION, Verdict
-from napari_globalxai.storage import atomic_path, read_json, read_table, write_json
+from napari_globalxai.storage import atomic_path, read_json, read_table, write_json, write_table
 
 CURVE_COLUMNS = (
     "map",
@@ -236,8 +236,7 @@ class PepprResult:
             arrays["fill"] = self.fill.image
         with atomic_path(folder / f"{self.stem}.npz") as path:
             np.savez_compressed(path, **arrays)
-        with atomic_path(folder / f"{self.stem}.csv") as path:
-            self.curves.to_csv(path, index=False)
+        write_table(folder / f"{self.stem}.csv", self.curves)
         write_json(
             folder / f"{self.stem}.json",
             {

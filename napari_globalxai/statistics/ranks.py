@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 
 def ranks(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """Rank each row of an array, from 1; equal values share the mean of their ranks."""
-    return np.ascontiguousarray(pd.DataFrame(values).rank(axis=1).to_numpy(dtype=float))
+    """Rank each row of an array, from 1; equal values share their mean rank, NaN has none."""
+    count = values.shape[1]
+    order = np.argsort(values, axis=1)
+    ordered = np.take_along_axis(values, order, axis=1)
+    # Where a group of equal values begins, in all rows one after the other.
+    begins = np.ones(values.shape, dtype=bool)
+    begins[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    first = np.flatnonzero(begins)
+    sizes = np.diff(first, append=values.size)
+    shared = first % max(count, 1) + (sizes + 1) / 2
+    result = np.empty(values.shape)
+    np.put_along_axis(result, order, np.repeat(shared, sizes).reshape(values.shape), axis=1)
+    result[np.isnan(values)] = np.nan
+    return result
 
 
 def spearman(first: npt.NDArray[np.floating], second: npt.NDArray[np.floating]) -> float:

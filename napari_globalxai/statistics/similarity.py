@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from napari_globalxai.maps.preparing import prepare_maps
-from napari_globalxai.statistics.ranks import row_spearman
+from napari_globalxai.statistics.image_against_map import SIMILARITY, Reference, compare_images
+from napari_globalxai.statistics.prepared_cells import CellReader
 
 if TYPE_CHECKING:
     from napari_globalxai.maps.store import AttributionStore
@@ -47,18 +47,6 @@ def spearman_to_global(
     numpy.ndarray
         One value a row of `rows`; NaN for constant maps and where no other member is left.
     """
-    index = store.labels.index(label)
-    total = np.zeros(int(inside.sum()))
-    for _, raw in store.chunks(members, index):
-        total += prepare_maps(raw, settings)[:, inside].sum(axis=0)
-    is_member = np.zeros(len(store), dtype=bool)
-    is_member[members] = True
-    result = np.full(len(store), np.nan)
-    for part, raw in store.chunks(rows, index):
-        values = prepare_maps(raw, settings)[:, inside]
-        own = is_member[part]
-        count = len(members) - own
-        alone = count == 0
-        others = (total - values * own[:, None]) / np.where(alone, 1, count)[:, None]
-        result[part] = np.where(alone, np.nan, row_spearman(values, others))
-    return result[rows]
+    reader = CellReader(store, settings, only=inside)
+    reference = Reference.of(reader, label, members)
+    return compare_images(reader, label, rows, reference, (SIMILARITY,))[SIMILARITY]

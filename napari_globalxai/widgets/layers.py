@@ -206,6 +206,9 @@ class RunLayers(PepprLayers):
 
     def _on_maps_made(self, key: tuple[RunView, MapChoice], shown: ShownMaps) -> None:
         view, choice = key
+        # The answer may come when the viewer is closed.
+        if self.layer("images") is None:
+            return
         if view is self.session.view and choice == self.session.choice:
             self.session.show_maps(shown)
 

@@ -5,7 +5,7 @@ from typing import Any
 import napari.viewer
 import numpy as np
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton
+from qtpy.QtWidgets import QLabel, QPushButton
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.result import PepprResult
@@ -18,7 +18,7 @@ from napari_globalxai.widgets.identity import make_header
 from napari_globalxai.widgets.layers import RunLayers, layers_of
 from napari_globalxai.widgets.panel import Panel, choice_box
 from napari_globalxai.widgets.panel_words import in_panel_words
-from napari_globalxai.widgets.parts import JobBar, heading, text_label
+from napari_globalxai.widgets.parts import JobBar, flowing, heading, text_label
 from napari_globalxai.widgets.peppr_plot import PepprPlot
 from napari_globalxai.widgets.peppr_results import ResultTable, map_of
 from napari_globalxai.widgets.result_tables import number
@@ -190,12 +190,9 @@ class PepprWidget(Panel):
         map_label = QLabel("M&ap")
         map_label.setBuddy(self.map_box)
         self.form.insertRow(0, map_label, self.map_box)
-        shown = QHBoxLayout()
         label_label = QLabel("La&bel")
         label_label.setBuddy(self.label_box)
-        shown.addWidget(label_label)
-        shown.addWidget(self.label_box, 1)
-        shown.addWidget(self.badge, 1)
+        shown = flowing(label_label, self.label_box, self.badge)
         self.content.addWidget(self.header)
         self.content.addLayout(self.form)
         self.content.addWidget(self.more_form)
