@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.evaluation import Evaluation
@@ -67,7 +68,7 @@ def compare_maps(
     chosen = PepprSettings.of(chosen, {"fill": chosen.fills[0]})
     first = run if isinstance(run, Run) else open_run(run)
     others = [each if isinstance(each, Run) else open_run(each) for each in against]
-    judged = [find_map(first, name)[2] for name in maps]
+    judged = [_map_of(first, name)[2] for name in maps]
     labels = tuple(dict.fromkeys(label for each in judged for label in each))
 
     def evaluation_of(other: Run, place: str | Path | None) -> Evaluation:
@@ -91,7 +92,7 @@ def compare_maps(
     candidates = []
     for place, (each, evaluation) in zip(names, runs, strict=True):
         for name in maps:
-            stem, image, of_map = find_map(each, name)
+            stem, image, of_map = _map_of(each, name)
             called = f"{place}:{stem}" if others else stem
             candidates.append(Candidate(called, image, of_map, evaluation))
     result = compare_candidates(candidates, chosen, progress=JobProgress(progress))
@@ -100,6 +101,11 @@ def compare_maps(
     }
     result.save(first.folder / PEPPR_FOLDER)
     return result
+
+
+def _map_of(run: Run, name: str) -> tuple[str, npt.NDArray[np.float32], tuple[str, ...]]:
+    """Return a map's file name, the map, and the labels that it is judged by."""
+    return find_map(run, name)
 
 
 def _names(runs: list[Run]) -> list[str]:
