@@ -166,6 +166,10 @@ def peppr(
         str, typer.Option("--map", help="overall, a label, or a TIFF file.")
     ] = "overall",
     model: Annotated[Path | None, typer.Option(help="The model, if it has moved.")] = None,
+    map_from: Annotated[
+        Path | None,
+        typer.Option(help="Another run, whose map of that name is tested on the images of this."),
+    ] = None,
     trust: TrustOption = False,
 ) -> None:
     """Test whether a global map is faithful: erase and restore along it, against controls."""
@@ -175,6 +179,7 @@ def peppr(
         run,
         map_name,
         settings,
+        map_from=map_from,
         model=model,
         device=computing.device,
         batch_size=computing.batch_size,
@@ -183,6 +188,14 @@ def peppr(
     )
     for label, verdict in result.verdict.items():
         say(f"{result.map_name} for {label}: {verdict.word} ({verdict.reason})")
+        if verdict.tested:
+            say(f"  {verdict.tested}.")
+    spared = result.settings.get("predictions_spared", 0)
+    if spared:
+        tested = ", ".join(
+            f"{count} {name}" for name, count in result.settings["controls_tested"].items()
+        )
+        say(f"  {tested} orders sufficed, which spared {spared} predictions of an image.")
     say(f"Results: {run / 'peppr' / result.map_name}.csv, .json")
 
 

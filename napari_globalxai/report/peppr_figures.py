@@ -72,7 +72,7 @@ def peppr_figure(result: PepprResult, title: str | None = None) -> Figure | None
         part.suptitle(
             f"{name_text(label)}: {verdict.word}\n{reason}",
             fontsize=BODY,
-            color=VERDICT_COLOURS.get(verdict.word, INK),
+            color=VERDICT_COLOURS.get(verdict.kind, INK),
             x=0.012,
             ha="left",
         )

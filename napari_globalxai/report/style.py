@@ -19,7 +19,15 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
-from napari_globalxai.faithfulness.verdict import FAITHFUL, NOT_ENOUGH_DATA, NOT_FAITHFUL
+from napari_globalxai.faithfulness.verdict import (
+    FAITHFUL,
+    FAITHFUL_INSIDE,
+    NO_BETTER,
+    NOT_ENOUGH_DATA,
+    UNDECIDED,
+    WELL_PLACED,
+    kind_of,
+)
 from napari_globalxai.storage import atomic_path
 
 FloatImage = npt.NDArray[np.floating]
@@ -33,7 +41,25 @@ TITLE, BODY, SMALL = 11.0, 9.5, 8.0
 # Okabe and Ito's colours, which people with any colour vision tell apart.
 BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
 INK, GREY, FAINT = "#222222", "#767676", "#B8B8B8"
-VERDICT_COLOURS = {FAITHFUL: "#00694D", NOT_FAITHFUL: "#A63F00", NOT_ENOUGH_DATA: "#5A5A5A"}
+VERDICT_COLOURS = {
+    FAITHFUL: "#00694D",
+    FAITHFUL_INSIDE: "#7A5200",
+    WELL_PLACED: "#7A5200",
+    NO_BETTER: "#A63F00",
+    UNDECIDED: "#5A5A5A",
+    NOT_ENOUGH_DATA: "#5A5A5A",
+    # Of version 0.1.
+    "faithful": "#00694D",
+    "not faithful": "#A63F00",
+}
+_CLASSES = {
+    FAITHFUL: "yes",
+    "faithful": "yes",
+    FAITHFUL_INSIDE: "partly",
+    WELL_PLACED: "partly",
+    NO_BETTER: "no",
+    "not faithful": "no",
+}
 
 DASH = "–"
 _SIGNED, _UNSIGNED = "PuOr_r", "inferno"
@@ -47,6 +73,11 @@ def new_figure(height: float, width: float = PAGE_WIDTH) -> Figure:
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     return figure
+
+
+def verdict_class(word: str) -> str:
+    """Return the class under which the page colours a verdict."""
+    return _CLASSES.get(kind_of(word), "open")
 
 
 def save_figure(figure: Figure, path: Path) -> None:

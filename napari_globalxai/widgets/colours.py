@@ -10,13 +10,28 @@ import matplotlib
 import numpy as np
 from napari.utils import Colormap
 
+from napari_globalxai.faithfulness.verdict import (
+    FAITHFUL,
+    FAITHFUL_INSIDE,
+    NO_BETTER,
+    NOT_ENOUGH_DATA,
+    UNDECIDED,
+    WELL_PLACED,
+)
+
 RESTORE = "#56b4e9"
 ERASE = "#e69f00"
 ARM_COLOURS = {"restore": RESTORE, "erase": ERASE}
 VERDICT_COLOURS = {
-    "faithful": "#009e73",
-    "not faithful": "#d55e00",
-    "not enough data": "#7f7f7f",
+    FAITHFUL: "#00785a",
+    FAITHFUL_INSIDE: "#8a6000",
+    WELL_PLACED: "#8a6000",
+    NO_BETTER: "#b84f00",
+    UNDECIDED: "#6b6b6b",
+    NOT_ENOUGH_DATA: "#6b6b6b",
+    # Of version 0.1.
+    "faithful": "#00785a",
+    "not faithful": "#b84f00",
 }
 # Values below this share of the scale are clear, so that the image stays readable.
 _CLEAR_BELOW = 0.15

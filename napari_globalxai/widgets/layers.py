@@ -155,7 +155,12 @@ class RunLayers(RoleLayers):
 
     def _on_row(self, row: int) -> None:
         self._request_attribution()
-        self._show_seen()
+        result = self.session.result
+        if result is not None and result.fold_orders is not None:
+            # Each image was tested along the order of its own fold.
+            self._on_scrubbed(self.session.fraction, self.session.arm)
+        else:
+            self._show_seen()
         self._show_native()
 
     # One image's attribution, read beside the GUI thread.
@@ -300,7 +305,7 @@ class RunLayers(RoleLayers):
 
     def _area(self, result: PepprResult, fraction: float, arm: str) -> npt.NDArray[np.uint8]:
         """Return which valid pixels are erased or restored, 0 or 1."""
-        kept = result.kept(fraction, arm)
+        kept = result.kept(fraction, arm, self.session.row)
         if arm == "restore":
             return kept.astype(np.uint8)
         valid = np.zeros(result.shape, bool)
@@ -319,7 +324,7 @@ class RunLayers(RoleLayers):
             self._seen_row, self._seen_input = row, view.model_input(row)
             self._seen_fill = result.fill_of(row, self._seen_input)
         seen = result.seen(
-            self._seen_input, self.session.fraction, self.session.arm, self._seen_fill
+            self._seen_input, self.session.fraction, self.session.arm, self._seen_fill, row
         )
         image = to_rgb(seen, view.channels)
         self._show("seen", lambda: Image(image, rgb=True), data=image, name=SEEN)
