@@ -332,7 +332,9 @@ def coverage(repeats: int) -> None:
         held = []
         for seed in range(repeats):
             _, ends = _measured(gains, losses, fractions, patients, 100 + seed, settings)
-            held.append([low <= value <= high for value, (low, high) in zip(truth_of_all, ends, strict=True)])  # fmt: skip
+            held.append(
+                [low <= due <= high for due, (low, high) in zip(truth_of_all, ends, strict=True)]
+            )
         shares = np.mean(held, axis=0)
         print(
             f"| {patients} | " + " | ".join(f"{share:.3f}" for share in shares) + " |", flush=True
