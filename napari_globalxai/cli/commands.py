@@ -189,6 +189,10 @@ def peppr(
     ] = None,
     regions: RegionsOption = None,
     model: Annotated[Path | None, typer.Option(help="The model, if it has moved.")] = None,
+    map_from: Annotated[
+        Path | None,
+        typer.Option(help="Another run, whose map of that name is tested on the images of this."),
+    ] = None,
     trust: TrustOption = False,
 ) -> None:
     """Test whether a global map is faithful: erase and restore along it, against controls."""
@@ -196,6 +200,7 @@ def peppr(
         run,
         PepprQuestion(map_name, regions),
         settings,
+        map_from=map_from,
         model=model,
         device=computing.device,
         batch_size=computing.batch_size,
