@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from pydantic import Field, field_validator
 
 from napari_globalxai.catalogue import FILLS, IMAGE_FILL_PREFIX
 from napari_globalxai.settings.declared import Choices, Placeholder, Repeatable, SettingsModel
+
+AREAS = {
+    "valid": "What lies in the field of view of enough images",
+    "frame": "The whole frame",
+}
 
 
 class PepprSettings(SettingsModel):
@@ -81,11 +86,8 @@ class PepprSettings(SettingsModel):
         description="Patients with, and without, a label that are needed for a verdict, and for "
         "the map of each fold",
     )
-    area: Literal["valid", "frame"] = Field(
-        default="valid",
-        title="Area",
-        description="What is ranked, erased and restored: the valid area, common to the images' "
-        "fields of view, or the whole frame",
+    area: Annotated[str, Choices(AREAS)] = Field(
+        default="valid", title="Area", description="What is ranked, erased and restored"
     )
     seed: int = Field(
         default=0, ge=0, title="Seed", description="Of ties, controls, resamples and noise"
