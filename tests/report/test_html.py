@@ -106,7 +106,7 @@ def faithful(tmp_path_factory):
         method_settings={"steps": 4},
         aggregation={"smoothing": 1.5},
     )
-    gx.peppr(run, "left", controls=99, **QUICK)
+    gx.peppr(run, "left", controls=199, **QUICK)
     gx.peppr(run, "overall", controls=19, folds=1, **QUICK)
     shutil.copy(run.folder / "maps" / "right.tif", folder / "given.tif")
     gx.peppr(run, str(folder / "given.tif"), controls=1, **QUICK)
