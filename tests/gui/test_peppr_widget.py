@@ -45,7 +45,7 @@ def test_runs_and_shows_curves_and_verdict(
     assert result.settings["controls"] == 199
     assert peppr.label_box.currentText() == "right"
     assert peppr.badge.text() == result.verdict["right"].word
-    assert result.verdict["right"].kind == "well placed, but no better than"
+    assert result.verdict["right"].kind == "faithful and specific to this model"
     assert peppr.reason.text().startswith(result.verdict["right"].reason)
     assert (tmp_path / "run" / "peppr" / "right.json").is_file()
 
