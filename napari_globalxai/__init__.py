@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from napari_globalxai.attribution.explainer import Explainer
+    from napari_globalxai.audit.shortcut_audit import Audit, audit
     from napari_globalxai.cohort.table import Cohort, read_cohort
     from napari_globalxai.errors import Cancelled, InputError
     from napari_globalxai.faithfulness.result import PepprResult
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     from napari_globalxai.runs.quality_control import Quality, check_quality, open_quality
     from napari_globalxai.runs.run import Run, open_run
     from napari_globalxai.runs.sanity import sanity
+    from napari_globalxai.runs.selections import make_maps, open_selection
 
 _HOME = {
+    "Audit": "napari_globalxai.audit.shortcut_audit",
     "Cancelled": "napari_globalxai.errors",
     "Classifier": "napari_globalxai.models.classifier",
     "Cohort": "napari_globalxai.cohort.table",
@@ -36,11 +39,14 @@ _HOME = {
     "Quality": "napari_globalxai.runs.quality_control",
     "Run": "napari_globalxai.runs.run",
     "align": "napari_globalxai.runs.align_cohort",
+    "audit": "napari_globalxai.audit.shortcut_audit",
     "check_quality": "napari_globalxai.runs.quality_control",
     "contrast": "napari_globalxai.runs.contrast",
     "explain": "napari_globalxai.runs.pipeline",
     "load_model": "napari_globalxai.models.loaders",
+    "make_maps": "napari_globalxai.runs.selections",
     "open_quality": "napari_globalxai.runs.quality_control",
+    "open_selection": "napari_globalxai.runs.selections",
     "open_run": "napari_globalxai.runs.run",
     "peppr": "napari_globalxai.runs.evaluate",
     "read_cohort": "napari_globalxai.cohort.table",
@@ -48,6 +54,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Audit",
     "Cancelled",
     "Classifier",
     "Cohort",
@@ -58,12 +65,15 @@ __all__ = [
     "Run",
     "__version__",
     "align",
+    "audit",
     "check_quality",
     "contrast",
     "explain",
     "load_model",
+    "make_maps",
     "open_quality",
     "open_run",
+    "open_selection",
     "peppr",
     "read_cohort",
     "sanity",

@@ -228,14 +228,34 @@ FILLS = Catalogue(
             "The mean of the cohort: erased lesions become healthy-looking places",
         ),
         "mean-colour": Entry(
-            "napari_globalxai.faithfulness.fills:MeanColour", "One colour, the mean of the cohort"
+            "napari_globalxai.faithfulness.fills:MeanColour",
+            "One colour, the mean of the cohort in the valid area",
         ),
         "black": Entry(
             "napari_globalxai.faithfulness.fills:Black",
             "Black; on dark images this can itself look like a disease",
         ),
+        "blur": Entry(
+            "napari_globalxai.faithfulness.blurred_fill:Blur",
+            "Each image itself, blurred; it keeps large forms, which may tell the label",
+        ),
+        "noisy-linear": Entry(
+            "napari_globalxai.faithfulness.noisy_linear:NoisyLinear",
+            "Worked out from what is left around, with a little noise, as in ROAD; slower",
+        ),
+        "neighbour": Entry(
+            "napari_globalxai.faithfulness.neighbour_fill:Neighbour",
+            "The most similar image, of another patient, without the label; slower",
+        ),
+        "local-neighbour": Entry(
+            "napari_globalxai.faithfulness.neighbour_fill:LocalNeighbour",
+            "The same, chosen anew for each part of the frame; slower",
+        ),
     },
 )
+# Beside those, any picture: the name is this and the file.
+IMAGE_FILL_PREFIX = "image:"
+IMAGE_FILL = Entry("napari_globalxai.faithfulness.image_fill:ImageFill", "A picture of yours")
 
 ORDERS = Catalogue(
     "family of orders",

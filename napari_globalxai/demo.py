@@ -313,7 +313,9 @@ def _say_summary(claims: list[Claim], results: Mapping[str, PepprResult], say: S
     say("Verdicts of PEPPR")
     for name, result in results.items():
         for label, verdict in result.verdict.items():
-            say(f"  map {name}, label {label}: {verdict.word} ({verdict.reason})")
+            say(f"  map {name}, label {label}: {result.word(label)} ({verdict.reason})")
+            for caution in result.cautions(label):
+                say(f"    caution: {caution}")
     failed = sum(not claim.holds for claim in claims)
     say("")
     say(f"{len(claims) - failed} of {len(claims)} claims hold.")

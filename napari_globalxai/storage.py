@@ -123,7 +123,12 @@ def is_unused(folder: Path) -> bool:
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as readable JSON, atomically. NaN becomes null, as JSON has no NaN."""
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(_plain(value), indent=2, allow_nan=False) + "\n")
+        temporary.write_text(json_text(value) + "\n")
+
+
+def json_text(value: Any) -> str:
+    """Return `value` as readable JSON. NaN becomes null, as JSON has no NaN."""
+    return json.dumps(_plain(value), indent=2, allow_nan=False)
 
 
 def read_json(path: Path) -> Any:

@@ -73,9 +73,11 @@ def test(folder: Path, gui: bool) -> None:
     run(python, "scripts/use_installation.py", python.parent / "napari-globalxai", folder / "use")
     pip("--constraint", str(constraints), "--editable", f"{ROOT}[test]")
     pip("--no-deps", *(f"{name}=={floors[name]}" for name in WITHOUT_TORCHVISION))
-    run(python, "-m", "pytest", "-q", "-m", "not gui and not slow")
+    # Old releases call others, which are not at their floors, by names that those deprecate.
+    pytest = (python, "-m", "pytest", "-q", "-W", "ignore::DeprecationWarning")
+    run(*pytest, "-m", "not gui and not slow")
     if gui:
-        run("scripts/with_display.sh", python, "-m", "pytest", "-q", "-m", "gui and not slow")
+        run("scripts/with_display.sh", *pytest, "-m", "gui and not slow")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,9 @@ import typer
 
 import napari_globalxai
 from napari_globalxai.catalogue import METHODS
-from napari_globalxai.cli.contrast_command import contrast
+from napari_globalxai.cli import audit_command, contrast_command, maps_command, sanity_command
+from napari_globalxai.cli import machine_answers as answers
+from napari_globalxai.cli.machine_output import tell, with_json
 from napari_globalxai.cli.options import (
     CohortArgument,
     ModelOption,
@@ -24,11 +26,11 @@ from napari_globalxai.cli.printing import (
     say_problems,
     say_quality,
     say_run,
+    say_verdicts,
 )
-from napari_globalxai.cli.sanity_command import sanity
 from napari_globalxai.errors import InputError
 from napari_globalxai.settings.cohort_settings import CohortSettings
-from napari_globalxai.settings.execution_settings import DeviceSettings
+from napari_globalxai.settings.execution_settings import DeviceSettings, WorkerSettings
 from napari_globalxai.settings.explain_settings import ExplainSettings
 from napari_globalxai.settings.frame_settings import CohortFrameSettings
 from napari_globalxai.settings.peppr_settings import PepprSettings
@@ -66,6 +68,7 @@ def _main(
 
 
 @app.command()
+@with_json
 def card(
     model: Annotated[Path, typer.Argument(help="Weights in any format, or a MONAI bundle.")],
     out: Annotated[Path | None, typer.Option(help="Card to write.")] = None,
@@ -81,9 +84,11 @@ def card(
     say(f"Card: {path}")
     if missing:
         say(f"  to fill in: {', '.join(missing)}")
+    tell({"card": path, "to_fill_in": list(missing)})
 
 
 @app.command()
+@with_json
 def demo(
     out: Annotated[Path, typer.Option(help="Where the results go.")] = Path("globalxai-demo"),
     headless: Annotated[bool, typer.Option(help="Do not open napari.")] = False,
@@ -96,15 +101,18 @@ def demo(
     run_demo(
         out, device=device, seed=seed, open_viewer=not headless, progress=ProgressPrinter(), say=say
     )
+    tell(answers.of_demo(out))
 
 
 @app.command()
-@with_settings(reading=CohortSettings, settings=CohortFrameSettings)
+@with_json
+@with_settings(reading=CohortSettings, settings=CohortFrameSettings, workers=WorkerSettings)
 def align(
     cohort: CohortArgument,
     out: Annotated[Path, typer.Option(help="Folder for the stack and its transforms.")],
     reading: CohortSettings,
     settings: CohortFrameSettings,
+    workers: WorkerSettings,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with status 1 if any image failed.")
     ] = False,
@@ -114,13 +122,15 @@ def align(
 
     images = _read_cohort(cohort, reading)
     say_problems(images)
-    folder = run_align(images, out, settings, progress=ProgressPrinter())
+    folder = run_align(images, out, settings, workers=workers, progress=ProgressPrinter())
     failed = say_alignment(folder)
+    tell(answers.of_alignment(folder))
     if failed and strict:
         raise typer.Exit(1)
 
 
 @app.command()
+@with_json
 @with_settings(reading=CohortSettings, settings=ExplainSettings)
 def explain(
     cohort: CohortArgument,
@@ -154,11 +164,13 @@ def explain(
         progress=ProgressPrinter(),
     )
     failed = say_run(run)
+    tell(answers.of_run(run))
     if failed and strict:
         raise typer.Exit(1)
 
 
 @app.command()
+@with_json
 @with_settings(settings=PepprSettings, computing=DeviceSettings)
 def peppr(
     run: RunArgument,
@@ -183,25 +195,35 @@ def peppr(
         trust=trust,
         progress=ProgressPrinter(),
     )
-    for label, verdict in result.verdict.items():
-        say(f"{result.map_name} for {label}: {verdict.word} ({verdict.reason})")
-    say(f"Results: {run / 'peppr' / result.map_name}.csv, .json")
+    say_verdicts(result)
+    say(f"Results: {run / 'peppr' / result.stem}.csv, .json")
+    tell(answers.of_peppr(run, result.map_name, result.stem))
 
 
-app.command()(sanity)
-app.command()(contrast)
+app.command()(maps_command.maps)
+
+
+app.command()(audit_command.audit)
+
+
+app.command()(sanity_command.sanity)
+app.command()(contrast_command.contrast)
 
 
 @app.command()
+@with_json
 def report(run: RunArgument) -> None:
     """Draw the figures of a run and write its report.html."""
     from napari_globalxai.report.html import write_report
     from napari_globalxai.runs.run import open_run
 
-    say(f"Report: {write_report(open_run(run))}")
+    page = write_report(open_run(run))
+    say(f"Report: {page}")
+    tell({"report": page})
 
 
 @app.command()
+@with_json
 def methods(
     name: Annotated[str | None, typer.Argument(help="A method, to list its parameters.")] = None,
 ) -> None:
@@ -209,6 +231,7 @@ def methods(
     if name is None:
         for each, entry in METHODS.entries.items():
             say(f"{each}: {entry.summary}")
+        tell({"methods": METHODS.summaries()})
         return
     from napari_globalxai.attribution.method import declared_parameters
 
@@ -217,9 +240,19 @@ def methods(
         say(f"{parameter.name}={parameter.default}  {parameter.help}".rstrip())
     if not parameters:
         say(f"{name} has no parameters.")
+    tell(
+        {
+            "method": name,
+            "parameters": [
+                {"name": each.name, "default": each.default, "help": each.help}
+                for each in parameters
+            ],
+        }
+    )
 
 
 @app.command()
+@with_json
 def layers(
     model: ModelOption, device: Annotated[str, DEVICE] = "auto", trust: TrustOption = False
 ) -> None:
@@ -234,14 +267,17 @@ def layers(
         say(f"{layer}{' <- CAM layer' if layer.name == chosen else ''}")
     if not listed:
         say("No layer of this model gives a map.")
+    tell({"layers": [layer.name for layer in listed], "cam_layer": chosen})
 
 
 @app.command()
-@with_settings(reading=CohortSettings, settings=CohortFrameSettings)
+@with_json
+@with_settings(reading=CohortSettings, settings=CohortFrameSettings, workers=WorkerSettings)
 def check(
     cohort: CohortArgument,
     reading: CohortSettings,
     settings: CohortFrameSettings,
+    workers: WorkerSettings,
     model: Annotated[
         Path | None, typer.Option(help="Model card (model.yaml) or weights to check as well.")
     ] = None,
@@ -258,6 +294,11 @@ def check(
     """Read everything, say what would go wrong, and which images do not belong."""
     from napari_globalxai.runs.check import check_inputs
 
+    if out is None and workers != WorkerSettings():
+        raise InputError(
+            "Workers share the aligning of a quality control; give its folder with --out, or leave "
+            "out --workers and --scheduler."
+        )
     images = _read_cohort(cohort, reading)
     classifier = None
     if model is not None:
@@ -275,7 +316,7 @@ def check(
         say(line)
     problems = found.problems
     if out is not None:
-        problems = _check_quality(images, classifier, out, settings, problems)
+        problems = _check_quality(images, classifier, out, (settings, workers), problems)
         if found.performance:
             from napari_globalxai.runs.performance import write_performance
 
@@ -285,6 +326,7 @@ def check(
     say("No problem was found." if not problems else f"{len(problems)} problems.")
     if out is not None:
         say(f"Quality control: {out / 'quality.html'}")
+    tell(answers.of_check(found, problems, out))
     if problems and strict:
         raise typer.Exit(1)
 
@@ -293,19 +335,22 @@ def _check_quality(
     images: Cohort,
     classifier: Classifier | None,
     out: Path,
-    settings: CohortFrameSettings,
+    chosen: tuple[CohortFrameSettings, WorkerSettings],
     problems: Sequence[str],
 ) -> Sequence[str]:
     """Compare all images, write the report, and return all problems."""
     from napari_globalxai.report.quality_page import write_quality_report
     from napari_globalxai.runs.quality_control import check_quality
 
+    settings, workers = chosen
     of_model: dict[str, Any] = {}
     if classifier is not None:
         of_model = {"size": classifier.frame_shape, "channels": classifier.card.input.channels}
     # What was asked for goes before what the model takes.
     frame = CohortFrameSettings(**{**of_model, **settings.given()})
-    quality = check_quality(images, out, frame, problems=problems, progress=ProgressPrinter())
+    quality = check_quality(
+        images, out, frame, problems=problems, workers=workers, progress=ProgressPrinter()
+    )
     say_quality(quality)
     write_quality_report(quality)
     return quality.findings.problems

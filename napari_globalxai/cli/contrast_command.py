@@ -6,11 +6,13 @@ from typing import Annotated
 
 import typer
 
+from napari_globalxai.cli.machine_output import tell, with_json
 from napari_globalxai.cli.options import RunArgument, with_settings
 from napari_globalxai.cli.printing import ProgressPrinter, say
 from napari_globalxai.settings.contrast_settings import ContrastSettings
 
 
+@with_json
 @with_settings(settings=ContrastSettings)
 def contrast(
     run: RunArgument,
@@ -34,3 +36,4 @@ def contrast(
             f"{facts['significant_share']:.1%} of the frame at p <= 0.05"
         )
     say(f"Results: {found.folder}")
+    tell({"folder": found.folder, **found.facts})

@@ -91,7 +91,8 @@ def _parameter(field: Declared) -> inspect.Parameter:
     """Return a field as a parameter that typer makes an option of."""
     kinds: dict[str, Any] = {"flag": bool, "whole": int, "number": float, "path": Path}
     option = f"--{field.option}"
-    plain: Any = list[str] if field.kind == "pairs" else kinds.get(field.kind, str)
+    several = field.kind == "pairs" or field.repeatable
+    plain: Any = list[str] if several else kinds.get(field.kind, str)
     default = _default(field)
     help_text = f"{field.help}{_choices(field)}."
     names = [f"{option}/--no-{field.option}"] if field.kind == "flag" else [option]
@@ -112,6 +113,8 @@ def _default(field: Declared) -> Any:
         return None
     if field.kind == "names":
         return ",".join(field.default)
+    if field.repeatable:
+        return [field.default]
     return str(field.default) if field.kind == "size" else field.default
 
 
@@ -136,6 +139,8 @@ def _chosen(fields: tuple[Declared, ...], values: dict[str, Any]) -> dict[str, A
             value = tuple(split_names(value))
         elif field.kind == "pairs":
             value = _pairs(field.option, value)
+        elif field.repeatable:
+            value = value[0] if len(value) == 1 else tuple(value)
         chosen[field.name] = value
     return chosen
 

@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
+from napari_globalxai.cli.machine_output import tell, with_json
 from napari_globalxai.cli.options import RunArgument, TrustOption, with_settings
 from napari_globalxai.cli.printing import ProgressPrinter, say
 from napari_globalxai.settings.execution_settings import DeviceSettings
 from napari_globalxai.settings.sanity_settings import SanitySettings
 
 
+@with_json
 @with_settings(settings=SanitySettings, computing=DeviceSettings)
 def sanity(
     run: RunArgument,
@@ -35,4 +37,6 @@ def sanity(
     )
     for label, each in found.items():
         say(f"{label}: {each['verdict']} ({each['reason']})")
-    say(f"Results: {run / 'sanity' / 'sanity.json'}")
+    file = run / "sanity" / "sanity.json"
+    say(f"Results: {file}")
+    tell({"file": file, "labels": found})

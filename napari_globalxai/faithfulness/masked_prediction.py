@@ -9,7 +9,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from napari_globalxai.faithfulness.fills import Fill, filled
+from napari_globalxai.faithfulness.fills import Fill, depends_on_mask, filled
+from napari_globalxai.faithfulness.imputed_prediction import predict_imputed
 from napari_globalxai.faithfulness.model_and_images import Images, Predictor, Rows
 from napari_globalxai.faithfulness.orders import Mask
 
@@ -53,9 +54,12 @@ def predict_masked(
     numpy.ndarray
         Logits, float32 (mask, image, label).
     """
-    position: dict[bytes, int] = {}
-    index_of = [position.setdefault(mask.tobytes(), len(position)) for mask in kept]
-    distinct = [kept[index_of.index(number)] for number in range(len(position))]
+    distinct, index_of = _distinct(kept)
+    if depends_on_mask(fill):
+        each = predict_imputed(
+            classifier, stack, rows, distinct, fill, batch_size=batch_size, tick=tick
+        )
+        return each[index_of]
     apart = [number for number, mask in enumerate(distinct) if fill.per_image or mask.any()]
     alike = sorted(set(range(len(distinct))) - set(apart))
     masks = [torch.from_numpy(distinct[number]) for number in apart]
@@ -87,6 +91,13 @@ def predict_masked(
                 done += 1
                 tick(done, total)
     return logits[index_of]
+
+
+def _distinct(kept: Sequence[Mask]) -> tuple[list[Mask], list[int]]:
+    """Return the masks that differ, and for each mask which of them it is."""
+    position: dict[bytes, int] = {}
+    index_of = [position.setdefault(mask.tobytes(), len(position)) for mask in kept]
+    return [kept[index_of.index(number)] for number in range(len(position))], index_of
 
 
 def _channels_last(images: Tensor) -> Tensor:

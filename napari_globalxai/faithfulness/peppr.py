@@ -19,6 +19,7 @@ from napari_globalxai.faithfulness.controls import Controls, Trial, run_controls
 from napari_globalxai.faithfulness.evaluation import ARMS, ControlCache, Course, Evaluation
 from napari_globalxai.faithfulness.order_families import Ranking
 from napari_globalxai.faithfulness.orders import order_by_map, step_counts
+from napari_globalxai.faithfulness.reservations import reservations_on
 from napari_globalxai.faithfulness.result import CURVE_COLUMNS, PepprResult
 from napari_globalxai.faithfulness.summary import summarise_label
 from napari_globalxai.faithfulness.verdict import Evidence, judge
@@ -73,6 +74,8 @@ def run_peppr(
     for label in usable:
         areas[label], of_label = summarise_label(evaluation, label, trial, settings)
         rows += [{"map": map_name, "label": label, **row} for row in of_label]
+    reserved = reservations_on(evaluation, image, trial.course, usable, settings)
+    reserved.enter(map_name, areas, rows)
     for label in (label for label in judged if label in left_out):
         areas[label] = dict(zip(("positives", "negatives"), left_out[label], strict=True))
     probabilities = evaluation.classifier.probabilities
@@ -96,6 +99,8 @@ def run_peppr(
         probabilities={
             arm: probabilities(trial.course.logits[arm]).astype(np.float32) for arm in ARMS
         },
+        notes=reserved.notes,
+        whole=probabilities(reserved.outside.logits).astype(np.float32),
     )
 
 

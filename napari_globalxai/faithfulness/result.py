@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,19 @@ import numpy.typing as npt
 import pandas as pd
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.faithfulness.fills import Fill, SharedFill, filled, fit_fill
+from napari_globalxai.faithfulness.fills import (
+    Fill,
+    Fitting,
+    SharedFill,
+    depends_on_mask,
+    filled,
+    filled_under,
+    fit_fill,
+)
 from napari_globalxai.faithfulness.model_and_images import Images
 from napari_globalxai.faithfulness.orders import Mask, kept_pixels
-from napari_globalxai.faithfulness.verdict import Verdict
+from napari_globalxai.faithfulness.stored_results import DEFAULT_FILL, result_stem
+from napari_globalxai.faithfulness.verdict import FAITHFUL, WITH_A_CAUTION, Verdict
 from napari_globalxai.storage import atomic_path, read_json, read_table, write_json
 
 CURVE_COLUMNS = (
@@ -28,6 +37,7 @@ CURVE_COLUMNS = (
     "ci_low",
     "ci_high",
 )
+_OWN_KEYS = ("map", "labels", "settings")
 
 
 @dataclass(frozen=True)
@@ -64,6 +74,11 @@ class PepprResult:
         All labels of the model, along the last axis of the probabilities.
     probabilities : dict of str to numpy.ndarray
         By arm: float32 (step, image, label).
+    notes : dict
+        What else the result says, for all labels together.
+    whole : numpy.ndarray or None
+        The model's own output on whole images, float32 (image, label); None in results of older
+        releases, see `own_output`.
     """
 
     map_name: str
@@ -78,11 +93,33 @@ class PepprResult:
     rows: npt.NDArray[np.int64]
     labels: tuple[str, ...]
     probabilities: dict[str, npt.NDArray[np.float32]]
+    notes: dict[str, Any] = field(default_factory=dict)
+    whole: npt.NDArray[np.float32] | None = None
+
+    @property
+    def own_output(self) -> npt.NDArray[np.float32]:
+        """The model's output on intact images (image, label): whole ones, where that is known."""
+        return self.probabilities["erase"][0] if self.whole is None else self.whole
+
+    def cautions(self, label: str) -> list[str]:
+        """Return what keeps the verdict on a label from saying all, in sentences."""
+        return list(self.areas.get(label, {}).get("cautions", []))
+
+    def word(self, label: str) -> str:
+        """Return the verdict's word on a judged label as it is shown: never bare with a caution."""
+        word = self.verdict[label].word
+        with_caution = word.startswith(FAITHFUL) and self.cautions(label)
+        return f"{word}, {WITH_A_CAUTION}" if with_caution else word
 
     @property
     def fractions(self) -> npt.NDArray[np.float64]:
         """Fraction of the valid pixels at each step."""
         return np.asarray(self.counts / self.counts[-1], dtype=float)
+
+    @property
+    def stem(self) -> str:
+        """Name of its files: the map's, and the fill's where that is not the default."""
+        return result_stem(self.map_name, str(self.settings.get("fill", DEFAULT_FILL)))
 
     @property
     def judged_by(self) -> tuple[str, ...]:
@@ -105,32 +142,52 @@ class PepprResult:
         count = round(float(np.clip(fraction, 0, 1)) * len(self.order))
         return kept_pixels(self.order, count, arm, self.shape)
 
-    def fitted(self, images: Images) -> PepprResult:
-        """Return the result with its fill, fitted again to the images if it differs by image.
+    def fitted(self, images: Images, fitting: Fitting | None = None) -> PepprResult:
+        """Return the result with its fill, fitted again if it differs by image or by mask.
 
-        Where the package that offers the fill is gone, the result stays without one.
+        Where the package that offers the fill is gone, or what it must be fitted to is not given,
+        the result stays without one.
         """
         if self.fill is not None:
             return self
         try:
-            return replace(self, fill=fit_fill(str(self.settings["fill"]), images, self.rows))
+            fill = fit_fill(str(self.settings["fill"]), images, self.rows, fitting)
         except InputError:
             return self
+        return replace(self, fill=fill)
 
-    def fill_of(self, row: int, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def fill_of(
+        self, row: int, image: npt.NDArray[np.uint8], kept: Mask | None = None
+    ) -> npt.NDArray[np.float32]:
         """Return what is shown where an image is erased, float32 (channel, *spatial).
+
+        Parameters
+        ----------
+        row : int
+            The image.
+        image : numpy.ndarray
+            The same, uint8 (channel, *spatial).
+        kept : numpy.ndarray, optional
+            What is left of it, as `kept` gives; some fills depend on it.
 
         Raises
         ------
         InputError
-            When the result has no fill.
+            When the result has no fill, or one that depends on what is left, which is not given.
         """
         if self.fill is None:
             raise InputError(
                 f"The fill {self.settings['fill']!r} differs by image and is not fitted; install "
                 "the package that offers it and fit it to the images."
             )
-        (fill,) = filled(self.fill, [row], image[None])
+        if depends_on_mask(self.fill):
+            if kept is None:
+                raise InputError(
+                    f"The fill {self.fill.name!r} depends on what is left of an image; give it."
+                )
+            (fill,) = filled_under(self.fill, [row], image[None], kept)
+        else:
+            (fill,) = filled(self.fill, [row], image[None])
         return np.asarray(fill)
 
     def seen(
@@ -163,7 +220,7 @@ class PepprResult:
         return np.where(self.kept(fraction, arm), image, np.rint(fill).astype(np.uint8))
 
     def save(self, folder: Path) -> None:
-        """Write ``<map>.csv``, ``<map>.json`` and ``<map>.npz`` into a folder."""
+        """Write ``<map>.csv``, ``<map>.json`` and ``<map>.npz`` into a folder; see `stem`."""
         arrays: dict[str, Any] = {
             "shape": self.shape,
             "order": self.order,
@@ -172,15 +229,17 @@ class PepprResult:
             "labels": self.labels,
             **self.probabilities,
         }
+        if self.whole is not None:
+            arrays["whole"] = self.whole
         # Others are fitted again, see `fitted`.
         if isinstance(self.fill, SharedFill):
             arrays["fill"] = self.fill.image
-        with atomic_path(folder / f"{self.map_name}.npz") as path:
+        with atomic_path(folder / f"{self.stem}.npz") as path:
             np.savez_compressed(path, **arrays)
-        with atomic_path(folder / f"{self.map_name}.csv") as path:
+        with atomic_path(folder / f"{self.stem}.csv") as path:
             self.curves.to_csv(path, index=False)
         write_json(
-            folder / f"{self.map_name}.json",
+            folder / f"{self.stem}.json",
             {
                 "map": self.map_name,
                 "labels": {
@@ -197,23 +256,25 @@ class PepprResult:
                     }
                     for label, values in self.areas.items()
                 },
+                **self.notes,
                 "settings": self.settings,
             },
         )
 
     @classmethod
-    def load(cls, folder: Path, map_name: str) -> PepprResult:
-        """Read what `save` wrote."""
-        summary = read_json(folder / f"{map_name}.json")
+    def load(cls, folder: Path, map_name: str, stem: str | None = None) -> PepprResult:
+        """Read what `save` wrote, under the map's name or another `stem`."""
+        files = map_name if stem is None else stem
+        summary = read_json(folder / f"{files}.json")
         areas, verdict = {}, {}
         for label, values in summary["labels"].items():
             if "verdict" in values:
                 verdict[label] = Verdict(values.pop("verdict"), values.pop("reason"))
             areas[label] = values
-        with np.load(folder / f"{map_name}.npz") as arrays:
+        with np.load(folder / f"{files}.npz") as arrays:
             return cls(
                 map_name=map_name,
-                curves=read_table(folder / f"{map_name}.csv", dtype={"map": str, "label": str}),
+                curves=read_table(folder / f"{files}.csv", dtype={"map": str, "label": str}),
                 areas=areas,
                 verdict=verdict,
                 settings=summary["settings"],
@@ -224,4 +285,6 @@ class PepprResult:
                 rows=arrays["rows"],
                 labels=tuple(str(label) for label in arrays["labels"]),
                 probabilities={arm: arrays[arm] for arm in ("erase", "restore")},
+                notes={key: summary[key] for key in summary if key not in _OWN_KEYS},
+                whole=arrays.get("whole", None),
             )

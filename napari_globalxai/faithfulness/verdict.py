@@ -12,6 +12,8 @@ from napari_globalxai.faithfulness.scores import FloatArray
 FAITHFUL = "faithful"
 NOT_FAITHFUL = "not faithful"
 NOT_ENOUGH_DATA = "not enough data"
+# Put behind a word that would say too much alone.
+WITH_A_CAUTION = "with a caution"
 SIGNIFICANCE = 0.05
 SUFFICIENT_SHARE = 0.95
 NECESSARY_SHARE = 0.5

@@ -13,6 +13,7 @@ import numpy as np
 
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.errors import InputError
+from napari_globalxai.execution.dask_workers import Workers
 from napari_globalxai.frame.geometry import pixel_aspect
 from napari_globalxai.frame.registrar import (
     NO_REGISTRATION,
@@ -117,6 +118,7 @@ def align(
     progress: ProgressCallback = ignore_progress,
     *,
     reuse: Path | None = None,
+    workers: Workers | None = None,
 ) -> AlignedStack:
     """Bring a cohort into the frame; go on where an earlier call stopped.
 
@@ -135,6 +137,9 @@ def align(
         Called after each group of images; may raise `Cancelled`.
     reuse : pathlib.Path, optional
         Another stack of the same frame, whose images need not be aligned again.
+    workers : Workers, optional
+        Processes that align images side by side; by default this one does it. The bits are the
+        same.
 
     Returns
     -------
@@ -160,29 +165,141 @@ def align(
         ready = ReadyImages(others)
         ready.take_atlas(stack)
         maker = _Maker(finder, ready)
-        with ThreadPoolExecutor(DECODING_THREADS) as pool:
-            for made in _ahead(pool, maker, batches(rows, IMAGES_PER_COMMIT)):
-                needed = [each.row for each in made if each.result is None]
-                if needed:
-                    # Not before it is needed, and not in a thread: atlas and MONAI take seconds,
-                    # and progress is to be told from here.
-                    maker.aligner = maker.aligner or Aligner(
-                        cohort, frame, _atlas_for(cohort, frame, stack, progress)
-                    )
-                    redone = dict(zip(needed, pool.map(maker, needed), strict=True))
-                    made = [redone.get(each.row, each) for each in made]
-                stack.write(
-                    [
-                        (each.row, each.source, each.result)
-                        for each in made
-                        if each.result is not None
-                    ]
-                )
-                done += len(made)
-                progress(Progress("Aligning images", done, len(cohort)))
+
+        def learn_atlas() -> Atlas | None:
+            return _atlas_for(cohort, frame, stack, progress)
+
+        if workers is None:
+            made = _here(maker, rows, lambda: Aligner(cohort, frame, learn_atlas()), stack)
+        else:
+            learn_atlas()
+            made = _on_workers(workers, maker, rows, _AligningJob.of(cohort, frame, stack), stack)
+        for count in made:
+            done += count
+            progress(Progress("Aligning images", done, len(cohort)))
     if former is not None:
         shutil.rmtree(former.folder)
     return stack
+
+
+def _here(
+    maker: _Maker, rows: Sequence[int], make_aligner: Callable[[], Aligner], stack: AlignedStack
+) -> Iterator[int]:
+    """Align images in threads, and give the number of those that were finished together."""
+    with ThreadPoolExecutor(DECODING_THREADS) as pool:
+        for made in _ahead(pool, maker, batches(rows, IMAGES_PER_COMMIT)):
+            needed = [each.row for each in made if each.result is None]
+            if needed:
+                # Not before it is needed, and not in a thread: atlas and MONAI take seconds,
+                # and progress is to be told from here.
+                maker.aligner = maker.aligner or make_aligner()
+                redone = dict(zip(needed, pool.map(maker, needed), strict=True))
+                made = [redone.get(each.row, each) for each in made]
+            stack.write(
+                [(each.row, each.source, each.result) for each in made if each.result is not None]
+            )
+            yield len(made)
+
+
+@dataclass(frozen=True)
+class _AligningJob:
+    """What another process needs to align images of a cohort."""
+
+    frame: FrameSettings
+    stack: Path
+    # Without its rows: those that a task is about go with it.
+    cohort: Cohort
+
+    @classmethod
+    def of(cls, cohort: Cohort, frame: FrameSettings, stack: AlignedStack) -> _AligningJob:
+        empty = replace(
+            cohort,
+            files=(),
+            names=(),
+            laterality=(),
+            laterality_source=(),
+            patients=(),
+            table=cohort.table.iloc[:0],
+            warnings=[],
+        )
+        return cls(frame, stack.folder.absolute(), empty)
+
+
+@dataclass(frozen=True)
+class _AligningTask:
+    """Images that another process is to align."""
+
+    job: _AligningJob
+    made: tuple[_Made, ...]
+    files: tuple[Path, ...]
+    names: tuple[str, ...]
+    laterality: tuple[str, ...]
+    laterality_source: tuple[str, ...]
+
+
+def _on_workers(
+    workers: Workers, maker: _Maker, rows: Sequence[int], job: _AligningJob, stack: AlignedStack
+) -> Iterator[int]:
+    """Align images side by side, and give the number of those that were finished together.
+
+    Where an image is there already, or can be known not to be, nobody else is asked for it.
+    """
+    cohort = maker.cohort
+    finished: list[int] = []
+
+    def tasks() -> Iterator[_AligningTask]:
+        with ThreadPoolExecutor(DECODING_THREADS) as pool:
+            for made in _ahead(pool, maker, batches(rows, IMAGES_PER_COMMIT)):
+                known = [
+                    replace(each, result=each.result or absence(cohort, each.row) or None)
+                    for each in made
+                ]
+                stack.write([(each.row, each.source, each.result) for each in known if each.result])
+                needed = tuple(each for each in known if each.result is None)
+                finished.append(len(made) - len(needed))
+                if needed:
+                    yield _AligningTask(
+                        job,
+                        needed,
+                        tuple(cohort.files[each.row].absolute() for each in needed),
+                        tuple(cohort.names[each.row] for each in needed),
+                        tuple(cohort.laterality[each.row] for each in needed),
+                        tuple(cohort.laterality_source[each.row] for each in needed),
+                    )
+
+    for task, results in workers.run(_align_elsewhere, tasks()):
+        stack.note(
+            [
+                (each.row, each.source, result)
+                for each, result in zip(task.made, results, strict=True)
+            ]
+        )
+        yield len(task.made) + sum(finished)
+        finished.clear()
+    yield sum(finished)
+
+
+def _align_elsewhere(task: _AligningTask) -> list[dict[str, Any] | str]:
+    """Align images in another process: store their pixels, and return how, or their error."""
+    job = task.job
+    stack = AlignedStack(job.stack)
+    atlas = None
+    if stack.atlas_file.is_file():
+        atlas = registrar_for(job.frame.registration).load(stack.atlas_file)
+    part = replace(
+        job.cohort,
+        files=task.files,
+        names=task.names,
+        laterality=task.laterality,
+        laterality_source=task.laterality_source,
+    )
+    aligner = Aligner(part, job.frame, atlas)
+    results: list[dict[str, Any] | str] = []
+    for number, each in enumerate(task.made):
+        found = aligner(number)
+        stack.put(each.row, found)
+        results.append(found if isinstance(found, str) else found.facts)
+    return results
 
 
 @dataclass(frozen=True)
@@ -198,7 +315,7 @@ class _Maker:
     """Makes the image of a row: from another stack if it has it, else from its file."""
 
     def __init__(self, finder: SourceFinder, ready: ReadyImages) -> None:
-        self._finder, self._ready = finder, ready
+        self._finder, self._ready, self.cohort = finder, ready, finder.cohort
         self.aligner: Aligner | None = None
 
     def __call__(self, row: int) -> _Made:

@@ -28,6 +28,9 @@ class Modality:
         frame".
     landmarks : str
         What images are registered by.
+    zones : str
+        Name of the registration whose atlas knows the zones of what images show, see
+        `napari_globalxai.frame.registrar.KnowsZones`; empty where none does.
     """
 
     one: str = "image"
@@ -37,6 +40,7 @@ class Modality:
     other_side: str = "the other side"
     mirrored: str = ", those of right sides mirrored to lie as those of left sides do"
     landmarks: str = "landmarks"
+    zones: str = ""
 
     def counted(self, number: int) -> str:
         """Return a number of images, such as ``1 image`` or ``2 images``."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -137,6 +137,22 @@ class Atlas(Protocol):
 
     def save(self, path: Path) -> None:
         """Write it to one file, atomically."""
+
+
+@runtime_checkable
+class KnowsZones(Protocol):
+    """An atlas that can name zones of what its images show; one need not."""
+
+    def zones(self, field: Mask, aspect: float) -> dict[str, Mask]:
+        """Return zones of the frame by name, bool (height, width).
+
+        Parameters
+        ----------
+        field : numpy.ndarray
+            Field of view of the cohort, bool (height, width).
+        aspect : float
+            Height of a pixel of the frame over its width, in the images' own pixels.
+        """
 
 
 class Registrar(Protocol):

@@ -52,7 +52,7 @@ class SourceFinder:
     """
 
     def __init__(self, cohort: Cohort) -> None:
-        self._cohort = cohort
+        self.cohort = cohort
         self._known: dict[FileState, str] = {}
 
     def learn(self, contents: Mapping[FileState, str]) -> None:
@@ -68,7 +68,7 @@ class SourceFinder:
 
     def known_key(self, row: int) -> str | None:
         """Return the key of a row if its file need not be read for it, else None."""
-        state = file_state(split_page(self._cohort.files[row])[0])
+        state = file_state(split_page(self.cohort.files[row])[0])
         if state is None:
             return self._source(row, "", None).key
         content = self._known.get(state)
@@ -76,7 +76,7 @@ class SourceFinder:
 
     def find(self, row: int) -> Source:
         """Return the source of a row; the file is read unless its state is known."""
-        file, _ = split_page(self._cohort.files[row])
+        file, _ = split_page(self.cohort.files[row])
         state = file_state(file)
         content = "" if state is None else self._known.get(state)
         if content is None:
@@ -90,14 +90,14 @@ class SourceFinder:
         return self._source(row, content, state)
 
     def _source(self, row: int, content: str, state: FileState | None) -> Source:
-        path = self._cohort.files[row]
+        path = self.cohort.files[row]
         _, page = split_page(path)
         made_from: list[Any] = [
             content or state,
             page,
             path.suffix.lower(),
-            self._cohort.laterality[row],
-            self._cohort.laterality_source[row],
+            self.cohort.laterality[row],
+            self.cohort.laterality_source[row],
         ]
         return Source(content, state, hash_value(made_from)[:32])
 

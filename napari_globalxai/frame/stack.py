@@ -167,11 +167,24 @@ class AlignedStack:
     def write(self, entries: Sequence[tuple[int, Source, AlignedImage | str]]) -> None:
         """Store aligned images, or the error that stands for one, and what each was made from."""
         for row, _, result in entries:
-            if isinstance(result, AlignedImage):
-                self.images[row], self.fields[row] = result.image, result.field
-            else:
-                # There may have been an image that cannot be read any more.
-                self.images[row], self.fields[row] = 0, False
+            self.put(row, result)
+        self.note(
+            [
+                (row, source, result if isinstance(result, str) else result.facts)
+                for row, source, result in entries
+            ]
+        )
+
+    def put(self, row: int, result: AlignedImage | str) -> None:
+        """Store the pixels of an image, of which nothing is noted yet; none where there is one."""
+        if isinstance(result, AlignedImage):
+            self.images[row], self.fields[row] = result.image, result.field
+        else:
+            # There may have been an image that cannot be read any more.
+            self.images[row], self.fields[row] = 0, False
+
+    def note(self, entries: Sequence[tuple[int, Source, dict[str, Any] | str]]) -> None:
+        """Note of images whose pixels are stored how they were aligned, or their error."""
         self._note(
             [
                 {
@@ -180,7 +193,7 @@ class AlignedStack:
                     "source": source.key,
                     "content": source.content,
                     "state": source.state,
-                    "facts": {} if isinstance(result, str) else result.facts,
+                    "facts": {} if isinstance(result, str) else result,
                 }
                 for row, source, result in entries
             ]

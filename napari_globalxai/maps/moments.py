@@ -33,7 +33,16 @@ class Moments:
         if count == 0:
             return
         mean = maps.mean(axis=0)
-        squares = ((maps - mean) ** 2).sum(axis=0)
+        self._merge(count, mean, ((maps - mean) ** 2).sum(axis=0))
+
+    def merge(self, other: Moments) -> None:
+        """Take in all that others hold."""
+        if other.n:
+            self._merge(other.n, other.mean, other.squares)
+
+    def _merge(
+        self, count: int, mean: npt.NDArray[np.float64], squares: npt.NDArray[np.float64]
+    ) -> None:
         total = self.n + count
         delta = mean - self.mean
         self.squares += squares + delta**2 * (self.n * count / total)

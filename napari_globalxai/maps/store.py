@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.maps.cell_grid import CellGrid
+from napari_globalxai.maps.chunk_files import ChunkFiles
 from napari_globalxai.stored_arrays import check_store
 
 _CHUNK_BYTES = 1 << 20
@@ -43,6 +44,7 @@ class AttributionStore:
             self.labels: tuple[str, ...] = tuple(attributes["labels"])
             self.grid = CellGrid.from_dict(attributes["grid"])
             self.pooling = int(attributes["pooling"])
+            self._files = ChunkFiles.of(path)
         except InputError:
             raise
         except (FileNotFoundError, KeyError, ValueError) as why:
@@ -134,9 +136,47 @@ class AttributionStore:
     ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
         """Go through one label: give the rows of each chunk among `rows`, and their maps."""
         size = self.images_per_chunk
-        for start in np.unique(rows // size) * size:
-            inside = rows[(rows >= start) & (rows < start + size)]
-            yield inside, np.asarray(self._array[start : start + size, label])[inside - start]
+        for number, inside in _by_block(rows, size):
+            yield inside, self._block(number, label)[inside - number * size]
+
+    def runs_of_chunks(
+        self, rows: npt.NDArray[np.int64], label: int, most_bytes: int
+    ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
+        """Go through one label as `chunks` does, several chunks at a time up to so many bytes."""
+        parts: list[npt.NDArray[np.int64]] = []
+        maps: list[npt.NDArray[np.float32]] = []
+        size = 0
+        for part, values in self.chunks(rows, label):
+            if maps and size + values.nbytes > most_bytes:
+                yield np.concatenate(parts), np.concatenate(maps)
+                parts, maps, size = [], [], 0
+            parts.append(part)
+            maps.append(values)
+            size += values.nbytes
+        if maps:
+            yield np.concatenate(parts), np.concatenate(maps)
+
+    def _block(self, number: int, label: int) -> npt.NDArray[np.float32]:
+        """Return the maps of a chunk for one label."""
+        if self._files is not None:
+            return self._files.read(number, label)
+        start = number * self.images_per_chunk
+        return np.asarray(self._array[start : start + self.images_per_chunk, label])
+
+
+def _by_block(
+    rows: npt.NDArray[np.int64], size: int
+) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+    """Part rows by the blocks of `size` rows that they lie in."""
+    if len(rows) == 0:
+        return
+    blocks = rows // size
+    if (np.diff(blocks) < 0).any():
+        order = np.argsort(blocks, kind="stable")
+        rows, blocks = rows[order], blocks[order]
+    starts = np.flatnonzero(np.diff(blocks, prepend=-1))
+    for start, inside in zip(starts, np.split(rows, starts[1:]), strict=True):
+        yield int(blocks[start]), inside
 
 
 def _axis_names(count: int) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from napari_globalxai.faithfulness.outside_share import MASS_WORTH_SAYING, outside_share
 from napari_globalxai.faithfulness.result import PepprResult
 from napari_globalxai.faithfulness.verdict import FAITHFUL, NOT_FAITHFUL
 from napari_globalxai.report.style import FloatImage, Mask, is_missing, number, percent
@@ -14,7 +15,6 @@ from napari_globalxai.runs.run import Run
 from napari_globalxai.statistics.global_map import OVERALL
 
 NOT_TESTED = "not tested"
-_OUTSIDE_WORTH_SAYING = 0.1
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,10 @@ def answer(run: Run, label: str, results: Mapping[str, PepprResult]) -> LabelAns
         result = results.get(name)
         if result is not None and label in result.verdict:
             sentence = _sentence(label, name, result)
+            sentence += "".join(f" But {caution}." for caution in result.cautions(label))
             if name != label:
                 sentence += " PEPPR was not run along the label's own map."
-            return LabelAnswer(label, result.verdict[label].word, where, sentence)
+            return LabelAnswer(label, result.word(label), where, sentence)
     return LabelAnswer(
         label,
         NOT_TESTED,
@@ -120,8 +121,8 @@ def place_in_words(image: FloatImage, valid: Mask) -> str:
         text += (
             f"; {percent(needed / len(inside), 1)} of the valid area hold half of the map's mass"
         )
-    outside = float(size[~valid].sum()) / total
-    if outside > _OUTSIDE_WORTH_SAYING:
+    outside = outside_share(image, valid)
+    if outside > MASS_WORTH_SAYING:
         text += f"; {percent(outside)} of the mass lie outside the valid area"
     return f"{text}."
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from napari_globalxai.faithfulness.outside_share import outside_sentence
 from napari_globalxai.faithfulness.result import PepprResult
 from napari_globalxai.report.style import is_missing, number, percent
 from napari_globalxai.runs.folder import file_stem
@@ -22,6 +23,10 @@ class PepprRow:
         The numbers by column.
     simple : dict of str to str
         Difference of Δ to the simple orders, with its interval.
+    cautions : list of str
+        What keeps the verdict from saying all.
+    outside : str
+        What erasing all outside the valid area did; empty where nothing lies there.
     """
 
     label: str
@@ -29,6 +34,8 @@ class PepprRow:
     reason: str
     cells: dict[str, str]
     simple: dict[str, str]
+    cautions: list[str]
+    outside: str
 
 
 @dataclass(frozen=True)
@@ -86,13 +93,15 @@ def _peppr_row(label: str, areas: dict[str, Any], result: PepprResult) -> PepprR
     differences = areas.get("difference_to", {})
     return PepprRow(
         label=label,
-        word=verdict.word if verdict else "",
+        word=result.word(label) if verdict else "",
         reason=verdict.reason if verdict else "",
         cells={
             "With / without": f"{areas['positives']} / {areas['negatives']}",
             "Intact AUC (95 % CI)": with_interval(
                 areas.get("intact_auc"), areas.get("intact_auc_ci")
             ),
+            "AUC, whole images": number(areas.get("intact_auc_full")),
+            "Mass outside": percent(areas.get("mass_outside")),
             "A_E": number(areas.get("area_erase")),
             "A_R": number(areas.get("area_restore")),
             "Δ (95 % CI)": with_interval(areas.get("delta"), areas.get("delta_ci")),
@@ -107,6 +116,8 @@ def _peppr_row(label: str, areas: dict[str, Any], result: PepprResult) -> PepprR
             )
             for order in result.compared_with
         },
+        cautions=result.cautions(label),
+        outside=outside_sentence(areas["outside"]) if "outside" in areas else "",
     )
 
 

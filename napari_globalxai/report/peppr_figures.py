@@ -67,12 +67,13 @@ def peppr_figure(result: PepprResult, title: str | None = None) -> Figure | None
     families = [family_look(name) for name in result.judged_by]
     rows = figure.subfigures(len(labels), 1, squeeze=False)[:, 0]
     for label, part in zip(labels, rows, strict=True):
-        verdict, areas = result.verdict[label], result.areas[label]
-        reason = "\n".join(textwrap.wrap(verdict.reason, 125))
+        word, areas = result.word(label), result.areas[label]
+        said = "; ".join([result.verdict[label].reason, *result.cautions(label)])
+        reason = "\n".join(textwrap.wrap(said, 125))
         part.suptitle(
-            f"{name_text(label)}: {verdict.word}\n{reason}",
+            f"{name_text(label)}: {word}\n{reason}",
             fontsize=BODY,
-            color=VERDICT_COLOURS.get(verdict.word, INK),
+            color=VERDICT_COLOURS.get(word, INK),
             x=0.012,
             ha="left",
         )

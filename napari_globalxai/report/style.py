@@ -19,7 +19,12 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
-from napari_globalxai.faithfulness.verdict import FAITHFUL, NOT_ENOUGH_DATA, NOT_FAITHFUL
+from napari_globalxai.faithfulness.verdict import (
+    FAITHFUL,
+    NOT_ENOUGH_DATA,
+    NOT_FAITHFUL,
+    WITH_A_CAUTION,
+)
 from napari_globalxai.storage import atomic_path
 
 FloatImage = npt.NDArray[np.floating]
@@ -33,7 +38,12 @@ TITLE, BODY, SMALL = 11.0, 9.5, 8.0
 # Okabe and Ito's colours, which people with any colour vision tell apart.
 BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
 INK, GREY, FAINT = "#222222", "#767676", "#B8B8B8"
-VERDICT_COLOURS = {FAITHFUL: "#00694D", NOT_FAITHFUL: "#A63F00", NOT_ENOUGH_DATA: "#5A5A5A"}
+VERDICT_COLOURS = {
+    FAITHFUL: "#00694D",
+    f"{FAITHFUL}, {WITH_A_CAUTION}": "#8A5A00",
+    NOT_FAITHFUL: "#A63F00",
+    NOT_ENOUGH_DATA: "#5A5A5A",
+}
 
 DASH = "–"
 _SIGNED, _UNSIGNED = "PuOr_r", "inferno"

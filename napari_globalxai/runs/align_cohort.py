@@ -11,12 +11,14 @@ import pandas as pd
 
 from napari_globalxai.cohort.table import Cohort, read_cohort
 from napari_globalxai.errors import InputError
+from napari_globalxai.execution.dask_workers import Workers, open_workers
 from napari_globalxai.frame.alignment import align as align_stack
 from napari_globalxai.frame.geometry import write_transform
 from napari_globalxai.frame.modality import NEUTRAL, Modality, modality_of
 from napari_globalxai.frame.stack import AlignedStack
 from napari_globalxai.progress import JobProgress, ProgressCallback, ignore_progress
 from napari_globalxai.runs import provenance, tables
+from napari_globalxai.runs.clock import now
 from napari_globalxai.runs.folder import IMAGES_TABLE, QUALITY_FILE, STACK_FOLDER
 from napari_globalxai.runs.record import (
     AlignCounts,
@@ -27,6 +29,7 @@ from napari_globalxai.runs.record import (
     read_record,
     write_record,
 )
+from napari_globalxai.settings.execution_settings import WorkerSettings
 from napari_globalxai.settings.frame_settings import (
     AlignmentSettings,
     CohortFrameSettings,
@@ -44,6 +47,7 @@ def align(
     out: str | Path,
     settings: CohortFrameSettings | None = None,
     *,
+    workers: WorkerSettings | None = None,
     progress: ProgressCallback = ignore_progress,
     **keywords: Any,
 ) -> Path:
@@ -58,6 +62,8 @@ def align(
         What lies there of an earlier call is gone on with: only images of new content are aligned.
     settings : CohortFrameSettings, optional
         The frame.
+    workers : WorkerSettings, optional
+        Processes that share the work; by default this one does it.
     progress : callable, optional
         May raise `Cancelled`.
     **keywords
@@ -77,7 +83,8 @@ def align(
     folder, frame = Path(out), CohortFrameSettings.of(settings, keywords)
     if isinstance(cohort, str | Path):
         cohort = read_cohort(cohort)
-    align_into(folder, cohort, frame, "align", JobProgress(progress, EFFORTS))
+    with open_workers(workers or WorkerSettings()) as processes:
+        align_into(folder, cohort, frame, "align", JobProgress(progress, EFFORTS), processes)
     return folder
 
 
@@ -87,12 +94,13 @@ def align_into(
     frame: FrameSettings,
     kind: Literal["align", "check"],
     progress: ProgressCallback,
+    workers: Workers | None = None,
 ) -> AlignRecord:
     """Align a cohort into a folder that is to hold that, or a quality control; see `align`."""
     _claim(folder)
     record = AlignRecord(
         kind=kind,
-        started=provenance.now(),
+        started=now(),
         cohort=provenance.describe_cohort(cohort),
         frame=provenance.describe_frame(frame),
         settings=AlignmentRecordSettings(
@@ -102,7 +110,7 @@ def align_into(
     write_record(folder, record)
     # What an earlier quality control found out is of images that may be others now.
     (folder / QUALITY_FILE).unlink(missing_ok=True)
-    stack = align_stack(cohort, frame, folder / STACK_FOLDER, progress)
+    stack = align_stack(cohort, frame, folder / STACK_FOLDER, progress, workers=workers)
     facts, errors = stack.facts(), stack.status()
     _write_transforms(folder / "transforms", stack, facts)
     table = describe_images(cohort, stack)
@@ -122,7 +130,7 @@ def align_into(
             frame, stack, modality_of(sides=cohort.guesses["laterality"])
         ),
         "status": "finished",
-        "finished": provenance.now(),
+        "finished": now(),
     }
     record = record.model_copy(update=finished)
     write_record(folder, record)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,15 @@ import tifffile
 from napari_globalxai.attribution.precision import choose_batch_size
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.evaluation import Evaluation
+from napari_globalxai.faithfulness.fill_agreement import fill_agreement
 from napari_globalxai.faithfulness.fills import fit_fill
 from napari_globalxai.faithfulness.peppr import run_peppr
 from napari_globalxai.faithfulness.result import PepprResult
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.progress import JobProgress, Progress, ProgressCallback, ignore_progress
+from napari_globalxai.runs.fill_fitting import fitting_of, share_of_fields
 from napari_globalxai.runs.folder import PEPPR_FOLDER, file_stem
 from napari_globalxai.runs.run import Run, open_run
-from napari_globalxai.runs.tables import PATIENT
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.statistics.global_map import OVERALL
 from napari_globalxai.storage import hash_value
@@ -61,6 +63,8 @@ def peppr(
     Returns
     -------
     PepprResult
+        With several fills, that of the first; it tells whether all agree, and the others lie beside
+        it in the run.
 
     Raises
     ------
@@ -75,31 +79,40 @@ def peppr(
     told(Progress("Loading the model", 0, 1))
     classifier = run.classifier(device=device, model=model, trust=trust)
     told(Progress("Loading the model", 1, 1))
-    evaluation = make_evaluation(
-        run,
-        fill=chosen.fill,
-        valid_share=chosen.valid_share,
-        batch_size=batch_size,
-        classifier=classifier,
-    )
-    result = run_peppr(
-        evaluation,
-        name,
-        image,
-        judged,
-        chosen,
-        cache=run.folder / PEPPR_FOLDER / "controls",
-        progress=told,
-    )
-    result.settings.update(
-        {
-            "valid_share": _valid_share(run, chosen.valid_share),
-            # Honest until maps and PEPPR can be given disjoint patients.
-            "map_built_on_the_same_images": map in run.maps,
-        }
-    )
-    result.save(run.folder / PEPPR_FOLDER)
-    return result
+    results = {}
+    for fill in chosen.fills:
+        settings = PepprSettings.of(chosen, {"fill": fill})
+        evaluation = make_evaluation(
+            run,
+            fill=fill,
+            valid_share=valid_share_of(settings),
+            batch_size=batch_size,
+            classifier=classifier,
+            judged=judged,
+            seed=settings.seed,
+        )
+        results[fill] = run_peppr(
+            evaluation,
+            name,
+            image,
+            judged,
+            settings,
+            cache=run.folder / PEPPR_FOLDER / "controls",
+            progress=told,
+        )
+    agreement = fill_agreement(results) if len(results) > 1 else {}
+    for result in results.values():
+        result.settings.update(
+            {
+                "valid_share": share_of_fields(run, valid_share_of(chosen)),
+                # Honest until maps and PEPPR can be given disjoint patients.
+                "map_built_on_the_same_images": map in run.maps,
+            }
+        )
+        if agreement:
+            result.notes["fills"] = agreement
+        result.save(run.folder / PEPPR_FOLDER)
+    return next(iter(results.values()))
 
 
 def make_evaluation(
@@ -109,20 +122,40 @@ def make_evaluation(
     valid_share: float | None = None,
     batch_size: int | None = None,
     classifier: Classifier | None = None,
+    judged: Sequence[str] | None = None,
+    seed: int = 0,
 ) -> Evaluation:
-    """Return what PEPPR evaluates orders on: the finished images of a run."""
+    """Return what PEPPR evaluates orders on: the finished images of a run.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    fill : str, optional
+        What erased pixels show.
+    valid_share, batch_size : optional
+        As in `PepprSettings` and `DeviceSettings`.
+    classifier : Classifier, optional
+        The model, where it is loaded.
+    judged : sequence of str, optional
+        Labels that a map is judged by, which some fills must be free of; by default all.
+    seed : int, optional
+        Of a fill's noise.
+    """
     model = classifier or run.classifier()
     at_once = choose_batch_size(model) if batch_size is None else batch_size
     rows = run.finished_rows
-    patients = run.images[PATIENT].tolist()
+    fitting = fitting_of(
+        run, model.labels if judged is None else judged, valid_share, model.labels, seed
+    )
     return Evaluation(
         classifier=model.working_with(images_a_forward=at_once),
         stack=run.stack,
         rows=rows,
         truth=run.truth(model.labels)[rows],
-        patients=tuple(patients[row] for row in rows),
-        valid=run.coverage >= _valid_share(run, valid_share),
-        fill=fit_fill(fill, run.stack, rows),
+        patients=tuple(fitting.patients),
+        valid=run.coverage >= share_of_fields(run, valid_share),
+        fill=fit_fill(fill, run.stack, rows, fitting),
         batch_size=at_once,
         key=hash_value(
             [
@@ -135,8 +168,9 @@ def make_evaluation(
     )
 
 
-def _valid_share(run: Run, asked: float | None) -> float:
-    return run.record.settings.valid_share if asked is None else asked
+def valid_share_of(settings: PepprSettings) -> float | None:
+    """Return the share of fields of view that must hold a pixel; 0 ranks the whole frame."""
+    return 0.0 if settings.area == "frame" else settings.valid_share
 
 
 def _find_map(run: Run, name: str) -> tuple[str, npt.NDArray[np.float32], tuple[str, ...]]:

@@ -15,6 +15,7 @@ MAPS_FOLDER = "maps"
 PEPPR_FOLDER = "peppr"
 SANITY_FOLDER = "sanity"
 CONTRASTS_FOLDER = "contrasts"
+SELECTIONS_FOLDER = "selections"
 IMAGES_TABLE = "images.csv"
 
 

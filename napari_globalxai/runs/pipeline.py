@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_globalxai.cohort.table import Cohort, read_cohort
+from napari_globalxai.execution.dask_workers import open_workers
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.loaders import load_model
 from napari_globalxai.progress import JobProgress, Progress, ProgressCallback, ignore_progress
@@ -80,4 +81,7 @@ def explain(
         )
     told(Progress("Loading the model", 1, 1))
     plan = plan_run(cohort, model, Path(out), chosen, None if aligned is None else Path(aligned))
-    return plan.align(resume=resume, progress=told).attribute(told).aggregate(told).write()
+    with open_workers(chosen) as workers:
+        aligned_images = plan.align(resume=resume, progress=told, workers=workers)
+        attributed = aligned_images.attribute(told, workers)
+    return attributed.aggregate(told).write()

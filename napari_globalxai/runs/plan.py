@@ -11,6 +11,7 @@ import numpy.typing as npt
 from napari_globalxai.attribution.method import Method, make_method
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.errors import InputError
+from napari_globalxai.execution.dask_workers import Workers
 from napari_globalxai.frame.alignment import align
 from napari_globalxai.frame.modality import Modality, modality_of
 from napari_globalxai.frame.reuse import open_reusable
@@ -19,6 +20,7 @@ from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.progress import ProgressCallback, ignore_progress
 from napari_globalxai.runs import provenance
 from napari_globalxai.runs.claim import claim_folder
+from napari_globalxai.runs.clock import now
 from napari_globalxai.runs.folder import STACK_FOLDER
 from napari_globalxai.runs.label_names import choose_labels
 from napari_globalxai.runs.record import RunRecord, RunSettings, write_record
@@ -94,7 +96,7 @@ class Plan:
             "alignment": self.frame.key,
         }
         return RunRecord(
-            started=provenance.now(),
+            started=now(),
             cohort=provenance.describe_cohort(self.cohort),
             model=provenance.describe_model(
                 self.model, self.model.split.layer if self.method.needs_split else None
@@ -105,7 +107,11 @@ class Plan:
         )
 
     def align(
-        self, *, resume: bool = False, progress: ProgressCallback = ignore_progress
+        self,
+        *,
+        resume: bool = False,
+        progress: ProgressCallback = ignore_progress,
+        workers: Workers | None = None,
     ) -> Aligned:
         """Take the folder, and bring the images into the frame.
 
@@ -115,6 +121,8 @@ class Plan:
             Go on with a run that is there.
         progress : callable, optional
             May raise `Cancelled`.
+        workers : Workers, optional
+            Processes that share the work; by default this one does it.
         """
         record = self.record()
         before = claim_folder(self.folder, record, self.cohort, resume)
@@ -123,7 +131,12 @@ class Plan:
             record = record.model_copy(update={"model": record.model.named(before.model.card.name)})
         write_record(self.folder, record)
         stack = align(
-            self.cohort, self.frame, self.folder / STACK_FOLDER, progress, reuse=self.reuse
+            self.cohort,
+            self.frame,
+            self.folder / STACK_FOLDER,
+            progress,
+            reuse=self.reuse,
+            workers=workers,
         )
         errors = stack.status()
         rows = tuple(row for row in range(len(self.cohort)) if not errors.get(row))

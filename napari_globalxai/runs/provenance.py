@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,11 +19,6 @@ if TYPE_CHECKING:
     from napari_globalxai.models.classifier import Classifier
 
 _PACKAGES = ("torch", "monai", "captum", "numpy", "scipy", "scikit-learn", "zarr", "pillow")
-
-
-def now() -> str:
-    """Return the time in UTC, ISO 8601."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 @cache

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from napari_globalxai.cohort.table import Cohort, read_cohort
 from napari_globalxai.cohort.wording import counted, form, named
 from napari_globalxai.errors import InputError
+from napari_globalxai.execution.dask_workers import open_workers
 from napari_globalxai.frame.alignment import absence
 from napari_globalxai.frame.modality import Modality, modality_of
 from napari_globalxai.frame.plausibility import look_at_stack
@@ -36,6 +37,7 @@ from napari_globalxai.runs.record import (
     read_record_of,
 )
 from napari_globalxai.runs.write_maps import write_tiff
+from napari_globalxai.settings.execution_settings import WorkerSettings
 from napari_globalxai.settings.frame_settings import CohortFrameSettings
 from napari_globalxai.storage import atomic_path, read_json, write_json
 
@@ -147,6 +149,7 @@ def check_quality(
     settings: CohortFrameSettings | None = None,
     *,
     problems: Sequence[str] | None = None,
+    workers: WorkerSettings | None = None,
     progress: ProgressCallback = ignore_progress,
     **keywords: Any,
 ) -> Quality:
@@ -164,6 +167,8 @@ def check_quality(
         The frame.
     problems : sequence of str, optional
         What is known to be wrong already; by default the problems of the cohort.
+    workers : WorkerSettings, optional
+        Processes that share the aligning; by default this one does it.
     progress : callable, optional
         May raise `Cancelled`.
     **keywords
@@ -182,7 +187,8 @@ def check_quality(
     if isinstance(cohort, str | Path):
         cohort = read_cohort(cohort)
     progress = JobProgress(progress, EFFORTS)
-    record = align_into(folder, cohort, frame, "check", progress)
+    with open_workers(workers or WorkerSettings()) as processes:
+        record = align_into(folder, cohort, frame, "check", progress, processes)
     stack = AlignedStack(folder / STACK_FOLDER)
     errors = stack.status()
     rows = [row for row in range(len(cohort)) if not errors[row]]

@@ -41,7 +41,9 @@ _HOLDS: dict[str, tuple[str, str]] = {
 }
 _WANTED = {"RunRecord": "a run", "AlignRecord": "aligned images"}
 # What may differ between equal runs: where files lie, how it was computed.
-_CIRCUMSTANCES = frozenset(("batch_size", "precision", "device", "template", "cam_layer"))
+_CIRCUMSTANCES = frozenset(
+    ("batch_size", "precision", "device", "template", "cam_layer", "workers", "scheduler")
+)
 
 
 class _Part(BaseModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from napari_globalxai.maps.store import AttributionStore
     from napari_globalxai.models.classifier import Classifier
     from napari_globalxai.runs.performance import LabelPerformance
+    from napari_globalxai.settings.map_settings import MapsSettings
 
 
 class GlobalMaps(Mapping[str, npt.NDArray[np.float32]]):
@@ -188,14 +189,27 @@ class Run:
         prepared = prepare_maps(native[None], settings)[0]
         return smooth(upsample(prepared, self.store.grid), settings.smoothing)
 
-    def members(self, label: str) -> npt.NDArray[np.int64]:
-        """Return the rows of the images that stand behind the global map of a label."""
+    def members(
+        self, label: str, settings: AggregationSettings | None = None
+    ) -> npt.NDArray[np.int64]:
+        """Return the rows of the images that stand behind the global map of a label.
+
+        Parameters
+        ----------
+        label : str
+            The label.
+        settings : AggregationSettings, optional
+            By default those of the run.
+        """
         probability = self.images[f"probability_{label}"].to_numpy(dtype=float)
-        chosen = select_rows(self.truth((label,))[:, 0], probability, self.aggregation)
+        chosen = select_rows(self.truth((label,))[:, 0], probability, settings or self.aggregation)
         return np.intersect1d(chosen, self.finished_rows)
 
     def maps_of(
-        self, rows: npt.ArrayLike | None = None, *, labels: Sequence[str] | None = None
+        self,
+        rows: npt.ArrayLike | None = None,
+        settings: MapsSettings | None = None,
+        **keywords: Any,
     ) -> dict[str, GlobalMap]:
         """Average the image-wise maps of some of the images, without the model.
 
@@ -205,8 +219,11 @@ class Run:
             Rows of the images, or a truth value for each image of the run, such as
             ``run.images["laterality"] == "L"``; by default all. Of these, each label's map takes
             those that the run's own map would take: by default those that carry the label.
-        labels : sequence of str, optional
-            By default those of the run.
+        settings : MapsSettings, optional
+            Which images, and how; what is left open is as for the run's own maps.
+        **keywords
+            Fields of `MapsSettings`, in place of those of `settings`: ``where="site == 'B'"``,
+            ``labels``, ``selection``, ``part``, ``scale``, ``statistic``, ``smoothing`` and so on.
 
         Returns
         -------
@@ -217,11 +234,12 @@ class Run:
         Raises
         ------
         InputError
-            When the run has no such row or label.
+            When the run has no such row, label or column, or a setting cannot be used.
         """
         from napari_globalxai.runs.subgroup_maps import subgroup_maps
+        from napari_globalxai.settings.map_settings import MapsSettings
 
-        return subgroup_maps(self, rows, labels)
+        return subgroup_maps(self, rows, MapsSettings.of(settings, keywords))
 
     @cached_property
     def placements(self) -> Mapping[int, Placement]:
@@ -358,17 +376,38 @@ class Run:
     @property
     def peppr_names(self) -> list[str]:
         """Names of the maps that PEPPR was run along, the run's own maps first."""
-        found = {path.stem for path in (self.folder / PEPPR_FOLDER).glob("*.json")}
+        from napari_globalxai.faithfulness.stored_results import stored_results
+
+        found = {each.map_name for each in stored_results(self.folder / PEPPR_FOLDER)}
         own = [name for name in (OVERALL, *self.labels) if file_stem(name) in found]
         return own + sorted(found - {file_stem(name) for name in own})
 
-    def peppr_result(self, name: str) -> PepprResult:
-        """Return the stored result of PEPPR along a map."""
-        from napari_globalxai.faithfulness.result import PepprResult
+    def peppr_fills(self, name: str) -> list[str]:
+        """Return the fills that PEPPR was run with along a map, the default one first."""
+        from napari_globalxai.faithfulness.stored_results import stored_results
 
-        if not (self.folder / PEPPR_FOLDER / f"{file_stem(name)}.json").is_file():
-            raise InputError(f"{self.folder}: PEPPR was not run along {name!r}.")
-        return PepprResult.load(self.folder / PEPPR_FOLDER, file_stem(name))
+        found = stored_results(self.folder / PEPPR_FOLDER)
+        return [each.fill for each in found if each.map_name == file_stem(name)]
+
+    def peppr_result(self, name: str, fill: str | None = None) -> PepprResult:
+        """Return the stored result of PEPPR along a map.
+
+        Parameters
+        ----------
+        name : str
+            The map.
+        fill : str, optional
+            By default the mean image, or else the first that there is.
+        """
+        from napari_globalxai.faithfulness.result import PepprResult
+        from napari_globalxai.faithfulness.stored_results import result_stem
+
+        fills = self.peppr_fills(name)
+        if not fills or (fill is not None and fill not in fills):
+            with_fill = "" if fill is None else f" with the fill {fill!r}"
+            raise InputError(f"{self.folder}: PEPPR was not run along {name!r}{with_fill}.")
+        stem = result_stem(file_stem(name), fills[0] if fill is None else fill)
+        return PepprResult.load(self.folder / PEPPR_FOLDER, file_stem(name), stem)
 
 
 def _read_map(path: Path) -> npt.NDArray[np.float32]:

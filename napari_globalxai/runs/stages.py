@@ -15,13 +15,14 @@ import numpy.typing as npt
 
 from napari_globalxai.attribution.engine import attribute_stack
 from napari_globalxai.attribution.precision import Precision, choose_batch_size, choose_precision
+from napari_globalxai.execution.dask_workers import Workers
 from napari_globalxai.faithfulness.scores import log_odds
 from napari_globalxai.frame.stack import AlignedStack
 from napari_globalxai.maps.store import AttributionStore
 from napari_globalxai.maps.upsampling import cells_inside
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
-from napari_globalxai.runs import provenance
+from napari_globalxai.runs.clock import now
 from napari_globalxai.runs.folder import MAPS_FOLDER, STORE_FOLDER
 from napari_globalxai.runs.performance import (
     measure_performance,
@@ -77,13 +78,17 @@ class Aligned:
     rows: tuple[int, ...]
     before: RunRecord | None
 
-    def attribute(self, progress: ProgressCallback = ignore_progress) -> Attributed:
+    def attribute(
+        self, progress: ProgressCallback = ignore_progress, workers: Workers | None = None
+    ) -> Attributed:
         """Explain the images into the store.
 
         Parameters
         ----------
         progress : callable, optional
             May raise `Cancelled`, after which the run can be resumed.
+        workers : Workers, optional
+            Processes that share the work; by default this one does it.
         """
         plan = self.plan
         progress(Progress(_CHOOSING, 0, 1))
@@ -104,6 +109,7 @@ class Aligned:
             self._fingerprint(record),
             pooling=plan.settings.pooling,
             observer=full,
+            workers=workers,
             progress=progress,
         )
         return Attributed(replace(self, record=record), store, logits, full)
@@ -283,7 +289,7 @@ class Aggregated:
             ),
             "warnings": run_warnings(self, performance),
             "status": "finished",
-            "finished": provenance.now(),
+            "finished": now(),
         }
         write_record(plan.folder, record.model_copy(update=finished))
         return Run(plan.folder, plan.model)

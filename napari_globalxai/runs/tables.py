@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,3 +112,32 @@ def read_images(path: Path) -> pd.DataFrame:
     table = read_table(path, dtype=dict.fromkeys(_TEXT, str), low_memory=False)
     text = [name for name in _TEXT if name in table]
     return table.fillna(dict.fromkeys(text, ""))
+
+
+def covariate_columns(table: pd.DataFrame, labels: Sequence[str]) -> list[str]:
+    """Return the columns that describe images or people: neither truth, nor prediction, nor ours.
+
+    Columns that say the same as the patient or the file are left out; the side is not.
+    """
+    known = {*_OURS, *map(truth_column, labels)} - {LATERALITY}
+    names = [
+        name
+        for name in map(str, table.columns)
+        if name not in known and not name.startswith(_FAMILIES)
+    ]
+    identities = [table[name] for name in (PATIENT, FILE) if name in table]
+    return [
+        name for name in names if not any(_says_the_same(table[name], own) for own in identities)
+    ]
+
+
+def _says_the_same(column: pd.Series, identity: pd.Series) -> bool:
+    """Return whether a column names what another names, as text or as numbers: 7 for "007"."""
+    if _as_text(column) == _as_text(identity):
+        return True
+    numbers = pd.to_numeric(identity, errors="coerce")
+    return bool(
+        pd.api.types.is_numeric_dtype(column)
+        and numbers.notna().all()
+        and (column == numbers).all()
+    )

@@ -20,6 +20,8 @@ Selection = Literal[
     "true-positives",
     "false-positives",
     "false-negatives",
+    "true-negatives",
+    "negatives",
     "all",
 ]
 SELECTIONS = {
@@ -28,6 +30,8 @@ SELECTIONS = {
     "true-positives": "Images that carry it and reach the threshold",
     "false-positives": "Images that lack it and reach the threshold",
     "false-negatives": "Images that carry it and stay below the threshold",
+    "true-negatives": "Images that lack it and stay below the threshold",
+    "negatives": "Images that truly lack the label",
     "all": "All images",
 }
 SCALES = {

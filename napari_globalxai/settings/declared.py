@@ -29,11 +29,14 @@ class Choices:
         A word on each choice by its name; a function where packages may add some.
     noun, plural : str, optional
         What one and several of them are called.
+    prefixes : tuple of str, optional
+        What names that are none of these may begin with, such as ``image:`` before a file.
     """
 
     known: Mapping[str, str] | Callable[[], Mapping[str, str]]
     noun: str = ""
     plural: str = ""
+    prefixes: tuple[str, ...] = ()
 
     def words(self) -> Mapping[str, str]:
         """Return the choices with a word on each."""
@@ -42,7 +45,7 @@ class Choices:
     def check(self, name: str) -> None:
         """Refuse what is no choice."""
         words = self.words()
-        if name not in words:
+        if name not in words and not name.startswith(self.prefixes or ("\0",)):
             raise ValueError(
                 f"there is no {self.noun} {name!r}; {names_like(name, words, self.plural)}"
                 if self.noun
@@ -55,6 +58,11 @@ class OptionName:
     """The command line's name for a field that is not called ``--field-name`` there."""
 
     name: str
+
+
+@dataclass(frozen=True)
+class Repeatable:
+    """A field that takes one value or several: on the command line, its option given again."""
 
 
 @dataclass(frozen=True)
@@ -206,6 +214,8 @@ class Declared:
         Of the group that it belongs to.
     placeholder : str
         What an empty field of a form shows.
+    repeatable : bool
+        Whether several values may be given, see `Repeatable`.
     """
 
     name: str
@@ -222,6 +232,7 @@ class Declared:
     option: str
     heading: str
     placeholder: str
+    repeatable: bool = False
 
 
 def declared_fields(model: type[BaseModel]) -> tuple[Declared, ...]:
@@ -246,7 +257,8 @@ def _declared(
         title=field.title or name.replace("_", " ").capitalize(),
         help=field.description or "",
         kind=_kind(plain, bool(words)),
-        default=field.get_default(call_default_factory=True),
+        # Some releases ask for the values of other fields where a default is made.
+        default=field.get_default(call_default_factory=True, validated_data={}),
         optional=optional,
         choices=words,
         low=_bound(low),
@@ -256,6 +268,7 @@ def _declared(
         option=name.replace("_", "-") if option is None else option.name,
         heading=_heading(model, name),
         placeholder="" if placeholder is None else placeholder.text,
+        repeatable=_marked(field, Repeatable) is not None,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from napari_globalxai.settings.declared import Choices, Placeholder, SettingsModel
 
@@ -40,3 +40,31 @@ class ExecutionSettings(DeviceSettings):
     precision: Annotated[str, Choices(PRECISIONS)] = Field(
         default="auto", title="Precision", description="Number format"
     )
+
+
+class WorkerSettings(SettingsModel):
+    """How many processes share the work, or where they are."""
+
+    noun: ClassVar[str] = "execution setting"
+    heading: ClassVar[str] = "Computing"
+
+    workers: Annotated[int | None, Placeholder("This process alone")] = Field(
+        default=None,
+        ge=1,
+        title="Workers",
+        description="Processes of Dask on this machine that share the work",
+    )
+    scheduler: Annotated[str | None, Placeholder("None")] = Field(
+        default=None,
+        title="Scheduler",
+        description="Address of the scheduler of a Dask cluster that does the work, such as "
+        "tcp://cluster:8786; its workers must see the same files",
+    )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> WorkerSettings:
+        if self.workers is not None and self.scheduler is not None:
+            raise ValueError(
+                "workers: a cluster has its own; give either their number or the scheduler"
+            )
+        return self

@@ -20,7 +20,7 @@ from napari_globalxai.settings.declared import (
     SettingsModel,
     Size,
 )
-from napari_globalxai.settings.execution_settings import ExecutionSettings
+from napari_globalxai.settings.execution_settings import ExecutionSettings, WorkerSettings
 from napari_globalxai.settings.frame_settings import AlignmentSettings, FrameSettings
 
 _METHODS_OWN = Placeholder("The method's own")
@@ -49,7 +49,9 @@ class MethodChoice(SettingsModel):
     )
 
 
-class ExplainSettings(ExecutionSettings, AlignmentSettings, AggregationSettings, MethodChoice):
+class ExplainSettings(
+    WorkerSettings, ExecutionSettings, AlignmentSettings, AggregationSettings, MethodChoice
+):
     """All that is chosen to explain a cohort.
 
     The fields of `AggregationSettings` may be given together, as a mapping `aggregation`.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from napari_globalxai.catalogue import FILLS
-from napari_globalxai.settings.declared import Choices, Placeholder, SettingsModel
+from napari_globalxai.catalogue import FILLS, IMAGE_FILL_PREFIX
+from napari_globalxai.settings.declared import Choices, Placeholder, Repeatable, SettingsModel
 
 
 class PepprSettings(SettingsModel):
@@ -16,8 +16,15 @@ class PepprSettings(SettingsModel):
     noun: ClassVar[str] = "PEPPR setting"
     heading: ClassVar[str] = "PEPPR"
 
-    fill: Annotated[str, Choices(FILLS.summaries, FILLS.noun, FILLS.plural)] = Field(
-        default="mean-image", title="Fill", description="What erased pixels show"
+    fill: Annotated[
+        str | tuple[str, ...],
+        Choices(FILLS.summaries, FILLS.noun, FILLS.plural, (IMAGE_FILL_PREFIX,)),
+        Repeatable(),
+    ] = Field(
+        default="mean-image",
+        title="Fill",
+        description="What erased pixels show; image:FILE takes a picture of the frame's size, and "
+        "with several each gives a verdict",
     )
     steps: int = Field(
         default=30,
@@ -54,7 +61,15 @@ class PepprSettings(SettingsModel):
         title="Fewest positives",
         description="Images with, and without, a label that are needed for a verdict",
     )
-    seed: int = Field(default=0, ge=0, title="Seed", description="Of ties, controls and resamples")
+    area: Literal["valid", "frame"] = Field(
+        default="valid",
+        title="Area",
+        description="What is ranked, erased and restored: the valid area, common to the images' "
+        "fields of view, or the whole frame",
+    )
+    seed: int = Field(
+        default=0, ge=0, title="Seed", description="Of ties, controls, resamples and noise"
+    )
     valid_share: Annotated[float | None, Placeholder("As for the maps")] = Field(
         default=None,
         ge=0,
@@ -63,3 +78,16 @@ class PepprSettings(SettingsModel):
         description="Share of images whose field of view holds a pixel that is ranked; by default "
         "as for the maps, 0 ranks the full frame",
     )
+
+    @property
+    def fills(self) -> tuple[str, ...]:
+        """All fills that are chosen, each once."""
+        chosen = (self.fill,) if isinstance(self.fill, str) else self.fill
+        return tuple(dict.fromkeys(chosen))
+
+    @field_validator("fill")
+    @classmethod
+    def _at_least_one_fill(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if not value:
+            raise ValueError("name at least one fill")
+        return value

@@ -7,18 +7,20 @@ of the label-wise maps, each first scaled to mass 1.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_globalxai.maps.moments import Moments
-from napari_globalxai.maps.preparing import is_constant, prepare_maps
 from napari_globalxai.maps.upsampling import smooth, upsample
 from napari_globalxai.statistics.map_statistics import MapContext, PreparedMaps, Statistic
+from napari_globalxai.statistics.map_values import cell_values, standard_error
+from napari_globalxai.statistics.patient_groups import patient_codes
+from napari_globalxai.statistics.prepared_cells import CellReader, LabelCells
 from napari_globalxai.statistics.recorded_statistics import declared_statistics, measure_all
 
 if TYPE_CHECKING:
@@ -26,6 +28,11 @@ if TYPE_CHECKING:
     from napari_globalxai.settings.aggregation_settings import AggregationSettings
 
 OVERALL = "overall"
+MEANS = ("mean", "signed-mean")
+
+
+def _no_error() -> npt.NDArray[np.float32]:
+    raise ValueError("the overall map has no standard error")
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,10 @@ class GlobalMap:
         Images that were selected, and those whose map is in the mean.
     statistics : dict of str to float
         All declared statistics by name.
+    statistic : str
+        What `image` shows at each pixel, such as ``mean`` or ``median``.
+    image : numpy.ndarray
+        float32 (*frame): that statistic; of the overall map, the mean over the labels.
     """
 
     label: str
@@ -52,6 +63,21 @@ class GlobalMap:
     selected: npt.NDArray[np.int64]
     entered: npt.NDArray[np.int64]
     statistics: dict[str, float]
+    statistic: str
+    image: npt.NDArray[np.float32]
+    _error: Callable[[], npt.NDArray[np.float32]] = field(
+        default=_no_error, repr=False, compare=False
+    )
+
+    @cached_property
+    def standard_error(self) -> npt.NDArray[np.float32]:
+        """Standard error of the mean, patients being the unit; NaN of fewer than two patients.
+
+        It is computed from the store when it is asked for; the overall map has none, NaN.
+        """
+        if self._error is _no_error:
+            return np.full_like(self.mean, np.nan)
+        return self._error()
 
     @property
     def n(self) -> int:
@@ -75,6 +101,10 @@ class GlobalMap:
 
     def warning(self, fewest: int) -> str:
         """Return a sentence when the map rests on too little, else an empty text."""
+        if self.n == 0:
+            return "no image: this map is empty"
+        if self.n == 1:
+            return "only 1 image: this is its map, and no global one"
         if self.n < fewest:
             return f"only {self.n} images: this map may be noise"
         if self.n_constant > self.n / 2:
@@ -100,6 +130,8 @@ class Averaging:
         Pixels inside the field of view, bool (*frame), for statistics that look at them.
     statistics : tuple of Statistic
         What is computed of every map; by default all that are declared.
+    statistic : str
+        What a map shows of its images at each cell: ``mean`` or another of `STATISTICS_OF_CELLS`.
     """
 
     store: AttributionStore
@@ -108,6 +140,17 @@ class Averaging:
     seed: int = 0
     valid: npt.NDArray[np.bool_] | None = None
     statistics: tuple[Statistic, ...] = field(default_factory=declared_statistics)
+    statistic: str = "mean"
+
+    @cached_property
+    def codes(self) -> npt.NDArray[np.int64]:
+        """Patient of every image of the store as a number."""
+        return patient_codes(self.patients)
+
+    @cached_property
+    def reader(self) -> CellReader:
+        """Reads all cells of the image-wise maps, as they enter."""
+        return CellReader(self.store, self.settings)
 
     def label_map(
         self, label: str, rows: npt.NDArray[np.int64], full_resolution: Moments | None = None
@@ -128,21 +171,23 @@ class Averaging:
         whole, halves = Moments(shape), (Moments(shape), Moments(shape))
         side_of = self._halves(rows)
         entered, n_constant = [rows[:0]], 0
-        for part, maps in self._prepared(label, rows):
-            constant = is_constant(maps)
-            n_constant += int(constant.sum())
-            keep = self._keeps(constant)
-            whole.add(maps[keep])
-            sides = np.array([side_of[self.patients[row]] for row in part])
+        parts = LabelCells(self.reader, label, rows)
+        for part in parts:
+            n_constant += part.n_constant
+            maps = part.values.astype(np.float64).reshape(-1, *shape)
+            whole.add(maps)
+            sides = side_of[self.codes[part.rows]]
             for side in (0, 1):
-                halves[side].add(maps[keep & (sides == side)])
-            entered.append(part[keep])
+                halves[side].add(maps[sides == side])
+            entered.append(part.rows)
         mean, sd = self._in_frame(whole, full_resolution)
+        members = np.concatenate(entered)
+        error = partial(self._standard_error, label, members, whole.mean.ravel())
         context = MapContext(
             name=label,
-            image=mean,
+            image=self._chosen(parts, members, mean, sd, error),
             selected=rows,
-            entered=np.concatenate(entered),
+            entered=members,
             patients=self.patients,
             n_constant=n_constant,
             seed=self.seed,
@@ -150,13 +195,13 @@ class Averaging:
             grid=self.store.grid,
             whole=whole,
             halves=halves,
-            maps=partial(self._in_mean, label, rows),
+            maps=partial(_maps_of, parts, shape),
         )
-        return self._measured(context, sd)
+        return self._measured(context, mean, sd, error)
 
     def overall_map(self, maps: Sequence[GlobalMap]) -> GlobalMap:
         """Return the overall map of label-wise ones, with its statistics; see `overall_map`."""
-        mean = overall_map({image.label: image.mean for image in maps})
+        mean = overall_map({image.label: image.image for image in maps})
         context = MapContext(
             name=OVERALL,
             image=mean,
@@ -168,27 +213,47 @@ class Averaging:
             valid=self.valid,
             by_label={image.label: image.statistics for image in maps},
         )
-        return self._measured(context, np.full_like(mean, np.nan))
+        return self._measured(context, mean, np.full_like(mean, np.nan))
 
-    def _halves(self, rows: npt.NDArray[np.int64]) -> dict[str, int]:
-        """Draw the half of each patient; halves differ by one patient at most."""
-        chosen = sorted({self.patients[row] for row in rows})
-        sides = np.random.default_rng(self.seed).permutation(len(chosen)) % 2
-        return dict(zip(chosen, sides.tolist(), strict=True))
+    def _halves(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Draw the half of each patient, by number; halves differ by one patient at most."""
+        numbers = {self.patients[row]: self.codes[row] for row in rows}
+        chosen = [numbers[name] for name in sorted(numbers)]
+        sides = np.zeros(int(self.codes.max(initial=0)) + 1, np.int64)
+        sides[chosen] = np.random.default_rng(self.seed).permutation(len(chosen)) % 2
+        return sides
 
-    def _prepared(self, label: str, rows: npt.NDArray[np.int64]) -> PreparedMaps:
-        for part, raw in self.store.chunks(rows, self.store.labels.index(label)):
-            yield part, prepare_maps(raw, self.settings)
+    def _chosen(
+        self,
+        parts: LabelCells,
+        rows: npt.NDArray[np.int64],
+        mean: npt.NDArray[np.float32],
+        sd: npt.NDArray[np.float32],
+        error: Callable[[], npt.NDArray[np.float32]],
+    ) -> npt.NDArray[np.float32]:
+        """Return what the map shows of its images."""
+        if self.statistic in MEANS:
+            return mean
+        if self.statistic == "sd":
+            return sd
+        if self.statistic == "standard-error":
+            return error()
+        if self.statistic == "positive-share":
+            # Of what speaks for the label, whatever part of it the map would show.
+            changes = {"part": "signed", "scale": "none", "constant_maps": "counted"}
+            reader = CellReader(self.store, self.settings.model_copy(update=changes))
+            parts = LabelCells(reader, parts.label, rows)
+        count = int(np.prod(self.store.grid.shape))
+        return self._cells_in_frame(cell_values(self.statistic, parts, len(rows), count))
 
-    def _in_mean(self, label: str, rows: npt.NDArray[np.int64]) -> PreparedMaps:
-        for part, maps in self._prepared(label, rows):
-            keep = self._keeps(is_constant(maps))
-            yield part[keep], maps[keep]
+    def _standard_error(
+        self, label: str, rows: npt.NDArray[np.int64], mean: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float32]:
+        return self._cells_in_frame(standard_error(self.reader, label, rows, self.codes, mean))
 
-    def _keeps(self, constant: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-        """Tell which maps enter, by which of them are constant."""
-        left_out = self.settings.constant_maps == "left-out"
-        return ~constant if left_out else np.ones_like(constant)
+    def _cells_in_frame(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+        grid = self.store.grid
+        return smooth(upsample(values.reshape(grid.shape), grid), self.settings.smoothing)
 
     def _in_frame(
         self, whole: Moments, full_resolution: Moments | None
@@ -201,15 +266,29 @@ class Averaging:
         )
         return smooth(mean, self.settings.smoothing), smooth(sd, self.settings.smoothing)
 
-    def _measured(self, context: MapContext, sd: npt.NDArray[np.float32]) -> GlobalMap:
+    def _measured(
+        self,
+        context: MapContext,
+        mean: npt.NDArray[np.float32],
+        sd: npt.NDArray[np.float32],
+        error: Callable[[], npt.NDArray[np.float32]] = _no_error,
+    ) -> GlobalMap:
         return GlobalMap(
             label=context.name,
-            mean=context.image,
+            mean=mean,
             sd=sd,
             selected=context.selected,
             entered=context.entered,
             statistics=measure_all(self.statistics, context),
+            statistic=self.statistic,
+            image=context.image,
+            _error=error,
         )
+
+
+def _maps_of(parts: LabelCells, shape: tuple[int, ...]) -> PreparedMaps:
+    for part in parts:
+        yield part.rows, part.values.astype(np.float64).reshape(-1, *shape)
 
 
 def overall_map(

@@ -16,7 +16,9 @@ CHOICES = ("selection", "part", "scale", "smoothing")
 WARNING = "warning"
 # Names of files are not always those of maps.
 FILE = "file"
-_TAKEN = (MAP, *CHOICES, WARNING, FILE)
+# What a map shows of its images; the maps of a run itself are means.
+STATISTIC = "statistic"
+_TAKEN = (MAP, *CHOICES, STATISTIC, WARNING, FILE)
 _MISSING = "–"
 # Of a number of which nothing is known but its column.
 _ANY_NUMBER = ".4g"

@@ -33,6 +33,8 @@ def select_rows(
         "true-positives": carries & predicted,
         "false-positives": lacks & predicted,
         "false-negatives": carries & ~predicted,
+        "true-negatives": lacks & ~predicted,
+        "negatives": lacks,
         "all": np.ones_like(carries),
     }[settings.selection]
     return np.flatnonzero(chosen & np.isfinite(probability))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -33,6 +34,8 @@ class FullResolutionMaps:
         (image, label) for all images of the cohort and those labels: 1, 0 or NaN.
     settings : AggregationSettings
         Which images enter, and how.
+    first : int, optional
+        Row of the first of these images, where they are some of the cohort.
     """
 
     def __init__(
@@ -41,9 +44,12 @@ class FullResolutionMaps:
         shape: tuple[int, ...],
         truth: npt.NDArray[np.float64],
         settings: AggregationSettings,
+        first: int = 0,
     ) -> None:
         self._labels = tuple(labels)
+        self._shape = shape
         self._truth = truth
+        self._first = first
         self._settings = settings
         self._moments = {label: Moments(shape) for label in labels}
         # Rows that were selected for each label, whether or not their map was constant.
@@ -58,19 +64,41 @@ class FullResolutionMaps:
         probability: npt.NDArray[np.float64],
     ) -> None:
         """Take the maps of a batch in; see `MapObserver`."""
-        # What an image that has changed since had put in cannot be taken out again.
-        self._spoilt |= not self._seen.isdisjoint(rows)
         self._seen.update(rows)
         indices = np.asarray(rows)
         for position, label in enumerate(self._labels):
             inside = select_rows(
-                self._truth[indices, position], probability[:, position], self._settings
+                self._truth[indices - self._first, position],
+                probability[:, position],
+                self._settings,
             )
             self._members[label] += indices[inside].tolist()
             chosen = maps[inside, position]
             if self._settings.constant_maps == "left-out" and len(chosen):
                 chosen = chosen[~is_constant(chosen)]
             self._moments[label].add(prepare_maps(chosen, self._settings))
+
+    def of_a_chunk(self, rows: Sequence[int]) -> FullResolutionMaps:
+        """Return an empty one for some of the images, to be merged; see `MapObserver`."""
+        first, last = min(rows), max(rows)
+        truth = self._truth[first : last + 1]
+        return FullResolutionMaps(self._labels, self._shape, truth, self._settings, first)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Send an empty one to another process without its many zeros."""
+        if self._seen:
+            return tuple(super().__reduce_ex__(2))
+        made_from = (self._labels, self._shape, self._truth, self._settings, self._first)
+        return FullResolutionMaps, made_from
+
+    def merge(self, other: FullResolutionMaps) -> None:
+        """Take in what another one has seen; see `MapObserver`."""
+        # What an image that has changed since had put in cannot be taken out again.
+        self._spoilt |= other._spoilt or not self._seen.isdisjoint(other._seen)
+        self._seen |= other._seen
+        for label in self._labels:
+            self._members[label] += other._members[label]
+            self._moments[label].merge(other._moments[label])
 
     def moments(self, members: Mapping[str, npt.NDArray[np.int64]]) -> dict[str, Moments] | None:
         """Return mean and SD of each label, or None where they are not those of `members`.

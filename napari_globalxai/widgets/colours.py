@@ -15,6 +15,7 @@ ERASE = "#e69f00"
 ARM_COLOURS = {"restore": RESTORE, "erase": ERASE}
 VERDICT_COLOURS = {
     "faithful": "#009e73",
+    "faithful, with a caution": "#8a5a00",
     "not faithful": "#d55e00",
     "not enough data": "#7f7f7f",
 }

@@ -12,6 +12,7 @@ from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import DirectLabelColormap
 from psygnal import Signal
 
+from napari_globalxai.faithfulness.fills import depends_on_mask
 from napari_globalxai.widgets.colours import ARM_COLOURS, map_colormap
 from napari_globalxai.widgets.layer_roles import (
     GAP,
@@ -311,7 +312,8 @@ class RunLayers(RoleLayers):
         result, view, row = self.session.result, self.session.view, self.session.row
         if result is None or view is None:
             return
-        if result.fill is None:
+        # A fill that depends on what is left takes too long to follow the slider.
+        if result.fill is None or depends_on_mask(result.fill):
             self._remove("seen")
             return
         if self._seen_row != row or self._seen_input is None:

@@ -305,7 +305,7 @@ class PepprWidget(Panel):
         if result is None:
             return
         verdict = result.verdict.get(label)
-        word = "not judged" if verdict is None else verdict.word
+        word = "not judged" if verdict is None else result.word(label)
         colour = VERDICT_COLOURS.get(word, VERDICT_COLOURS["not enough data"])
         self.badge.setText(word)
         self.badge.setStyleSheet(
@@ -319,6 +319,8 @@ class PepprWidget(Panel):
         reason = verdict.reason
         if np.isfinite(areas.get("sufficient_fraction", np.nan)):
             reason += f". {100 * areas['sufficient_fraction']:.0f} % of the pixels suffice"
+        for caution in result.cautions(label):
+            reason += f". Caution: {caution}"
         self.reason.setText(reason + ".")
 
     def _on_scrubbed(self, fraction: float, arm: str) -> None:
@@ -339,7 +341,7 @@ class PepprWidget(Panel):
         index = result.labels.index(label)
         step = int(np.argmin(np.abs(result.fractions - self.session.fraction)))
         image = result.probabilities[self.session.arm][:, position[0], index]
-        intact = result.probabilities["erase"][0, position[0], index]
+        intact = result.own_output[position[0], index]
         done = {"restore": "restored", "erase": "erased"}[self.session.arm]
         self.probability.setText(
             f"Image in view: probability of {label} {number(float(image[step]))} with "

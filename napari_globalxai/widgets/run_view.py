@@ -117,11 +117,12 @@ def open_view(folder: str | Path, progress: ProgressCallback = ignore_progress) 
 
 def stored_result(run: Run, name: str) -> PepprResult | None:
     """Return the stored result of PEPPR along a map, or None. To be called in a worker."""
+    from napari_globalxai.runs.fill_fitting import with_fill
     from napari_globalxai.runs.folder import file_stem
 
     names = {name, file_stem(name)}.intersection(run.peppr_names)
     # Fitted here, as a fill that differs by image may take a while.
-    return run.peppr_result(names.pop()).fitted(run.stack) if names else None
+    return with_fill(run, run.peppr_result(names.pop())) if names else None
 
 
 def read_images(stack: AlignedStack, progress: ProgressCallback = ignore_progress) -> Any:

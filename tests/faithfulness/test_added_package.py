@@ -74,20 +74,23 @@ def drawn_text(figure):
 
 def test_new_fills_are_choices(added_package):
     (fill,) = (field for field in declared_fields(PepprSettings) if field.name == "fill")
-    assert list(fill.choices) == ["mean-image", "mean-colour", "black", "own-colour", "white"]
+    assert list(fill.choices) == [
+        "mean-image", "mean-colour", "black", "blur", "noisy-linear", "neighbour",
+        "local-neighbour", "own-colour", "white",
+    ]  # fmt: skip
     assert fill.choices["own-colour"] == "From drill_package"
     assert PepprSettings(fill="white").fill == "white"
 
 
 def test_json_and_csv_hold_them(tested):
-    summary = json.loads((tested.folder / "peppr" / "left.json").read_text())
+    summary = json.loads((tested.folder / "peppr" / "left.own-colour.json").read_text())
     assert summary["settings"]["fill"] == "own-colour"
     left = summary["labels"]["left"]
     assert list(left["p_values"]) == ["random", "shifted", "striped"]
     assert len(left["control_deltas"]["striped"]) == 19
     assert list(left["difference_to"])[-1] == "top-first"
     assert "against striped orders" in left["reason"]
-    table = pd.read_csv(tested.folder / "peppr" / "left.csv")
+    table = pd.read_csv(tested.folder / "peppr" / "left.own-colour.csv")
     assert list(dict.fromkeys(table["order"])) == [
         "map", "random", "shifted", "striped", "reversed", "centre-distance", "mean-intensity",
         "top-first",
@@ -193,9 +196,9 @@ def test_a_result_with_a_fill_by_image_survives_its_files(added_package, tmp_pat
         evaluation, "map", sign_map(), tiny.LABELS, settings, cache=tmp_path / "controls"
     )
     result.save(tmp_path / "peppr")
-    with np.load(tmp_path / "peppr" / "map.npz") as arrays:
+    with np.load(tmp_path / "peppr" / "map.own-colour.npz") as arrays:
         assert "fill" not in arrays
-    again = PepprResult.load(tmp_path / "peppr", "map").fitted(evaluation.stack)
+    again = PepprResult.load(tmp_path / "peppr", "map", "map.own-colour").fitted(evaluation.stack)
     image = evaluation.stack.images[4]
     fill = again.fill_of(4, image)
     assert np.array_equal(fill, result.fill_of(4, image))

@@ -110,7 +110,7 @@ def test_the_map_over_one_image_is_that_images_map(maps, tmp_path):
     assert np.isnan(result.sd).all()
     assert (result.n, result.n_patients) == (1, 1)
     assert np.isnan(result.reliability)
-    assert result.warning(fewest=20) == "only 1 images: this map may be noise"
+    assert result.warning(fewest=20) == "only 1 image: this is its map, and no global one"
 
 
 def test_a_map_over_no_image_is_empty_and_says_so(maps, tmp_path):

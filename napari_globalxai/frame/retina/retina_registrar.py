@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_globalxai.frame.local_detail import plain_channel
+from napari_globalxai.frame.local_detail import Mask, plain_channel
 from napari_globalxai.frame.registrar import FramedImage, Steps
 from napari_globalxai.frame.retina.atlas import Atlas, Sides, learn_atlas
 from napari_globalxai.frame.retina.landmarks import Picture
@@ -48,6 +48,15 @@ class RetinaAtlas:
         return Steps(
             [KeepFinerd(keys[0], size)], [RegisterToAtlasd(keys, self.atlas, registration)]
         )
+
+    def zones(self, field: Mask, aspect: float) -> dict[str, Mask]:
+        """Return zones around disc and macula, quadrants, lids; see `KnowsZones`."""
+        from napari_globalxai.frame.retina.zones import zones_of_the_eye
+
+        scale = field.shape[1] / self.atlas.template.width
+        # The anchor counts from the centre of the first pixel, at either size.
+        disc, macula = (self.atlas.anchor + 0.5) * scale - 0.5
+        return zones_of_the_eye(disc, macula, aspect, field)
 
     def save(self, path: Path) -> None:
         """Write the atlas to one file, atomically."""

@@ -10,4 +10,5 @@ RETINA = Modality(
     other_side="the other eye",
     mirrored=" in left-eye orientation, with right eyes mirrored",
     landmarks="disc and macula",
+    zones="landmarks",
 )

@@ -1,0 +1,74 @@
+"""The files of strategies: a map for each cluster, and tables of clusters and the embedding."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from napari_globalxai.maps.preparing import prepare_maps
+from napari_globalxai.maps.upsampling import smooth, upsample
+from napari_globalxai.runs.folder import file_stem
+from napari_globalxai.runs.write_maps import write_tiff
+from napari_globalxai.storage import atomic_path
+
+if TYPE_CHECKING:
+    from napari_globalxai.audit.strategies import Strategies
+    from napari_globalxai.runs.run import Run
+
+CLUSTERS_TABLE = "clusters.csv"
+EMBEDDING_TABLE = "embedding.csv"
+_MAPS_FOLDER = "clusters"
+
+
+def map_file(label: str, cluster: int) -> str:
+    """Return where the mean map of a cluster lies, within the folder of the audit."""
+    return f"{_MAPS_FOLDER}/{file_stem(label)}-{cluster}.tif"
+
+
+def write_strategies(folder: Path, run: Run, strategies: Sequence[Strategies]) -> pd.DataFrame:
+    """Write clusters, their mean maps and the embedding; return the table of clusters."""
+    # Of an earlier audit there may be more clusters.
+    shutil.rmtree(folder / _MAPS_FOLDER, ignore_errors=True)
+    for each in strategies:
+        for number, image in mean_maps(run, each).items():
+            write_tiff(folder / map_file(each.maps.label, number), image)
+    names = [np.repeat(each.maps.label, len(each.maps.owner)) for each in strategies]
+    rows = [each.maps.shares.rows for each in strategies]
+    clusters = [each.clustering.cluster for each in strategies]
+    points = [each.clustering.embedding for each in strategies]
+    found = pd.DataFrame(
+        {"row": _joined(rows), "label": _joined(names), "cluster": _joined(clusters)}
+    )
+    embedding = found[["row", "label"]].assign(
+        x=_joined([each[:, 0] for each in points]), y=_joined([each[:, 1] for each in points])
+    )
+    for name, table in ((CLUSTERS_TABLE, found), (EMBEDDING_TABLE, embedding)):
+        with atomic_path(folder / name) as path:
+            table.to_csv(path, index=False)
+    return found
+
+
+def mean_maps(run: Run, strategies: Strategies) -> dict[int, npt.NDArray[np.float32]]:
+    """Return the mean map of each cluster in the frame, made as the global map is."""
+    count = strategies.clustering.count
+    sums = np.zeros((count, *run.store.grid.shape))
+    rows = strategies.maps.shares.rows
+    of_row = dict(zip(rows.tolist(), strategies.clustering.cluster.tolist(), strict=True))
+    for part, raw in run.store.chunks(rows, run.store.labels.index(strategies.maps.label)):
+        maps = prepare_maps(raw, run.aggregation)
+        np.add.at(sums, [of_row[row] - 1 for row in part.tolist()], maps)
+    found = {}
+    for number in range(1, count + 1):
+        mean = sums[number - 1] / max(1, int(strategies.members(number).sum()))
+        found[number] = smooth(upsample(mean, run.store.grid), run.aggregation.smoothing)
+    return found
+
+
+def _joined(parts: Sequence[npt.NDArray[np.generic]]) -> npt.NDArray[np.generic]:
+    return np.concatenate(parts) if parts else np.zeros(0)

@@ -1,0 +1,203 @@
+"""Processes that work on parts of a job, on this machine or others: those of Dask.
+
+A part is a chunk of images. Each process reads and writes its own chunks on the disk that all of
+them see, and gives back what is small: counts, logits, errors. Only so does what passes through
+the scheduler stay small, however many images there are.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from napari_globalxai.errors import InputError
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+    from napari_globalxai.settings.execution_settings import WorkerSettings
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+_MISSING = (
+    "Workers are processes of Dask, which is not installed; install napari-globalxai[dask], or "
+    "leave out the workers."
+)
+_GO_ON = "what was finished is kept: go on with --resume"
+# Enough that no worker waits for the next part, few enough that a stop leaves little behind.
+_PARTS_A_THREAD = 2
+_SECONDS_TO_CONNECT = 20
+
+
+class Workers:
+    """A Dask cluster, as a job sees it.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Connected to the cluster.
+
+    Attributes
+    ----------
+    link : str
+        Where Dask shows what the workers do; empty where it does not.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.link = _link(client)
+
+    def run(
+        self, function: Callable[[Task], Result], tasks: Iterable[Task]
+    ) -> Iterator[tuple[Task, Result]]:
+        """Give tasks and their results as they are finished, in whatever order that is.
+
+        A worker that dies costs what it was working on, which another one does again. What is
+        left is cancelled when the caller goes away.
+
+        Parameters
+        ----------
+        function : callable
+            Takes a task; it and what it returns must be such as can be pickled.
+        tasks : iterable
+            Taken as they are needed.
+
+        Raises
+        ------
+        InputError
+            When the cluster is gone, or a part has brought down several workers.
+        """
+        from distributed import as_completed
+
+        waiting = iter(tasks)
+        running: dict[Future[Result], Task] = {}
+
+        def submit(count: int) -> list[Future[Result]]:
+            futures = []
+            for task in islice(waiting, count):
+                # Not pure: what it gives depends on files, which may have changed since.
+                future = self._client.submit(function, task, pure=False)
+                running[future] = task
+                futures.append(future)
+            return futures
+
+        try:
+            finished = as_completed(submit(self._width()), loop=self._client.loop)
+            for future in finished:
+                task = running.pop(future)
+                result = self._result(future)
+                for following in submit(max(0, self._width() - len(running))):
+                    finished.add(following)
+                yield task, result
+        finally:
+            if running and self._client.status == "running":
+                self._client.cancel(list(running), force=True)
+
+    def _width(self) -> int:
+        """Return how many tasks may be under way: workers come and go."""
+        threads = int(sum(self._client.nthreads().values()))
+        return max(1, threads) * _PARTS_A_THREAD
+
+    def _result(self, future: Future[Result]) -> Result:
+        from concurrent.futures import CancelledError
+
+        from distributed.client import FutureCancelledError
+        from distributed.comm.core import CommClosedError
+        from distributed.scheduler import KilledWorker
+
+        try:
+            return future.result()
+        except KilledWorker as why:
+            raise InputError(
+                "Several workers in a row ended while they worked on the same images, perhaps for "
+                f"want of memory; {_GO_ON}, with fewer workers or a smaller --batch-size."
+            ) from why
+        except (CancelledError, CommClosedError, FutureCancelledError, TimeoutError) as why:
+            raise InputError(
+                f"The scheduler of the workers is gone or cannot be reached; {_GO_ON}."
+            ) from why
+
+
+@contextmanager
+def open_workers(settings: WorkerSettings) -> Iterator[Workers | None]:
+    """Start workers, or connect to those that are there; None where this process does the work.
+
+    Workers on this machine listen to nothing but it, and only to who has the key that is made for
+    them: whoever can talk to a worker can have it run anything.
+
+    Parameters
+    ----------
+    settings : WorkerSettings
+        How many, or where the scheduler is.
+
+    Raises
+    ------
+    InputError
+        When Dask is not installed, or the scheduler cannot be reached.
+    """
+    if settings.workers is None and settings.scheduler is None:
+        yield None
+        return
+    try:
+        import distributed
+    except ImportError as why:
+        raise InputError(_MISSING) from why
+    # It tells in many lines of what is no fault of the user, such as a worker that was lost.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    if settings.scheduler is not None:
+        try:
+            client = distributed.Client(
+                settings.scheduler, timeout=_SECONDS_TO_CONNECT, set_as_default=False
+            )
+        except (OSError, TimeoutError, ValueError) as why:
+            raise InputError(
+                f"The scheduler {settings.scheduler} cannot be reached; start it, or mend the "
+                "address."
+            ) from why
+        with client:
+            _need_workers(client, settings.scheduler)
+            yield Workers(client)
+        return
+    with (
+        _local_cluster(settings.workers or 1) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):
+        yield Workers(client)
+
+
+@contextmanager
+def _local_cluster(count: int) -> Iterator[Any]:
+    import dask
+    from distributed import LocalCluster
+
+    # One thread each, whatever their number: so many threads add up numbers in another order.
+    environment = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    with (
+        dask.config.set({"distributed.nanny.pre-spawn-environ": environment}),
+        LocalCluster(
+            n_workers=count,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            protocol="tls",
+            security=True,
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+    ):
+        yield cluster
+
+
+def _need_workers(client: Client, address: str) -> None:
+    if not client.nthreads():
+        raise InputError(f"The scheduler {address} has no workers; start some.")
+
+
+def _link(client: Client) -> str:
+    try:
+        return str(client.dashboard_link or "")
+    except (AttributeError, KeyError, ValueError):
+        return ""

@@ -1,0 +1,157 @@
+"""What a change of all images does to one label: AUC, logit and probability, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_globalxai.faithfulness.scores import FloatArray, patient_resamples, weighted_roc_auc
+
+INTERVAL = (0.025, 0.975)
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """A model's outputs on all images, three ways.
+
+    Attributes
+    ----------
+    ranking, logit, probability : numpy.ndarray
+        (..., image, label): what images are ranked by, the logit and the probability.
+    """
+
+    ranking: FloatArray
+    logit: FloatArray
+    probability: FloatArray
+
+    def at(self, index: int) -> Outputs:
+        """Return one of several predictions of the images."""
+        return Outputs(self.ranking[index], self.logit[index], self.probability[index])
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a change of the images does to one label.
+
+    Attributes
+    ----------
+    auc_before, auc_after, auc_change : float
+        ROC AUC, and the difference after − before.
+    logit_change, probability_change : float
+        Means over the images that carry the label.
+    auc_interval, logit_interval, probability_interval : tuple of float
+        95 % intervals of the changes, by resampling patients.
+    """
+
+    auc_before: float
+    auc_after: float
+    auc_change: float
+    auc_interval: tuple[float, float]
+    logit_change: float
+    logit_interval: tuple[float, float]
+    probability_change: float
+    probability_interval: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class LabelCases:
+    """Images whose truth of one label is known, and resamples of their patients.
+
+    Attributes
+    ----------
+    label : int
+        The label, along the last axis of outputs.
+    known : numpy.ndarray
+        bool (image,).
+    truth : numpy.ndarray
+        bool, of the known ones.
+    weights : numpy.ndarray
+        (resample, known image).
+    """
+
+    label: int
+    known: npt.NDArray[np.bool_]
+    truth: npt.NDArray[np.bool_]
+    weights: FloatArray
+
+    @classmethod
+    def of(
+        cls,
+        truth: npt.NDArray[np.float64],
+        patients: Sequence[str],
+        label: int,
+        *,
+        bootstrap: int,
+        seed: int,
+    ) -> LabelCases:
+        """Return the cases of a label.
+
+        Parameters
+        ----------
+        truth : numpy.ndarray
+            (image, label): 1, 0 or NaN.
+        patients : sequence of str
+            Of the images.
+        label : int
+            Column of `truth`.
+        bootstrap, seed : int
+            Of the resamples; the same seed draws the same patients for whatever is compared.
+        """
+        known = np.isfinite(truth[:, label])
+        carries = truth[known, label] == 1
+        owners = [patient for patient, use in zip(patients, known, strict=True) if use]
+        return cls(label, known, carries, patient_resamples(owners, carries, bootstrap, seed))
+
+    @property
+    def has_both(self) -> bool:
+        """Whether there are images with and without the label."""
+        return bool(self.truth.any() and not self.truth.all())
+
+    def own(self, values: npt.NDArray[Any]) -> FloatArray:
+        """Return the part (..., known image) of values (..., image, label)."""
+        return np.asarray(values[..., self.known, self.label], np.float64)
+
+    def auc(self, ranking: FloatArray) -> float:
+        """Return the ROC AUC of values (image, label)."""
+        single = np.ones((1, len(self.truth)))
+        return float(weighted_roc_auc(self.truth, self.own(ranking), single)[0])
+
+    def resampled_auc(self, ranking: FloatArray) -> FloatArray:
+        """Return the ROC AUC of values (image, label) in each resample."""
+        return weighted_roc_auc(self.truth, self.own(ranking), self.weights)
+
+    def effect(self, before: Outputs, after: Outputs) -> Effect:
+        """Return what takes one set of outputs (image, label) to another."""
+        start, end = self.auc(before.ranking), self.auc(after.ranking)
+        drawn = self.resampled_auc(after.ranking) - self.resampled_auc(before.ranking)
+        logit, logit_interval = self._mean_change(before.logit, after.logit)
+        probability, interval = self._mean_change(before.probability, after.probability)
+        return Effect(
+            start,
+            end,
+            end - start,
+            interval_of(drawn),
+            logit,
+            logit_interval,
+            probability,
+            interval,
+        )
+
+    def _mean_change(
+        self, before: FloatArray, after: FloatArray
+    ) -> tuple[float, tuple[float, float]]:
+        change = (self.own(after) - self.own(before))[self.truth]
+        share = self.weights[:, self.truth]
+        return float(change.mean()), interval_of(share @ change / share.sum(axis=1))
+
+
+def interval_of(drawn: FloatArray) -> tuple[float, float]:
+    """Return the 95 % interval of what was drawn; what is undefined is left out."""
+    if not np.isfinite(drawn).any():
+        return float("nan"), float("nan")
+    low, high = np.nanquantile(drawn, INTERVAL)
+    return float(low), float(high)

@@ -1,0 +1,83 @@
+"""What a verdict leaves out, measured beside it: all that keeps it from being the whole truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_globalxai.faithfulness.evaluation import Course, Evaluation
+from napari_globalxai.faithfulness.fill_shift import fill_cautions, fill_shift
+from napari_globalxai.faithfulness.fills import fill_facts
+from napari_globalxai.faithfulness.outside import OutsideFacts, measure_outside
+from napari_globalxai.settings.peppr_settings import PepprSettings
+
+
+@dataclass(frozen=True)
+class Reservations:
+    """What a verdict leaves out.
+
+    Attributes
+    ----------
+    outside : OutsideFacts
+        What lies outside the valid area.
+    labels : dict of str to dict
+        By label: all of it, with ``cautions`` in words.
+    fill_facts : dict
+        What the fill tells of itself.
+    """
+
+    outside: OutsideFacts
+    labels: dict[str, dict[str, Any]]
+    fill_facts: dict[str, Any]
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What the result says for all labels together."""
+        cautions = [text for each in self.labels.values() for text in each["cautions"]]
+        return {
+            **self.outside.notes,
+            "cautions": list(dict.fromkeys(cautions)),
+            "fill_facts": self.fill_facts,
+        }
+
+    def enter(
+        self, map_name: str, areas: dict[str, dict[str, Any]], rows: list[dict[str, Any]]
+    ) -> None:
+        """Add them to the areas of each label, and to the rows of the table of curves."""
+        for label, values in self.labels.items():
+            areas[label].update(values)
+        rows.extend({"map": map_name, **row} for row in self.outside.rows)
+
+
+def reservations_on(
+    evaluation: Evaluation,
+    image: npt.NDArray[np.floating],
+    course: Course,
+    labels: list[str],
+    settings: PepprSettings,
+) -> Reservations:
+    """Measure what a verdict along a map leaves out.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        What was evaluated.
+    image : numpy.ndarray
+        The map, (*spatial).
+    course : Course
+        Predictions along it.
+    labels : list of str
+        Those that can be measured.
+    settings : PepprSettings
+        Bootstrap, seed and the fill's name.
+    """
+    outside = measure_outside(evaluation, image, course, labels, settings)
+    found = {}
+    for label, values in outside.labels.items():
+        shift = fill_shift(evaluation, course, label)
+        cautions = [*values["cautions"], *fill_cautions(str(settings.fill), shift)]
+        found[label] = {**values, "fill_shift": shift, "cautions": cautions}
+    return Reservations(outside, found, fill_facts(evaluation.fill))

@@ -1,0 +1,229 @@
+"""Several processes give the bits of one, whatever becomes of them."""
+
+import os
+import signal
+import sys
+
+import numpy as np
+import pytest
+import tiny
+from typer.testing import CliRunner
+
+from napari_globalxai.cli.commands import app
+from napari_globalxai.errors import Cancelled, InputError
+from napari_globalxai.execution.dask_workers import Workers, open_workers
+from napari_globalxai.runs.align_cohort import align
+from napari_globalxai.runs.pipeline import explain
+from napari_globalxai.runs.run import open_run
+from napari_globalxai.settings.execution_settings import WorkerSettings
+
+# Four chunks of the store, the last of them not full.
+SIZE = 100
+POOLED = {"method": "saliency", "pooling": 2}
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("inputs")
+    table = tiny.write_cohort(folder / "cohort", size=SIZE)
+    # One image that cannot be read, and one that is not there.
+    (folder / "cohort" / "images" / "041.png").write_bytes(b"no picture")
+    (folder / "cohort" / "images" / "070.png").unlink()
+    tiny.write_resnet(folder / "resnet")
+    return table, folder / "resnet" / "model.yaml"
+
+
+@pytest.fixture(scope="module")
+def alone(inputs, tmp_path_factory):
+    return explain(*inputs, tmp_path_factory.mktemp("alone") / "run", **POOLED)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A cluster as a hospital may have one: without keys, and started by somebody else."""
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=1, threads_per_worker=2, host="127.0.0.1", dashboard_address="127.0.0.1:0"
+    ) as started:
+        yield started.scheduler_address
+
+
+def assert_same(run, expected):
+    assert list(run.maps) == list(expected.maps)
+    for name in expected.maps:
+        np.testing.assert_array_equal(run.maps[name], expected.maps[name])
+    size = len(expected.images)
+    for row in range(size):
+        for label in range(len(expected.labels)):
+            np.testing.assert_array_equal(
+                run.store.read(row, label), expected.store.read(row, label)
+            )
+    rows = np.arange(size)
+    np.testing.assert_array_equal(run.stack.read(rows), expected.stack.read(rows))
+    assert run.images.equals(expected.images)
+    assert run.statistics.equals(expected.statistics)
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_costs_its_chunk_and_not_the_run(inputs, alone, tmp_path):
+    from napari_globalxai.cohort.table import read_cohort
+    from napari_globalxai.models.loaders import load_model
+    from napari_globalxai.runs.plan import plan_run
+    from napari_globalxai.settings.explain_settings import ExplainSettings
+
+    settings = ExplainSettings(**POOLED)
+    plan = plan_run(read_cohort(inputs[0]), load_model(inputs[1]), tmp_path / "run", settings)
+    killed = []
+
+    with open_workers(WorkerSettings(workers=2)) as workers:
+        pids = workers._client.run(os.getpid)
+
+        def kill_one(progress):
+            if progress.stage.startswith("Explaining") and progress.done and not killed:
+                killed.append(sorted(pids.values())[0])
+                os.kill(killed[0], signal.SIGKILL)
+
+        run = plan.align(workers=workers).attribute(kill_one, workers).aggregate().write()
+
+    assert killed
+    assert os.getpid() not in pids.values()
+    assert_same(run, alone)
+
+
+def test_a_cluster_gives_the_bits_of_one_process(inputs, alone, cluster, tmp_path):
+    run = explain(*inputs, tmp_path / "run", **POOLED, scheduler=cluster)
+
+    assert_same(run, alone)
+    assert run.record.settings.scheduler == cluster
+
+
+def test_what_was_stopped_on_a_cluster_is_ended_without_it(inputs, alone, cluster, tmp_path):
+    def stop(progress):
+        if progress.stage.startswith("Explaining") and progress.done > 30:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        explain(*inputs, tmp_path / "run", **POOLED, scheduler=cluster, progress=stop)
+    run = explain(*inputs, tmp_path / "run", **POOLED, resume=True)
+
+    assert_same(run, alone)
+    assert not list((tmp_path / "run").glob("*-chunk-*"))
+
+
+def test_aligning_on_a_cluster_gives_the_same_stack_and_errors(inputs, cluster, tmp_path):
+    from napari_globalxai.frame.stack import AlignedStack
+
+    here = align(inputs[0], tmp_path / "here", height=tiny.HEIGHT, width=tiny.WIDTH)
+    there = align(
+        inputs[0],
+        tmp_path / "there",
+        height=tiny.HEIGHT,
+        width=tiny.WIDTH,
+        workers=WorkerSettings(scheduler=cluster),
+    )
+
+    stacks = [AlignedStack(folder / "aligned.zarr") for folder in (here, there)]
+    np.testing.assert_array_equal(stacks[0].images[:], stacks[1].images[:])
+    assert stacks[0].status() == stacks[1].status()
+    assert stacks[0].facts() == stacks[1].facts()
+    assert sum(bool(error) for error in stacks[1].status().values()) == 2
+
+
+def test_a_cluster_that_goes_away_leaves_a_run_to_go_on_with(inputs, alone, tmp_path):
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+    ) as started:
+
+        def leave(progress):
+            if progress.stage.startswith("Explaining") and progress.done > 30:
+                started.close(timeout=30)
+
+        with pytest.raises(InputError, match=r"gone .* --resume"):
+            explain(
+                *inputs,
+                tmp_path / "run",
+                **POOLED,
+                scheduler=started.scheduler_address,
+                progress=leave,
+            )
+    run = explain(*inputs, tmp_path / "run", **POOLED, resume=True)
+
+    assert_same(run, alone)
+
+
+def test_a_model_that_is_in_memory_alone_is_refused(inputs, cluster, tmp_path):
+    with pytest.raises(InputError, match="in memory alone"):
+        explain(
+            inputs[0], tiny.linear_classifier(), tmp_path / "run", "saliency", scheduler=cluster
+        )
+
+
+def test_a_scheduler_that_is_not_there_is_named(monkeypatch):
+    monkeypatch.setattr("napari_globalxai.execution.dask_workers._SECONDS_TO_CONNECT", 1)
+
+    with (
+        pytest.raises(InputError, match=r"tcp://127\.0\.0\.1:9 cannot be reached"),
+        open_workers(WorkerSettings(scheduler="tcp://127.0.0.1:9")),
+    ):
+        pass
+
+
+def test_an_address_that_is_none_is_refused():
+    with (
+        pytest.raises(InputError, match="cannot be reached"),
+        open_workers(WorkerSettings(scheduler="nonsense://?")),
+    ):
+        pass
+
+
+def test_without_dask_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+
+    with (
+        pytest.raises(InputError, match=r"napari-globalxai\[dask\]"),
+        open_workers(WorkerSettings(workers=2)),
+    ):
+        pass
+
+
+def test_without_workers_this_process_does_the_work():
+    with open_workers(WorkerSettings()) as workers:
+        assert workers is None
+
+
+def test_workers_and_a_scheduler_exclude_each_other():
+    with pytest.raises(InputError, match="either their number or the scheduler"):
+        WorkerSettings.of(None, {"workers": 2, "scheduler": "tcp://there:1"})
+
+
+def test_an_error_of_a_part_is_raised_here(cluster):
+    from distributed import Client
+
+    with Client(cluster, set_as_default=False) as client:
+        workers = Workers(client)
+        with pytest.raises(InputError, match="of the part"):
+            list(workers.run(_refuse, [1, 2, 3]))
+        assert sorted(workers.run(abs, [-3, 1, -2])) == [(-3, 3), (-2, 2), (1, 1)]
+        assert workers.link.startswith("http://127.0.0.1:")
+
+
+def _refuse(task):
+    raise InputError(f"of the part {task}")
+
+
+@pytest.mark.parametrize("command", ["explain", "align", "check"])
+def test_the_commands_take_workers(command):
+    shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "300"})
+
+    assert "--workers" in shown.output
+    assert "--scheduler" in shown.output
+
+
+def test_resuming_with_other_workers_is_no_other_run(inputs, alone, cluster, tmp_path):
+    run = explain(*inputs, tmp_path / "run", **POOLED)
+    run = explain(*inputs, run.folder, **POOLED, resume=True, scheduler=cluster)
+
+    assert_same(open_run(run.folder), alone)
