@@ -9,7 +9,13 @@ import typer
 
 import napari_globalxai
 from napari_globalxai.catalogue import METHODS
-from napari_globalxai.cli import audit_command, contrast_command, maps_command, sanity_command
+from napari_globalxai.cli import (
+    audit_command,
+    compare_command,
+    contrast_command,
+    maps_command,
+    sanity_command,
+)
 from napari_globalxai.cli import machine_answers as answers
 from napari_globalxai.cli.machine_output import tell, with_json
 from napari_globalxai.cli.options import (
@@ -208,6 +214,7 @@ app.command()(audit_command.audit)
 
 app.command()(sanity_command.sanity)
 app.command()(contrast_command.contrast)
+app.command()(compare_command.compare)
 
 
 @app.command()
