@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from napari_globalxai.faithfulness.result import PepprResult
     from napari_globalxai.models.classifier import Classifier
     from napari_globalxai.models.loaders import load_model
+    from napari_globalxai.report.comparison_page import compare
     from napari_globalxai.runs.align_cohort import align
     from napari_globalxai.runs.compare_maps import compare_maps
     from napari_globalxai.runs.contrast import contrast
@@ -47,6 +48,7 @@ _HOME = {
     "audit": "napari_globalxai.audit.shortcut_audit",
     "check_quality": "napari_globalxai.runs.quality_control",
     "compare_maps": "napari_globalxai.runs.compare_maps",
+    "compare": "napari_globalxai.report.comparison_page",
     "contrast": "napari_globalxai.runs.contrast",
     "explain": "napari_globalxai.runs.pipeline",
     "load_model": "napari_globalxai.models.loaders",
@@ -79,6 +81,7 @@ __all__ = [
     "audit",
     "check_quality",
     "compare_maps",
+    "compare",
     "contrast",
     "explain",
     "load_model",
