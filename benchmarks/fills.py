@@ -1,6 +1,6 @@
 """How much each fill moves the model by itself, and what PEPPR says with it: the docs' table.
 
-    python benchmarks/fills.py RUN [--map LABEL] [--steps N] [--controls N]
+    python benchmarks/fills.py RUN [--map LABEL] [--steps N] [--controls N] [--fill NAME ...]
 
 RUN is a run of the bundled cohort, such as `napari-globalxai demo` makes. With no controls there
 is no verdict, but Δ and the fill's own shift. CPU seconds are those of this process.
@@ -20,11 +20,12 @@ def main() -> None:
     parser.add_argument("--map", default="AMD")
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--controls", type=int, default=0)
+    parser.add_argument("--fill", nargs="+", default=list(FILLS.own))
     asked = parser.parse_args()
     run = gx.open_run(asked.run)
     print("| fill | Δ | sufficient | necessary | shift in gaps | blank AUC | verdict | CPU, s |")
     print("|---|---|---|---|---|---|---|---|")
-    for fill in FILLS.own:
+    for fill in asked.fill:
         start = time.process_time()
         result = gx.peppr(
             run,

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from napari_globalxai.models.classifier import Classifier
     from napari_globalxai.models.loaders import load_model
     from napari_globalxai.runs.align_cohort import align
+    from napari_globalxai.runs.compare_maps import compare_maps
     from napari_globalxai.runs.contrast import contrast
     from napari_globalxai.runs.evaluate import peppr
+    from napari_globalxai.runs.evaluate_otherwise import peppr_as_published, peppr_images
     from napari_globalxai.runs.evaluate_regions import peppr_regions
     from napari_globalxai.runs.image_outliers import outliers
     from napari_globalxai.runs.map_stability import stability
@@ -44,6 +46,7 @@ _HOME = {
     "align": "napari_globalxai.runs.align_cohort",
     "audit": "napari_globalxai.audit.shortcut_audit",
     "check_quality": "napari_globalxai.runs.quality_control",
+    "compare_maps": "napari_globalxai.runs.compare_maps",
     "contrast": "napari_globalxai.runs.contrast",
     "explain": "napari_globalxai.runs.pipeline",
     "load_model": "napari_globalxai.models.loaders",
@@ -53,6 +56,8 @@ _HOME = {
     "open_run": "napari_globalxai.runs.run",
     "outliers": "napari_globalxai.runs.image_outliers",
     "peppr": "napari_globalxai.runs.evaluate",
+    "peppr_as_published": "napari_globalxai.runs.evaluate_otherwise",
+    "peppr_images": "napari_globalxai.runs.evaluate_otherwise",
     "peppr_regions": "napari_globalxai.runs.evaluate_regions",
     "read_cohort": "napari_globalxai.cohort.table",
     "sanity": "napari_globalxai.runs.sanity",
@@ -73,6 +78,7 @@ __all__ = [
     "align",
     "audit",
     "check_quality",
+    "compare_maps",
     "contrast",
     "explain",
     "load_model",
@@ -82,6 +88,8 @@ __all__ = [
     "open_selection",
     "outliers",
     "peppr",
+    "peppr_as_published",
+    "peppr_images",
     "peppr_regions",
     "read_cohort",
     "sanity",

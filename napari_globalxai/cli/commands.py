@@ -26,7 +26,16 @@ from napari_globalxai.cli.options import (
     TrustOption,
     with_settings,
 )
-from napari_globalxai.cli.peppr_questions import PepprQuestion, RegionsOption, ask_peppr
+from napari_globalxai.cli.peppr_questions import (
+    AgainstOption,
+    MapsOption,
+    PepprQuestion,
+    PerImageOption,
+    Protocol,
+    ProtocolOption,
+    RegionsOption,
+    ask_peppr,
+)
 from napari_globalxai.cli.printing import (
     ProgressPrinter,
     say,
@@ -184,18 +193,24 @@ def peppr(
     run: RunArgument,
     settings: PepprSettings,
     computing: DeviceSettings,
-    map_name: Annotated[
-        str | None, typer.Option("--map", help="overall, a label, or a TIFF file.")
-    ] = None,
+    maps: MapsOption = None,
     regions: RegionsOption = None,
+    against: AgainstOption = None,
+    per_image: PerImageOption = False,
+    protocol: ProtocolOption = Protocol.OURS,
     model: Annotated[Path | None, typer.Option(help="The model, if it has moved.")] = None,
+    map_from: Annotated[
+        Path | None,
+        typer.Option(help="Another run, whose map of that name is tested on the images of this."),
+    ] = None,
     trust: TrustOption = False,
 ) -> None:
     """Test whether a global map is faithful: erase and restore along it, against controls."""
     said = ask_peppr(
         run,
-        PepprQuestion(map_name, regions),
+        PepprQuestion(tuple(maps or ()), regions, tuple(against or ()), per_image, protocol),
         settings,
+        map_from=map_from,
         model=model,
         device=computing.device,
         batch_size=computing.batch_size,

@@ -8,7 +8,7 @@ from typing import Any
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.region_tests import RegionResult, run_regions
 from napari_globalxai.images.regions_file import read_regions
-from napari_globalxai.progress import ProgressCallback, ignore_progress
+from napari_globalxai.progress import JobProgress, ProgressCallback, ignore_progress
 from napari_globalxai.runs.evaluate import make_evaluation
 from napari_globalxai.runs.folder import PEPPR_FOLDER
 from napari_globalxai.runs.run import Run, open_run
@@ -62,6 +62,7 @@ def peppr_regions(
         raise InputError(f"{map}: is no map of the run, but {', '.join(run.maps)} are.")
     labels = run.labels if map in (None, OVERALL) else (str(map),)
     found = read_regions(Path(regions), run.stack.shape)
+    told = JobProgress(progress)
     classifier = run.classifier(device=device, model=model, trust=trust)
     results = []
     for fill in chosen.fills:
@@ -78,7 +79,7 @@ def peppr_regions(
             found,
             {label: run.maps[label] for label in labels},
             PepprSettings.of(chosen, {"fill": fill}),
-            progress=progress,
+            progress=told,
         )
         result.settings.update({"file": str(regions), "file_sha256": hash_file(Path(regions))})
         result.save(run.folder / PEPPR_FOLDER)

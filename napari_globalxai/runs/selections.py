@@ -24,7 +24,13 @@ from napari_globalxai.settings.map_settings import MapsSettings
 from napari_globalxai.statistics.global_map import OVERALL, GlobalMap
 from napari_globalxai.statistics.query import parse_query
 from napari_globalxai.statistics.recorded_statistics import STATISTIC
-from napari_globalxai.storage import atomic_path, hash_value, read_json, read_table, write_json
+from napari_globalxai.storage import (
+    hash_value,
+    read_json,
+    read_table,
+    write_json,
+    write_table,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,8 +125,7 @@ def make_maps(
     write_tiff(folder / f"{OVERALL}.tif", overall.image)
     table = table_of_maps([overall, *made], aggregation)
     table[STATISTIC] = chosen.statistic
-    with atomic_path(folder / _TABLE) as path:
-        table.to_csv(path, index=False)
+    write_table(folder / _TABLE, table)
     for image in made:
         if said := image.warning(aggregation.fewest_images):
             warnings.append(f"{image.label}: {said}")

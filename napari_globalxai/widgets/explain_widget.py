@@ -6,7 +6,7 @@ from typing import Optional
 import napari.viewer
 from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QGridLayout, QHBoxLayout, QPushButton
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QPushButton
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.progress import ProgressCallback
@@ -19,7 +19,7 @@ from napari_globalxai.widgets.layers import RunLayers, layers_of, sample_paths
 from napari_globalxai.widgets.map_view import MapView
 from napari_globalxai.widgets.panel import Panel
 from napari_globalxai.widgets.panel_words import in_panel_words
-from napari_globalxai.widgets.parts import JobBar, heading, text_label
+from napari_globalxai.widgets.parts import JobBar, flowing, heading, text_label
 from napari_globalxai.widgets.recognised import result_folder
 from napari_globalxai.widgets.result_tables import ImagePanel, PerformanceTable
 from napari_globalxai.widgets.run_form import RunForm, default_run_folder
@@ -220,15 +220,10 @@ class ExplainWidget(Panel):
         self.performance = PerformanceTable()
 
     def _lay_out(self) -> None:
-        buttons = QGridLayout()
-        buttons.addWidget(self.compute_button, 0, 0)
-        buttons.addWidget(self.open_button, 0, 1)
-        buttons.addWidget(self.check_button, 1, 0)
-        buttons.addWidget(self.report_button, 1, 1)
-        image_row = QHBoxLayout()
-        image_row.addWidget(heading("Image in view"))
-        image_row.addStretch(1)
-        image_row.addWidget(self.native_box)
+        buttons = flowing(
+            self.compute_button, self.open_button, self.check_button, self.report_button
+        )
+        image_row = flowing(heading("Image in view"), self.native_box)
         self.content.addWidget(self.header)
         self.content.addWidget(self.warnings)
         self.content.addWidget(self.form)

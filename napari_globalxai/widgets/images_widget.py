@@ -1,5 +1,6 @@
 """The panel with all images of a run: sorted, filtered, in step with the image in view."""
 
+from pathlib import Path
 from typing import Optional
 
 import napari.viewer
@@ -7,7 +8,6 @@ from qtpy.QtCore import QModelIndex, Qt
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QFileDialog,
-    QHBoxLayout,
     QHeaderView,
     QLineEdit,
     QPushButton,
@@ -21,7 +21,7 @@ from napari_globalxai.widgets.identity import make_header
 from napari_globalxai.widgets.images_model import ImagesModel
 from napari_globalxai.widgets.layers import RunLayers, layers_of
 from napari_globalxai.widgets.panel import Panel, choice_box
-from napari_globalxai.widgets.parts import text_label
+from napari_globalxai.widgets.parts import flowing, text_label
 from napari_globalxai.widgets.run_view import RunView
 from napari_globalxai.widgets.session import Session, session_of
 from napari_globalxai.widgets.settings_form import settings_layout
@@ -99,8 +99,13 @@ class ImagesWidget(Panel):
             self, "Save the images shown", "images.csv", "Tables (*.csv)"
         )
         if path:
-            with atomic_path(path) as temporary:
-                view.run.images.iloc[self.model.order].to_csv(temporary, index_label="row")
+            try:
+                with atomic_path(Path(path)) as temporary:
+                    # The index is the row in the run, whatever the order here.
+                    view.run.images.iloc[self.model.order].to_csv(temporary, index_label="row")
+            except OSError as why:
+                self.said.setText(f"⚠ {path}: cannot be written ({why.strerror}).")
+                return
             self.said.setText(f"Saved: {path}")
 
     def _make_controls(self) -> None:
@@ -145,9 +150,7 @@ class ImagesWidget(Panel):
         form = settings_layout()
         form.addRow("F&ilter", self.query_line)
         form.addRow("&Order", self.preset_box)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.all_button, 1)
-        buttons.addWidget(self.save_button, 1)
+        buttons = flowing(self.all_button, self.save_button)
         self.content.addWidget(self.header)
         self.content.addLayout(form)
         self.content.addWidget(self.said)

@@ -6,9 +6,17 @@ from weakref import WeakMethod
 
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QComboBox, QDockWidget, QMainWindow, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QComboBox,
+    QDockWidget,
+    QMainWindow,
+    QScrollArea,
+    QTabBar,
+    QVBoxLayout,
+    QWidget,
+)
 
-NARROWEST = 240
+NARROWEST = 160
 # Wide enough for most forms, narrow enough for a canvas beside it on a small screen.
 _USUAL = QSize(360, 640)
 
@@ -76,17 +84,22 @@ class Panel(QScrollArea):
             return
         # The plugin's name would leave no room for the panel's on its tab.
         dock.setWindowTitle(dock.windowTitle().partition(" (")[0])
-        together = window.tabifiedDockWidgets(dock)
-        for other in window.findChildren(QDockWidget):
-            # Of several panels, all stand in one place, whether opened from a menu or by a script.
-            if other is dock or not isinstance(other.widget(), Panel) or other.isFloating():
-                continue
-            if window.dockWidgetArea(other) != window.dockWidgetArea(dock):
-                continue
-            if other not in together:
-                window.tabifyDockWidget(other, dock)
-                dock.raise_()
-            return
+        # Of several panels, all join the oldest, whether opened from a menu or by a script.
+        area = window.dockWidgetArea(dock)
+        panels = [
+            other
+            for other in window.findChildren(QDockWidget)
+            if isinstance(other.widget(), Panel)
+            and not other.isFloating()
+            and window.dockWidgetArea(other) == area
+        ]
+        if panels[0] is not dock and panels[0] not in window.tabifiedDockWidgets(dock):
+            window.tabifyDockWidget(panels[0], dock)
+            dock.raise_()
+        for bar in window.findChildren(QTabBar):
+            # Names in full, and arrows where they do not fit.
+            bar.setElideMode(Qt.TextElideMode.ElideNone)
+            bar.setUsesScrollButtons(True)
 
     def _dock(self) -> Optional[QDockWidget]:  # noqa: UP045
         above: Optional[QObject] = self.parent()  # noqa: UP045
@@ -126,6 +139,6 @@ def choice_box(name: str, tip: str) -> QComboBox:
     box.setAccessibleName(name)
     box.setToolTip(tip)
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(6)
+    box.setMinimumContentsLength(8)
     keep_wheel_for_focus(box)
     return box

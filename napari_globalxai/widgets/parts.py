@@ -10,6 +10,7 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from superqt import QFlowLayout
 
 from napari_globalxai.progress import Progress, format_seconds
 from napari_globalxai.widgets.workers import JobRunner
@@ -113,6 +114,16 @@ def text_label(text: str = "") -> QLabel:
     )
     label.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
     return label
+
+
+def flowing(*widgets: QWidget) -> QFlowLayout:
+    """Return a row of widgets that goes on below where the panel is too narrow for it."""
+    layout = QFlowLayout()
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(6)
+    for widget in widgets:
+        layout.addWidget(widget)
+    return layout
 
 
 def heading(text: str) -> QLabel:

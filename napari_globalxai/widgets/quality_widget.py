@@ -11,8 +11,6 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QFileDialog,
     QFormLayout,
-    QGridLayout,
-    QHBoxLayout,
     QLabel,
     QPlainTextEdit,
     QPushButton,
@@ -37,7 +35,7 @@ from napari_globalxai.widgets.folders import default_folder
 from napari_globalxai.widgets.layers import sample_paths
 from napari_globalxai.widgets.panel import Panel
 from napari_globalxai.widgets.panel_words import in_panel_words
-from napari_globalxai.widgets.parts import JobBar, heading, text_label
+from napari_globalxai.widgets.parts import JobBar, flowing, heading, text_label
 from napari_globalxai.widgets.path_field import PathField
 from napari_globalxai.widgets.quality_layers import COMPANIONS, QualityLayers, quality_layers_of
 from napari_globalxai.widgets.quality_view import QualityView, check_view, open_quality_view
@@ -232,14 +230,8 @@ class QualityWidget(Panel):
         form.addRow("F&older", self.output_field)
         form.addRow(self.alignment_form)
         form.addRow(self.frame_form)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.check_button, 1)
-        buttons.addWidget(self.open_button, 1)
-        # Two rows, which a narrow panel has room for.
-        below = QGridLayout()
-        below.addWidget(QLabel("Below:"), 0, 0)
-        for at, button in enumerate(self.companions.values()):
-            below.addWidget(button, at // 2, 1 + at % 2)
+        buttons = flowing(self.check_button, self.open_button)
+        below = flowing(QLabel("Below:"), *self.companions.values())
         self.results = QWidget()
         found = QVBoxLayout(self.results)
         found.setContentsMargins(0, 0, 0, 0)

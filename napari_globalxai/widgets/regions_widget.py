@@ -7,14 +7,14 @@ import napari.viewer
 import numpy as np
 import numpy.typing as npt
 from napari.layers import Shapes
-from qtpy.QtWidgets import QGridLayout, QLineEdit, QPushButton
+from qtpy.QtWidgets import QLineEdit, QPushButton
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.progress import ProgressCallback
 from napari_globalxai.widgets.identity import make_header
 from napari_globalxai.widgets.layers import RunLayers, layers_of
 from napari_globalxai.widgets.panel import Panel, choice_box
-from napari_globalxai.widgets.parts import JobBar, heading, text_label
+from napari_globalxai.widgets.parts import JobBar, flowing, heading, text_label
 from napari_globalxai.widgets.region_mask import is_drawn, region_mask
 from napari_globalxai.widgets.region_view import (
     REGIONS_FOLDER,
@@ -182,11 +182,7 @@ class RegionsWidget(Panel):
         form.addRow("Re&gion", self.layer_box)
         form.addRow("&Name", self.name_line)
         form.addRow("Kept", self.kept_box)
-        buttons = QGridLayout()
-        buttons.addWidget(self.new_button, 0, 0)
-        buttons.addWidget(self.measure_button, 0, 1)
-        buttons.addWidget(self.erase_button, 1, 0)
-        buttons.addWidget(self.keep_button, 1, 1)
+        buttons = flowing(self.new_button, self.measure_button, self.erase_button, self.keep_button)
         self.content.addWidget(self.header)
         self.content.addLayout(form)
         self.content.addLayout(buttons)

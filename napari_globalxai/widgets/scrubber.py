@@ -13,6 +13,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_globalxai.widgets.panel import keep_wheel_for_focus
+from napari_globalxai.widgets.parts import flowing
 
 _TICKS = 1000
 _MILLISECONDS_A_FRAME = 40
@@ -59,10 +60,7 @@ class Scrubber(QWidget):
         group = QButtonGroup(self)
         group.addButton(self.restore_button)
         group.addButton(self.erase_button)
-        arms = QHBoxLayout()
-        arms.addWidget(self.restore_button)
-        arms.addWidget(self.erase_button)
-        arms.addStretch(1)
+        arms = flowing(self.restore_button, self.erase_button)
         row = QHBoxLayout()
         row.addWidget(self.play_button)
         row.addWidget(self.slider, 1)

@@ -43,7 +43,7 @@ class SizeField(QWidget):
         self.height_box, self.width_box = QSpinBox(), QSpinBox()
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(6)
+        row.setSpacing(4)
         for box, value, name in zip(
             (self.height_box, self.width_box), size, ("Height", "Width"), strict=True
         ):
@@ -53,7 +53,7 @@ class SizeField(QWidget):
             box.setToolTip(f"{name} in pixels")
             keep_wheel_for_focus(box)
             box.valueChanged.connect(lambda: self.edited.emit())
-        for part in (self.height_box, QLabel("×"), self.width_box, QLabel("pixels")):
+        for part in (self.height_box, QLabel("×"), self.width_box):
             row.addWidget(part)
         row.addStretch(1)
         self.setFocusProxy(self.height_box)
@@ -107,7 +107,7 @@ def _choice_box(setting: Declared) -> QComboBox:
     box.setCurrentIndex(max(0, box.findData(setting.default)))
     # Long names must not widen the panel.
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(6)
+    box.setMinimumContentsLength(8)
     return box
 
 
