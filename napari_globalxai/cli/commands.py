@@ -204,6 +204,7 @@ app.command()(stability_command.stability)
 
 
 app.command()(audit_command.audit)
+app.command()(audit_command.slices)
 app.command()(view_command.view)
 
 
