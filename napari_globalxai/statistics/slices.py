@@ -1,8 +1,8 @@
 """Slices of a cohort in which predictions are worse than in the rest, with patients as the unit.
 
 AUC is compared by its influence function, summed over each patient's images (as DeLong's variance
-is for independent cases, and Obuchowski's for clustered ones), on the logit scale; calibration by
-the mean of prediction less truth.
+is for independent cases, and Obuchowski's for clustered ones); calibration by the mean of
+prediction less truth.
 """
 
 from __future__ import annotations
@@ -107,31 +107,21 @@ def auc_gap(
     inside, outside : numpy.ndarray
         The sets, (image,); each must have both classes.
     """
-    areas, influence, fewest = [], [], []
-    for chosen in (inside, outside):
+    both = inside | outside
+    # Under the null hypothesis all images are of one kind. Near an AUC of 1 a slice's own variance
+    # would be next to nothing, and its p far too small.
+    area, placed = placements(truth[both], score[both])
+    pooled, own = np.zeros(len(truth)), np.zeros(len(truth))
+    pooled[both] = placed - area
+    areas, weighted, fewest = [], np.zeros(len(truth)), []
+    for sign, chosen in ((1, inside), (-1, outside)):
         area, placed = placements(truth[chosen], score[chosen])
-        positives = truth[chosen]
-        classes = np.where(positives, positives.sum(), (~positives).sum())
-        own = np.zeros(len(truth))
-        # An area of 1 has no slope on the logit scale; half a pair stands for none.
-        least = 0.5 / (positives.sum() * (~positives).sum())
-        safe = float(np.clip(area, least, 1 - least))
-        own[chosen] = (placed - area) / classes / (safe * (1 - safe))
-        areas.append((area, safe))
-        influence.append(own)
-        fewest += [
-            len(np.unique(owner[chosen & truth])), len(np.unique(owner[chosen & ~truth]))
-        ]  # fmt: skip
-    return _gap(
-        areas[0][0],
-        areas[1][0],
-        _logit(areas[0][1]) - _logit(areas[1][1]),
-        influence[0] - influence[1],
-        owner,
-        min(fewest),
-        scale=float(np.mean([safe * (1 - safe) for _, safe in areas])),
-        one_sided=True,
-    )
+        areas.append(area)
+        size = np.where(truth, (chosen & truth).sum(), (chosen & ~truth).sum())
+        weighted += sign * np.where(chosen, pooled / size, 0)
+        own[chosen] += sign * (placed - area) / size[chosen]
+        fewest += [len(np.unique(owner[chosen & side])) for side in (truth, ~truth)]
+    return _gap((areas[0], areas[1]), weighted, own, owner, min(fewest), one_sided=True)
 
 
 def calibration_gap(
@@ -144,38 +134,36 @@ def calibration_gap(
     for sign, chosen, mean in ((1, inside, means[0]), (-1, outside, means[1])):
         influence[chosen] += sign * (excess[chosen] - mean) / chosen.sum()
     fewest = min(len(np.unique(owner[chosen])) for chosen in (inside, outside))
-    return _gap(means[0], means[1], means[0] - means[1], influence, owner, fewest)
+    return _gap((means[0], means[1]), influence, influence, owner, fewest)
 
 
 def _gap(
-    inside: float,
-    outside: float,
-    difference: float,
+    measures: tuple[float, float],
+    under_the_null: FloatArray,
     influence: FloatArray,
     owner: npt.NDArray[np.intp],
     fewest: int,
     *,
-    scale: float = 1.0,
     one_sided: bool = False,
 ) -> Gap:
-    """Return a gap from the influence of each image on the difference."""
+    """Return a gap from the influence of each image on the difference: for p, and as it is."""
     from scipy.stats import t
 
+    difference, freedom = measures[0] - measures[1], max(1, fewest - 1)
+    reach = float(t.ppf(0.975, freedom)) * _error(influence, owner)
+    error = _error(under_the_null, owner)
+    p = 1.0
+    if error > 0:
+        statistic = difference / error
+        p = float(t.cdf(statistic, freedom) if one_sided else 2 * t.sf(abs(statistic), freedom))
+    return Gap(*measures, difference - reach, difference + reach, p)
+
+
+def _error(influence: FloatArray, owner: npt.NDArray[np.intp]) -> float:
+    """Return the standard error of a sum over patients."""
+    patients = max(2, int((np.bincount(owner, influence != 0) > 0).sum()))
     by_patient = np.bincount(owner, influence)
-    taking_part = max(2, int((np.bincount(owner, influence != 0) > 0).sum()))
-    error = float(np.sqrt((by_patient**2).sum() * taking_part / (taking_part - 1)))
-    freedom = max(1, fewest - 1)
-    if error == 0:
-        return Gap(inside, outside, inside - outside, inside - outside, 1.0)
-    statistic = difference / error
-    p = t.cdf(statistic, freedom) if one_sided else 2 * t.sf(abs(statistic), freedom)
-    reach = float(t.ppf(0.975, freedom)) * error * scale
-    middle = inside - outside
-    return Gap(inside, outside, middle - reach, middle + reach, float(p))
-
-
-def _logit(value: float) -> float:
-    return float(np.log(value / (1 - value)))
+    return float(np.sqrt((by_patient**2).sum() * patients / (patients - 1)))
 
 
 def holm(p: FloatArray) -> FloatArray:
