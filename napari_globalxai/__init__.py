@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from napari_globalxai.attribution.explainer import Explainer
+    from napari_globalxai.audit.failing_slices import Slices, slices
     from napari_globalxai.audit.shortcut_audit import Audit, audit
     from napari_globalxai.cohort.table import Cohort, read_cohort
     from napari_globalxai.errors import Cancelled, InputError
@@ -44,6 +45,7 @@ _HOME = {
     "PepprResult": "napari_globalxai.faithfulness.result",
     "Quality": "napari_globalxai.runs.quality_control",
     "Run": "napari_globalxai.runs.run",
+    "Slices": "napari_globalxai.audit.failing_slices",
     "align": "napari_globalxai.runs.align_cohort",
     "audit": "napari_globalxai.audit.shortcut_audit",
     "check_quality": "napari_globalxai.runs.quality_control",
@@ -64,6 +66,7 @@ _HOME = {
     "read_cohort": "napari_globalxai.cohort.table",
     "sanity": "napari_globalxai.runs.sanity",
     "stability": "napari_globalxai.runs.map_stability",
+    "slices": "napari_globalxai.audit.failing_slices",
 }
 
 __all__ = [
@@ -76,6 +79,7 @@ __all__ = [
     "PepprResult",
     "Quality",
     "Run",
+    "Slices",
     "__version__",
     "align",
     "audit",
@@ -97,6 +101,7 @@ __all__ = [
     "read_cohort",
     "sanity",
     "stability",
+    "slices",
 ]
 
 

@@ -227,6 +227,7 @@ app.command()(outliers_command.outliers)
 
 
 app.command()(audit_command.audit)
+app.command()(audit_command.slices)
 app.command()(view_command.view)
 
 
