@@ -62,7 +62,13 @@ def read_findings(run: Run) -> list[ShownFinding]:
     except (OSError, ValueError, KeyError, TypeError) as why:
         raise InputError(f"{path}: is damaged; run `audit` again.") from why
     places = _places(run)
-    return [ShownFinding(facts, places.get(str(facts.get("where")))) for facts in found]
+    return [ShownFinding(facts, places.get(_place(facts))) for facts in found]
+
+
+def _place(facts: dict[str, Any]) -> str:
+    """Return the name of a finding's place; a tile stands in brackets after where it lies."""
+    region, _, tile = str(facts.get("where") or "").partition(" (")
+    return tile.rstrip(")") or region
 
 
 def _places(run: Run) -> dict[str, npt.NDArray[np.bool_]]:
