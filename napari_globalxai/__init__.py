@@ -20,10 +20,17 @@ if TYPE_CHECKING:
     from napari_globalxai.models.classifier import Classifier
     from napari_globalxai.models.loaders import load_model
     from napari_globalxai.runs.align_cohort import align
+    from napari_globalxai.runs.compare_maps import compare_maps
+    from napari_globalxai.runs.contrast import contrast
     from napari_globalxai.runs.evaluate import peppr
+    from napari_globalxai.runs.evaluate_otherwise import peppr_as_published, peppr_images
+    from napari_globalxai.runs.evaluate_regions import peppr_regions
+    from napari_globalxai.runs.image_outliers import outliers
+    from napari_globalxai.runs.map_stability import stability
     from napari_globalxai.runs.pipeline import explain
     from napari_globalxai.runs.quality_control import Quality, check_quality, open_quality
     from napari_globalxai.runs.run import Run, open_run
+    from napari_globalxai.runs.sanity import sanity
     from napari_globalxai.runs.selections import make_maps, open_selection
 
 _HOME = {
@@ -39,14 +46,22 @@ _HOME = {
     "align": "napari_globalxai.runs.align_cohort",
     "audit": "napari_globalxai.audit.shortcut_audit",
     "check_quality": "napari_globalxai.runs.quality_control",
+    "compare_maps": "napari_globalxai.runs.compare_maps",
+    "contrast": "napari_globalxai.runs.contrast",
     "explain": "napari_globalxai.runs.pipeline",
     "load_model": "napari_globalxai.models.loaders",
     "make_maps": "napari_globalxai.runs.selections",
     "open_quality": "napari_globalxai.runs.quality_control",
     "open_selection": "napari_globalxai.runs.selections",
     "open_run": "napari_globalxai.runs.run",
+    "outliers": "napari_globalxai.runs.image_outliers",
     "peppr": "napari_globalxai.runs.evaluate",
+    "peppr_as_published": "napari_globalxai.runs.evaluate_otherwise",
+    "peppr_images": "napari_globalxai.runs.evaluate_otherwise",
+    "peppr_regions": "napari_globalxai.runs.evaluate_regions",
     "read_cohort": "napari_globalxai.cohort.table",
+    "sanity": "napari_globalxai.runs.sanity",
+    "stability": "napari_globalxai.runs.map_stability",
 }
 
 __all__ = [
@@ -63,14 +78,22 @@ __all__ = [
     "align",
     "audit",
     "check_quality",
+    "compare_maps",
+    "contrast",
     "explain",
     "load_model",
     "make_maps",
     "open_quality",
     "open_run",
     "open_selection",
+    "outliers",
     "peppr",
+    "peppr_as_published",
+    "peppr_images",
+    "peppr_regions",
     "read_cohort",
+    "sanity",
+    "stability",
 ]
 
 

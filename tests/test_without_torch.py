@@ -102,6 +102,16 @@ print(json.dumps(str(write_report(run))))
     assert text.count("data:image/png") >= 5
 
 
+def test_an_audit(run):
+    code = """
+result = gx.audit(run, erase="none", fewest_patients=2)
+print(json.dumps([sorted(set(result.regions["region"])), len(result.clusters)]))
+"""
+    regions, clusters = in_process(code, run)
+    assert {"outside-field", "corner-top-left"} & set(regions)
+    assert clusters > 0
+
+
 def test_rooms_of_the_statistics(run):
     modules = (
         "catalogue", "cohort.table", "maps.store", "maps.upsampling", "runs.subgroup_maps",

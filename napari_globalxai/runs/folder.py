@@ -14,6 +14,10 @@ STORE_FOLDER = "attributions.zarr"
 MAPS_FOLDER = "maps"
 PEPPR_FOLDER = "peppr"
 SELECTIONS_FOLDER = "selections"
+STABILITY_FOLDER = "stability"
+OUTLIERS_FOLDER = "outliers"
+SANITY_FOLDER = "sanity"
+CONTRASTS_FOLDER = "contrasts"
 IMAGES_TABLE = "images.csv"
 
 

@@ -254,7 +254,12 @@ class RunLayers(PepprLayers):
 
     def _on_row(self, row: int) -> None:
         self._request_attribution()
-        self._show_seen()
+        result = self.session.result
+        if result is not None and result.fold_orders is not None:
+            # Each image was tested along the order of its own fold.
+            self._on_scrubbed(self.session.fraction, self.session.arm)
+        else:
+            self._show_seen()
         self._show_native()
 
     # One image's attribution, read beside the GUI thread.

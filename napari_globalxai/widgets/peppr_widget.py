@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QLabel, QPushButton
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.result import PepprResult
+from napari_globalxai.faithfulness.verdict import NOT_ENOUGH_DATA, kind_of
 from napari_globalxai.progress import ProgressCallback
 from napari_globalxai.settings.declared import declared_fields
 from napari_globalxai.settings.execution_settings import DeviceSettings
@@ -180,6 +181,7 @@ class PepprWidget(Panel):
         self.badge = QLabel()
         self.badge.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.badge.setAccessibleName("Verdict")
+        self.badge.setWordWrap(True)
         self.reason = text_label()
         self.plot = PepprPlot(theme)
         self.plot.setToolTip("Click or drag in the curves to go to a fraction")
@@ -375,22 +377,24 @@ class PepprWidget(Panel):
             return
         verdict = result.verdict.get(label)
         word = "not judged" if verdict is None else result.word(label)
-        colour = VERDICT_COLOURS.get(word, VERDICT_COLOURS["not enough data"])
+        colour = VERDICT_COLOURS.get(kind_of(word), VERDICT_COLOURS[NOT_ENOUGH_DATA])
         self.badge.setText(word)
         self.badge.setStyleSheet(
             f"background: {colour}; color: white; border-radius: 4px; padding: 3px 8px;"
             "font-weight: bold;"
         )
         if verdict is None:
-            self.reason.setText(f"The map {result.map_name} is judged by its own label.")
+            self.reason.setText(
+                f"The map {result.map_name} is judged by {', '.join(result.verdict)}."
+            )
             return
         areas = result.areas[label]
         reason = verdict.reason
         if np.isfinite(areas.get("sufficient_fraction", np.nan)):
             reason += f". {100 * areas['sufficient_fraction']:.0f} % of the pixels suffice"
-        for caution in result.cautions(label):
-            reason += f". Caution: {caution}"
-        self.reason.setText(reason + ".")
+        told = [reason, verdict.tested] if verdict.tested else [reason]
+        told += [f"Caution: {caution}" for caution in result.cautions(label)]
+        self.reason.setText(". ".join(told) + ".")
 
     def _on_scrubbed(self, fraction: float, arm: str) -> None:
         self.scrubber.show_state(fraction, arm)
