@@ -132,5 +132,5 @@ def outline(area: npt.NDArray[np.uint8], colours: Mapping[int, str]) -> Labels:
 
 def _label_colours(colours: Mapping[int, str]) -> DirectLabelColormap:
     every: dict[int | None, str] = {None: "transparent", 0: "transparent"}
-    every.update(colours)
+    every |= dict(colours.items())
     return DirectLabelColormap(color_dict=every)

@@ -23,6 +23,7 @@ from napari_globalxai.widgets.layers import RunLayers, layers_of
 from napari_globalxai.widgets.panel import Panel, choice_box
 from napari_globalxai.widgets.parts import JobBar, flowing, heading, text_label
 from napari_globalxai.widgets.region_mask import is_drawn, region_mask
+from napari_globalxai.widgets.region_tables import ImageShareTable, ShareTable
 from napari_globalxai.widgets.region_view import (
     REGIONS_FOLDER,
     LabelShare,
@@ -31,7 +32,6 @@ from napari_globalxai.widgets.region_view import (
     measure_region,
     sentence,
 )
-from napari_globalxai.widgets.result_tables import NOTHING, PlainTable, number
 from napari_globalxai.widgets.session import OVERALL, Session, plain_viewer, session_of
 from napari_globalxai.widgets.settings_form import settings_layout
 from napari_globalxai.widgets.shown_maps import Selection
@@ -41,7 +41,6 @@ from napari_globalxai.widgets.workers import JobRunner, LatestOnly
 if TYPE_CHECKING:
     from napari_globalxai.faithfulness.region_erasure import RegionEffect
 
-_MOST_IMAGES = 50
 _DRAW = "Draw a region: press “New region” and drag a rectangle on the image."
 
 
@@ -78,6 +77,7 @@ class RegionsWidget(Panel):
         self._listed = LatestOnly(self)
         self._region: Optional[npt.NDArray[np.bool_]] = None  # noqa: UP045
         self._shares: list[LabelShare] = []
+        self._image_rows: list[int] = []
         self._effects: dict[str, RegionEffect] = {}
         self._make_controls()
         self._lay_out()
@@ -178,26 +178,8 @@ class RegionsWidget(Panel):
         self.audit_bar = JobBar(self.auditor)
         self.said = text_label(_DRAW)
         self.said.setAccessibleName("What the region is")
-        self.table = PlainTable(
-            {
-                "Label": "A label of the model",
-                "Mass": "Share of the map's mass in the region",
-                "Area": "The region's share of the frame",
-                "Times": "Mass over area: 1 is what any place would have",
-                "AUC": "ROC AUC of the images as they are",
-                "Erased": "ROC AUC with the region erased",
-                "Logit": "Mean change of the logit of the images that carry the label",
-            }
-        )
-        self.table.setAccessibleName("The region by label")
-        self.image_table = PlainTable(
-            {
-                "Image": "Images that carry the label on show, those with most in the region first",
-                "Share": "Share of the image's map in the region",
-            },
-            most_rows=8,
-        )
-        self.image_table.setAccessibleName("Images by the region's share")
+        self.table = ShareTable()
+        self.image_table = ImageShareTable()
 
     def _lay_out(self) -> None:
         form = settings_layout()
@@ -380,31 +362,13 @@ class RegionsWidget(Panel):
         return next((share for share in self._shares if share.label == name), None)
 
     def _show(self) -> None:
-        self.table.fill([self._line(share) for share in self._shares])
+        self.table.show_shares(self._shares, self._effects)
         share, view = self._shown_share(), self.session.view
-        self._image_rows: list[int] = []
-        lines = []
         if share is not None and view is not None:
             self.said.setText(sentence(share, self._effects.get(share.label)))
-            order = np.argsort(-np.nan_to_num(share.by_image, nan=-1), kind="stable")
-            for at in order[:_MOST_IMAGES]:
-                row = int(share.rows[at])
-                self._image_rows.append(row)
-                file = str(view.run.images["file"].iloc[row])
-                lines.append([file, f"{100 * share.by_image[at]:.0f} %"])
-        self.image_table.fill(lines)
-
-    def _line(self, share: LabelShare) -> list[str]:
-        effect = self._effects.get(share.label)
-        intact, erased, change = (
-            (NOTHING, NOTHING, NOTHING)
-            if effect is None
-            else map(number, (effect.intact_auc, effect.erased_auc, effect.logit_change))
+        self._image_rows = self.image_table.show_share(
+            share, [] if view is None else view.run.images["file"].tolist()
         )
-        known = np.isfinite(share.share)
-        mass = f"{100 * share.share:.0f} %" if known else NOTHING
-        area = f"{100 * share.area:.1f} %"
-        return [share.label, mass, area, number(share.ratio, 1), intact, erased, change]
 
     def _on_label_clicked(self, row: int, column: int) -> None:
         view = self.session.view
