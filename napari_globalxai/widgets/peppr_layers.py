@@ -131,5 +131,6 @@ def outline(area: npt.NDArray[np.uint8], colours: Mapping[int, str]) -> Labels:
 
 
 def _label_colours(colours: Mapping[int, str]) -> DirectLabelColormap:
-    clear: dict[int | None, str] = {None: "transparent", 0: "transparent"}
-    return DirectLabelColormap(color_dict={**clear, **colours})
+    every: dict[int | None, str] = {None: "transparent", 0: "transparent"}
+    every |= dict(colours.items())
+    return DirectLabelColormap(color_dict=every)

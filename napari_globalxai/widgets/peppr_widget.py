@@ -22,7 +22,7 @@ from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import JobBar, flowing, heading, text_label
 from napari_globalxai.widgets.peppr_plot import PepprPlot
 from napari_globalxai.widgets.peppr_results import ResultTable, map_of
-from napari_globalxai.widgets.result_tables import number
+from napari_globalxai.widgets.peppr_words import probability_text, reason_text
 from napari_globalxai.widgets.run_view import RunView, stored_result
 from napari_globalxai.widgets.scrubber import Scrubber
 from napari_globalxai.widgets.session import Session, plain_viewer, session_of
@@ -388,13 +388,7 @@ class PepprWidget(Panel):
                 f"The map {result.map_name} is judged by {', '.join(result.verdict)}."
             )
             return
-        areas = result.areas[label]
-        reason = verdict.reason
-        if np.isfinite(areas.get("sufficient_fraction", np.nan)):
-            reason += f". {100 * areas['sufficient_fraction']:.0f} % of the pixels suffice"
-        told = [reason, verdict.tested] if verdict.tested else [reason]
-        told += [f"Caution: {caution}" for caution in result.cautions(label)]
-        self.reason.setText(". ".join(told) + ".")
+        self.reason.setText(reason_text(result, label, verdict))
 
     def _on_scrubbed(self, fraction: float, arm: str) -> None:
         self.scrubber.show_state(fraction, arm)
@@ -403,20 +397,10 @@ class PepprWidget(Panel):
 
     def _show_probability(self, row: int | None = None) -> None:
         """Show what the model predicted on the image in view at the nearest step."""
-        result, label = self.session.result, self.label_box.currentText()
-        if result is None or label not in result.labels:
-            self.probability.setText("")
-            return
-        position = np.flatnonzero(result.rows == self.session.row)
-        if not len(position):
-            self.probability.setText("The image in view was not evaluated.")
-            return
-        index = result.labels.index(label)
-        step = int(np.argmin(np.abs(result.fractions - self.session.fraction)))
-        image = result.probabilities[self.session.arm][:, position[0], index]
-        intact = result.own_output[position[0], index]
-        done = {"restore": "restored", "erase": "erased"}[self.session.arm]
-        self.probability.setText(
-            f"Image in view: probability of {label} {number(float(image[step]))} with "
-            f"{100 * result.fractions[step]:.1f} % {done}, {number(float(intact))} intact."
-        )
+        session, label = self.session, self.label_box.currentText()
+        text = ""
+        if session.result is not None and label in session.result.labels:
+            text = probability_text(
+                session.result, label, session.row, session.fraction, session.arm
+            )
+        self.probability.setText(text)
