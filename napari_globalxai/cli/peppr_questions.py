@@ -110,6 +110,7 @@ def ask_peppr(
         Model, device, batch size, trust and progress, as for `peppr`.
     """
     said: dict[str, Any] = {"run": run}
+    map_from = how.pop("map_from", None)
     if question.protocol is Protocol.PAPER:
         return {**said, **_as_published(run, question, settings, **how)}
     if question.per_image:
@@ -122,7 +123,7 @@ def ask_peppr(
         return {**said, **_compare(run, question, settings, **how)}
     from napari_globalxai.runs.evaluate import peppr
 
-    result = peppr(run, question.one_map or "overall", settings, **how)
+    result = peppr(run, question.one_map or "overall", settings, map_from=map_from, **how)
     say_verdicts(result)
     say(f"Results: {run / 'peppr' / result.stem}.csv, .json")
     return {**said, **answers.of_peppr(run, result.map_name, result.stem)}
@@ -134,12 +135,19 @@ def say_verdicts(result: PepprResult) -> None:
 
     for label, verdict in result.verdict.items():
         say(f"{result.map_name} for {label}: {result.word(label)} ({verdict.reason})")
+        if verdict.tested:
+            say(f"  {verdict.tested}.")
         for caution in result.cautions(label):
             say(f"  caution: {caution}")
         if agreement := result.notes.get("fills", {}).get(label):
             say(f"  fills: {agreement['sentence']}")
         if outside := result.areas[label].get("outside"):
             say(f"  outside: {outside_sentence(outside)}")
+    if spared := result.settings.get("predictions_spared", 0):
+        tested = ", ".join(
+            f"{count} {name}" for name, count in result.settings["controls_tested"].items()
+        )
+        say(f"  {tested} orders sufficed, which spared {spared} predictions of an image.")
 
 
 def _test_regions(

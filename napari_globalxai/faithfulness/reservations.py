@@ -49,8 +49,26 @@ class Reservations:
     ) -> None:
         """Add them to the areas of each label, and to the rows of the table of curves."""
         for label, values in self.labels.items():
-            areas[label].update(values)
+            if label in areas:
+                areas[label].update(values)
+        for together in set(areas) - set(self.labels):
+            areas[together].update(self._together())
         rows.extend({"map": map_name, **row} for row in self.outside.rows)
+
+    def _together(self) -> dict[str, Any]:
+        """Return what a verdict on all labels leaves out."""
+        cautions: dict[str, list[str]] = {}
+        for label, values in self.labels.items():
+            for caution in values["cautions"]:
+                cautions.setdefault(caution, []).append(label)
+        return {
+            "mass_outside": self.outside.share,
+            "cautions": [
+                text if len(labels) == len(self.labels) else f"for {', '.join(labels)}, {text}"
+                for text, labels in cautions.items()
+            ],
+            "cautioned": any(values["cautioned"] for values in self.labels.values()),
+        }
 
 
 def reservations_on(

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
-from napari_globalxai.report.style import save_figure
+from napari_globalxai.report.style import save_figure, verdict_class
 from napari_globalxai.storage import atomic_path
 
 
@@ -42,7 +42,9 @@ class EmbeddedFigure:
     caption: str
 
 
-def write_page(target: Path, template: str, figures: Iterable[ReportFigure], **values: Any) -> None:
+def write_page(
+    target: Path, template: str, figures: Iterable[ReportFigure], **values: Any
+) -> dict[str, str]:
     """Write a page, and its figures into ``figures/`` beside it.
 
     Parameters
@@ -55,6 +57,11 @@ def write_page(target: Path, template: str, figures: Iterable[ReportFigure], **v
         Drawn, written and forgotten one at a time.
     **values
         What the template shows.
+
+    Returns
+    -------
+    dict of str to str
+        Captions of the figures by name.
     """
     embedded = {}
     for drawn in figures:
@@ -70,7 +77,9 @@ def write_page(target: Path, template: str, figures: Iterable[ReportFigure], **v
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["verdict_class"] = verdict_class
     page = environment.get_template(template).render(figures=embedded, **values)
     with atomic_path(target) as temporary:
         # A file name that is not valid Unicode must not cost the whole report.
         temporary.write_text(page, encoding="utf-8", errors="replace")
+    return {name: figure.caption for name, figure in embedded.items()}

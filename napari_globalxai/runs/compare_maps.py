@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.evaluation import Evaluation
@@ -18,10 +17,11 @@ from napari_globalxai.faithfulness.map_comparison import (
     compare_candidates,
 )
 from napari_globalxai.progress import JobProgress, ProgressCallback, ignore_progress
-from napari_globalxai.runs.evaluate import find_map, make_evaluation, valid_share_of
+from napari_globalxai.runs.evaluate import make_evaluation, valid_share_of
 from napari_globalxai.runs.folder import PEPPR_FOLDER
 from napari_globalxai.runs.run import Run, open_run
 from napari_globalxai.runs.tables import FILE
+from napari_globalxai.runs.tested_maps import TestedMap, find_map
 from napari_globalxai.settings.peppr_settings import PepprSettings
 
 
@@ -68,7 +68,7 @@ def compare_maps(
     chosen = PepprSettings.of(chosen, {"fill": chosen.fills[0]})
     first = run if isinstance(run, Run) else open_run(run)
     others = [each if isinstance(each, Run) else open_run(each) for each in against]
-    judged = [_map_of(first, name)[2] for name in maps]
+    judged = [_found(first, name)[1] for name in maps]
     labels = tuple(dict.fromkeys(label for each in judged for label in each))
 
     def evaluation_of(other: Run, place: str | Path | None) -> Evaluation:
@@ -92,9 +92,9 @@ def compare_maps(
     candidates = []
     for place, (each, evaluation) in zip(names, runs, strict=True):
         for name in maps:
-            stem, image, of_map = _map_of(each, name)
-            called = f"{place}:{stem}" if others else stem
-            candidates.append(Candidate(called, image, of_map, evaluation))
+            found, of_map = _found(each, name)
+            called = f"{place}:{found.name}" if others else found.name
+            candidates.append(Candidate(called, found.image, of_map, evaluation))
     result = compare_candidates(candidates, chosen, progress=JobProgress(progress))
     result.settings["runs"] = {
         name: str(each.folder) for name, (each, _) in zip(names, runs, strict=True)
@@ -103,9 +103,10 @@ def compare_maps(
     return result
 
 
-def _map_of(run: Run, name: str) -> tuple[str, npt.NDArray[np.float32], tuple[str, ...]]:
-    """Return a map's file name, the map, and the labels that it is judged by."""
-    return find_map(run, name)
+def _found(run: Run, name: str) -> tuple[TestedMap, tuple[str, ...]]:
+    """Return a map, and the labels along which it is compared: its own, or all of the run."""
+    found = find_map(run, name, None, judge_labels=False)
+    return found, tuple(label for label in found.judged if label in run.labels) or run.labels
 
 
 def _names(runs: list[Run]) -> list[str]:

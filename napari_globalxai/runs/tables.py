@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from napari_globalxai.storage import read_table, write_table
+
+# Takes half a second to import, and panels open by the names below alone.
+if TYPE_CHECKING:
+    import pandas as pd
 
 ROW = "row"
 FILE = "file"
@@ -103,11 +105,15 @@ def _free(name: str, taken: Mapping[str, Any]) -> str:
 
 def _as_text(column: Any) -> list[str]:
     """Return a column's values as the table would write them."""
+    import pandas as pd
+
     return pd.Series(column).astype(object).fillna("").astype(str).tolist()
 
 
 def write_images(path: Path, columns: Mapping[str, Any]) -> None:
     """Write a table with a row an image, atomically."""
+    import pandas as pd
+
     write_table(path, pd.DataFrame(columns), index_label=ROW)
 
 

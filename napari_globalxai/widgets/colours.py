@@ -11,14 +11,31 @@ import numpy.typing as npt
 from napari.utils import Colormap
 from napari.utils.colormaps import ensure_colormap
 
+from napari_globalxai.faithfulness.verdict import (
+    FAITHFUL,
+    FAITHFUL_INSIDE,
+    FAITHFUL_WITH_A_CAUTION,
+    NO_BETTER,
+    NOT_ENOUGH_DATA,
+    UNDECIDED,
+    WELL_PLACED,
+)
+
 RESTORE = "#56b4e9"
 ERASE = "#e69f00"
 ARM_COLOURS = {"restore": RESTORE, "erase": ERASE}
 VERDICT_COLOURS = {
-    "faithful": "#009e73",
-    "faithful, with a caution": "#8a5a00",
-    "not faithful": "#d55e00",
-    "not enough data": "#7f7f7f",
+    FAITHFUL: "#00785a",
+    FAITHFUL_WITH_A_CAUTION: "#8a6000",
+    FAITHFUL_INSIDE: "#8a6000",
+    WELL_PLACED: "#8a6000",
+    NO_BETTER: "#b84f00",
+    UNDECIDED: "#6b6b6b",
+    NOT_ENOUGH_DATA: "#6b6b6b",
+    # Of version 0.1.
+    "faithful": "#00785a",
+    "faithful, with a caution": "#8a6000",
+    "not faithful": "#b84f00",
 }
 # On both grounds, and readable under white text.
 WARNING = "#d55e00"

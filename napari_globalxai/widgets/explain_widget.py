@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Optional
 
 import napari.viewer
-from qtpy.QtCore import QUrl
+from qtpy.QtCore import Qt, QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QPushButton
 
@@ -17,10 +17,16 @@ from napari_globalxai.widgets.fold import Fold
 from napari_globalxai.widgets.identity import make_header
 from napari_globalxai.widgets.layers import RunLayers, layers_of, sample_paths
 from napari_globalxai.widgets.map_view import MapView
-from napari_globalxai.widgets.panel import Panel
+from napari_globalxai.widgets.panel import Panel, choice_box
 from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import JobBar, flowing, heading, text_label
 from napari_globalxai.widgets.recognised import result_folder
+from napari_globalxai.widgets.remembered import (
+    chosen,
+    recent_runs,
+    remember_chosen,
+    remember_run,
+)
 from napari_globalxai.widgets.result_tables import ImagePanel, PerformanceTable
 from napari_globalxai.widgets.run_form import RunForm, default_run_folder
 from napari_globalxai.widgets.run_view import RunView, open_view, read_view
@@ -74,6 +80,7 @@ class ExplainWidget(Panel):
         for layer in viewer.layers:
             self._take_sample(layer)
         self.follow(plain_viewer(viewer).layers.events.inserted, self._on_layer)
+        self._recall()
         if self.session.view is not None:
             self._on_view(self.session.view)
         if self.runner.is_running:
@@ -113,6 +120,7 @@ class ExplainWidget(Panel):
                 )
                 return read_view(run, progress)
 
+            remember_chosen({"cohort": str(cohort), "model": str(model), "method": settings.method})
             self.runner.run(work, then=self.session.open)
 
     def check(self) -> None:
@@ -202,6 +210,7 @@ class ExplainWidget(Panel):
         self.open_button.setToolTip("Show a run that was computed before")
         self.report_button = QPushButton("Report")
         self.report_button.setToolTip("Write the report of the run on show and open it")
+        self.recent_box = choice_box("Recent runs", "Open one of the runs that were open last")
         self.job_bar = JobBar(self.runner)
         self.check_bar = JobBar(self.check_runner)
         self.warnings = Fold("")
@@ -228,6 +237,7 @@ class ExplainWidget(Panel):
         self.content.addWidget(self.warnings)
         self.content.addWidget(self.form)
         self.content.addLayout(buttons)
+        self.content.addWidget(self.recent_box)
         self.content.addWidget(self.job_bar)
         self.content.addWidget(self.check_bar)
         self.content.addWidget(heading("Global maps"))
@@ -247,6 +257,7 @@ class ExplainWidget(Panel):
         self.check_button.clicked.connect(self.check)
         self.open_button.clicked.connect(self._on_open_clicked)
         self.report_button.clicked.connect(self.write_report)
+        self.recent_box.activated.connect(self._on_recent)
         self.runner.started.connect(self._on_started)
         self.runner.finished.connect(self._on_finished)
         self.runner.succeeded.connect(self._on_succeeded)
@@ -278,6 +289,34 @@ class ExplainWidget(Panel):
     def _on_inputs(self, cohort: Path, model: Path) -> None:
         self.cohort_field.path = cohort
         self.model_field.path = model
+
+    def _recall(self) -> None:
+        """Fill in what was last chosen, unless a sample or somebody else chose already."""
+        last = chosen()
+        for field, name in ((self.cohort_field, "cohort"), (self.model_field, "model")):
+            path = Path(last.get(name, ""))
+            if field.path is None and path.is_file():
+                field.path = path
+        index = self.method_box.findText(last.get("method", ""))
+        if index >= 0:
+            self.method_box.setCurrentIndex(index)
+        self._list_recent()
+
+    def _list_recent(self) -> None:
+        self.recent_box.clear()
+        self.recent_box.addItem("Recent runs…", None)
+        for folder in recent_runs():
+            self.recent_box.addItem(folder.name, str(folder))
+            self.recent_box.setItemData(
+                self.recent_box.count() - 1, str(folder), Qt.ItemDataRole.ToolTipRole
+            )
+        self.recent_box.setVisible(self.recent_box.count() > 1)
+
+    def _on_recent(self, index: int) -> None:
+        folder = self.recent_box.currentData()
+        if folder is not None:
+            self.open_run(Path(folder))
+        self.recent_box.setCurrentIndex(0)
 
     # Work.
 
@@ -316,6 +355,8 @@ class ExplainWidget(Panel):
             part.setEnabled(True)
         # What was asked for is in view; the next run is a click away.
         self.form.collapse()
+        remember_run(view.run.folder)
+        self._list_recent()
         self.maps.show_run(view)
         self.performance.show_run(view)
         self._on_row(self.session.row)

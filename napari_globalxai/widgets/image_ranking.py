@@ -58,7 +58,7 @@ class ImageFacts:
     @property
     def is_carrier(self) -> npt.NDArray[np.bool_]:
         """Whether the image carries the label."""
-        return self.truth == 1
+        return np.asarray(self.truth == 1)
 
 
 def facts_of(run: Run, name: str) -> ImageFacts:

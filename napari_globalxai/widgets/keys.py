@@ -7,8 +7,8 @@ from typing import Any
 from weakref import ref
 
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QKeySequence
-from qtpy.QtWidgets import QShortcut, QWidget
+from qtpy.QtGui import QKeySequence, QShortcut
+from qtpy.QtWidgets import QWidget
 
 # What each goes to, and Shift with it goes back.
 NEXT = {"F6": "label", "F7": "error", "F8": "outlier"}

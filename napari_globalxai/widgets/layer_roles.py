@@ -64,6 +64,12 @@ class RoleLayers:
                     return layer
         return None
 
+    def set_visible(self, role: str, visible: bool) -> None:
+        """Show or hide a layer, where it is there."""
+        layer = self.layer(role)
+        if layer is not None:
+            layer.visible = visible
+
     def _show(
         self, role: str, make: Callable[[], Layer], *, data: Any, name: str, **values: Any
     ) -> None:

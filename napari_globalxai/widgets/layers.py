@@ -13,9 +13,11 @@ from psygnal import Signal
 
 from napari_globalxai.widgets.colours import map_colormap
 from napari_globalxai.widgets.keys import bind_keys
-from napari_globalxai.widgets.layer_roles import GAP, METADATA_KEY, RUN_ROLES
+from napari_globalxai.widgets.layer_roles import METADATA_KEY
 from napari_globalxai.widgets.mass import mass_zones
-from napari_globalxai.widgets.peppr_layers import PepprLayers, outline
+from napari_globalxai.widgets.names import IMAGES
+from napari_globalxai.widgets.native_layers import NativeLayers
+from napari_globalxai.widgets.peppr_layers import outline
 from napari_globalxai.widgets.run_view import RunView
 from napari_globalxai.widgets.session import OVERALL, Session, plain_viewer, session_of
 from napari_globalxai.widgets.shown_maps import MapChoice, ShownMaps, make_maps
@@ -24,11 +26,8 @@ from napari_globalxai.widgets.workers import LatestOnly
 if TYPE_CHECKING:
     from napari.utils import Colormap
 
-IMAGES = "Images"
-NATIVE = "Native image"
 CONTOURS = "Half and 80 % of the map's mass"
 _CONTOUR_COLOURS = {1: "white", 2: "#b0b0b0"}
-_MAPS = ("attribution", "global map")
 
 
 def global_map_name(map_name: str) -> str:
@@ -41,7 +40,7 @@ def attribution_name(label: str) -> str:
     return f"Attribution: {label}"
 
 
-class RunLayers(PepprLayers):
+class RunLayers(NativeLayers):
     """Keeps a viewer's layers in step with its session.
 
     Parameters
@@ -55,17 +54,11 @@ class RunLayers(PepprLayers):
     ----------
     attribution_shown : psygnal.Signal
         Row and label whose attribution has just been shown.
-    native_shown : psygnal.Signal
-        Row whose native image has just been shown.
-    native_failed : psygnal.Signal
-        One sentence for the user: why there is no native image.
     maps_failed : psygnal.Signal
         One sentence for the user: why the maps asked for cannot be made.
     """
 
     attribution_shown = Signal(int, str)
-    native_shown = Signal(int)
-    native_failed = Signal(str)
     maps_failed = Signal(str)
 
     def __init__(self, viewer: Any, session: Session) -> None:
@@ -75,20 +68,13 @@ class RunLayers(PepprLayers):
         self._contours = False
         self._attributions = LatestOnly()
         self._attributions.ready.connect(self._on_attribution)
-        self._natives = LatestOnly()
-        self._natives.ready.connect(self._on_native_image)
-        self._natives.failed.connect(self._on_native_failed)
         self._averages = LatestOnly()
         self._averages.ready.connect(self._on_maps_made)
         self._averages.failed.connect(self.maps_failed.emit)
         session.choice_changed.connect(self._on_choice)
-        # Where the layers of the frame lie: at home, or in the native image's pixels.
-        self._affine = np.eye(3)
-        self._native_shape: tuple[int, int] | None = None
         session.view_changed.connect(self._on_view)
         session.map_changed.connect(self._on_map)
         session.row_changed.connect(self._on_row)
-        session.native_changed.connect(self._on_native)
         viewer.dims.events.current_step.connect(self._on_step)
 
     @property
@@ -127,9 +113,7 @@ class RunLayers(PepprLayers):
 
     def set_visible(self, role: str, visible: bool) -> None:
         """Show or hide a layer, where it is there."""
-        layer = self.layer(role)
-        if layer is not None:
-            layer.visible = visible
+        super().set_visible(role, visible)
         if role == "attribution" and visible:
             self._request_attribution()
 
@@ -254,7 +238,12 @@ class RunLayers(PepprLayers):
 
     def _on_row(self, row: int) -> None:
         self._request_attribution()
-        self._show_seen()
+        result = self.session.result
+        if result is not None and result.fold_orders is not None:
+            # Each image was tested along the order of its own fold.
+            self._on_scrubbed(self.session.fraction, self.session.arm)
+        else:
+            self._show_seen()
         self._show_native()
 
     # One image's attribution, read beside the GUI thread.
@@ -297,81 +286,6 @@ class RunLayers(PepprLayers):
         if view is not None and layer is not None:
             values = layer.data[view.valid]
             self._set_colormap("attribution", self._colormap("attribution", values, 1.0))
-
-    # The image in view as its file stores it. The layers of the frame are moved there by their
-    # affine, so that nothing is resampled and whatever is shown next lies right, too.
-
-    def _on_native(self, native: bool) -> None:
-        if native:
-            self._show_native()
-        else:
-            self._remove("native")
-            self._native_shape = None
-            self._move_frame(np.eye(3))
-            self._reset_view()
-
-    def _show_native(self) -> None:
-        view, row = self.session.view, self.session.row
-        if not self.session.native or view is None or self.layer("images") is None:
-            return
-        # Until the file is read, the stack shows the image, as sharp as the frame.
-        self.set_visible("native", False)
-        if view.run.images["error"].iloc[row]:
-            # The panel says why there is nothing to see.
-            return
-        if row in view.run.placements:
-            place = view.run.placements[row]
-            same_size, self._native_shape = place.shape == self._native_shape, place.shape
-            self._move_frame(place.affine)
-            if not same_size:
-                # Otherwise the user goes on looking at the same place.
-                self._reset_view()
-        self._natives.request((view, row), lambda: view.run.native_image(row))
-
-    def _on_native_image(self, key: tuple[RunView, int], image: Any) -> None:
-        view, row = key
-        if not self.session.native or (view, row) != (self.session.view, self.session.row):
-            return
-        if self.layer("images") is None:
-            return
-        before = self.layer("native")
-        new_size = before is None or before.data.shape != image.shape
-        # First, as napari goes on believing in the old size of a hidden layer.
-        self.set_visible("native", True)
-        self._show("native", lambda: Image(image, rgb=True), data=image, name=NATIVE)
-        if new_size:
-            # A registered frame does not cover all of it.
-            self._reset_view()
-        self.native_shown.emit(row)
-
-    def _on_native_failed(self, sentence: str) -> None:
-        if self.session.native:
-            self.session.show_native(False)
-            self.native_failed.emit(sentence)
-
-    def _move_frame(self, affine: npt.NDArray[np.float64]) -> None:
-        self._affine = affine
-        for role in RUN_ROLES:
-            layer = self.layer(role)
-            if layer is not None:
-                self._place(layer, role)
-
-    def _place(self, layer: Any, role: str) -> None:
-        """Put a layer of the frame where the frame lies."""
-        if role == "native":
-            return
-        # Axes before the last two, such as the stack's, stay as they are.
-        affine = np.eye(layer.ndim + 1)
-        affine[-3:, -3:] = self._affine
-        if role == "seen":
-            # Beside the image in view, so that both can be compared at a glance.
-            width = layer.data.shape[1] if self._native_shape is None else self._native_shape[1]
-            affine[-2, -1] += round(width * (1 + GAP))
-        if not np.array_equal(layer.affine.affine_matrix, affine):
-            layer.affine = affine
-        if role in _MAPS:
-            # A pixel of the frame may be a large square of the native image.
-            layer.interpolation2d = "linear" if self.session.native else "nearest"
 
     # Layers.
 

@@ -1,5 +1,6 @@
 """A path that can be typed, picked or dropped."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Optional
 
@@ -57,7 +58,9 @@ class PathField(QWidget):
     edited : Signal
         The user chose another path.
     dropped : Signal
-        The user dropped a path on it, before it is taken.
+        The user dropped a path on it that belongs somewhere else.
+    takes : callable
+        Tells whether a dropped path belongs here; by default any does.
     """
 
     edited = Signal()
@@ -67,6 +70,7 @@ class PathField(QWidget):
         super().__init__()
         self._caption, self._filter = caption, file_filter
         self._is_chosen = False
+        self.takes: Callable[[Path], bool] = lambda path: True
         self.line = _PathLine()
         self.line.setMinimumWidth(60)
         self.line.setAccessibleName(caption)
@@ -118,6 +122,8 @@ class PathField(QWidget):
         self._is_chosen = bool(text.strip())
 
     def _on_dropped(self, path: Path) -> None:
-        self._is_chosen = True
-        self.path = path
-        self.dropped.emit(path)
+        if self.takes(path):
+            self._is_chosen = True
+            self.path = path
+        else:
+            self.dropped.emit(path)

@@ -87,7 +87,7 @@ class PepprLayers(RoleLayers):
 
     def _area(self, result: PepprResult, fraction: float, arm: str) -> npt.NDArray[np.uint8]:
         """Return which valid pixels are erased or restored, 0 or 1."""
-        kept = result.kept(fraction, arm)
+        kept = result.kept(fraction, arm, self.session.row)
         if arm == "restore":
             return kept.astype(np.uint8)
         valid = np.zeros(result.shape, bool)
@@ -107,7 +107,7 @@ class PepprLayers(RoleLayers):
             self._seen_row, self._seen_input = row, view.model_input(row)
             self._seen_fill = result.fill_of(row, self._seen_input)
         seen = result.seen(
-            self._seen_input, self.session.fraction, self.session.arm, self._seen_fill
+            self._seen_input, self.session.fraction, self.session.arm, self._seen_fill, row
         )
         image = to_rgb(seen, view.channels)
         self._show("seen", lambda: Image(image, rgb=True), data=image, name=SEEN)
@@ -131,5 +131,6 @@ def outline(area: npt.NDArray[np.uint8], colours: Mapping[int, str]) -> Labels:
 
 
 def _label_colours(colours: Mapping[int, str]) -> DirectLabelColormap:
-    clear: dict[int | None, str] = {None: "transparent", 0: "transparent"}
-    return DirectLabelColormap(color_dict={**clear, **colours})
+    every: dict[int | None, str] = {None: "transparent", 0: "transparent"}
+    every |= dict(colours.items())
+    return DirectLabelColormap(color_dict=every)

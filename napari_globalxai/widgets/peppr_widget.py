@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QLabel, QPushButton
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.result import PepprResult
+from napari_globalxai.faithfulness.verdict import NOT_ENOUGH_DATA, kind_of
 from napari_globalxai.progress import ProgressCallback
 from napari_globalxai.settings.declared import declared_fields
 from napari_globalxai.settings.execution_settings import DeviceSettings
@@ -21,7 +22,7 @@ from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import JobBar, flowing, heading, text_label
 from napari_globalxai.widgets.peppr_plot import PepprPlot
 from napari_globalxai.widgets.peppr_results import ResultTable, map_of
-from napari_globalxai.widgets.result_tables import number
+from napari_globalxai.widgets.peppr_words import probability_text, reason_text
 from napari_globalxai.widgets.run_view import RunView, stored_result
 from napari_globalxai.widgets.scrubber import Scrubber
 from napari_globalxai.widgets.session import Session, plain_viewer, session_of
@@ -180,6 +181,7 @@ class PepprWidget(Panel):
         self.badge = QLabel()
         self.badge.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.badge.setAccessibleName("Verdict")
+        self.badge.setWordWrap(True)
         self.reason = text_label()
         self.plot = PepprPlot(theme)
         self.plot.setToolTip("Click or drag in the curves to go to a fraction")
@@ -375,22 +377,18 @@ class PepprWidget(Panel):
             return
         verdict = result.verdict.get(label)
         word = "not judged" if verdict is None else result.word(label)
-        colour = VERDICT_COLOURS.get(word, VERDICT_COLOURS["not enough data"])
+        colour = VERDICT_COLOURS.get(kind_of(word), VERDICT_COLOURS[NOT_ENOUGH_DATA])
         self.badge.setText(word)
         self.badge.setStyleSheet(
             f"background: {colour}; color: white; border-radius: 4px; padding: 3px 8px;"
             "font-weight: bold;"
         )
         if verdict is None:
-            self.reason.setText(f"The map {result.map_name} is judged by its own label.")
+            self.reason.setText(
+                f"The map {result.map_name} is judged by {', '.join(result.verdict)}."
+            )
             return
-        areas = result.areas[label]
-        reason = verdict.reason
-        if np.isfinite(areas.get("sufficient_fraction", np.nan)):
-            reason += f". {100 * areas['sufficient_fraction']:.0f} % of the pixels suffice"
-        for caution in result.cautions(label):
-            reason += f". Caution: {caution}"
-        self.reason.setText(reason + ".")
+        self.reason.setText(reason_text(result, label, verdict))
 
     def _on_scrubbed(self, fraction: float, arm: str) -> None:
         self.scrubber.show_state(fraction, arm)
@@ -399,20 +397,10 @@ class PepprWidget(Panel):
 
     def _show_probability(self, row: int | None = None) -> None:
         """Show what the model predicted on the image in view at the nearest step."""
-        result, label = self.session.result, self.label_box.currentText()
-        if result is None or label not in result.labels:
-            self.probability.setText("")
-            return
-        position = np.flatnonzero(result.rows == self.session.row)
-        if not len(position):
-            self.probability.setText("The image in view was not evaluated.")
-            return
-        index = result.labels.index(label)
-        step = int(np.argmin(np.abs(result.fractions - self.session.fraction)))
-        image = result.probabilities[self.session.arm][:, position[0], index]
-        intact = result.own_output[position[0], index]
-        done = {"restore": "restored", "erase": "erased"}[self.session.arm]
-        self.probability.setText(
-            f"Image in view: probability of {label} {number(float(image[step]))} with "
-            f"{100 * result.fractions[step]:.1f} % {done}, {number(float(intact))} intact."
-        )
+        session, label = self.session, self.label_box.currentText()
+        text = ""
+        if session.result is not None and label in session.result.labels:
+            text = probability_text(
+                session.result, label, session.row, session.fraction, session.arm
+            )
+        self.probability.setText(text)

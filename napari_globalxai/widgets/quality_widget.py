@@ -33,6 +33,7 @@ from napari_globalxai.settings.frame_settings import (
 from napari_globalxai.widgets.alignment_form import AlignmentForm
 from napari_globalxai.widgets.folders import default_folder
 from napari_globalxai.widgets.layers import sample_paths
+from napari_globalxai.widgets.outlier_table import OutlierTable
 from napari_globalxai.widgets.panel import Panel
 from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import JobBar, flowing, heading, text_label
@@ -40,7 +41,7 @@ from napari_globalxai.widgets.path_field import PathField
 from napari_globalxai.widgets.quality_layers import COMPANIONS, QualityLayers, quality_layers_of
 from napari_globalxai.widgets.quality_view import QualityView, check_view, open_quality_view
 from napari_globalxai.widgets.recognised import result_folder
-from napari_globalxai.widgets.result_tables import OutlierTable, image_title, number
+from napari_globalxai.widgets.result_tables import image_title, number
 from napari_globalxai.widgets.session import plain_viewer
 from napari_globalxai.widgets.setting_fields import SizeField
 from napari_globalxai.widgets.settings_form import SettingsForm

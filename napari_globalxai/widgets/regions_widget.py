@@ -6,16 +6,24 @@ from typing import TYPE_CHECKING, Any, Optional
 import napari.viewer
 import numpy as np
 import numpy.typing as npt
-from napari.layers import Shapes
+from napari.layers import Labels, Shapes
 from qtpy.QtWidgets import QLineEdit, QPushButton
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.progress import ProgressCallback
+from napari_globalxai.statistics.query import parse_query
+from napari_globalxai.widgets.findings_view import (
+    FindingsTable,
+    ShownFinding,
+    audit_run,
+    read_findings,
+)
 from napari_globalxai.widgets.identity import make_header
 from napari_globalxai.widgets.layers import RunLayers, layers_of
 from napari_globalxai.widgets.panel import Panel, choice_box
 from napari_globalxai.widgets.parts import JobBar, flowing, heading, text_label
 from napari_globalxai.widgets.region_mask import is_drawn, region_mask
+from napari_globalxai.widgets.region_tables import ImageShareTable, ShareTable
 from napari_globalxai.widgets.region_view import (
     REGIONS_FOLDER,
     LabelShare,
@@ -24,16 +32,15 @@ from napari_globalxai.widgets.region_view import (
     measure_region,
     sentence,
 )
-from napari_globalxai.widgets.result_tables import NOTHING, PlainTable, number
 from napari_globalxai.widgets.session import OVERALL, Session, plain_viewer, session_of
 from napari_globalxai.widgets.settings_form import settings_layout
+from napari_globalxai.widgets.shown_maps import Selection
 from napari_globalxai.widgets.viewer_jobs import runner_of
-from napari_globalxai.widgets.workers import JobRunner
+from napari_globalxai.widgets.workers import JobRunner, LatestOnly
 
 if TYPE_CHECKING:
     from napari_globalxai.faithfulness.region_erasure import RegionEffect
 
-_MOST_IMAGES = 50
 _DRAW = "Draw a region: press “New region” and drag a rectangle on the image."
 
 
@@ -66,8 +73,11 @@ class RegionsWidget(Panel):
         self._viewer = plain_viewer(viewer)
         self.runner: JobRunner = runner_of(viewer, "Measuring a region")
         self.eraser: JobRunner = runner_of(viewer, "Erasing a region")
+        self.auditor: JobRunner = runner_of(viewer, "Auditing a run")
+        self._listed = LatestOnly(self)
         self._region: Optional[npt.NDArray[np.bool_]] = None  # noqa: UP045
         self._shares: list[LabelShare] = []
+        self._image_rows: list[int] = []
         self._effects: dict[str, RegionEffect] = {}
         self._make_controls()
         self._lay_out()
@@ -116,6 +126,12 @@ class RegionsWidget(Panel):
 
         self.eraser.run(work)
 
+    def audit(self) -> None:
+        """Search the run for shortcuts, and list what was found."""
+        run, trust = self.session.run, self.session.trusts_model
+        if run is not None and not self.auditor.is_running:
+            self.auditor.run(lambda progress: (run, audit_run(run, trust, progress)))
+
     def keep(self) -> None:
         """Keep the region and its numbers in the run's folder."""
         run, region = self.session.run, self._drawn_region()
@@ -154,28 +170,16 @@ class RegionsWidget(Panel):
         self.name_line.setPlaceholderText("As the layer")
         self.kept_box = choice_box("Kept regions", "Regions that the run holds; one is drawn again")
         self.job_bar, self.erase_bar = JobBar(self.runner), JobBar(self.eraser)
+        self.findings = FindingsTable()
+        self.audit_button = QPushButton("Audit")
+        self.audit_button.setToolTip(
+            "Search the run for shortcuts: places, subgroups and clusters; takes a while"
+        )
+        self.audit_bar = JobBar(self.auditor)
         self.said = text_label(_DRAW)
         self.said.setAccessibleName("What the region is")
-        self.table = PlainTable(
-            {
-                "Label": "A label of the model",
-                "Mass": "Share of the map's mass in the region",
-                "Area": "The region's share of the frame",
-                "Times": "Mass over area: 1 is what any place would have",
-                "AUC": "ROC AUC of the images as they are",
-                "Erased": "ROC AUC with the region erased",
-                "Logit": "Mean change of the logit of the images that carry the label",
-            }
-        )
-        self.table.setAccessibleName("The region by label")
-        self.image_table = PlainTable(
-            {
-                "Image": "Images that carry the label on show, those with most in the region first",
-                "Share": "Share of the image's map in the region",
-            },
-            most_rows=8,
-        )
-        self.image_table.setAccessibleName("Images by the region's share")
+        self.table = ShareTable()
+        self.image_table = ImageShareTable()
 
     def _lay_out(self) -> None:
         form = settings_layout()
@@ -192,6 +196,9 @@ class RegionsWidget(Panel):
         self.content.addWidget(self.table)
         self.content.addWidget(heading("Images by share"))
         self.content.addWidget(self.image_table)
+        self.content.addLayout(flowing(heading("Findings of the audit"), self.audit_button))
+        self.content.addWidget(self.audit_bar)
+        self.content.addWidget(self.findings)
         self.content.addStretch(1)
 
     def _connect(self) -> None:
@@ -200,6 +207,10 @@ class RegionsWidget(Panel):
         self.erase_button.clicked.connect(self.erase)
         self.keep_button.clicked.connect(self.keep)
         self.kept_box.activated.connect(self._on_kept)
+        self.audit_button.clicked.connect(self.audit)
+        self.auditor.succeeded.connect(self._on_audited)
+        self._listed.ready.connect(self._on_listed)
+        self.findings.chosen.connect(self._on_finding)
         self.runner.succeeded.connect(self._on_measured)
         self.eraser.succeeded.connect(self._on_erased)
         self.table.cellClicked.connect(self._on_label_clicked)
@@ -255,24 +266,31 @@ class RegionsWidget(Panel):
         import tifffile
 
         path = self.kept_box.currentData()
-        images = self.layers.layer("images")
-        if path is None or images is None:
+        if path is None:
             return
         try:
             values = np.asarray(tifffile.imread(path)).astype(np.uint8)
         except (OSError, ValueError) as why:
             self.said.setText(f"⚠ {path}: cannot be read ({why}).")
             return
-        layer = self._viewer.add_labels(values, name=Path(path).stem, opacity=0.5)
-        layer.affine = np.asarray(images.affine.affine_matrix)[-3:, -3:]
-        self.layer_box.setCurrentText(layer.name)
+        self._draw(values > 0, Path(path).stem)
 
     # Results.
 
     def _on_view(self, view: object) -> None:
         enabled = self.session.view is not None
-        for part in (self.new_button, self.measure_button, self.erase_button, self.keep_button):
+        for part in (
+            self.new_button,
+            self.measure_button,
+            self.erase_button,
+            self.keep_button,
+            self.audit_button,
+        ):
             part.setEnabled(enabled)
+        self.findings.show_findings([])
+        run = self.session.run
+        if run is not None:
+            self._listed.request(run, lambda: read_findings(run))
         self._region, self._shares, self._effects = None, [], {}
         self.said.setText(_DRAW if enabled else "Open a run first.")
         self._list_kept()
@@ -291,6 +309,47 @@ class RegionsWidget(Panel):
         self.erase_bar.say("")
         self._show()
 
+    def _on_audited(self, found: Any) -> None:
+        run, findings = found
+        self.audit_bar.say("" if findings else "Nothing was found that needs a look.")
+        self._on_listed(run, findings)
+
+    def _on_listed(self, run: Any, findings: list[ShownFinding]) -> None:
+        if run is self.session.run:
+            self.findings.show_findings(findings)
+
+    def _on_finding(self, finding: ShownFinding) -> None:
+        """Show a finding: its map, its images, its place, and one that shows it best."""
+        view = self.session.view
+        label = str(finding.facts.get("label"))
+        if view is None:
+            return
+        if label in view.maps:
+            self.session.choose_map(label)
+        selection = None
+        if finding.query:
+            rows = parse_query(finding.query).rows(view.run.images)
+            selection = Selection(finding.query, tuple(rows.tolist()))
+        self.session.select(selection)
+        if finding.rows:
+            self.layers.step_to(finding.rows[0])
+        if finding.region is not None:
+            self._draw(finding.region, str(finding.facts["where"]))
+        self.said.setText(str(finding.facts.get("sentence", "")))
+
+    def _draw(self, region: npt.NDArray[np.bool_], name: str) -> None:
+        """Show a region of the frame as a layer to measure, one a name."""
+        images = self.layers.layer("images")
+        if images is None:
+            return
+        if name in self._viewer.layers and isinstance(self._viewer.layers[name], Labels):
+            layer = self._viewer.layers[name]
+            layer.data = region.astype(np.uint8)
+        else:
+            layer = self._viewer.add_labels(region.astype(np.uint8), name=name, opacity=0.5)
+        layer.affine = np.asarray(images.affine.affine_matrix)[-3:, -3:]
+        self.layer_box.setCurrentText(layer.name)
+
     def _on_map(self, name: str) -> None:
         self._show()
 
@@ -303,31 +362,13 @@ class RegionsWidget(Panel):
         return next((share for share in self._shares if share.label == name), None)
 
     def _show(self) -> None:
-        self.table.fill([self._line(share) for share in self._shares])
+        self.table.show_shares(self._shares, self._effects)
         share, view = self._shown_share(), self.session.view
-        self._image_rows: list[int] = []
-        lines = []
         if share is not None and view is not None:
             self.said.setText(sentence(share, self._effects.get(share.label)))
-            order = np.argsort(-np.nan_to_num(share.by_image, nan=-1), kind="stable")
-            for at in order[:_MOST_IMAGES]:
-                row = int(share.rows[at])
-                self._image_rows.append(row)
-                file = str(view.run.images["file"].iloc[row])
-                lines.append([file, f"{100 * share.by_image[at]:.0f} %"])
-        self.image_table.fill(lines)
-
-    def _line(self, share: LabelShare) -> list[str]:
-        effect = self._effects.get(share.label)
-        intact, erased, change = (
-            (NOTHING, NOTHING, NOTHING)
-            if effect is None
-            else map(number, (effect.intact_auc, effect.erased_auc, effect.logit_change))
+        self._image_rows = self.image_table.show_share(
+            share, [] if view is None else view.run.images["file"].tolist()
         )
-        known = np.isfinite(share.share)
-        mass = f"{100 * share.share:.0f} %" if known else NOTHING
-        area = f"{100 * share.area:.1f} %"
-        return [share.label, mass, area, number(share.ratio, 1), intact, erased, change]
 
     def _on_label_clicked(self, row: int, column: int) -> None:
         view = self.session.view

@@ -1,10 +1,9 @@
-"""Tables of the panels: global maps, the image in view, images that differ from the others."""
+"""Tables of the panels: global maps, the image in view, performance."""
 
-from typing import Any, Optional, cast
+from typing import TYPE_CHECKING, Any, Optional, cast
 
 import numpy as np
-import pandas as pd
-from qtpy.QtCore import QEvent, QSize, Qt, QTimer, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QEvent, QSize, Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import (
     QAbstractItemView,
@@ -23,15 +22,15 @@ from napari_globalxai.statistics.recorded_statistics import (
     recorded_statistics,
 )
 from napari_globalxai.widgets.parts import text_label
-from napari_globalxai.widgets.quality_view import QualityView
 from napari_globalxai.widgets.run_view import RunView
+
+# Takes half a second to import, in the GUI thread.
+if TYPE_CHECKING:
+    import pandas as pd
 
 NOTHING = "–"
 _ROW_HEIGHT = 24
 _ROW_MARGIN = 8
-_WIDEST_FILE = 130
-_HEADING_MARGIN = 14
-_STACK_ROW = Qt.ItemDataRole.UserRole
 
 
 def number(value: object, digits: int = 2) -> str:
@@ -42,7 +41,7 @@ def number(value: object, digits: int = 2) -> str:
 
 
 def image_title(
-    images: pd.DataFrame, row: int, words: Modality, native_shape: tuple[int, int] | None = None
+    images: "pd.DataFrame", row: int, words: Modality, native_shape: tuple[int, int] | None = None
 ) -> str:
     """Return which image a row is: number, file, side and patient, or why it failed.
 
@@ -311,112 +310,7 @@ class ImagePanel(QWidget):
 
     @staticmethod
     def _truth(value: Any) -> str:
-        if value is None or pd.isna(value):
+        # What is missing is None or NaN, which differs from itself.
+        if value is None or value != value:
             return NOTHING
         return "yes" if value == 1 else "no"
-
-
-class OutlierTable(PlainTable):
-    """The images that differ from the others; a click, the arrow keys or Enter choose one.
-
-    Attributes
-    ----------
-    chosen : Signal
-        Row of the image in its stack.
-    """
-
-    chosen = Signal(int)
-
-    def __init__(self) -> None:
-        super().__init__(
-            {
-                "Image": "File of the image",
-                "Noticed": "In what the image differs from the others",
-                "Score": "Distance from the median of all images in robust standard deviations, "
-                "in what the image differs most",
-                "Distance": "Distance from the mean of all other images: 1 less the correlation of "
-                "their details",
-                "Side": "Left or right",
-            },
-            most_rows=9,
-        )
-        # What is noticed is what to read: it gets the room, and more than a line where need be.
-        self._across.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
-        self._across.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
-        # A file is known by its end.
-        self.setTextElideMode(Qt.TextElideMode.ElideLeft)
-        self._down.setMinimumSectionSize(self._row_height)
-        self._fit = QTimer(self)
-        self._fit.setSingleShot(True)
-        self._fit.setInterval(0)
-        self._fit.timeout.connect(self._fit_rows)
-        self._across.sectionResized.connect(lambda *sizes: self._fit.start())
-        self.setSortingEnabled(True)
-        self.currentCellChanged.connect(self._on_cell)
-        # Also where it is the current one already, and the viewer shows another.
-        self.cellClicked.connect(self._on_cell)
-        self.cellActivated.connect(self._on_cell)
-
-    def show_outliers(self, view: QualityView) -> None:
-        """Show the images of a quality control, in its order."""
-        self.blockSignals(True)
-        rows = view.outliers.to_dict("records")
-        self.fill(
-            [
-                [
-                    str(row["file"]),
-                    view.noticed[at],
-                    number(row["outlier_score"], 1),
-                    number(row["distance"]),
-                    str(row["laterality"]) or NOTHING,
-                ]
-                for at, row in zip(view.outliers.index, rows, strict=True)
-            ]
-        )
-        self.setCurrentCell(-1, -1)
-        for index, (at, row) in enumerate(zip(view.outliers.index, rows, strict=True)):
-            tip = str(row["path"]) + (f"\nPatient {row['patient']}" if row["patient"] else "")
-            for column in range(self.columnCount()):
-                item = self.item(index, column)
-                assert item is not None
-                item.setToolTip(tip)
-                item.setData(_STACK_ROW, int(at))
-                if column == 1:
-                    item.setTextAlignment(
-                        Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-                    )
-        self._set_widths()
-        self.blockSignals(False)
-        self._fit.start()
-
-    def select(self, row: int) -> None:
-        """Mark an image by its row in the stack; none where it is not listed."""
-        listed = [self._stack_row(index) for index in range(self.rowCount())]
-        self.blockSignals(True)
-        if row not in listed:
-            self.setCurrentCell(-1, -1)
-        elif listed.index(row) != self.currentRow():
-            self.selectRow(listed.index(row))
-        self.blockSignals(False)
-
-    def _stack_row(self, index: int) -> int | None:
-        item = self.item(index, 0)
-        return None if item is None else item.data(_STACK_ROW)
-
-    def _on_cell(self, index: int, *rest: int) -> None:
-        row = self._stack_row(index)
-        if row is not None:
-            self.chosen.emit(row)
-
-    def _set_widths(self) -> None:
-        self.setColumnWidth(0, min(self.sizeHintForColumn(0), _WIDEST_FILE))
-        # Left to Qt, these would be twice as wide: it keeps room for an arrow on either side.
-        measure = self._across.fontMetrics()
-        for column in range(2, self.columnCount()):
-            item = self.horizontalHeaderItem(column)
-            width = measure.horizontalAdvance(item.text() if item else "") + _HEADING_MARGIN
-            self.setColumnWidth(column, max(width, self.sizeHintForColumn(column)))
-
-    def _fit_rows(self) -> None:
-        self.resizeRowsToContents()
-        self.setFixedHeight(self.sizeHint().height())

@@ -183,6 +183,10 @@ class RunForm(Fold):
         self.show_content(content)
 
     def _connect(self) -> None:
+        others = {Recognised.RUN, Recognised.COHORT, Recognised.MODEL}
+        # What is not recognised stands where it was dropped, and is looked at when it is used.
+        self.cohort_field.takes = lambda path: recognise(path) not in others - {Recognised.COHORT}
+        self.model_field.takes = lambda path: recognise(path) not in others - {Recognised.MODEL}
         self.trust_box.toggled.connect(self._on_trust)
         # What was trusted was the other model.
         self.model_field.edited.connect(self._on_model)
@@ -199,20 +203,14 @@ class RunForm(Fold):
             chosen.changed.connect(self._suggest_output)
 
     def take(self, path: Path) -> None:
-        """Put what was dropped where it belongs, whichever field it was dropped on."""
+        """Put what was dropped on another field where it belongs."""
         kind = recognise(path)
-        dropped_on = self.sender()
-        if kind is Recognised.RUN:
-            if isinstance(dropped_on, PathField):
-                dropped_on.path = None
+        if kind is Recognised.COHORT:
+            self.cohort_field.path = path
+        elif kind is Recognised.MODEL:
+            self.model_field.path = path
+        else:
             self.run_dropped.emit(path)
-            return
-        fields = {Recognised.COHORT: self.cohort_field, Recognised.MODEL: self.model_field}
-        wanted = fields.get(kind)
-        if wanted is not None and wanted.path != path:
-            wanted.path = path
-            if isinstance(dropped_on, PathField) and dropped_on is not wanted:
-                dropped_on.path = None
 
     def _suggest_output(self) -> None:
         cohort, model = self.cohort_field.path, self.model_field.path

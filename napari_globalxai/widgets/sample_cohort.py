@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,35 +11,66 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from napari_globalxai.cohort.table import read_cohort
 from napari_globalxai.samples import sample_folder
 from napari_globalxai.widgets.layer_roles import METADATA_KEY
-from napari_globalxai.widgets.layers import IMAGES
+from napari_globalxai.widgets.names import IMAGES
 
 MODEL = "honest.yaml"
+
+
+class LazyImages:
+    """Images of one size as one stack, uint8 (image, height, width, 3), each read when asked for.
+
+    napari slices in the GUI thread: one small file a step is no delay, some hundred at once are.
+
+    Parameters
+    ----------
+    files : sequence of pathlib.Path
+        The files.
+    mirrored : sequence of bool
+        Which of them are shown mirrored.
+    """
+
+    dtype = np.dtype(np.uint8)
+    ndim = 4
+
+    def __init__(self, files: Sequence[Path], mirrored: Sequence[bool]) -> None:
+        self._files, self._mirrored = files, mirrored
+        with Image.open(files[0]) as first:
+            self.shape = (len(files), first.height, first.width, 3)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __getitem__(self, index: Any) -> npt.NDArray[np.uint8]:
+        first, *rest = index if isinstance(index, tuple) else (index,)
+        rows = np.arange(len(self))[first]
+        if np.ndim(rows) == 0:
+            return np.asarray(self._read(int(rows))[tuple(rest)])
+        stack = np.stack([self._read(int(row)) for row in rows])
+        return stack[(slice(None), *rest)]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        return np.asarray(self[:], dtype=dtype)
+
+    def _read(self, row: int) -> npt.NDArray[np.uint8]:
+        with Image.open(self._files[row]) as image:
+            pixels = np.asarray(image.convert("RGB"))
+        return pixels[:, ::-1] if self._mirrored[row] else pixels
 
 
 def open_phantom() -> list[tuple[Any, dict[str, Any], str]]:
     """Return the phantom cohort as one stack, right sides mirrored.
 
-    napari calls this in the GUI thread, so only the table is read here, and each image when it
-    comes into view: a small JPEG file, without MONAI or torch. The layer's metadata tell the
-    widgets where cohort and model lie.
+    napari calls this in the GUI thread, so only the table is read here, and without pandas, which
+    takes longer to import. The layer's metadata tell the widgets where cohort and model lie.
     """
-    import dask.array
-
     folder = sample_folder()
     table = folder / "cohort" / "cohort.csv"
-    cohort = read_cohort(table)
-    count = len(cohort)
-    height, width, _ = _read(cohort.files[0], "").shape
-
-    def read(block: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-        return np.stack([_read(cohort.files[row], cohort.laterality[row]) for row in block.ravel()])
-
-    rows = dask.array.from_array(np.arange(count)[:, None, None, None], chunks=(1, 1, 1, 1))  # type: ignore[no-untyped-call]
-    images = dask.array.map_blocks(  # type: ignore[no-untyped-call]
-        read, rows, dtype=np.uint8, chunks=((1,) * count, (height,), (width,), (3,))
+    with table.open(encoding="utf-8", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    images = LazyImages(
+        [table.parent / row["filename"] for row in rows], [row["LR"] == "R" for row in rows]
     )
     where = {
         "role": "images",
@@ -51,9 +84,3 @@ def open_phantom() -> list[tuple[Any, dict[str, Any], str]]:
         "metadata": {METADATA_KEY: where},
     }
     return [(images, meta, "image")]
-
-
-def _read(path: Path, side: str) -> npt.NDArray[np.uint8]:
-    with Image.open(path) as image:
-        pixels = np.asarray(image.convert("RGB"))
-    return pixels[:, ::-1] if side == "R" else pixels

@@ -39,7 +39,7 @@ def test_runs_and_shows_curves_and_verdict(
     peppr = panels.peppr
     peppr.map_box.setCurrentText("right")
     peppr.steps_box.setValue(8)
-    peppr.controls_box.setValue(19)
+    peppr.controls_box.setValue(199)
     peppr.fill_box.setCurrentText("mean-colour")
     assert panels.session.result is None
     with qtbot.waitSignal(peppr.runner.succeeded, timeout=TIMEOUT):
@@ -47,9 +47,10 @@ def test_runs_and_shows_curves_and_verdict(
     result = panels.session.result
     assert result.map_name == "right"
     assert result.settings["fill"] == "mean-colour"
-    assert result.settings["controls"] == 19
+    assert result.settings["controls"] == 199
     assert peppr.label_box.currentText() == "right"
-    assert peppr.badge.text() == result.verdict["right"].word == "faithful"
+    assert peppr.badge.text() == result.verdict["right"].word
+    assert result.verdict["right"].kind == "faithful and specific to this model"
     assert peppr.reason.text().startswith(result.verdict["right"].reason)
     assert (tmp_path / "run" / "peppr" / "right.mean-colour.json").is_file()
 
@@ -60,7 +61,7 @@ def test_runs_and_shows_curves_and_verdict(
         points = curves[curves["arm"] == arm]
         np.testing.assert_allclose(drawn[name].get_xdata(), 100 * points["fraction"])
         np.testing.assert_allclose(drawn[name].get_ydata(), points["value"])
-    assert "Random orders, restored" in drawn
+    assert "Surrogate maps, restored" in drawn
     assert "Shifted maps, restored" in drawn
 
 
@@ -94,7 +95,7 @@ def test_scrubbing_shows_what_is_erased_and_what_the_model_saw(with_result: Any)
         assert area.name == name
         count = round(fraction * len(result.order))
         expected = np.zeros(run.valid.size, np.uint8)
-        expected[result.order[:count]] = 1
+        expected[result.order_for(4)[:count]] = 1
         np.testing.assert_array_equal(area.data, expected.reshape(run.valid.shape))
         shown = expected.reshape(run.valid.shape) == (arm == "restore")
         saw = np.where(shown & run.valid, image, np.rint(result.fill.image).astype(np.uint8))
@@ -175,7 +176,7 @@ def test_cancelled_run_can_be_started_again(
     peppr.steps_box.setValue(8)
 
     def stop(progress: Any) -> None:
-        if progress.stage == "Testing random orders":
+        if progress.stage == "Testing surrogate maps":
             peppr.cancel()
 
     peppr.runner.progressed.connect(stop)

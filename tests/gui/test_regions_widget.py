@@ -200,3 +200,37 @@ def test_mass_outside_is_told_from_a_twentieth_on() -> None:
     assert outside_warning("left", image, field).startswith("20 % of the mass of left")
     assert mass_outside(-image, field) == pytest.approx(0.2)
     assert mass_outside(np.zeros((10, 10)), field) == 0
+
+
+# Findings of an audit.
+
+
+def test_a_finding_shows_its_map_images_and_place(
+    panels: Any, finished_run: Path, tmp_path: Path, qtbot: Any
+) -> None:
+    from napari_globalxai.storage import write_json
+    from napari_globalxai.widgets.workbench import open_panel
+
+    folder = Path(shutil.copytree(finished_run, tmp_path / "run"))
+    finding = {
+        "label": "right", "kind": "subgroup", "where": "corner-top-left", "query": "age > 70",
+        "effect": 7.25, "p": 0.004, "shown": [{"row": 23, "file": "images/023.png", "share": 0.5}],
+        "sentence": "right: where age > 70, the top left corner holds 7.2 times its share.",
+    }  # fmt: skip
+    (folder / "audit").mkdir()
+    write_json(folder / "audit" / "audit.json", {"findings": [finding]})
+    with qtbot.waitSignal(panels.explain.runner.succeeded, timeout=TIMEOUT):
+        panels.explain.open_run(folder)
+    regions = open_panel(panels.viewer, "Regions")
+    qtbot.waitUntil(lambda: bool(regions.findings.texts()), timeout=TIMEOUT)
+    assert regions.findings.texts() == [["right", "corner-top-left", "age > 70", "7.2", "0.004"]]
+    regions.findings.cellClicked.emit(0, 0)
+    session = panels.session
+    assert session.map_name == "right"
+    assert session.row == 23
+    assert session.selection.where == "age > 70"
+    assert regions.said.text() == finding["sentence"]
+    layer = panels.viewer.layers["corner-top-left"]
+    assert layer.data[0, 0] == 1
+    assert not layer.data[-1].any()
+    assert regions.layer_box.currentText() == "corner-top-left"

@@ -1,0 +1,3 @@
+"""Names of layers that several modules use."""
+
+IMAGES = "Images"

@@ -1,0 +1,64 @@
+"""What the window remembers from one time to the next: recent runs, and what was last chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from napari_globalxai.storage import read_json, write_json
+
+_MOST_RUNS = 8
+_RUNS = "recent_runs"
+_CHOSEN = "chosen"
+
+
+def _file() -> Path:
+    # Asked for each time, as tests and users move the home folder.
+    return Path.home() / "napari-globalxai" / "window.json"
+
+
+def recent_runs() -> list[Path]:
+    """Return the runs that were opened last and are still there, the newest first."""
+    found = _read().get(_RUNS, [])
+    paths = (
+        [Path(path) for path in found if isinstance(path, str)] if isinstance(found, list) else []
+    )
+    return [path for path in paths if (path / "run.json").is_file()]
+
+
+def remember_run(folder: Path) -> None:
+    """Put a run at the top of the recent ones."""
+    others = [path for path in recent_runs() if path != folder.absolute()]
+    _write({_RUNS: [str(path) for path in (folder.absolute(), *others)][:_MOST_RUNS]})
+
+
+def chosen() -> dict[str, str]:
+    """Return what was last chosen in the form, by field."""
+    found = _read().get(_CHOSEN, {})
+    return (
+        {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
+    )
+
+
+def remember_chosen(values: Mapping[str, str]) -> None:
+    """Remember what is chosen in the form."""
+    _write({_CHOSEN: {**chosen(), **values}})
+
+
+def _read() -> dict[str, Any]:
+    try:
+        found = read_json(_file())
+    # A memory that is gone or damaged is no reason not to work.
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _write(values: Mapping[str, Any]) -> None:
+    try:
+        _file().parent.mkdir(parents=True, exist_ok=True)
+        write_json(_file(), {**_read(), **values})
+    # A home folder that cannot be written to, likewise.
+    except OSError:
+        return
