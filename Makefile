@@ -16,13 +16,14 @@ PYTEST_ARGS ?=
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test floors lint screenshots benchmark clean
+.PHONY: help demo test floors lint docs screenshots benchmark clean
 
 help:
 	@echo "make demo         run the main job on the bundled cohort and open napari on the result"
 	@echo "make test         run all checks and tests"
 	@echo "make floors       install every dependency at its floor and test that"
-	@echo "make lint         run the checks alone: ruff, mypy, import-linter"
+	@echo "make lint         run the checks alone: ruff, mypy, import-linter, links of the docs"
+	@echo "make docs         build the site of docs/ into site/"
 	@echo "make screenshots  draw the README's pictures again"
 	@echo "make benchmark    time attribution and aligning beside other libraries"
 	@echo "make clean        remove the environment, caches and results of the demo"
@@ -46,11 +47,15 @@ floors:
 	scripts/install_gui_dependencies.sh
 	$(PYTHON) scripts/test_floors.py --gui
 
-lint: $(VENV)/.installed-dev
+lint: $(VENV)/.installed-dev docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# What it would say of a release to come is no news here.
+docs: $(VENV)/.installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 screenshots: $(VENV)/.installed-dev
 	scripts/install_gui_dependencies.sh
@@ -63,7 +68,7 @@ benchmark: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/aligning.py
 
 clean:
-	rm -rf $(VENV) build dist demo-run .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) build dist site demo-run .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
 # Stamps keep a second call quick; a change of pyproject.toml installs again.
 $(VENV)/.installed-gui: pyproject.toml $(VENV)/.installed-torch

@@ -21,8 +21,13 @@ if TYPE_CHECKING:
     from napari_globalxai.models.loaders import load_model
     from napari_globalxai.report.comparison_page import compare
     from napari_globalxai.runs.align_cohort import align
+    from napari_globalxai.runs.compare_maps import compare_maps
     from napari_globalxai.runs.contrast import contrast
     from napari_globalxai.runs.evaluate import peppr
+    from napari_globalxai.runs.evaluate_otherwise import peppr_as_published, peppr_images
+    from napari_globalxai.runs.evaluate_regions import peppr_regions
+    from napari_globalxai.runs.image_outliers import outliers
+    from napari_globalxai.runs.map_stability import stability
     from napari_globalxai.runs.pipeline import explain
     from napari_globalxai.runs.quality_control import Quality, check_quality, open_quality
     from napari_globalxai.runs.run import Run, open_run
@@ -43,6 +48,7 @@ _HOME = {
     "audit": "napari_globalxai.audit.shortcut_audit",
     "check_quality": "napari_globalxai.runs.quality_control",
     "compare": "napari_globalxai.report.comparison_page",
+    "compare_maps": "napari_globalxai.runs.compare_maps",
     "contrast": "napari_globalxai.runs.contrast",
     "explain": "napari_globalxai.runs.pipeline",
     "load_model": "napari_globalxai.models.loaders",
@@ -50,9 +56,14 @@ _HOME = {
     "open_quality": "napari_globalxai.runs.quality_control",
     "open_selection": "napari_globalxai.runs.selections",
     "open_run": "napari_globalxai.runs.run",
+    "outliers": "napari_globalxai.runs.image_outliers",
     "peppr": "napari_globalxai.runs.evaluate",
+    "peppr_as_published": "napari_globalxai.runs.evaluate_otherwise",
+    "peppr_images": "napari_globalxai.runs.evaluate_otherwise",
+    "peppr_regions": "napari_globalxai.runs.evaluate_regions",
     "read_cohort": "napari_globalxai.cohort.table",
     "sanity": "napari_globalxai.runs.sanity",
+    "stability": "napari_globalxai.runs.map_stability",
 }
 
 __all__ = [
@@ -70,6 +81,7 @@ __all__ = [
     "audit",
     "check_quality",
     "compare",
+    "compare_maps",
     "contrast",
     "explain",
     "load_model",
@@ -77,9 +89,14 @@ __all__ = [
     "open_quality",
     "open_run",
     "open_selection",
+    "outliers",
     "peppr",
+    "peppr_as_published",
+    "peppr_images",
+    "peppr_regions",
     "read_cohort",
     "sanity",
+    "stability",
 ]
 
 

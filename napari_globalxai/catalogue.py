@@ -262,12 +262,16 @@ ORDERS = Catalogue(
     "families",
     "napari_globalxai.orders",
     {
-        "random": Entry(
-            "napari_globalxai.faithfulness.order_families:Random", "Pixels in random order"
-        ),
         "shifted": Entry(
             "napari_globalxai.faithfulness.order_families:Shifted",
-            "The map, circularly shifted: as smooth, but elsewhere",
+            "The map, shifted to the other positions of a lattice: as smooth, but elsewhere",
+        ),
+        "surrogate": Entry(
+            "napari_globalxai.faithfulness.order_families:Surrogate",
+            "Random maps, as smooth within the valid area, that fade at its rim as the map does",
+        ),
+        "random": Entry(
+            "napari_globalxai.faithfulness.order_families:Random", "Pixels in random order"
         ),
         "reversed": Entry(
             "napari_globalxai.faithfulness.order_families:Reversed", "The map, least first"
@@ -279,6 +283,10 @@ ORDERS = Catalogue(
         "mean-intensity": Entry(
             "napari_globalxai.faithfulness.order_families:MeanIntensity",
             "Brightness of the cohort's mean image",
+        ),
+        "sd-image": Entry(
+            "napari_globalxai.faithfulness.order_families:SdImage",
+            "How much the images differ at each place",
         ),
     },
 )

@@ -20,6 +20,7 @@ from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.region_erasure import erase_region
 from napari_globalxai.faithfulness.result import PepprResult
 from napari_globalxai.faithfulness.scores import roc_auc
+from napari_globalxai.faithfulness.verdict import NO_BETTER, UNDECIDED
 from napari_globalxai.maps.upsampling import smooth
 from napari_globalxai.models.card import read_card
 from napari_globalxai.models.classifier import Classifier
@@ -240,13 +241,13 @@ def peppr_claims(results: Mapping[str, PepprResult], labels: tuple[str, ...]) ->
 
 
 def random_map_claims(result: PepprResult, labels: tuple[str, ...]) -> list[Claim]:
-    """Hold against PEPPR that it must not call a smooth random map faithful."""
+    """Hold against PEPPR that it must not call a smooth random map faithful, nor well placed."""
     return [
         Claim(
             f"A smooth random map is not faithful for {label}",
             max(result.areas[label]["p_values"].values()),
             0.05,
-            result.verdict[label].word == "not faithful",
+            result.verdict[label].kind in (NO_BETTER, UNDECIDED),
         )
         for label in labels
     ]

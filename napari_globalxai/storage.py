@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import os
@@ -14,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_globalxai.csv_text import has_returns, marked, unmarked, with_texts
 from napari_globalxai.errors import InputError
 
 if TYPE_CHECKING:
@@ -143,7 +145,29 @@ def read_table(path: Path, **options: Any) -> pd.DataFrame:
 
     check_regular(path)
     table: pd.DataFrame = pd.read_csv(path, keep_default_na=False, na_values=[""], **options)
-    return table
+    return with_texts(table, unmarked)
+
+
+def write_table(path: Path, table: pd.DataFrame, *, index_label: str | None = None) -> None:
+    """Write a table as CSV that no spreadsheet runs, atomically; all of ours are written here.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    table : pandas.DataFrame
+        The table.
+    index_label : str, optional
+        Write the index as well, under this name.
+    """
+    with atomic_path(path) as temporary:
+        with_texts(table, marked).to_csv(
+            temporary,
+            index=index_label is not None,
+            index_label=index_label,
+            # Which the writer takes for no end of a line, and readers do.
+            quoting=csv.QUOTE_NONNUMERIC if has_returns(table) else csv.QUOTE_MINIMAL,
+        )
 
 
 def _plain(value: Any) -> Any:

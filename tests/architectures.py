@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from monai.networks.nets import DenseNet121, EfficientNetBN, SEResNet50, ViT, resnet18
+from monai.networks.nets import DenseNet, EfficientNetBN, SEResNet50, ViT, resnet18
 from monai.networks.nets.swin_unetr import SwinTransformer
 from torch import Tensor, nn
 from torch.nn import functional
@@ -210,7 +210,13 @@ ARCHITECTURES = {
     ),
     # Pairs averaged at strides 4, 8 and 16: 2 + 4 + 8.
     "DenseNet": Architecture(
-        lambda: DenseNet121(spatial_dims=2, in_channels=2, out_channels=2), "features", 32, 14
+        # As deep as it must be to have all of its kinds of layers: the 121 layers of the published
+        # one take a minute to export.
+        lambda: DenseNet(
+            spatial_dims=2, in_channels=2, out_channels=2, init_features=16, growth_rate=8,
+            block_config=(2, 3, 4, 2),
+        ),
+        "features", 32, 14,
     ),
     # Five times a stride of 2 with the odd pixel padded behind: 1 + 2 + 4 + 8 + 16.
     "EfficientNet": Architecture(
@@ -221,7 +227,8 @@ ARCHITECTURES = {
     ),
     # A pooling of three without padding at stride 2.
     "SEResNet": Architecture(
-        lambda: SEResNet50(spatial_dims=2, in_channels=2, num_classes=2), "layer4", 32, 2
+        lambda: SEResNet50(layers=(1, 2, 2, 1), spatial_dims=2, in_channels=2, num_classes=2),
+        "layer4", 32, 2,
     ),
     # Patches of p pixels: p · i + (p − 1) / 2.
     "ConvNeXt": Architecture(ConvNeXt, "stages.1", 8, 3.5),

@@ -106,7 +106,7 @@ def test_maps_lead_over_other_labels_and_random_weights(claims):
 
 
 def test_peppr_finds_own_maps_faithful(claims):
-    assert_each(claims, "p against random", 4, lambda claim: claim["value"] <= 0.05)
+    assert_each(claims, "p against surrogate", 4, lambda claim: claim["value"] <= 0.05)
     assert_each(claims, "p against shifted", 4, lambda claim: claim["value"] <= 0.05)
     assert_each(claims, "sufficient fraction", 4, lambda claim: claim["value"] <= 0.25)
 

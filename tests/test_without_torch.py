@@ -113,6 +113,16 @@ print(json.dumps([found.facts["labels"]["left"]["min_p"], moved]))
     assert in_process(code, run) == [expected.facts["labels"]["left"]["min_p"], 0]
 
 
+def test_an_audit(run):
+    code = """
+result = gx.audit(run, erase="none", fewest_patients=2)
+print(json.dumps([sorted(set(result.regions["region"])), len(result.clusters)]))
+"""
+    regions, clusters = in_process(code, run)
+    assert {"outside-field", "corner-top-left"} & set(regions)
+    assert clusters > 0
+
+
 def test_rooms_of_the_statistics(run):
     modules = (
         "catalogue", "cohort.table", "maps.store", "maps.upsampling", "runs.subgroup_maps",

@@ -12,7 +12,7 @@ import pandas as pd
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.runs import tables
-from napari_globalxai.statistics.region_shares import RegionShares, measure_shares, tiles
+from napari_globalxai.statistics.region_shares import Regions, RegionShares, measure_shares, tiles
 from napari_globalxai.statistics.subgroups import Subgroup, Subgroups, find_subgroups
 
 if TYPE_CHECKING:
@@ -88,9 +88,8 @@ def measure_maps(
     """Measure every label's maps in every place of a run."""
     from napari_globalxai.progress import Progress
 
-    frame = run.store.grid.frame
-    grid_of_tiles = tiles(frame)
-    regions = {**places.regions, **grid_of_tiles}
+    grid_of_tiles = tiles(run.store.grid.frame)
+    regions = Regions.on(run.store.grid, {**places.regions, **grid_of_tiles})
     patients = run.images[tables.PATIENT].to_numpy(dtype=object)
     found = []
     for number, label in enumerate(run.labels):

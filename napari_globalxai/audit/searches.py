@@ -20,6 +20,8 @@ from napari_globalxai.audit.places import whereabouts
 from napari_globalxai.settings.audit_settings import AuditSettings
 from napari_globalxai.statistics.map_search import (
     Difference,
+    Shuffles,
+    centred_ranks,
     compare_sides,
     corrected,
     split_sides,
@@ -30,7 +32,7 @@ from napari_globalxai.statistics.ratio_intervals import (
     ratio_intervals,
     sums_by_patient,
 )
-from napari_globalxai.statistics.subgroups import Subgroup, has_enough
+from napari_globalxai.statistics.subgroups import Subgroup
 
 Mask = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
@@ -65,6 +67,11 @@ class Comparison:
     group: Subgroup
     columns: npt.NDArray[np.int64]
     difference: Difference
+
+    @property
+    def patients(self) -> int:
+        """Patients on the side that has fewer."""
+        return min(self.difference.patients_inside, self.difference.patients_outside)
 
 
 def beyond_the_picture(measured: MeasuredMaps, settings: AuditSettings) -> list[Finding]:
@@ -134,23 +141,40 @@ def _comparisons(measured: MeasuredMaps, settings: AuditSettings) -> list[Compar
     found = []
     for number, maps in enumerate(measured.labels):
         chosen = maps.shares.has_mass
-        values = maps.shares.by_image[chosen]
-        owner = maps.owner[chosen]
-        kinds = [
-            (group, everywhere) for group in groups_within(measured.subgroups, maps.shares.rows)
-        ]
+        owner = np.unique(maps.owner[chosen], return_inverse=True)[1]
+        generator = np.random.default_rng([settings.seed, 2, number])
+        shuffles = Shuffles(int(owner.max()) + 1, settings.permutations, generator)
+        rows = maps.shares.rows
+        found += _compared(maps, groups_within(measured.subgroups, rows), everywhere, shuffles)
         # A lesion of another label draws a map, too, and is no shortcut; beyond the picture there
         # is none.
-        kinds += [(group, beyond) for group in groups_within(measured.co_labels, maps.shares.rows)]
-        for place, (group, columns) in enumerate(kinds):
-            inside = group.among(chosen)
-            if not len(columns) or not has_enough(inside, owner, settings.fewest_patients):
-                continue
-            known = inside.known
-            sides = split_sides(values[known][:, columns], inside.inside[known], owner[known])
-            generator = np.random.default_rng([settings.seed, 2, number, place])
-            difference = compare_sides(sides, settings.permutations, generator)
-            found.append(Comparison(maps, group, columns, difference))
+        found += _compared(maps, groups_within(measured.co_labels, rows), beyond, shuffles)
+    return [each for each in found if each.patients >= settings.fewest_patients]
+
+
+def _compared(
+    maps: LabelMaps,
+    groups: Sequence[Subgroup],
+    columns: npt.NDArray[np.int64],
+    shuffles: Shuffles,
+) -> list[Comparison]:
+    chosen = maps.shares.has_mass
+    values = maps.shares.by_image[chosen][:, columns]
+    owner = np.unique(maps.owner[chosen], return_inverse=True)[1]
+    ranked: npt.NDArray[np.float32] | None = None
+    found = []
+    for group in groups:
+        among = group.among(chosen)
+        known = among.known
+        if not len(columns) or not (among.inside & known).any() or among.inside[known].all():
+            continue
+        sides = split_sides(values[known], among.inside[known], owner[known])
+        whole = known.all() and (sides.partner < 0).all()
+        if whole and ranked is None:
+            # Patients are the units then, however they are parted.
+            ranked = centred_ranks(sides)
+        difference = compare_sides(sides, shuffles, ranked if whole else None)
+        found.append(Comparison(maps, group, columns, difference))
     return found
 
 

@@ -29,7 +29,7 @@ from napari_globalxai.runs import tables
 from napari_globalxai.runs.folder import STACK_FOLDER
 from napari_globalxai.runs.run import Run, open_run
 from napari_globalxai.settings.audit_settings import AuditSettings
-from napari_globalxai.storage import atomic_path, write_json
+from napari_globalxai.storage import write_json, write_table
 
 if TYPE_CHECKING:
     from napari_globalxai.faithfulness.region_erasure import RegionEffect
@@ -227,8 +227,7 @@ def _write(
         (REGIONS_TABLE, result.regions),
         (DUPLICATES_TABLE, result.near_duplicates),
     ):
-        with atomic_path(folder / name) as path:
-            table.to_csv(path, index=False)
+        write_table(folder / name, table)
     groups = measured.subgroups
     write_json(
         folder / AUDIT_FILE,

@@ -14,7 +14,7 @@ from napari_globalxai.audit.measured_maps import LabelMaps, MeasuredMaps, groups
 from napari_globalxai.audit.searches import LEAST_EXCESS, best_place, make_finding
 from napari_globalxai.progress import Progress
 from napari_globalxai.statistics.clusters import Clustering, find_clusters
-from napari_globalxai.statistics.map_search import compare_sides, corrected, split_sides
+from napari_globalxai.statistics.map_search import Shuffles, compare_sides, corrected, split_sides
 from napari_globalxai.statistics.subgroups import Subgroup, has_enough
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Mask = npt.NDArray[np.bool_]
 _EXAMPLES = 3
+# Of a cluster only the size of the difference is looked at: its maps made it.
+_FEW_SHUFFLES = 99
 
 
 @dataclass(frozen=True)
@@ -117,8 +119,9 @@ def find_strategies(
     for number, maps in enumerate(measured.labels):
         progress(Progress("Clustering maps", number, len(measured.labels)))
         chosen = maps.shares.has_mass
-        kept = replace(maps, shares=maps.shares.of(chosen), owner=maps.owner[chosen])
-        owner = np.unique(kept.owner, return_inverse=True)[1]
+        owner = np.unique(maps.owner[chosen], return_inverse=True)[1]
+        patients = int(owner.max()) + 1
+        kept = replace(maps, shares=maps.shares.of(chosen), owner=owner, patients=patients)
         clustering = find_clusters(kept.shares.by_image[:, columns], owner, settings.seed)
         found.append(Strategies(kept, clustering))
     progress(Progress("Clustering maps", len(found), len(found)))
@@ -147,7 +150,8 @@ def between_clusters(
             cluster = Subgroup("cluster", number, "", members, known, None, "", False)
             sides = split_sides(each.maps.shares.by_image, members, each.maps.owner)
             generator = np.random.default_rng([settings.seed, 5, number])
-            difference = compare_sides(sides, 1, generator)
+            shuffles = Shuffles(each.maps.patients, _FEW_SHUFFLES, generator)
+            difference = compare_sides(sides, shuffles)
             best = best_place(
                 measured,
                 each.maps,
@@ -186,15 +190,16 @@ def _with_associations(
         if count < 2:
             continue
         belongs = each.clustering.cluster[:, None] == np.arange(1, count + 1)
-        for place, group in enumerate(groups_within(measured.subgroups, each.maps.shares.rows)):
+        generator = np.random.default_rng([settings.seed, 4, number])
+        shuffles = Shuffles(each.maps.patients, settings.permutations, generator)
+        for group in groups_within(measured.subgroups, each.maps.shares.rows):
             if not has_enough(group, each.maps.owner, settings.fewest_patients):
                 continue
             known = group.known
             sides = split_sides(
                 belongs[known].astype(float), group.inside[known], each.maps.owner[known]
             )
-            generator = np.random.default_rng([settings.seed, 4, number, place])
-            compared.append((number, group, compare_sides(sides, settings.permutations, generator)))
+            compared.append((number, group, compare_sides(sides, shuffles)))
     if not compared:
         return list(found)
     highest = np.max([difference.highest for _, _, difference in compared], axis=0)

@@ -15,7 +15,7 @@ from napari_globalxai.maps.preparing import prepare_maps
 from napari_globalxai.maps.upsampling import smooth, upsample
 from napari_globalxai.runs.folder import file_stem
 from napari_globalxai.runs.write_maps import write_tiff
-from napari_globalxai.storage import atomic_path
+from napari_globalxai.storage import write_table
 
 if TYPE_CHECKING:
     from napari_globalxai.audit.strategies import Strategies
@@ -49,14 +49,15 @@ def write_strategies(folder: Path, run: Run, strategies: Sequence[Strategies]) -
         x=_joined([each[:, 0] for each in points]), y=_joined([each[:, 1] for each in points])
     )
     for name, table in ((CLUSTERS_TABLE, found), (EMBEDDING_TABLE, embedding)):
-        with atomic_path(folder / name) as path:
-            table.to_csv(path, index=False)
+        write_table(folder / name, table)
     return found
 
 
 def mean_maps(run: Run, strategies: Strategies) -> dict[int, npt.NDArray[np.float32]]:
     """Return the mean map of each cluster in the frame, made as the global map is."""
     count = strategies.clustering.count
+    if count == 1:
+        return {1: run.maps[strategies.maps.label]}
     sums = np.zeros((count, *run.store.grid.shape))
     rows = strategies.maps.shares.rows
     of_row = dict(zip(rows.tolist(), strategies.clustering.cluster.tolist(), strict=True))

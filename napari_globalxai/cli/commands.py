@@ -14,7 +14,10 @@ from napari_globalxai.cli import (
     compare_command,
     contrast_command,
     maps_command,
+    outliers_command,
     sanity_command,
+    stability_command,
+    view_command,
 )
 from napari_globalxai.cli import machine_answers as answers
 from napari_globalxai.cli.machine_output import tell, with_json
@@ -25,6 +28,16 @@ from napari_globalxai.cli.options import (
     TrustOption,
     with_settings,
 )
+from napari_globalxai.cli.peppr_questions import (
+    AgainstOption,
+    MapsOption,
+    PepprQuestion,
+    PerImageOption,
+    Protocol,
+    ProtocolOption,
+    RegionsOption,
+    ask_peppr,
+)
 from napari_globalxai.cli.printing import (
     ProgressPrinter,
     say,
@@ -32,7 +45,6 @@ from napari_globalxai.cli.printing import (
     say_problems,
     say_quality,
     say_run,
-    say_verdicts,
 )
 from napari_globalxai.errors import InputError
 from napari_globalxai.settings.cohort_settings import CohortSettings
@@ -182,34 +194,40 @@ def peppr(
     run: RunArgument,
     settings: PepprSettings,
     computing: DeviceSettings,
-    map_name: Annotated[
-        str, typer.Option("--map", help="overall, a label, or a TIFF file.")
-    ] = "overall",
+    maps: MapsOption = None,
+    regions: RegionsOption = None,
+    against: AgainstOption = None,
+    per_image: PerImageOption = False,
+    protocol: ProtocolOption = Protocol.OURS,
     model: Annotated[Path | None, typer.Option(help="The model, if it has moved.")] = None,
+    map_from: Annotated[
+        Path | None,
+        typer.Option(help="Another run, whose map of that name is tested on the images of this."),
+    ] = None,
     trust: TrustOption = False,
 ) -> None:
     """Test whether a global map is faithful: erase and restore along it, against controls."""
-    from napari_globalxai.runs.evaluate import peppr as run_peppr
-
-    result = run_peppr(
+    said = ask_peppr(
         run,
-        map_name,
+        PepprQuestion(tuple(maps or ()), regions, tuple(against or ()), per_image, protocol),
         settings,
+        map_from=map_from,
         model=model,
         device=computing.device,
         batch_size=computing.batch_size,
         trust=trust,
         progress=ProgressPrinter(),
     )
-    say_verdicts(result)
-    say(f"Results: {run / 'peppr' / result.stem}.csv, .json")
-    tell(answers.of_peppr(run, result.map_name, result.stem))
+    tell(said)
 
 
 app.command()(maps_command.maps)
+app.command()(stability_command.stability)
+app.command()(outliers_command.outliers)
 
 
 app.command()(audit_command.audit)
+app.command()(view_command.view)
 
 
 app.command()(sanity_command.sanity)

@@ -13,7 +13,6 @@ from napari_globalxai.progress import Progress, format_seconds
 
 if TYPE_CHECKING:
     from napari_globalxai.cohort.table import Cohort
-    from napari_globalxai.faithfulness.result import PepprResult
     from napari_globalxai.runs.quality_control import Quality
     from napari_globalxai.runs.run import Run
 
@@ -72,20 +71,6 @@ def say_alignment(folder: Path) -> int:
         say(f"  suspected wrong side: {name}")
     say(f"Alignment: {folder}")
     return counts.failed
-
-
-def say_verdicts(result: PepprResult) -> None:
-    """Print the verdicts of PEPPR, and beneath each what it does not say."""
-    from napari_globalxai.faithfulness.outside_share import outside_sentence
-
-    for label, verdict in result.verdict.items():
-        say(f"{result.map_name} for {label}: {result.word(label)} ({verdict.reason})")
-        for caution in result.cautions(label):
-            say(f"  caution: {caution}")
-        if agreement := result.notes.get("fills", {}).get(label):
-            say(f"  fills: {agreement['sentence']}")
-        if outside := result.areas[label].get("outside"):
-            say(f"  outside: {outside_sentence(outside)}")
 
 
 def say_quality(quality: Quality) -> None:

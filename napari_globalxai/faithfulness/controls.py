@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.faithfulness.evaluation import ControlCache, Course, LogitsByArm
+from napari_globalxai.faithfulness.evaluation import Course, LogitsByArm
+from napari_globalxai.faithfulness.kept_predictions import ControlCache
 from napari_globalxai.faithfulness.order_families import (
     OrderFamily,
     Ranking,
     family_look,
     order_families,
+    positions_of,
 )
-from napari_globalxai.faithfulness.orders import Order
+from napari_globalxai.faithfulness.orders import Order, order_by_map
+from napari_globalxai.faithfulness.scores import FloatArray
+from napari_globalxai.faithfulness.sequential import Count, exceedances
+from napari_globalxai.faithfulness.targets import Targets
 from napari_globalxai.progress import Progress, ProgressCallback
 
-_COMPARING = "Testing simple orders"
+COMPARING = "Testing simple orders"
+# How many drawn controls are tested before p is looked at again.
+_A_LOOK = 24
 
 
 @dataclass(frozen=True)
@@ -28,18 +36,32 @@ class Controls:
     Attributes
     ----------
     judged : dict of str to numpy.ndarray
-        By family whose rank counts: ROC AUC (order, arm, step, label) of its orders.
+        By family whose rank counts: ROC AUC (order, arm, step, label and pooled) of its orders.
     compared : dict of str to dict
-        By family of one order: logits by arm. A family that gave none is missing.
+        By family of one order, or rival map: logits by arm. A family that gave none is missing.
+    counts : dict of str to dict of str to Count
+        By judged family and target: how many orders did at least as well as the map.
+    corrected : dict of str to dict of str to Count
+        The same, over all labels that are judged on this map: orders that did as well for any.
+    asked : dict of str to int
+        By judged family: orders that a test that is not adaptive would have evaluated.
     """
 
-    judged: dict[str, npt.NDArray[np.float64]]
-    compared: dict[str, LogitsByArm]
+    judged: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+    compared: dict[str, LogitsByArm] = field(default_factory=dict)
+    counts: dict[str, dict[str, Count]] = field(default_factory=dict)
+    corrected: dict[str, dict[str, Count]] = field(default_factory=dict)
+    asked: dict[str, int] = field(default_factory=dict)
 
     @property
     def fewest(self) -> int:
-        """Orders of the judged family that has the fewest."""
-        return min((len(curves) for curves in self.judged.values()), default=0)
+        """Orders of the judged family that was asked for the fewest."""
+        return min(self.asked.values(), default=0)
+
+    @property
+    def tested(self) -> dict[str, int]:
+        """Orders evaluated, by judged family."""
+        return {name: len(curves) for name, curves in self.judged.items()}
 
 
 @dataclass(frozen=True)
@@ -61,48 +83,184 @@ class Trial:
     controls: Controls
 
 
-def run_controls(cache: ControlCache, ranking: Ranking, progress: ProgressCallback) -> Controls:
-    """Evaluate all controls of one map.
+@dataclass(frozen=True)
+class Question:
+    """What the controls are to answer.
+
+    Attributes
+    ----------
+    targets : Targets
+        What can be measured.
+    judged : tuple of str
+        Those that get a verdict.
+    adaptive : bool
+        Whether drawn controls stop as soon as p's interval leaves 0.05.
+    """
+
+    targets: Targets
+    judged: tuple[str, ...]
+    adaptive: bool
+
+    @property
+    def places(self) -> list[int]:
+        """Places of the judged targets among all."""
+        return [place for place, name in enumerate(self.targets.names) if name in self.judged]
+
+    @property
+    def corrects(self) -> bool:
+        """Whether several targets are judged on this one map, and p is corrected for that."""
+        return len(self.places) > 1
+
+
+def run_controls(
+    cache: ControlCache,
+    rankings: Sequence[Ranking],
+    rivals: Mapping[str, Sequence[npt.NDArray[np.floating]]],
+    question: Question,
+    progress: ProgressCallback,
+) -> Controls:
+    """Evaluate the controls of one map, as many as the question needs.
 
     Parameters
     ----------
     cache : ControlCache
         Evaluates orders, or remembers them.
-    ranking : Ranking
-        What orders are made from.
+    rankings : sequence of Ranking
+        What orders are made from, one a fold.
+    rivals : mapping of str to sequence of numpy.ndarray
+        Maps that the map is compared with, by name, one a fold.
+    question : Question
+        What they are to answer.
     progress : callable
         May raise `Cancelled`.
     """
     families = order_families()
+    controls = Controls()
+    own = cache.evaluation.roc_auc_curves(cache.own.logits)
+    # Families that can be enumerated are the cheaper ones, and may settle it.
+    judged = [name for name, family in families.items() if family.judged]
+    judged.sort(key=lambda name: positions_of(families[name], rankings[0]) is None)
+    for name in judged:
+        _judge_by(name, families[name], cache, rankings, question, controls, own, progress)
     compared = [name for name, family in families.items() if not family.judged]
-    controls = Controls({}, {})
-    for name, family in families.items():
-        if family.judged:
-            controls.judged[name] = _judged_curves(name, family, cache, ranking, progress)
-    for number, name in enumerate(compared):
-        progress(Progress(_COMPARING, number, len(compared)))
-        order = next(iter(families[name].orders(ranking)), None)
+    total = len(compared) + len(rivals)
+    for number, name in enumerate([*compared, *rivals]):
+        progress(Progress(COMPARING, number, total))
+        order = (
+            _order_of_maps(rivals[name], rankings)
+            if name in rivals
+            else next(_orders(name, families[name], rankings), None)
+        )
         if order is not None:
-            controls.compared[name] = cache.logits(_checked(name, order, ranking))
-    progress(Progress(_COMPARING, len(compared), len(compared)))
+            controls.compared[name] = cache.logits(order)
+    progress(Progress(COMPARING, total, total))
     return controls
 
 
-def _judged_curves(
+def stage_of(name: str) -> str:
+    """Return what testing a judged family is called while it goes on."""
+    return f"Testing {family_look(name).within}"
+
+
+def _judge_by(
     name: str,
     family: OrderFamily,
     cache: ControlCache,
-    ranking: Ranking,
+    rankings: Sequence[Ranking],
+    question: Question,
+    controls: Controls,
+    own: FloatArray,
     progress: ProgressCallback,
-) -> npt.NDArray[np.float64]:
-    """Return ROC AUC (order, arm, step, label) of a family's orders."""
-    stage = f"Testing {family_look(name).within}"
-    progress(Progress(stage, 0, ranking.count))
-    curves = []
-    for order in family.orders(ranking):
-        curves.append(cache.roc_auc_curves(_checked(name, order, ranking)))
-        progress(Progress(stage, len(curves), max(ranking.count, len(curves))))
-    return np.stack(curves) if curves else np.empty((0, 0, 0, 0))
+) -> None:
+    """Evaluate orders of a judged family until its part of the question is answered."""
+    stage, positions = stage_of(name), positions_of(family, rankings[0])
+    asked = rankings[0].count if positions is None else min(positions, rankings[0].count)
+    progress(Progress(stage, 0, asked))
+    curves: list[npt.NDArray[np.float64]] = []
+    for order in _orders(name, family, rankings):
+        if len(curves) == asked:
+            break
+        curves.append(cache.roc_auc_curves(order))
+        progress(Progress(stage, len(curves), asked))
+        if positions is None and question.adaptive and len(curves) % _A_LOOK == 0:
+            found = _count(np.stack(curves), own, cache, question, positions)
+            if _is_settled(found, controls, question):
+                break
+    else:
+        # A family may have fewer orders than were asked for.
+        asked = len(curves)
+    controls.judged[name] = np.stack(curves) if curves else np.empty((0, *own.shape))
+    controls.asked[name] = asked
+    counts = _count(controls.judged[name], own, cache, question, positions)
+    controls.counts[name], controls.corrected[name] = counts
+    progress(Progress(stage, len(curves), len(curves)))
+
+
+def _count(
+    curves: FloatArray,
+    own: FloatArray,
+    cache: ControlCache,
+    question: Question,
+    positions: int | None,
+) -> tuple[dict[str, Count], dict[str, Count]]:
+    """Count by target the orders that did at least as well, raw and corrected."""
+    targets, fractions = question.targets, cache.own.fractions
+    of_map = targets.deltas(own, fractions)
+    of_controls = targets.deltas(curves, fractions)
+
+    def counts(places: list[int], *, together: bool) -> dict[str, Count]:
+        reached = exceedances(of_map[places], of_controls[:, places], together=together)
+        return {
+            targets.names[place]: Count(int(number), len(curves), positions)
+            for place, number in zip(places, reached, strict=True)
+        }
+
+    everything = list(range(len(targets.names)))
+    corrected = counts(question.places, together=True) if question.corrects else {}
+    return counts(everything, together=False), corrected
+
+
+def _is_settled(
+    found: tuple[dict[str, Count], dict[str, Count]], controls: Controls, question: Question
+) -> bool:
+    """Tell whether more orders of a family cannot change what is said of any judged target."""
+    deciding = found[1] if question.corrects else found[0]
+    before = controls.corrected if question.corrects else controls.counts
+    for name in question.judged:
+        if name not in deciding:
+            continue
+        refuted = any(counts[name].decision is False for counts in before.values())
+        if not refuted and deciding[name].decision is None:
+            return False
+    return True
+
+
+def _orders(name: str, family: OrderFamily, rankings: Sequence[Ranking]) -> Iterator[Order]:
+    """Give orders of a family; with several folds, one a fold: (fold, pixel)."""
+    for parts in zip(*(family.orders(ranking) for ranking in rankings), strict=False):
+        checked = [
+            _checked(name, order, ranking) for order, ranking in zip(parts, rankings, strict=True)
+        ]
+        yield join_folds(checked)
+
+
+def _order_of_maps(
+    images: Sequence[npt.NDArray[np.floating]], rankings: Sequence[Ranking]
+) -> Order:
+    """Return the order of a rival's maps, one a fold."""
+    return join_folds(
+        [
+            order_by_map(image, ranking.valid, ranking.seed)
+            for image, ranking in zip(images, rankings, strict=True)
+        ]
+    )
+
+
+def join_folds(orders: Sequence[Order]) -> Order:
+    """Return one order where all folds have the same, else (fold, pixel)."""
+    if all(np.array_equal(order, orders[0]) for order in orders):
+        return orders[0]
+    return np.stack(orders)
 
 
 def _checked(name: str, order: Order, ranking: Ranking) -> Order:

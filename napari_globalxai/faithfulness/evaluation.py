@@ -1,11 +1,10 @@
-"""What every order of PEPPR is evaluated on, and the cache of what was evaluated."""
+"""What every order of PEPPR is evaluated on."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +14,7 @@ from napari_globalxai.faithfulness.masked_prediction import predict_masked
 from napari_globalxai.faithfulness.model_and_images import Images, Predictor
 from napari_globalxai.faithfulness.orders import Mask, Order, kept_pixels
 from napari_globalxai.faithfulness.scores import FloatArray, log_odds, roc_auc
-from napari_globalxai.storage import atomic_path, hash_value, is_regular
+from napari_globalxai.storage import hash_value
 
 ARMS = ("erase", "restore")
 LogitsByArm = dict[str, npt.NDArray[np.float32]]
@@ -28,7 +27,7 @@ class Course:
     Attributes
     ----------
     order : numpy.ndarray
-        The order.
+        The order; under cross-fitting one a fold, (fold, pixel).
     counts : numpy.ndarray
         Number of pixels erased or restored at each step.
     logits : dict of str to numpy.ndarray
@@ -74,6 +73,10 @@ class Evaluation:
         Images a forward.
     key : str
         Hash of the model and the images, for the cache.
+    fold_of : numpy.ndarray or None
+        Under cross-fitting the fold of each of those images; then an order may be one a fold.
+    together : tuple of int or None
+        Places of the labels that are pooled; by default all.
     """
 
     classifier: Predictor
@@ -85,6 +88,14 @@ class Evaluation:
     fill: Fill
     batch_size: int
     key: str
+    fold_of: npt.NDArray[np.int64] | None = None
+    together: tuple[int, ...] | None = None
+
+    @cached_property
+    def ends(self) -> npt.NDArray[np.float32]:
+        """Logits (2, image, label) of what all orders share: all valid pixels kept, and none."""
+        kept = [self.valid, np.zeros_like(self.valid)]
+        return self._predict(np.arange(len(self.rows)), kept, lambda done, total: None)
 
     def logits(
         self,
@@ -92,19 +103,77 @@ class Evaluation:
         counts: npt.NDArray[np.int64],
         tick: Callable[[int, int], None] = lambda done, total: None,
     ) -> LogitsByArm:
-        """Return logits (step, image, label) of both arms along an order."""
+        """Return logits (step, image, label) of both arms along an order, or one a fold."""
+        pixels = order.shape[-1]
+        inner = np.flatnonzero((counts > 0) & (counts < pixels))
+        intact, blank = self.ends
+        result = {}
+        for arm in ARMS:
+            start, end = (intact, blank) if arm == "erase" else (blank, intact)
+            result[arm] = np.where((counts > 0)[:, None, None], end, start)
+        if len(inner):
+            both = self._along(np.atleast_2d(order), counts[inner], tick)
+            for arm, values in zip(ARMS, np.split(both, 2), strict=True):
+                result[arm][inner] = values
+        return result
+
+    def _along(
+        self,
+        orders: npt.NDArray[np.int64],
+        counts: npt.NDArray[np.int64],
+        tick: Callable[[int, int], None],
+    ) -> npt.NDArray[np.float32]:
+        """Return logits (arm and step, image, label), each fold along its own order."""
         shape = self.stack.shape
-        kept = [kept_pixels(order, int(count), arm, shape) for arm in ARMS for count in counts]
-        both = predict_masked(
+        n_labels = len(self.classifier.labels)
+        result = np.empty((len(ARMS) * len(counts), len(self.rows), n_labels), np.float32)
+        before = 0
+        for fold, order in enumerate(orders):
+            members = (
+                np.arange(len(self.rows))
+                if len(orders) == 1 or self.fold_of is None
+                else np.flatnonzero(self.fold_of == fold)
+            )
+            kept = [kept_pixels(order, int(count), arm, shape) for arm in ARMS for count in counts]
+
+            def part(done: int, total: int, before: int = before) -> None:
+                tick(before + done, total * len(orders))
+
+            result[:, members] = self._predict(members, kept, part)
+            before += len(kept) * -(-len(members) // self.batch_size)
+        return result
+
+    @cached_property
+    def identity(self) -> str:
+        """Hash of all that predictions along an order depend on, but the order itself."""
+        return hash_value(
+            [
+                self.key,
+                fill_key(self.fill, self.stack, self.rows),
+                np.packbits(self.valid).tobytes().hex(),
+                self.rows.tolist(),
+                None if self.fold_of is None else self.fold_of.tolist(),
+                None if self.together is None else list(self.together),
+                # NaN is not equal to itself, text is.
+                [str(value) for value in self.truth.ravel()],
+            ]
+        )
+
+    def _predict(
+        self,
+        members: npt.NDArray[np.int64],
+        kept: list[Mask],
+        tick: Callable[[int, int], None],
+    ) -> npt.NDArray[np.float32]:
+        return predict_masked(
             self.classifier,
             self.stack,
-            self.rows,
+            self.rows[members],
             kept,
             self.fill,
             batch_size=self.batch_size,
             tick=tick,
         )
-        return dict(zip(ARMS, np.split(both, 2), strict=True))
 
     def course(
         self, order: Order, counts: npt.NDArray[np.int64], tick: Callable[[int, int], None]
@@ -122,92 +191,24 @@ class Evaluation:
         return log_odds(logits, self.classifier.activation)
 
     def roc_auc_curves(self, logits: LogitsByArm) -> npt.NDArray[np.float64]:
-        """Return ROC AUC (arm, step, label); NaN for labels with one class only."""
+        """Return ROC AUC (arm, step, label), and last that of all labels pooled.
+
+        It is NaN for labels with one class only.
+        """
         n_labels = len(self.classifier.labels)
-        result = np.full((len(ARMS), len(logits["erase"]), n_labels), np.nan)
+        result = np.full((len(ARMS), len(logits["erase"]), n_labels + 1), np.nan)
+        everywhere = np.isfinite(self.truth)
+        positive = self.truth == 1
+        together = list(range(n_labels) if self.together is None else self.together)
+        both, of_both = everywhere[:, together], positive[:, together]
         for arm_index, arm in enumerate(ARMS):
             ranking = self.ranking(logits[arm])
-            for label in range(n_labels):
-                known = self.cases(label)
-                truth = self.truth[known, label] == 1
-                for step in range(len(ranking)):
-                    result[arm_index, step, label] = roc_auc(truth, ranking[step, known, label])
+            for step, scores in enumerate(ranking):
+                for label in range(n_labels):
+                    known = everywhere[:, label]
+                    result[arm_index, step, label] = roc_auc(
+                        positive[known, label], scores[known, label]
+                    )
+                pooled = roc_auc(of_both[both], scores[:, together][both])
+                result[arm_index, step, n_labels] = pooled
         return result
-
-
-class ControlCache:
-    """Predictions along control orders, kept on disk under a hash of all that they depend on.
-
-    Random orders are shared by all maps of a run, and a stopped PEPPR goes on from here.
-
-    Parameters
-    ----------
-    evaluation : Evaluation
-        What is evaluated.
-    own : Course
-        Along the map itself, at the steps at which controls are evaluated.
-    folder : pathlib.Path
-        Where the files go.
-    """
-
-    def __init__(self, evaluation: Evaluation, own: Course, folder: Path) -> None:
-        self.evaluation = evaluation
-        self.own = own
-        self.folder = folder
-        self._key = hash_value(
-            [
-                evaluation.key,
-                own.counts.tolist(),
-                fill_key(evaluation.fill, evaluation.stack, evaluation.rows),
-                np.packbits(evaluation.valid).tobytes().hex(),
-                evaluation.rows.tolist(),
-                # NaN is not equal to itself, text is.
-                [str(value) for value in evaluation.truth.ravel()],
-            ]
-        )
-
-    def logits(self, order: Order) -> LogitsByArm:
-        """Return logits (step, image, label) of both arms."""
-        if np.array_equal(order, self.own.order[::-1]):
-            # The counts are symmetric, so erasing along the reversed order is restoring along the
-            # order.
-            along = self.own.logits
-            return {"erase": along["restore"][::-1], "restore": along["erase"][::-1]}
-        path = self._path(order, "logits")
-        images, labels = len(self.evaluation.rows), len(self.evaluation.classifier.labels)
-        known = self._known(path, (len(ARMS), len(self.own.counts), images, labels))
-        if known is not None:
-            return dict(zip(ARMS, known, strict=True))
-        result = self.evaluation.logits(order, self.own.counts)
-        self._save(path, np.stack([result[arm] for arm in ARMS]))
-        return result
-
-    def roc_auc_curves(self, order: Order) -> npt.NDArray[np.float64]:
-        """Return ROC AUC (arm, step, label), which is all that is kept of the many controls."""
-        path = self._path(order, "auc")
-        shape = (len(ARMS), len(self.own.counts), len(self.evaluation.classifier.labels))
-        known = self._known(path, shape)
-        if known is not None:
-            return known
-        result = self.evaluation.roc_auc_curves(self.evaluation.logits(order, self.own.counts))
-        self._save(path, result)
-        return result
-
-    def _path(self, order: Order, what: str) -> Path:
-        return self.folder / f"{hash_value([self._key, order.tobytes().hex()])[:32]}-{what}.npy"
-
-    @staticmethod
-    def _known(path: Path, shape: tuple[int, ...]) -> npt.NDArray[Any] | None:
-        """Return what was put by; what a power cut or a full disk spoilt is evaluated again."""
-        if not is_regular(path):
-            return None
-        try:
-            array: npt.NDArray[Any] = np.load(path, allow_pickle=False)
-        except (EOFError, OSError, ValueError):
-            return None
-        return array if array.shape == shape else None
-
-    @staticmethod
-    def _save(path: Path, array: npt.NDArray[np.floating]) -> None:
-        with atomic_path(path) as temporary:
-            np.save(temporary, array)

@@ -16,7 +16,7 @@ from napari_globalxai.faithfulness.scores import roc_auc
 
 FEWEST_IMAGES = 5
 # Of the gap between the mean logits of images with and without the label.
-SHIFT_WORTH_SAYING = 0.25
+SHIFT_WORTH_SAYING = 0.5
 # Of the AUC of blanks that differ by image, above and below 0.5.
 BLANK_WORTH_SAYING = 0.1
 
@@ -65,6 +65,11 @@ def fill_shift(evaluation: Evaluation, course: Course, label: str) -> dict[str, 
     }
 
 
+def blank_tells(shift: dict[str, Any]) -> bool:
+    """Return whether a fill tells the label where nothing of an image is left."""
+    return bool(abs(shift["blank_auc"] - 0.5) > BLANK_WORTH_SAYING)
+
+
 def fill_cautions(fill: str, shift: dict[str, Any]) -> list[str]:
     """Return, in words, what of a curve may be the fill's own doing.
 
@@ -83,7 +88,7 @@ def fill_cautions(fill: str, shift: dict[str, Any]) -> list[str]:
             f"{abs(shift['in_gaps']):.0%} of the logit gap {direction} the label, so part of the "
             "curves is the fill's doing"
         )
-    if abs(shift["blank_auc"] - 0.5) > BLANK_WORTH_SAYING:
+    if blank_tells(shift):
         cautions.append(
             f"where nothing of an image is left, the fill {fill} still tells the label (AUC "
             f"{shift['blank_auc']:.2f})"

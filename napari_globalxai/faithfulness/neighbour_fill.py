@@ -94,24 +94,32 @@ class Neighbour:
         left = kept.ravel()[self._places]
         result = np.broadcast_to(self._blank, pixels.shape).astype(np.float32)
         samples, allowed = self._sample(pixels), self._allowed(rows)
+        users: dict[int, list[tuple[int, tuple[slice, ...]]]] = {}
+        if not left.any():
+            # Too little is left to compare.
+            return result
+        # Which places compare to which donors: many parts have nothing left in or around them.
+        found: dict[bytes, npt.NDArray[np.int64]] = {}
         for area, near in self._parts(kept.shape):
             known = left & near if (left & near).any() else left
-            if not known.any():
-                # Too little is left to compare.
-                continue
-            donors = self._nearest(samples[:, :, known], self._samples[:, :, known], allowed)
-            for donor in np.unique(donors):
-                (image,) = self._read(int(donor))
-                for user in np.flatnonzero(donors == donor):
-                    result[user][(slice(None), *area)] = image[(slice(None), *area)]
+            token = np.packbits(known).tobytes()
+            if token not in found:
+                found[token] = self._nearest(
+                    samples[:, :, known], self._samples[:, :, known], allowed
+                )
+            donors = found[token]
+            for user, donor in enumerate(donors.tolist()):
+                users.setdefault(donor, []).append((user, area))
+        # Each is read once, however many parts of however many images it stands in for.
+        for donor, places in users.items():
+            (image,) = self._images.read(self._donors[donor : donor + 1])
+            for user, area in places:
+                result[user][(slice(None), *area)] = image[(slice(None), *area)]
         return result
 
     def _parts(self, shape: tuple[int, ...]) -> Iterator[tuple[tuple[slice, ...], Any]]:
         """Give the areas that are replaced as one, and which sampled pixels they are chosen by."""
         yield tuple(slice(None) for _ in shape), np.ones(len(self._places), bool)
-
-    def _read(self, donor: int) -> Pixels:
-        return self._images.read(self._donors[donor : donor + 1])
 
     def _sample(self, pixels: Pixels) -> Pixels:
         return pixels.reshape(*pixels.shape[:2], -1)[:, :, self._places]

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from napari_globalxai.catalogue import ORDERS
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness import orders
+from napari_globalxai.faithfulness.lattice import shifted_orders
 from napari_globalxai.faithfulness.model_and_images import Images, Rows
 from napari_globalxai.faithfulness.offered import offered_class
 from napari_globalxai.faithfulness.orders import Mask, Order
@@ -20,6 +21,7 @@ from napari_globalxai.faithfulness.orders import Mask, Order
 # Each stands out from white and from the grounds of napari's dark and light themes by 3 to 1.
 _NEUTRAL = "#8c7355"
 _GREY, _PURPLE = "#767676", "#b4618f"
+_IMAGES_A_READ = 64
 _PARTS = ("name", "title", "colour", "judged", "orders")
 
 
@@ -30,7 +32,7 @@ class Ranking:
     Attributes
     ----------
     image : numpy.ndarray
-        The map under test, (*spatial).
+        The map under test, (*spatial); under cross-fitting that of one fold.
     valid : numpy.ndarray
         Pixels that are ranked, bool (*spatial).
     order : numpy.ndarray
@@ -40,9 +42,11 @@ class Ranking:
     rows : numpy.ndarray
         Those that are evaluated.
     count : int
-        Orders that a judged family gives.
+        Orders that a judged family gives at most.
     seed : int
-        Of all that is random.
+        Of all that is random, the same in all folds.
+    lattice : tuple of int
+        Positions along each axis that the map is shifted to, the same in all folds.
     """
 
     image: npt.NDArray[np.floating]
@@ -52,11 +56,22 @@ class Ranking:
     rows: Rows
     count: int
     seed: int
+    lattice: tuple[int, ...] = ()
 
     @cached_property
     def mean_image(self) -> npt.NDArray[np.float32]:
         """Mean of the images evaluated, float32 (channel, *spatial)."""
         return self.images.mean_image(self.rows)
+
+    @cached_property
+    def sd_image(self) -> npt.NDArray[np.float64]:
+        """SD of the images evaluated, (channel, *spatial)."""
+        mean = self.mean_image.astype(np.float64)
+        total = np.zeros_like(mean)
+        for start in range(0, len(self.rows), _IMAGES_A_READ):
+            part = self.images.read(self.rows[start : start + _IMAGES_A_READ])
+            total += ((part - mean) ** 2).sum(axis=0)
+        return np.asarray(np.sqrt(total / max(len(self.rows), 1)))
 
 
 class OrderFamily(Protocol):
@@ -81,33 +96,61 @@ class OrderFamily(Protocol):
     judged: ClassVar[bool]
 
     def orders(self, ranking: Ranking, /) -> Iterator[Order]:
-        """Give the orders; of a family that is not judged, the first one counts."""
+        """Give the orders; of a family that is not judged, the first one counts.
 
-
-class Random:
-    """Pixels in random order."""
-
-    name: ClassVar[str] = "random"
-    title: ClassVar[str] = "Random orders"
-    colour: ClassVar[str] = _GREY
-    judged: ClassVar[bool] = True
-
-    def orders(self, ranking: Ranking) -> Iterator[Order]:
-        """Give random orders, the same for every image and map."""
-        return orders.random_orders(ranking.valid, ranking.count, ranking.seed)
+        Under cross-fitting it is asked once a fold, and its orders are put together one by one, so
+        the same seed must give what belongs together. A family that can be enumerated may say by
+        a method ``positions(ranking)`` how many orders it has.
+        """
 
 
 class Shifted:
-    """The map, circularly shifted."""
+    """The map, shifted to every other position of a lattice."""
 
     name: ClassVar[str] = "shifted"
     title: ClassVar[str] = "Shifted maps"
     colour: ClassVar[str] = _PURPLE
     judged: ClassVar[bool] = True
 
+    def positions(self, ranking: Ranking) -> int:
+        """Return how many orders there are in all."""
+        return int(np.prod(ranking.lattice)) - 1
+
     def orders(self, ranking: Ranking) -> Iterator[Order]:
         """Give orders by the map moved elsewhere."""
-        return orders.shifted_orders(ranking.image, ranking.valid, ranking.count, ranking.seed)
+        return shifted_orders(ranking.image, ranking.valid, ranking.lattice, ranking.seed)
+
+
+class Surrogate:
+    """Random maps, as smooth as the map within the valid area, that fade at its rim as it does."""
+
+    name: ClassVar[str] = "surrogate"
+    title: ClassVar[str] = "Surrogate maps"
+    colour: ClassVar[str] = _GREY
+    judged: ClassVar[bool] = True
+
+    def orders(self, ranking: Ranking) -> Iterator[Order]:
+        """Give orders by maps that are drawn like the map."""
+        # Imports much of SciPy, which a report or a viewer need not wait for.
+        from napari_globalxai.faithfulness.surrogates import ValidArea
+
+        area = ValidArea.of(ranking.valid)
+        for child in np.random.SeedSequence([ranking.seed, 5]).spawn(ranking.count):
+            drawn = area.surrogate(ranking.image, np.random.default_rng(child))
+            yield orders.order_by_map(drawn, ranking.valid, ranking.seed)
+
+
+class Random:
+    """Pixels in random order."""
+
+    name: ClassVar[str] = "random"
+    title: ClassVar[str] = "Random order"
+    colour: ClassVar[str] = _NEUTRAL
+    judged: ClassVar[bool] = False
+
+    def orders(self, ranking: Ranking) -> Iterator[Order]:
+        """Give a random order, the same for every image and map: its expected Δ is 0."""
+        return orders.random_orders(ranking.valid, 1, ranking.seed)
 
 
 class Reversed:
@@ -149,6 +192,19 @@ class MeanIntensity:
         yield orders.mean_intensity_order(ranking.mean_image, ranking.valid, ranking.seed)
 
 
+class SdImage:
+    """How much the images differ at each place."""
+
+    name: ClassVar[str] = "sd-image"
+    title: ClassVar[str] = "SD image"
+    colour: ClassVar[str] = _NEUTRAL
+    judged: ClassVar[bool] = False
+
+    def orders(self, ranking: Ranking) -> Iterator[Order]:
+        """Give the order from the most variable place to the most constant."""
+        yield orders.mean_intensity_order(ranking.sd_image, ranking.valid, ranking.seed)
+
+
 @dataclass(frozen=True)
 class FamilyLook:
     """How a family is shown.
@@ -186,6 +242,12 @@ def order_families() -> dict[str, OrderFamily]:
     """Return all families by name, judged ones first."""
     families = {name: order_family(name) for name in ORDERS.entries}
     return dict(sorted(families.items(), key=lambda item: not item[1].judged))
+
+
+def positions_of(family: OrderFamily, ranking: Ranking) -> int | None:
+    """Return how many orders a family has in all, by its method ``positions``; None if many."""
+    positions = getattr(family, "positions", None)
+    return None if positions is None else int(positions(ranking))
 
 
 def family_look(name: str) -> FamilyLook:

@@ -42,21 +42,6 @@ def random_orders(valid: Mask, count: int, seed: int) -> Iterator[Order]:
         yield np.random.default_rng(child).permutation(pixels)
 
 
-def shifted_orders(
-    image: npt.NDArray[np.floating], valid: Mask, count: int, seed: int
-) -> Iterator[Order]:
-    """Give orders by the map circularly shifted: as smooth as the map, but elsewhere.
-
-    Shifts are uniform over the frame, without the identity, so a few land close to the map.
-    """
-    axes = tuple(range(image.ndim))
-    for number, child in enumerate(np.random.SeedSequence([seed, 2]).spawn(count)):
-        offset = int(np.random.default_rng(child).integers(1, image.size))
-        shift = tuple(int(along) for along in np.unravel_index(offset, image.shape))
-        moved = np.roll(image, shift, axis=axes)
-        yield order_by_map(moved, valid, seed + number + 1)
-
-
 def centre_distance_order(valid: Mask, seed: int) -> Order:
     """Rank pixels by nearness to the centre of the valid area."""
     gaps = [

@@ -7,6 +7,7 @@ protocol.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,24 @@ import numpy.typing as npt
 import pandas as pd
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.faithfulness.controls import Controls, Trial, run_controls
-from napari_globalxai.faithfulness.evaluation import ARMS, ControlCache, Course, Evaluation
+from napari_globalxai.faithfulness.control_steps import control_steps
+from napari_globalxai.faithfulness.controls import Question, Trial, join_folds, run_controls
+from napari_globalxai.faithfulness.evaluation import ARMS, Evaluation
+from napari_globalxai.faithfulness.folds import SAME_IMAGES, FoldMap
+from napari_globalxai.faithfulness.kept_predictions import ControlCache, predict_course
+from napari_globalxai.faithfulness.lattice import choose_lattice
 from napari_globalxai.faithfulness.order_families import Ranking
 from napari_globalxai.faithfulness.orders import order_by_map, step_counts
 from napari_globalxai.faithfulness.reservations import reservations_on
 from napari_globalxai.faithfulness.result import CURVE_COLUMNS, PepprResult
-from napari_globalxai.faithfulness.summary import summarise_label
-from napari_globalxai.faithfulness.verdict import Evidence, judge
+from napari_globalxai.faithfulness.summary import summarise
+from napari_globalxai.faithfulness.targets import Targets
+from napari_globalxai.faithfulness.verdict import Verdict, judge
+from napari_globalxai.faithfulness.weighing import evidence_of, on_whom, what_it_rests_on
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.peppr_settings import PepprSettings
+
+ALONG = "Erasing and restoring"
 
 
 def run_peppr(
@@ -35,6 +44,8 @@ def run_peppr(
     settings: PepprSettings,
     *,
     cache: Path,
+    folds: Sequence[FoldMap] = (),
+    evaluated_on: str = SAME_IMAGES,
     progress: ProgressCallback = ignore_progress,
 ) -> PepprResult:
     """Run PEPPR along a map.
@@ -42,18 +53,24 @@ def run_peppr(
     Parameters
     ----------
     evaluation : Evaluation
-        Model, images, truth.
+        Model, images, truth; with `fold_of` where the map is made anew for each fold.
     map_name : str
         Name of the map, for the result.
     image : numpy.ndarray
         The map, (*spatial).
     judged : sequence of str
-        Labels that get a verdict: a label's own map is judged by that label.
+        What gets a verdict: a label's own map is judged by that label, the overall map by
+        `targets.MACRO`.
     settings : PepprSettings
         What was chosen.
     cache : pathlib.Path
-        Folder for the scores of controls; random orders are shared by all maps, and a run that was
-        stopped goes on from here.
+        Folder for the predictions; simple orders are shared by all maps, and a run that was stopped
+        goes on from here.
+    folds : sequence of FoldMap, optional
+        The map of each fold, made of the other folds' patients, and maps that it is compared with;
+        by default the map itself for all images.
+    evaluated_on : str, optional
+        Whose images the map was made of, in words.
     progress : callable, optional
         May raise `Cancelled`.
 
@@ -66,18 +83,28 @@ def run_peppr(
     InputError
         When the map does not fit the frame or no label can be evaluated.
     """
-    _check_map(evaluation, map_name, image)
+    parts = tuple(folds) or (FoldMap(image),)
+    for part in parts:
+        _check_map(evaluation, map_name, part.image)
+    if len(parts) == 1 and evaluation.fold_of is not None:
+        evaluation = replace(evaluation, fold_of=None)
     usable, left_out = _usable_labels(evaluation)
-    trial = _try_map(evaluation, map_name, image, settings, cache, progress)
+    targets = Targets.of(evaluation.classifier.labels, usable, judged, evaluation.together)
+    question = Question(targets, tuple(judged), settings.adaptive)
+    trial, lattice = _try_map(
+        evaluation, map_name, image, parts, question, settings, cache, progress
+    )
     areas: dict[str, dict[str, Any]] = {}
     rows: list[dict[str, Any]] = []
-    for label in usable:
-        areas[label], of_label = summarise_label(evaluation, label, trial, settings)
-        rows += [{"map": map_name, "label": label, **row} for row in of_label]
+    for target in targets.names:
+        areas[target], of_target = summarise(evaluation, target, trial, question, settings)
+        rows += [{"map": map_name, "label": target, **row} for row in of_target]
     reserved = reservations_on(evaluation, image, trial.course, usable, settings)
     reserved.enter(map_name, areas, rows)
     for label in (label for label in judged if label in left_out):
-        areas[label] = dict(zip(("positives", "negatives"), left_out[label], strict=True))
+        areas[label] = left_out[label]
+    outside = reserved.outside.share
+    whom = on_whom(evaluation, evaluated_on, len(parts))
     probabilities = evaluation.classifier.probabilities
     return PepprResult(
         map_name=map_name,
@@ -85,13 +112,13 @@ def run_peppr(
         areas=areas,
         # Those that can be measured first.
         verdict={
-            label: judge(_evidence(values, trial.controls), settings.fewest_positives)
-            for label, values in areas.items()
-            if label in judged
+            target: _judge(values, target, trial, parts, outside, settings, whom)
+            for target, values in areas.items()
+            if target in judged
         },
-        settings=_what_it_rests_on(evaluation, trial.course, settings, left_out),
+        settings=what_it_rests_on(evaluation, trial, settings, left_out, lattice),
         shape=evaluation.stack.shape,
-        order=trial.course.order,
+        order=order_by_map(_finite(image, evaluation), evaluation.valid, settings.seed),
         counts=trial.course.counts,
         fill=evaluation.fill,
         rows=evaluation.rows,
@@ -101,6 +128,11 @@ def run_peppr(
         },
         notes=reserved.notes,
         whole=probabilities(reserved.outside.logits).astype(np.float32),
+        evaluated_on=evaluated_on,
+        fold_orders=trial.course.order if trial.course.order.ndim == 2 else None,
+        fold_of=evaluation.fold_of,
+        folds=len(parts),
+        mass_outside=outside,
     )
 
 
@@ -108,29 +140,61 @@ def _try_map(
     evaluation: Evaluation,
     map_name: str,
     image: npt.NDArray[np.floating],
+    parts: Sequence[FoldMap],
+    question: Question,
     settings: PepprSettings,
     cache: Path,
     progress: ProgressCallback,
-) -> Trial:
+) -> tuple[Trial, tuple[int, ...]]:
     """Predict along the map and along its controls."""
-    order = order_by_map(image, evaluation.valid, settings.seed)
+    valid, seed = evaluation.valid, settings.seed
+    orders = [order_by_map(_finite(part.image, evaluation), valid, seed) for part in parts]
+    counts = step_counts(orders[0].size, settings.steps)
 
     def tick(done: int, total: int) -> None:
-        progress(Progress(f"Erasing and restoring along {map_name}", done, total))
+        progress(Progress(f"{ALONG} along {map_name}", done, total))
 
-    course = evaluation.course(order, step_counts(len(order), settings.steps), tick)
-    coarse = _symmetric_subset(len(course.counts), settings.control_steps)
-    ranking = Ranking(
-        image=image,
-        valid=evaluation.valid,
-        order=order,
-        images=evaluation.stack,
-        rows=evaluation.rows,
-        count=settings.controls,
-        seed=settings.seed,
-    )
-    controls = run_controls(ControlCache(evaluation, course.at(coarse), cache), ranking, progress)
-    return Trial(course, coarse, controls)
+    course = predict_course(evaluation, join_folds(orders), counts, cache, tick)
+    coarse = control_steps(counts, settings.control_steps)
+    lattice = choose_lattice(_finite(image, evaluation), valid)
+    rankings = [
+        Ranking(
+            image=_finite(part.image, evaluation),
+            valid=valid,
+            order=order,
+            images=evaluation.stack,
+            rows=evaluation.rows,
+            count=settings.controls,
+            seed=seed,
+            lattice=lattice,
+        )
+        for part, order in zip(parts, orders, strict=True)
+    ]
+    rivals = {
+        name: [_finite(part.rivals[name], evaluation) for part in parts] for name in parts[0].rivals
+    }
+    kept = ControlCache(evaluation, course.at(coarse), cache)
+    controls = run_controls(kept, rankings, rivals, question, progress)
+    return Trial(course, coarse, controls), lattice
+
+
+def _judge(
+    areas: dict[str, Any],
+    target: str,
+    trial: Trial,
+    parts: Sequence[FoldMap],
+    outside: float,
+    settings: PepprSettings,
+    whom: str,
+) -> Verdict:
+    evidence = evidence_of(areas, target, trial.controls, tuple(parts[0].rivals), outside)
+    return judge(evidence, settings.fewest_positives, whom)
+
+
+def _finite(image: npt.NDArray[np.floating], evaluation: Evaluation) -> npt.NDArray[np.floating]:
+    """Return a map whose values outside the valid area, which may be anything, are finite."""
+    least = float(image[evaluation.valid].min())
+    return np.where(np.isfinite(image), image, least)
 
 
 def _check_map(evaluation: Evaluation, map_name: str, image: npt.NDArray[np.floating]) -> None:
@@ -148,57 +212,23 @@ def _check_map(evaluation: Evaluation, map_name: str, image: npt.NDArray[np.floa
         raise InputError(f"The map {map_name} holds values that are not finite.")
 
 
-def _evidence(areas: dict[str, Any], controls: Controls) -> Evidence:
-    """Return what a label is judged by, of its areas."""
-    if "delta" not in areas:
-        return Evidence(areas["positives"], areas["negatives"])
-    return Evidence(
-        positives=areas["positives"],
-        negatives=areas["negatives"],
-        intact_low=areas["intact_auc_ci"][0],
-        delta=areas["delta"],
-        delta_low=areas["delta_ci"][0],
-        p_values=areas["p_values"],
-        controls=controls.fewest,
-    )
-
-
-def _what_it_rests_on(
-    evaluation: Evaluation,
-    course: Course,
-    settings: PepprSettings,
-    left_out: dict[str, tuple[int, int]],
-) -> dict[str, Any]:
-    return {
-        **settings.model_dump(),
-        "images": len(evaluation.rows),
-        "patients": len(set(evaluation.patients)),
-        "valid_pixels": len(course.order),
-        "left_out": {
-            label: f"{n_with} images with and {n_without} without it"
-            for label, (n_with, n_without) in left_out.items()
-        },
-    }
-
-
-def _usable_labels(evaluation: Evaluation) -> tuple[list[str], dict[str, tuple[int, int]]]:
+def _usable_labels(evaluation: Evaluation) -> tuple[list[str], dict[str, dict[str, int]]]:
     """Labels with both classes, fixed for all steps; and the counts of those left out."""
     usable, left_out = [], {}
+    owner = np.asarray(evaluation.patients)
     for index, label in enumerate(evaluation.classifier.labels):
-        n_with = int((evaluation.truth[:, index] == 1).sum())
-        n_without = int((evaluation.truth[:, index] == 0).sum())
-        if n_with and n_without:
+        with_it, without = (evaluation.truth[:, index] == value for value in (1, 0))
+        if with_it.any() and without.any():
             usable.append(label)
         else:
-            left_out[label] = (n_with, n_without)
+            left_out[label] = {
+                "positives": int(with_it.sum()),
+                "negatives": int(without.sum()),
+                "patients_with": len(set(owner[with_it])),
+                "patients_without": len(set(owner[without])),
+            }
     if not usable:
         raise InputError(
             "No label has images with and without it, so PEPPR has nothing to measure."
         )
     return usable, left_out
-
-
-def _symmetric_subset(points: int, steps: int) -> npt.NDArray[np.int64]:
-    """Choose about `steps` + 1 of `points` positions, ends included, the same from either end."""
-    lower = np.linspace(0, points - 1, steps + 1)[: steps // 2 + 1].astype(np.int64)
-    return np.unique(np.concatenate([lower, points - 1 - lower]))

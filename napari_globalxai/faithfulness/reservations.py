@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_globalxai.faithfulness.evaluation import Course, Evaluation
-from napari_globalxai.faithfulness.fill_shift import fill_cautions, fill_shift
+from napari_globalxai.faithfulness.fill_shift import blank_tells, fill_cautions, fill_shift
 from napari_globalxai.faithfulness.fills import fill_facts
 from napari_globalxai.faithfulness.outside import OutsideFacts, measure_outside
 from napari_globalxai.settings.peppr_settings import PepprSettings
@@ -24,7 +24,8 @@ class Reservations:
     outside : OutsideFacts
         What lies outside the valid area.
     labels : dict of str to dict
-        By label: all of it, with ``cautions`` in words.
+        By label: all of it, with ``cautions`` in words, and ``cautioned``: whether the verdict may
+        not stand without them.
     fill_facts : dict
         What the fill tells of itself.
     """
@@ -48,8 +49,26 @@ class Reservations:
     ) -> None:
         """Add them to the areas of each label, and to the rows of the table of curves."""
         for label, values in self.labels.items():
-            areas[label].update(values)
+            if label in areas:
+                areas[label].update(values)
+        for together in set(areas) - set(self.labels):
+            areas[together].update(self._together())
         rows.extend({"map": map_name, **row} for row in self.outside.rows)
+
+    def _together(self) -> dict[str, Any]:
+        """Return what a verdict on all labels leaves out."""
+        cautions: dict[str, list[str]] = {}
+        for label, values in self.labels.items():
+            for caution in values["cautions"]:
+                cautions.setdefault(caution, []).append(label)
+        return {
+            "mass_outside": self.outside.share,
+            "cautions": [
+                text if len(labels) == len(self.labels) else f"for {', '.join(labels)}, {text}"
+                for text, labels in cautions.items()
+            ],
+            "cautioned": any(values["cautioned"] for values in self.labels.values()),
+        }
 
 
 def reservations_on(
@@ -79,5 +98,11 @@ def reservations_on(
     for label, values in outside.labels.items():
         shift = fill_shift(evaluation, course, label)
         cautions = [*values["cautions"], *fill_cautions(str(settings.fill), shift)]
-        found[label] = {**values, "fill_shift": shift, "cautions": cautions}
+        found[label] = {
+            **values,
+            "fill_shift": shift,
+            "cautions": cautions,
+            # How far a fill moves the model is a matter of degree; these are not.
+            "cautioned": bool(values["cautions"]) or blank_tells(shift),
+        }
     return Reservations(outside, found, fill_facts(evaluation.fill))

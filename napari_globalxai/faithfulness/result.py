@@ -20,11 +20,16 @@ from napari_globalxai.faithfulness.fills import (
     filled_under,
     fit_fill,
 )
+from napari_globalxai.faithfulness.folds import GIVEN_MAP, SAME_IMAGES
 from napari_globalxai.faithfulness.model_and_images import Images
 from napari_globalxai.faithfulness.orders import Mask, kept_pixels
 from napari_globalxai.faithfulness.stored_results import DEFAULT_FILL, result_stem
+from napari_globalxai.faithfulness.targets import MACRO, POOLED
 from napari_globalxai.faithfulness.verdict import FAITHFUL, WITH_A_CAUTION, Verdict
-from napari_globalxai.storage import atomic_path, read_json, read_table, write_json
+from napari_globalxai.storage import atomic_path, read_json, read_table, write_json, write_table
+
+# Under which key of the JSON stands what is measured of all labels together.
+_TOGETHER = {"macro": MACRO, "pooled": POOLED}
 
 CURVE_COLUMNS = (
     "map",
@@ -37,7 +42,7 @@ CURVE_COLUMNS = (
     "ci_low",
     "ci_high",
 )
-_OWN_KEYS = ("map", "labels", "settings")
+_OWN_KEYS = ("map", "labels", "settings", *_TOGETHER, "evaluated_on", "folds", "mass_outside")
 
 
 @dataclass(frozen=True)
@@ -50,13 +55,14 @@ class PepprResult:
         The map.
     curves : pandas.DataFrame
         Columns `CURVE_COLUMNS`, one row a point. For ``order`` = ``map`` the interval is a 95 %
-        bootstrap over patients, as for the orders that the map is compared with; for those that
-        it is judged by the value is the mean over the family and the interval holds the middle
-        95 % of it.
+        one over patients, as for the orders that the map is compared with; for those that it is
+        judged by the value is the mean over the family and the interval holds the middle 95 % of
+        it.
     areas : dict of str to dict
-        By label: intact AUC, areas, Δ with interval, fractions, p-values, paired differences.
+        By label, and for all together (`targets.MACRO`, `targets.POOLED`) where the map is judged
+        by them: intact AUC, areas, Δ with interval, fractions, p-values, paired differences.
     verdict : dict of str to Verdict
-        By judged label.
+        By what the map is judged by.
     settings : dict
         Everything that was chosen, and what the evaluation rests on.
     shape : tuple of int
@@ -79,6 +85,15 @@ class PepprResult:
     whole : numpy.ndarray or None
         The model's own output on whole images, float32 (image, label); None in results of older
         releases, see `own_output`.
+    evaluated_on : str
+        Whose images the map was made of: ``cross-fitted``, ``same images`` and so on.
+    folds : int
+        Folds of patients; 1 without cross-fitting.
+    mass_outside : float
+        Share of the map's mass outside the valid area; NaN where it is not known.
+    fold_orders, fold_of : numpy.ndarray or None
+        Under cross-fitting the order of each fold, (fold, pixel), where they differ, and the fold
+        of each of `rows`.
     """
 
     map_name: str
@@ -94,7 +109,12 @@ class PepprResult:
     labels: tuple[str, ...]
     probabilities: dict[str, npt.NDArray[np.float32]]
     notes: dict[str, Any] = field(default_factory=dict)
-    whole: npt.NDArray[np.float32] | None = None
+    whole: npt.NDArray[np.float32] | None = field(default=None, repr=False)
+    evaluated_on: str = SAME_IMAGES
+    folds: int = 1
+    mass_outside: float = float("nan")
+    fold_orders: npt.NDArray[np.int64] | None = field(default=None, repr=False)
+    fold_of: npt.NDArray[np.int64] | None = field(default=None, repr=False)
 
     @property
     def own_output(self) -> npt.NDArray[np.float32]:
@@ -107,9 +127,11 @@ class PepprResult:
 
     def word(self, label: str) -> str:
         """Return the verdict's word on a judged label as it is shown: never bare with a caution."""
-        word = self.verdict[label].word
-        with_caution = word.startswith(FAITHFUL) and self.cautions(label)
-        return f"{word}, {WITH_A_CAUTION}" if with_caution else word
+        verdict = self.verdict[label]
+        # Of version 0.1 the word is shorter.
+        faithful = verdict.kind == FAITHFUL or verdict.word == "faithful"
+        with_caution = faithful and self.areas[label].get("cautioned")
+        return f"{verdict.word}, {WITH_A_CAUTION}" if with_caution else verdict.word
 
     @property
     def fractions(self) -> npt.NDArray[np.float64]:
@@ -137,10 +159,27 @@ class PepprResult:
             dict.fromkeys(name for values in self.areas.values() for name in values.get(key, {}))
         )
 
-    def kept(self, fraction: float, arm: str) -> Mask:
-        """Return which pixels show the image at a fraction, bool (*spatial)."""
+    def kept(self, fraction: float, arm: str, row: int | None = None) -> Mask:
+        """Return which pixels show the image at a fraction, bool (*spatial).
+
+        Parameters
+        ----------
+        fraction : float
+            Fraction of the valid pixels.
+        arm : str
+            ``erase`` or ``restore``.
+        row : int, optional
+            The image: under cross-fitting its fold's own order counts. By default the map's.
+        """
         count = round(float(np.clip(fraction, 0, 1)) * len(self.order))
-        return kept_pixels(self.order, count, arm, self.shape)
+        return kept_pixels(self.order_for(row), count, arm, self.shape)
+
+    def order_for(self, row: int | None) -> npt.NDArray[np.int64]:
+        """Return the order that an image was tested along, or the map's own."""
+        if row is None or self.fold_orders is None or self.fold_of is None:
+            return self.order
+        place = np.flatnonzero(self.rows == row)
+        return self.fold_orders[self.fold_of[place[0]]] if len(place) else self.order
 
     def fitted(self, images: Images, fitting: Fitting | None = None) -> PepprResult:
         """Return the result with its fill, fitted again if it differs by image or by mask.
@@ -196,6 +235,7 @@ class PepprResult:
         fraction: float,
         arm: str,
         fill: npt.NDArray[np.float32] | None = None,
+        row: int | None = None,
     ) -> npt.NDArray[np.uint8]:
         """Return what the model sees of an image, uint8 (channel, *spatial).
 
@@ -209,6 +249,8 @@ class PepprResult:
             ``erase`` or ``restore``.
         fill : numpy.ndarray, optional
             `fill_of` that image; needed where it differs by image.
+        row : int, optional
+            As for `kept`.
         """
         if fill is None:
             if not isinstance(self.fill, SharedFill):
@@ -217,7 +259,7 @@ class PepprResult:
                     "image, by fill_of."
                 )
             fill = self.fill.image
-        return np.where(self.kept(fraction, arm), image, np.rint(fill).astype(np.uint8))
+        return np.where(self.kept(fraction, arm, row), image, np.rint(fill).astype(np.uint8))
 
     def save(self, folder: Path) -> None:
         """Write ``<map>.csv``, ``<map>.json`` and ``<map>.npz`` into a folder; see `stem`."""
@@ -231,53 +273,61 @@ class PepprResult:
         }
         if self.whole is not None:
             arrays["whole"] = self.whole
+        folds = {"fold_orders": self.fold_orders, "fold_of": self.fold_of}
+        arrays |= {name: array for name, array in folds.items() if array is not None}
         # Others are fitted again, see `fitted`.
         if isinstance(self.fill, SharedFill):
             arrays["fill"] = self.fill.image
         with atomic_path(folder / f"{self.stem}.npz") as path:
             np.savez_compressed(path, **arrays)
-        with atomic_path(folder / f"{self.stem}.csv") as path:
-            self.curves.to_csv(path, index=False)
+        write_table(folder / f"{self.stem}.csv", self.curves)
+        by_name = {name: self._told(name) for name in self.areas}
         write_json(
             folder / f"{self.stem}.json",
             {
                 "map": self.map_name,
                 "labels": {
-                    label: {
-                        **values,
-                        **(
-                            {
-                                "verdict": self.verdict[label].word,
-                                "reason": self.verdict[label].reason,
-                            }
-                            if label in self.verdict
-                            else {}
-                        ),
-                    }
-                    for label, values in self.areas.items()
+                    name: told for name, told in by_name.items() if name not in _TOGETHER.values()
                 },
                 **self.notes,
+                **{key: by_name[name] for key, name in _TOGETHER.items() if name in by_name},
+                "evaluated_on": self.evaluated_on,
+                "folds": self.folds,
+                "mass_outside": self.mass_outside,
                 "settings": self.settings,
             },
         )
+
+    def _told(self, name: str) -> dict[str, Any]:
+        """Return what the JSON tells of a label."""
+        verdict = self.verdict.get(name)
+        if verdict is None:
+            return self.areas[name]
+        words = {"verdict": verdict.word, "reason": verdict.reason, "tested": verdict.tested}
+        return {**self.areas[name], **words}
 
     @classmethod
     def load(cls, folder: Path, map_name: str, stem: str | None = None) -> PepprResult:
         """Read what `save` wrote, under the map's name or another `stem`."""
         files = map_name if stem is None else stem
         summary = read_json(folder / f"{files}.json")
+        told = dict(summary["labels"])
+        told |= {name: summary[key] for key, name in _TOGETHER.items() if key in summary}
         areas, verdict = {}, {}
-        for label, values in summary["labels"].items():
+        for label, values in told.items():
             if "verdict" in values:
-                verdict[label] = Verdict(values.pop("verdict"), values.pop("reason"))
+                words = [values.pop(key, "") for key in ("verdict", "reason", "tested")]
+                verdict[label] = Verdict(*words)
             areas[label] = values
+        settings = summary["settings"]
+        outside = summary.get("mass_outside")
         with np.load(folder / f"{files}.npz") as arrays:
             return cls(
                 map_name=map_name,
                 curves=read_table(folder / f"{files}.csv", dtype={"map": str, "label": str}),
                 areas=areas,
                 verdict=verdict,
-                settings=summary["settings"],
+                settings=settings,
                 shape=tuple(int(length) for length in arrays["shape"]),
                 order=arrays["order"],
                 counts=arrays["counts"],
@@ -287,4 +337,14 @@ class PepprResult:
                 probabilities={arm: arrays[arm] for arm in ("erase", "restore")},
                 notes={key: summary[key] for key in summary if key not in _OWN_KEYS},
                 whole=arrays.get("whole", None),
+                # Version 0.1 knew maps of the same images, and files of which it knew nothing.
+                evaluated_on=summary.get("evaluated_on") or _origin(settings),
+                folds=summary.get("folds", 1),
+                mass_outside=float("nan") if outside is None else outside,
+                fold_orders=arrays.get("fold_orders"),
+                fold_of=arrays.get("fold_of"),
             )
+
+
+def _origin(settings: dict[str, Any]) -> str:
+    return SAME_IMAGES if settings.get("map_built_on_the_same_images") else GIVEN_MAP

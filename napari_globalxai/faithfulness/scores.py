@@ -30,13 +30,16 @@ def weighted_roc_auc(
     numpy.ndarray
         (resample,); NaN where a resample has one class only.
     """
-    distinct, group = np.unique(scores, return_inverse=True)
-    # Weight of each class at each distinct score; then every positive is above all negatives with
-    # lower scores and level with those of its own.
-    positive = np.zeros((len(weights), len(distinct)))
-    negative = np.zeros((len(weights), len(distinct)))
-    np.add.at(positive.T, group[truth], weights[:, truth].T)
-    np.add.at(negative.T, group[~truth], weights[:, ~truth].T)
+    if not len(scores):
+        return np.full(len(weights), np.nan)
+    order = np.argsort(scores, kind="stable")
+    level = scores[order]
+    # Where each distinct score begins; then every positive is above all negatives with lower scores
+    # and level with those of its own.
+    starts = np.flatnonzero(np.concatenate([[True], level[1:] != level[:-1]]))
+    positive = weights[:, order] * truth[order]
+    negative = np.add.reduceat(weights[:, order] - positive, starts, axis=1)
+    positive = np.add.reduceat(positive, starts, axis=1)
     below = np.cumsum(negative, axis=1) - negative
     wins = (positive * (below + negative / 2)).sum(axis=1)
     pairs = positive.sum(axis=1) * negative.sum(axis=1)
@@ -47,6 +50,29 @@ def weighted_roc_auc(
 def roc_auc(truth: npt.NDArray[np.bool_], scores: FloatArray) -> float:
     """Return the ROC AUC of one set of scores; NaN with one class only."""
     return float(weighted_roc_auc(truth, scores, np.ones((1, len(scores))))[0])
+
+
+def weighted_average_precision(
+    truth: npt.NDArray[np.bool_], scores: FloatArray, weights: FloatArray
+) -> FloatArray:
+    """Return the average precision under each row of case weights; ties share one threshold.
+
+    Parameters
+    ----------
+    truth, scores, weights : numpy.ndarray
+        As for `weighted_roc_auc`; NaN where a row has no positive.
+    """
+    order = np.argsort(-scores, kind="stable")
+    level = scores[order]
+    starts = np.flatnonzero(np.concatenate([[True], level[1:] != level[:-1]]))
+    every = np.add.reduceat(weights[:, order], starts, axis=1)
+    positive = np.add.reduceat(weights[:, order] * truth[order], starts, axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        precision = np.cumsum(positive, axis=1) / np.cumsum(every, axis=1)
+        gained = positive / positive.sum(axis=1, keepdims=True)
+    # A threshold that no weight has reached yet gains nothing.
+    gained_precision = np.where(positive > 0, gained * precision, 0.0).sum(axis=1)
+    return np.asarray(np.where(positive.sum(axis=1) > 0, gained_precision, np.nan))
 
 
 def average_precision(truth: npt.NDArray[np.bool_], scores: FloatArray) -> float:

@@ -1,226 +1,204 @@
-"""Curves, areas and intervals of one label."""
+"""Curves, areas and intervals of one label, or of all labels together."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from napari_globalxai.faithfulness.controls import Controls, Trial
-from napari_globalxai.faithfulness.evaluation import ARMS, Course, Evaluation, LogitsByArm
-from napari_globalxai.faithfulness.scores import (
-    METRICS,
-    FloatArray,
-    area,
-    patient_resamples,
-    score,
-    weighted_roc_auc,
-)
-from napari_globalxai.faithfulness.verdict import (
-    control_p_value,
+from napari_globalxai.faithfulness.cases import Cases, Curves
+from napari_globalxai.faithfulness.controls import Controls, Question, Trial
+from napari_globalxai.faithfulness.crossings import (
     necessary_fraction,
+    share_fraction,
     sufficient_fraction,
 )
+from napari_globalxai.faithfulness.evaluation import ARMS, Course, Evaluation
+from napari_globalxai.faithfulness.intervals import Resamples
+from napari_globalxai.faithfulness.measures import measure
+from napari_globalxai.faithfulness.scores import FloatArray, area
 from napari_globalxai.settings.peppr_settings import PepprSettings
 
-_INTERVAL = (0.025, 0.975)
+_MIDDLE = (0.025, 0.975)
+_UNBOUNDED = ("mean_logit", "logit_gap_share")
 
 Row = dict[str, Any]
 
 
-def summarise_label(
-    evaluation: Evaluation, label: str, trial: Trial, settings: PepprSettings
+def summarise(
+    evaluation: Evaluation, target: str, trial: Trial, question: Question, settings: PepprSettings
 ) -> tuple[dict[str, Any], list[Row]]:
-    """Return the areas of one label and the rows of its curves.
+    """Return the areas of one target and the rows of its curves.
 
     Parameters
     ----------
     evaluation : Evaluation
         Truth and patients.
-    label : str
-        The label.
+    target : str
+        The label, or one of those that stand for all.
     trial : Trial
         Predictions along the map and its controls.
+    question : Question
+        What the controls were to answer.
     settings : PepprSettings
         Bootstrap and seed.
     """
     course, controls = trial.course, trial.controls
-    cases = _Cases.of(evaluation, label, settings)
+    cases = Cases.of(evaluation, question.targets, target, settings)
     own = cases.curves(course.fractions, course.logits)
     own_at_controls = own.at(trial.coarse)
-    rows = _metric_rows(cases, course, own)
-    control_deltas, judged_rows = _judged(cases, own_at_controls.fractions, controls)
+    rows = _auc_rows(cases, own, "map")
+    summary = {**_numbers_of(cases), **_areas(cases, own)}
+    if target in question.targets.labels:
+        of_label, of_metrics = _measured(cases, course)
+        summary |= of_label
+        rows += of_metrics
+    place = question.targets.names.index(target)
+    judged_deltas, judged_rows = _judged(place, own_at_controls.fractions, controls, question)
     differences, single_deltas, compared_rows = _compared(cases, own_at_controls, controls)
-    intact = float(own.auc["erase"][0])
-    delta = own_at_controls.delta
-    summary = {
-        "positives": int(cases.truth.sum()),
-        "negatives": int((~cases.truth).sum()),
-        "intact_auc": intact,
-        "intact_auc_ci": np.nanquantile(own.resampled["erase"][:, 0], _INTERVAL).tolist(),
-        **_areas(own, intact),
-        "blank_probability": _blank_probability(cases, course),
-        "delta_on_control_steps": delta,
-        "control_deltas": {**control_deltas, **single_deltas},
-        "p_values": {name: control_p_value(delta, them) for name, them in control_deltas.items()},
+    counts = {name: found[target] for name, found in controls.counts.items()}
+    summary |= {
+        "delta_on_control_steps": float(own_at_controls.deltas[0]),
+        "early_delta": float(own_at_controls.early_deltas[0]),
+        "early_delta_ci": cases.resamples.interval(own_at_controls.early_deltas).tolist(),
+        "control_deltas": {**judged_deltas, **single_deltas},
+        "p_values": {name: count.p for name, count in counts.items()},
+        "p_intervals": {name: list(count.interval) for name, count in counts.items()},
+        "p_corrected": {
+            name: found[target].p for name, found in controls.corrected.items() if target in found
+        },
         "difference_to": differences,
     }
     return summary, rows + judged_rows + compared_rows
 
 
-@dataclass(frozen=True)
-class _Curves:
-    """ROC AUC of both arms: by step, and by resample and step."""
-
-    fractions: FloatArray
-    auc: dict[str, FloatArray]
-    resampled: dict[str, FloatArray]
-
-    def at(self, steps: npt.NDArray[np.int64]) -> _Curves:
-        return _Curves(
-            self.fractions[steps],
-            {arm: values[steps] for arm, values in self.auc.items()},
-            {arm: values[:, steps] for arm, values in self.resampled.items()},
-        )
-
-    @property
-    def delta(self) -> float:
-        return float(_delta(self.fractions, self.auc["erase"], self.auc["restore"]))
-
-    @property
-    def resampled_deltas(self) -> FloatArray:
-        return _delta(self.fractions, self.resampled["erase"], self.resampled["restore"])
+def _numbers_of(cases: Cases) -> dict[str, Any]:
+    with_it, without = cases.patients()
+    truth = cases.evaluation.truth[:, cases.columns]
+    return {
+        "positives": int((truth == 1).sum()),
+        "negatives": int((truth == 0).sum()),
+        "patients_with": with_it,
+        "patients_without": without,
+    }
 
 
-@dataclass(frozen=True)
-class _Cases:
-    """The images whose truth of a label is known, and resamples of their patients."""
-
-    evaluation: Evaluation
-    label: int
-    known: npt.NDArray[np.bool_]
-    truth: npt.NDArray[np.bool_]
-    weights: FloatArray
-
-    @classmethod
-    def of(cls, evaluation: Evaluation, label: str, settings: PepprSettings) -> _Cases:
-        index = evaluation.classifier.labels.index(label)
-        known = evaluation.cases(index)
-        truth = evaluation.truth[known, index] == 1
-        patients = [patient for patient, use in zip(evaluation.patients, known, strict=True) if use]
-        weights = patient_resamples(patients, truth, settings.bootstrap, settings.seed)
-        return cls(evaluation, index, known, truth, weights)
-
-    def own(self, values: npt.NDArray[Any]) -> FloatArray:
-        """Return the part (step, image) of values (step, image, label)."""
-        return np.asarray(values[:, self.known, self.label], np.float64)
-
-    def curves(self, fractions: FloatArray, logits: LogitsByArm) -> _Curves:
-        rankings = {arm: self.own(self.evaluation.ranking(logits[arm])) for arm in ARMS}
-        single = np.ones((1, len(self.truth)))
-        return _Curves(
-            fractions,
-            {arm: self._weighted_auc(ranking, single)[0] for arm, ranking in rankings.items()},
-            {arm: self._weighted_auc(ranking, self.weights) for arm, ranking in rankings.items()},
-        )
-
-    def _weighted_auc(self, ranking: FloatArray, weights: FloatArray) -> FloatArray:
-        return np.stack([weighted_roc_auc(self.truth, step, weights) for step in ranking], axis=1)
+def _areas(cases: Cases, own: Curves) -> dict[str, Any]:
+    """Return the areas with their intervals, and the fractions at which curves cross levels."""
+    erase, restore = own.auc["erase"], own.auc["restore"]
+    intact = erase[:, 0]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        above = np.where(intact > 0.5, intact - 0.5, np.nan)
+        area_erase, area_restore = area(own.fractions, erase), area(own.fractions, restore)
+        values = {
+            "intact_auc": intact,
+            "area_erase": area_erase,
+            "area_restore": area_restore,
+            "delta": own.deltas,
+            "normalised_erase": (intact - area_erase) / above,
+            "normalised_restore": (area_restore - 0.5) / above,
+            "sufficient_fraction": _each(own.fractions, restore, intact, sufficient_fraction),
+            "necessary_fraction": _each(own.fractions, erase, intact, necessary_fraction),
+        }
+    return _with_intervals(values, cases.resamples)
 
 
-def _metric_rows(cases: _Cases, course: Course, curves: _Curves) -> list[Row]:
-    """Return the map's own curves in all metrics."""
+def _each(fractions: FloatArray, curves: FloatArray, intact: FloatArray, find: Any) -> FloatArray:
+    return np.array(
+        [find(fractions, curve, whole) for curve, whole in zip(curves, intact, strict=True)]
+    )
+
+
+def _with_intervals(values: dict[str, FloatArray], resamples: Resamples) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for name, rows in values.items():
+        scale = "crossing" if "fraction" in name else "plain"
+        scale = "share" if name == "intact_auc" else scale
+        result[name] = float(rows[0])
+        result[f"{name}_ci"] = resamples.interval(rows, scale).tolist()
+    return result
+
+
+def _measured(cases: Cases, course: Course) -> tuple[dict[str, Any], list[Row]]:
+    """Return what else is measured of a label: rows of curves, and fractions that suffice."""
+    measured = measure(cases, course.logits)
     rows: list[Row] = []
-    share = cases.weights[:, cases.truth]
-    share = share / share.sum(axis=1, keepdims=True)
     for arm in ARMS:
-        logits = course.logits[arm]
-        ranking = cases.own(cases.evaluation.ranking(logits))
-        probability = cases.own(cases.evaluation.classifier.probabilities(logits))
-        logit = cases.own(logits)
-        for metric in METRICS:
-            if metric == "roc_auc":
-                values = curves.auc[arm]
-                interval = np.nanquantile(curves.resampled[arm], _INTERVAL, axis=0)
-            else:
-                steps = zip(ranking, probability, logit, strict=True)
-                values = np.array([score(metric, cases.truth, *step) for step in steps])
-                interval = np.full((2, len(values)), np.nan)
-            if metric in ("mean_probability", "mean_logit"):
-                source = probability if metric == "mean_probability" else logit
-                interval = np.quantile(share @ source[:, cases.truth].T, _INTERVAL, axis=0)
+        for metric, values in measured[arm].items():
             place = {"order": "map", "arm": arm, "metric": metric}
-            rows += _curve_rows(place, curves.fractions, values, interval)
+            scale = "plain" if metric in _UNBOUNDED else "share"
+            interval = cases.resamples.interval(values, scale)
+            rows += _curve_rows(place, course.fractions, values[0], interval)
+    fractions = {
+        f"sufficient_fraction_{metric}": _each(
+            course.fractions,
+            measured["restore"][metric],
+            measured["restore"][metric][:, -1],
+            share_fraction,
+        )
+        for metric in ("logit_gap_share", "sensitivity", "specificity")
+    }
+    evaluation = cases.evaluation
+    blank = evaluation.classifier.probabilities(course.logits["restore"][0])[:, cases.columns[0]]
+    return {
+        "blank_probability": float(
+            blank[cases.known].mean() if evaluation.fill.per_image else blank[0]
+        ),
+        "intact_sensitivity": float(measured["erase"]["sensitivity"][0, 0]),
+        "intact_specificity": float(measured["erase"]["specificity"][0, 0]),
+        **_with_intervals(fractions, cases.resamples),
+    }, rows
+
+
+def _auc_rows(cases: Cases, curves: Curves, order: str) -> list[Row]:
+    rows: list[Row] = []
+    for arm in ARMS:
+        place = {"order": order, "arm": arm, "metric": "roc_auc"}
+        values = curves.auc[arm]
+        rows += _curve_rows(
+            place, curves.fractions, values[0], cases.resamples.interval(values, "share")
+        )
     return rows
 
 
 def _judged(
-    cases: _Cases, fractions: FloatArray, controls: Controls
+    place: int, fractions: FloatArray, controls: Controls, question: Question
 ) -> tuple[dict[str, list[float]], list[Row]]:
     """Return Δ of every order of the judged families, and the families' mean curves."""
     deltas: dict[str, list[float]] = {}
     rows: list[Row] = []
-    for name, curves in controls.judged.items():
-        if not len(curves):
+    for name, every in controls.judged.items():
+        if not len(every):
             continue
-        erase, restore = curves[:, 0, :, cases.label], curves[:, 1, :, cases.label]
-        deltas[name] = _delta(fractions, erase, restore).tolist()
-        for arm, values in zip(ARMS, (erase, restore), strict=True):
-            interval = np.quantile(values, _INTERVAL, axis=0)
-            place = {"order": name, "arm": arm, "metric": "roc_auc"}
-            rows += _curve_rows(place, fractions, values.mean(axis=0), interval)
+        curves = question.targets.curves(every)[..., place]
+        deltas[name] = question.targets.deltas(every, fractions)[:, place].tolist()
+        for arm, values in zip(ARMS, np.moveaxis(curves, 1, 0), strict=True):
+            interval = np.quantile(values, _MIDDLE, axis=0)
+            where = {"order": name, "arm": arm, "metric": "roc_auc"}
+            rows += _curve_rows(where, fractions, values.mean(axis=0), interval)
     return deltas, rows
 
 
 def _compared(
-    cases: _Cases, own: _Curves, controls: Controls
+    cases: Cases, own: Curves, controls: Controls
 ) -> tuple[dict[str, dict[str, Any]], dict[str, list[float]], list[Row]]:
     """Return how the map differs from single orders, their Δ, and their curves."""
     differences: dict[str, dict[str, Any]] = {}
     deltas: dict[str, list[float]] = {}
     rows: list[Row] = []
+    interval = cases.resamples.interval
     for name, logits in controls.compared.items():
         other = cases.curves(own.fractions, logits)
-        deltas[name] = [other.delta]
-        gain = own.resampled_deltas - other.resampled_deltas
+        deltas[name] = [float(other.deltas[0])]
+        gain, early = own.deltas - other.deltas, own.early_deltas - other.early_deltas
         differences[name] = {
-            "difference": own.delta - other.delta,
-            "ci": np.nanquantile(gain, _INTERVAL).tolist(),
+            "difference": float(gain[0]),
+            "ci": interval(gain).tolist(),
+            "early_difference": float(early[0]),
+            "early_ci": interval(early).tolist(),
         }
-        for arm in ARMS:
-            interval = np.nanquantile(other.resampled[arm], _INTERVAL, axis=0)
-            place = {"order": name, "arm": arm, "metric": "roc_auc"}
-            rows += _curve_rows(place, own.fractions, other.auc[arm], interval)
+        rows += _auc_rows(cases, other, name)
     return differences, deltas, rows
-
-
-def _areas(own: _Curves, intact: float) -> dict[str, Any]:
-    above = intact - 0.5 if intact > 0.5 else float("nan")
-    area_erase = float(area(own.fractions, own.auc["erase"]))
-    area_restore = float(area(own.fractions, own.auc["restore"]))
-    return {
-        "area_erase": area_erase,
-        "area_restore": area_restore,
-        "delta": area_restore - area_erase,
-        "delta_ci": np.nanquantile(own.resampled_deltas, _INTERVAL).tolist(),
-        "normalised_erase": (intact - area_erase) / above,
-        "normalised_restore": (area_restore - 0.5) / above,
-        "sufficient_fraction": sufficient_fraction(own.fractions, own.auc["restore"], intact),
-        "necessary_fraction": necessary_fraction(own.fractions, own.auc["erase"], intact),
-    }
-
-
-def _blank_probability(cases: _Cases, course: Course) -> float:
-    """Return the probability of the label where nothing of an image is left."""
-    evaluation = cases.evaluation
-    blank = evaluation.classifier.probabilities(course.logits["restore"][0])[:, cases.label]
-    return float(blank.mean() if evaluation.fill.per_image else blank[0])
-
-
-def _delta(fractions: FloatArray, erase: FloatArray, restore: FloatArray) -> FloatArray:
-    return area(fractions, restore) - area(fractions, erase)
 
 
 def _curve_rows(

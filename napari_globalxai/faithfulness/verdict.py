@@ -2,21 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
+from napari_globalxai.faithfulness.sequential import SIGNIFICANCE, Count
 
-from napari_globalxai.faithfulness.scores import FloatArray
-
-FAITHFUL = "faithful"
-NOT_FAITHFUL = "not faithful"
+# Kinds of verdict, by which they are coloured; the word itself may name what the map is no better
+# than.
+FAITHFUL = "faithful and specific to this model"
+FAITHFUL_INSIDE = "faithful inside the field of view, untested outside"
+WELL_PLACED = "well placed, but no better than"
+NO_BETTER = "no better than its"
+UNDECIDED = "undecided"
 NOT_ENOUGH_DATA = "not enough data"
 # Put behind a word that would say too much alone.
 WITH_A_CAUTION = "with a caution"
-SIGNIFICANCE = 0.05
+FAITHFUL_WITH_A_CAUTION = f"{FAITHFUL}, {WITH_A_CAUTION}"
+# The longer word before the one that it begins with.
+KINDS = (
+    FAITHFUL_WITH_A_CAUTION,
+    FAITHFUL,
+    FAITHFUL_INSIDE,
+    WELL_PLACED,
+    NO_BETTER,
+    UNDECIDED,
+    NOT_ENOUGH_DATA,
+)
+
 SUFFICIENT_SHARE = 0.95
 NECESSARY_SHARE = 0.5
+# Share of a map's mass outside the valid area from which a verdict on the valid area says too
+# little of the map.
+OUTSIDE_WORTH_SAYING = 0.1
+_FEWEST_CONTROLS = 19
+_WORDS = {
+    "shifted": "shifts",
+    "surrogate": "surrogates",
+    "centre-distance": "distance from the centre",
+    "mean-intensity": "mean intensity",
+    "sd-image": "the SD image",
+}
 
 
 @dataclass(frozen=True)
@@ -26,38 +51,48 @@ class Verdict:
     Attributes
     ----------
     word : str
-        ``faithful``, ``not faithful`` or ``not enough data``.
+        One of `KINDS`; `WELL_PLACED` and `NO_BETTER` go on with what the map is no better than.
     reason : str
         The numbers behind it.
+    tested : str
+        What was tested, on whom, and what was not.
     """
 
     word: str
     reason: str
+    tested: str = ""
+
+    @property
+    def kind(self) -> str:
+        """The one of `KINDS` that the word begins with; of older results the word itself."""
+        return kind_of(self.word)
 
 
-def control_p_value(delta: float, controls: Sequence[float] | FloatArray) -> float:
-    """Return (1 + number of controls at least as good) / (1 + number of controls)."""
-    values = np.asarray(controls, dtype=float)
-    return float((1 + np.sum(values >= delta)) / (1 + len(values)))
+def kind_of(word: str) -> str:
+    """Return the one of `KINDS` that a verdict's word begins with; of older results the word."""
+    return next((kind for kind in KINDS if word.startswith(kind)), word)
 
 
-def sufficient_fraction(fractions: FloatArray, restored: FloatArray, intact: float) -> float:
-    """Return the smallest fraction whose restored AUC has come 95 % of the way from 0.5 to intact.
+@dataclass(frozen=True)
+class Lead:
+    """By how much a map's early Δ exceeds that of a simple order, over patients.
 
-    NaN where the intact AUC is not above 0.5.
+    Attributes
+    ----------
+    name : str
+        What the order is called.
+    difference, low, high : float
+        The difference over the first fifth of the pixels, and its 95 % interval.
     """
-    if not intact > 0.5:
-        return float("nan")
-    reached = restored >= 0.5 + SUFFICIENT_SHARE * (intact - 0.5)
-    return float(fractions[np.argmax(reached)]) if reached.any() else float("nan")
 
+    name: str
+    difference: float
+    low: float
+    high: float
 
-def necessary_fraction(fractions: FloatArray, erased: FloatArray, intact: float) -> float:
-    """Return the smallest fraction whose erased AUC has lost half of what intact has above 0.5."""
-    if not intact > 0.5:
-        return float("nan")
-    lost = erased <= intact - NECESSARY_SHARE * (intact - 0.5)
-    return float(fractions[np.argmax(lost)]) if lost.any() else float("nan")
+    def __str__(self) -> str:
+        """Return the numbers as they stand in a sentence."""
+        return f"{self.name}, {self.difference:.3f} ({self.low:.3f} to {self.high:.3f})"
 
 
 @dataclass(frozen=True)
@@ -67,15 +102,23 @@ class Evidence:
     Attributes
     ----------
     positives, negatives : int
-        Images with and without the label.
+        Patients with an image with, and without, the label.
     intact_low : float
         Lower end of the 95 % interval of the intact AUC.
     delta, delta_low : float
         Area between restoring and erasing, and the lower end of its 95 % interval.
-    p_values : dict of str to float
-        By family of controls that is judged.
+    counts : mapping of str to Count
+        By family of controls that is judged: how many did as well.
+    corrected : mapping of str to Count
+        The same over all labels that are judged on this map; empty where it is one.
     controls : int
-        Orders of the family that has the fewest.
+        Orders that were asked for, of the family with the fewest.
+    leads : tuple of Lead
+        Over simple orders that never saw the model.
+    label_leads : tuple of Lead
+        Over maps of other labels, or of images without the label.
+    mass_outside : float
+        Share of the map's mass outside the valid area; NaN where it is not known.
     """
 
     positives: int
@@ -83,11 +126,20 @@ class Evidence:
     intact_low: float = float("nan")
     delta: float = float("nan")
     delta_low: float = float("nan")
-    p_values: Mapping[str, float] = field(default_factory=dict)
+    counts: Mapping[str, Count] = field(default_factory=dict)
+    corrected: Mapping[str, Count] = field(default_factory=dict)
     controls: int = 0
+    leads: tuple[Lead, ...] = ()
+    label_leads: tuple[Lead, ...] = ()
+    mass_outside: float = float("nan")
+
+    @property
+    def deciding(self) -> Mapping[str, Count]:
+        """The counts that the verdict rests on."""
+        return self.corrected or self.counts
 
 
-def judge(evidence: Evidence, fewest: int) -> Verdict:
+def judge(evidence: Evidence, fewest: int, on_whom: str = "") -> Verdict:
     """Judge one label.
 
     Parameters
@@ -95,27 +147,94 @@ def judge(evidence: Evidence, fewest: int) -> Verdict:
     evidence : Evidence
         The numbers.
     fewest : int
-        Positives and negatives needed at least.
+        Patients with, and without, the label that are needed at least.
+    on_whom : str, optional
+        On whom the map was tested, for the sentence.
     """
+    lacking = _lacking(evidence, fewest)
+    if lacking:
+        return Verdict(NOT_ENOUGH_DATA, lacking, on_whom)
+    tested = ". ".join(filter(None, [on_whom, _outside(evidence)]))
+    numbers = f"Δ = {evidence.delta:.3f}, {_p_values(evidence)}"
+    refuted = [name for name, count in evidence.deciding.items() if count.decision is False]
+    if refuted:
+        what = _WORDS.get(refuted[0], f"{refuted[0]} orders")
+        return Verdict(f"{NO_BETTER} {what}", numbers, tested)
+    open_families = [name for name, count in evidence.deciding.items() if count.decision is None]
+    if open_families:
+        return Verdict(
+            UNDECIDED,
+            f"{numbers}; more controls are needed, since p may lie on either side of "
+            f"{SIGNIFICANCE} ({', '.join(open_families)})",
+            tested,
+        )
+    if not evidence.delta_low > 0:
+        return Verdict(
+            UNDECIDED,
+            f"{numbers}; more patients are needed, since the 95 % interval of Δ begins at "
+            f"{evidence.delta_low:.3f}",
+            tested,
+        )
+    return _specific(evidence, numbers, tested)
+
+
+def _specific(evidence: Evidence, numbers: str, tested: str) -> Verdict:
+    """Return the verdict on a map that beats all its controls."""
+    level = [lead for lead in evidence.leads if not lead.low > 0]
+    if level:
+        names = " and ".join(_WORDS.get(lead.name, lead.name) for lead in level)
+        return Verdict(
+            f"{WELL_PLACED} {names}",
+            f"{numbers}; over the first fifth of the pixels its lead is not above 0: "
+            f"{'; '.join(map(str, level))}. A map that never saw the model serves as well",
+            tested,
+        )
+    words = (
+        "faithful to the model: the model's performance rests on these places (whether it should "
+        f"is for you to judge); {numbers}"
+    )
+    if evidence.leads:
+        least = min(evidence.leads, key=lambda lead: lead.low)
+        words += f"; over the first fifth of the pixels its least lead is over {least}"
+    shared = [lead for lead in evidence.label_leads if not lead.low > 0]
+    if shared:
+        words += f"; not specific to the label, for it does not beat {'; '.join(map(str, shared))}"
+    outside = evidence.mass_outside >= OUTSIDE_WORTH_SAYING
+    return Verdict(FAITHFUL_INSIDE if outside else FAITHFUL, words, tested)
+
+
+def _lacking(evidence: Evidence, fewest: int) -> str:
     positives, negatives = evidence.positives, evidence.negatives
     if min(positives, negatives) < fewest:
-        return Verdict(
-            NOT_ENOUGH_DATA,
-            f"{positives} images with and {negatives} without the label; at least {fewest} of each "
-            "are needed",
+        return (
+            f"{positives} patients with and {negatives} without the label; at least {fewest} of "
+            "each are needed"
         )
     if not evidence.intact_low > 0.5:
-        return Verdict(NOT_ENOUGH_DATA, "the intact model is not proven better than chance")
-    if 1 / (1 + evidence.controls) > SIGNIFICANCE:
-        return Verdict(
-            NOT_ENOUGH_DATA, f"{evidence.controls} controls cannot give p ≤ {SIGNIFICANCE}; 19 can"
+        return "the intact model is not proven better than chance"
+    if evidence.controls < _FEWEST_CONTROLS:
+        return (
+            f"{evidence.controls} controls cannot give p ≤ {SIGNIFICANCE}; {_FEWEST_CONTROLS} can"
         )
-    numbers = ", ".join(
-        f"p = {p:.3f} against {name} orders" for name, p in evidence.p_values.items()
+    return ""
+
+
+def _p_values(evidence: Evidence) -> str:
+    words = []
+    for name, count in evidence.counts.items():
+        low, high = count.interval
+        sure = f"exact, {count.tested + 1} places" if count.is_exact else f"{low:.3f} to {high:.3f}"
+        text = f"p = {count.p:.3f} ({sure}) against {name} orders"
+        if name in evidence.corrected:
+            text += f", {evidence.corrected[name].p:.3f} corrected for all labels"
+        words.append(text)
+    return ", ".join(words)
+
+
+def _outside(evidence: Evidence) -> str:
+    if not evidence.mass_outside >= OUTSIDE_WORTH_SAYING:
+        return ""
+    return (
+        f"{100 * evidence.mass_outside:.0f} % of the map's mass lie outside the field of view, "
+        "where nothing was tested"
     )
-    numbers = f"Δ = {evidence.delta:.3f}, {numbers}"
-    if evidence.delta_low > 0 and all(p <= SIGNIFICANCE for p in evidence.p_values.values()):
-        return Verdict(FAITHFUL, numbers)
-    if not evidence.delta_low > 0:
-        numbers += f"; the 95 % interval of Δ begins at {evidence.delta_low:.3f}"
-    return Verdict(NOT_FAITHFUL, numbers)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import stat
 import sys
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from typing import Any, Protocol
 from torch import nn
 
 from napari_globalxai.errors import InputError
+from napari_globalxai.models.archive_sizes import check_archive
 from napari_globalxai.models.bundle_preprocessing import preprocessing_facts, preprocessing_notes
 from napari_globalxai.models.card import ModelCard, NetworkCard, validate_card
 from napari_globalxai.models.networks import TRUST
@@ -35,7 +37,6 @@ _WEIGHTS = ("models/model.safetensors", "models/model.pt", "models/model.ts")
 _NETWORKS = "monai.networks.nets."
 # Names under which configurations define their network.
 _NETWORK_KEYS = ("network_def", "network", "net")
-_MOST_BYTES = 20 << 30
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ class _Archive:
             with zipfile.ZipFile(path) as archive:
                 for entry in archive.infolist():
                     self._check(entry)
+                check_archive(archive, path.stat().st_size, path)
                 names = archive.namelist()
         except (zipfile.BadZipFile, OSError) as why:
             raise InputError(f"{path}: is not a zip file ({why}).") from why
@@ -111,9 +113,13 @@ class _Archive:
                 entry = archive.getinfo(self._top + name)
             except KeyError:
                 return None
-            if entry.file_size > _MOST_BYTES:
-                raise InputError(f"{self.path}: its entry {entry.filename!r} is too large.")
-            return archive.read(entry)
+            try:
+                return archive.read(entry)
+            except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as why:
+                raise InputError(
+                    f"{self.path}: its entry {entry.filename!r} is damaged ({why}); get the bundle "
+                    "anew."
+                ) from why
 
 
 def is_bundle(path: Path) -> bool:

@@ -145,10 +145,15 @@ def _told(path: Path, fitting: list[Weights]) -> list[str]:
     return told
 
 
-def _groups(value: Any, place: str = "", depth: int = 0) -> Iterator[tuple[str, dict[str, Any]]]:
+def _groups(
+    value: Any, place: str = "", depth: int = 0, seen: set[int] | None = None
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """Give each mapping that holds tensors, with the keys that lead to it."""
-    if not isinstance(value, Mapping) or depth > _DEEPEST:
+    # One mapping may stand in many places, each of which holds others of the kind.
+    seen = set() if seen is None else seen
+    if not isinstance(value, Mapping) or depth > _DEEPEST or id(value) in seen:
         return
+    seen.add(id(value))
     # Keys of any other kind fit no network, but must not stop anything from saying so.
     named = {str(key): item for key, item in value.items()}
     if any(isinstance(item, Tensor) for item in named.values()):
@@ -163,7 +168,7 @@ def _groups(value: Any, place: str = "", depth: int = 0) -> Iterator[tuple[str, 
         )
     for key, item in named.items():
         if isinstance(item, Mapping) and not any(word in key.lower() for word in _OTHERS):
-            yield from _groups(item, f"{place}.{key}".lstrip("."), depth + 1)
+            yield from _groups(item, f"{place}.{key}".lstrip("."), depth + 1, seen)
 
 
 def _own_shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:

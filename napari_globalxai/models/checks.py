@@ -12,6 +12,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.card import ModelCard
+from napari_globalxai.models.first_run import FirstRun
+from napari_globalxai.models.memory_limit import is_lack_of_memory
 from napari_globalxai.models.outputs import KeepLogits, as_rows, describe_outputs, find_logits
 
 _DROPOUTS = ("native_dropout", "bernoulli", "bernoulli_", "dropout", "rand_like", "randn_like")
@@ -93,12 +95,18 @@ class NetworkChecks:
         self._check_activation(outputs)
 
     def _first_run(self) -> Any:
-        given = self._probe.clone()
+        given, bounds = self._probe.clone(), FirstRun()
         try:
-            with torch.no_grad():
+            with torch.no_grad(), bounds:
                 outputs = self._network(given)
         # Networks of all kinds of authors raise whatever comes first.
         except Exception as why:
+            if is_lack_of_memory(why):
+                raise
+            if bounds.exceeded:
+                raise InputError(
+                    f"{self._name}: the network {bounds.exceeded}, as no classifier of images does."
+                ) from why
             reason = (str(why).strip() or type(why).__name__).splitlines()[-1][:200]
             raise InputError(
                 f"{self._name}: the network does not take the card's input "

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import nn
 
 from napari_globalxai.errors import InputError
+from napari_globalxai.models.building import bounded_building
 from napari_globalxai.models.bundle import is_bundle, read_bundle
 from napari_globalxai.models.card import ModelCard, NetworkCard, read_card
 from napari_globalxai.models.checkpoints import load_checkpoint
-from napari_globalxai.models.classifier import Classifier
+from napari_globalxai.models.classifier import Classifier, choose_device
+from napari_globalxai.models.memory_limit import is_lack_of_memory, limited_memory
 from napari_globalxai.models.networks import build_network
-from napari_globalxai.models.weights import read_weights
+from napari_globalxai.models.weights import hash_weights, read_weights
 from napari_globalxai.models.weights_file import WeightsFile
+
+# A hundred times what classifiers of images take.
+_MOST_MEMORY = 8 << 30
+_TIMES_ITS_SIZE = 8
+
+
+class OtherModelError(InputError):
+    """The weights are not those that are expected; they were not opened."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +58,7 @@ def load_model(
     precision: str = "auto",
     trust: bool = False,
     cam_layer: str | None = None,
+    sha256: str | None = None,
 ) -> Classifier:
     """Load a classifier and check its card against it.
 
@@ -65,6 +78,9 @@ def load_model(
         for files whose origin you trust.
     cam_layer : str, optional
         Dotted name of the CAM layer, in place of the card's.
+    sha256 : str, optional
+        The hash that the file of weights must have, as `Classifier.digest` gives it; another one is
+        not opened.
 
     Returns
     -------
@@ -73,41 +89,81 @@ def load_model(
     Raises
     ------
     InputError
-        When the files are missing, cannot be read, do not fit each other or would have to be
-        trusted.
+        When the files are missing, cannot be read, do not fit each other, would have to be trusted,
+        or want more memory than 8 GiB and eight times their size, where the system can tell.
+    OtherModelError
+        When the hash is another.
     """
-    loaded = load_network(path, trust=trust, cam_layer=cam_layer)
-    classifier = Classifier(
-        loaded.module,
-        loaded.card,
-        source=Path(path),
-        weights=loaded.weights,
-        device=device,
-        precision=precision,
-        trusted=trust,
-    )
+    loaded = load_network(path, trust=trust, cam_layer=cam_layer, sha256=sha256)
+    # Drivers of other devices map memory as they like.
+    on_cpu = choose_device(device).type == "cpu"
+    with _bounded(Path(path), loaded.weights.stat().st_size) if on_cpu else nullcontext():
+        classifier = Classifier(
+            loaded.module,
+            loaded.card,
+            source=Path(path),
+            weights=loaded.weights,
+            device=device,
+            precision=precision,
+            trusted=trust,
+        )
     for sentence in loaded.notes:
         classifier.warn(sentence)
     return classifier
 
 
 def load_network(
-    path: str | Path, *, trust: bool = False, cam_layer: str | None = None
+    path: str | Path,
+    *,
+    trust: bool = False,
+    cam_layer: str | None = None,
+    sha256: str | None = None,
 ) -> LoadedNetwork:
     """Load a network and its card, and hold neither against the other; see `load_model`."""
     given = Path(path)
     if is_bundle(given):
+        if not given.is_dir():
+            _check_hash(given, sha256)
         bundle = read_bundle(given, trust)
         card, weights, network = bundle.card, bundle.weights, bundle.network
         notes = bundle.notes
     else:
         card, weights_path = read_card(given)
         weights, network, notes = WeightsFile(weights_path), card.network, ()
+    if weights.content is None:
+        _check_hash(weights.path, sha256)
     if cam_layer is not None:
         card = card.model_copy(update={"cam_layer": cam_layer})
-    module, told = _assemble(weights, network, trust, card.weights_key)
     file = weights.path if weights.content is None else given
+    with _bounded(given, weights.size):
+        module, told = _assemble(weights, network, trust, card.weights_key)
     return LoadedNetwork(module, card, file, (*notes, *told))
+
+
+def _check_hash(path: Path, sha256: str | None) -> None:
+    try:
+        other = sha256 is not None and hash_weights(path) != sha256
+    except InputError:
+        raise
+    # Whatever ONNX makes of a damaged file; who reads it will say so.
+    except Exception:
+        return
+    if other:
+        raise OtherModelError(f"{path}: has other content than is expected.")
+
+
+@contextmanager
+def _bounded(path: Path, size: int) -> Iterator[None]:
+    """Let a network take what one with weights of this size may, and no more."""
+    try:
+        with limited_memory(_MOST_MEMORY + _TIMES_ITS_SIZE * size):
+            yield
+    except (MemoryError, RuntimeError) as why:
+        if not is_lack_of_memory(why):
+            raise
+        raise InputError(
+            f"{path}: wants more memory than a network of its size may; use a smaller one."
+        ) from why
 
 
 def _assemble(
@@ -127,7 +183,8 @@ def _assemble(
             f"{weights.path}: is a state dict, so the card must name its network under 'network'."
         )
     if isinstance(network, NetworkCard):
-        module = build_network(network, weights.path, trust=trust)
+        with nullcontext() if trust else bounded_building(weights.size):
+            module = build_network(network, weights.path, trust=trust)
         name = network.name or network.timm or network.factory
     else:
         module, name = network, type(network).__name__

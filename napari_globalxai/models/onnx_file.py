@@ -19,9 +19,12 @@ from torch.overrides import TorchFunctionMode
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.copying import copy_network
 from napari_globalxai.models.weights_file import WeightsFile
+from napari_globalxai.storage import check_regular
 
 # Beyond the end of any axis.
 _END = 1 << 40
+_DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
+_LOOPS = ("Loop", "Scan")
 
 
 def read_onnx(file: WeightsFile) -> nn.Module:
@@ -50,14 +53,18 @@ def read_onnx(file: WeightsFile) -> nn.Module:
         ) from why
     try:
         if file.content is None:
+            _check_places(file.path, onnx.load(str(file.path), load_external_data=False).graph)
             model = onnx.load(str(file.path))
         else:
             model = onnx.load_model_from_string(file.content)
         onnx.checker.check_model(model)
     # Damaged files fail in protobuf or anywhere behind it.
     except Exception as why:
+        if isinstance(why, InputError):
+            raise
         reason = (str(why).strip() or type(why).__name__).splitlines()[0][:200]
         raise InputError(f"{file.path}: cannot be read as ONNX ({reason}).") from why
+    _check_operators(file.path, model)
     weights = {tensor.name for tensor in model.graph.initializer}
     inputs = [value.name for value in model.graph.input if value.name not in weights]
     if len(inputs) != 1:
@@ -91,15 +98,49 @@ def external_files(path: Path) -> list[Path]:
     """
     import onnx
 
-    graph = onnx.load(str(path), load_external_data=False).graph
+    names = _places(onnx.load(str(path), load_external_data=False).graph)
+    return [path.parent / name for name in sorted(names)]
+
+
+def _places(graph: Any) -> set[str]:
+    """Return the names of the files that a graph keeps tensors in."""
     constants = (attribute.t for node in graph.node for attribute in node.attribute)
-    names = {
+    return {
         entry.value
         for tensor in chain(graph.initializer, constants)
         for entry in tensor.external_data
         if entry.key == "location"
     }
-    return [path.parent / name for name in sorted(names)]
+
+
+def _check_places(path: Path, graph: Any) -> None:
+    """Refuse weights in files that do not lie beside the network's."""
+    folder = path.parent.resolve()
+    for name in _places(graph):
+        if not (folder / name).resolve().is_relative_to(folder):
+            raise InputError(
+                f"{path}: keeps weights in {name!r}, outside its folder; put that file beside it."
+            )
+        check_regular(folder / name)
+
+
+def _check_operators(path: Path, model: Any) -> None:
+    """Refuse operators that somebody else defines, or that may go on for ever."""
+    graphs = [model.graph, *model.functions]
+    while graphs:
+        for node in graphs.pop().node:
+            if node.domain not in _DOMAINS:
+                raise InputError(
+                    f"{path}: uses {node.op_type} of the domain {node.domain!r}, which is not "
+                    "ONNX's own; give the network in another format."
+                )
+            if node.op_type in _LOOPS:
+                raise InputError(
+                    f"{path}: has a loop ({node.op_type}), which may have no end; give the network "
+                    "in another format."
+                )
+            for attribute in node.attribute:
+                graphs += [each for each in (attribute.g, *attribute.graphs) if len(each.node)]
 
 
 class _IndexByTuples(TorchFunctionMode):

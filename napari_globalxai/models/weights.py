@@ -13,8 +13,10 @@ from torch import nn
 from torch.fx import Graph
 
 from napari_globalxai.errors import InputError
+from napari_globalxai.models.archive_sizes import check_archive
 from napari_globalxai.models.networks import TRUST
 from napari_globalxai.models.onnx_file import external_files, read_onnx
+from napari_globalxai.models.script_safety import check_graphs, check_source
 from napari_globalxai.models.weights_file import WeightsFile
 from napari_globalxai.storage import check_regular, hash_file, hash_value
 
@@ -56,7 +58,7 @@ def read_weights(file: WeightsFile, trust: bool) -> nn.Module | dict[str, Any]:
     if suffix == ".onnx":
         return read_onnx(file)
     if _is_torchscript(file):
-        return _read_torchscript(file)
+        return _read_torchscript(file, trust)
     return _read_pickle(file, trust)
 
 
@@ -113,18 +115,25 @@ def _is_torchscript(file: WeightsFile) -> bool:
     if not zipfile.is_zipfile(file.source()):
         return False
     with zipfile.ZipFile(file.source()) as archive:
+        check_archive(archive, file.size, file.path)
         return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
-def _read_torchscript(file: WeightsFile) -> nn.Module:
+def _read_torchscript(file: WeightsFile, trust: bool) -> nn.Module:
     try:
+        if not trust:
+            check_source(file)
         with warnings.catch_warnings():
             # torch.jit is deprecated for new models, but it is how existing ones are published.
             warnings.simplefilter("ignore", DeprecationWarning)
             module: nn.Module = torch.jit.load(file.source(), map_location="cpu")
     except (RuntimeError, ValueError) as why:
-        reason = str(why).strip().splitlines()[0]
+        if isinstance(why, InputError):
+            raise
+        reason = (str(why).strip() or type(why).__name__).splitlines()[0]
         raise InputError(f"{file.path}: cannot be read as TorchScript ({reason}).") from why
+    if not trust:
+        check_graphs(module, file.path)
     return module
 
 

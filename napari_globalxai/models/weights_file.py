@@ -26,3 +26,10 @@ class WeightsFile:
     def source(self) -> Any:
         """Return what readers take: a path as text, or a stream."""
         return str(self.path) if self.content is None else io.BytesIO(self.content)
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has; 0 where it is not there."""
+        if self.content is not None:
+            return len(self.content)
+        return self.path.stat().st_size if self.path.is_file() else 0

@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_globalxai.faithfulness.outside_share import MASS_WORTH_SAYING, outside_share
 from napari_globalxai.faithfulness.result import PepprResult
-from napari_globalxai.faithfulness.verdict import FAITHFUL, NOT_FAITHFUL
+from napari_globalxai.faithfulness.verdict import FAITHFUL, FAITHFUL_INSIDE, NO_BETTER, WELL_PLACED
 from napari_globalxai.report.style import FloatImage, Mask, is_missing, number, percent
 from napari_globalxai.runs.run import Run
 from napari_globalxai.statistics.global_map import OVERALL
@@ -58,27 +58,36 @@ def answer(run: Run, label: str, results: Mapping[str, PepprResult]) -> LabelAns
             if name != label:
                 sentence += " PEPPR was not run along the label's own map."
             return LabelAnswer(label, result.word(label), where, sentence)
-    return LabelAnswer(
-        label,
-        NOT_TESTED,
-        where,
+    sentence = (
         "PEPPR was not run along this map, so nothing here says whether the model's decision rests "
-        "on the places it shows.",
+        "on the places it shows."
     )
+    if OVERALL in results:
+        sentence += " The overall map was tested for all labels together, see below."
+    return LabelAnswer(label, NOT_TESTED, where, sentence)
 
 
 def _sentence(label: str, name: str, result: PepprResult) -> str:
     verdict, areas = result.verdict[label], result.areas[label]
     along = "its own map" if name == label else "the overall map"
-    if verdict.word == FAITHFUL:
+    tested = f" {verdict.tested}." if verdict.tested else ""
+    if verdict.kind in (FAITHFUL, "faithful"):
         text = f"Yes: along {along}, the decision rests on the places shown ({verdict.reason})."
-    elif verdict.word == NOT_FAITHFUL:
+    elif verdict.kind == FAITHFUL_INSIDE:
+        text = (
+            f"In part: along {along}, the decision rests on the places shown inside the field of "
+            f"view ({verdict.reason}), but much of the map lies outside."
+        )
+    elif verdict.kind == WELL_PLACED:
+        return f"Not shown: {along} is {verdict.word} ({verdict.reason}).{tested}"
+    elif verdict.kind in (NO_BETTER, "not faithful"):
         return (
-            f"No: {along} is not shown to be what the decision rests on ({verdict.reason}). "
-            "Do not use it as an explanation."
+            f"No: {along} is no better than maps like it that lie elsewhere ({verdict.reason})."
+            f"{tested} Do not use it as an explanation."
         )
     else:
-        return f"Cannot say, along {along}: {verdict.reason}."
+        return f"Cannot say, along {along}: {verdict.reason}.{tested}"
+    text += tested
     intact = number(areas.get("intact_auc"))
     sufficient, necessary = areas.get("sufficient_fraction"), areas.get("necessary_fraction")
     if not is_missing(sufficient):

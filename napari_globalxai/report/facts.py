@@ -12,8 +12,10 @@ from napari_globalxai.faithfulness.scores import roc_auc
 from napari_globalxai.report.answers import LabelAnswer, answer
 from napari_globalxai.report.members import images_by_label
 from napari_globalxai.report.method_text import method_in_brief
+from napari_globalxai.report.more_tables import MoreTable, more_tables
 from napari_globalxai.report.peppr_facts import PepprFacts, peppr_facts, same_images
 from napari_globalxai.report.style import DASH, number
+from napari_globalxai.runs.folder import PEPPR_FOLDER
 from napari_globalxai.runs.run import Run
 from napari_globalxai.statistics.recorded_statistics import (
     WARNING,
@@ -80,6 +82,8 @@ class ReportFacts:
         The labels.
     peppr : list of PepprFacts
         Results of PEPPR, the run's own maps first.
+    more_tables : list of MoreTable
+        What else PEPPR was asked: regions, several maps, images one by one, the published way.
     disagreements : list of Disagreement
         The least similar images of each label.
     failed : list of (str, str)
@@ -100,6 +104,7 @@ class ReportFacts:
     statistics: list[RecordedStatistic]
     labels: list[LabelFacts]
     peppr: list[PepprFacts]
+    more_tables: list[MoreTable]
     disagreements: list[Disagreement]
     failed: list[tuple[str, str]]
     warnings: list[str]
@@ -128,6 +133,7 @@ def collect_facts(run: Run) -> ReportFacts:
         statistics=statistics,
         labels=_label_facts(run, statistics),
         peppr=[peppr_facts(name, result) for name, result in results.items()],
+        more_tables=more_tables(run.folder / PEPPR_FOLDER),
         disagreements=_disagreements(run),
         failed=[
             (str(file), str(error))

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
-from napari_globalxai.report.style import save_figure
+from napari_globalxai.report.style import save_figure, verdict_class
 from napari_globalxai.storage import atomic_path
 
 
@@ -70,6 +70,7 @@ def write_page(target: Path, template: str, figures: Iterable[ReportFigure], **v
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["verdict_class"] = verdict_class
     page = environment.get_template(template).render(figures=embedded, **values)
     with atomic_path(target) as temporary:
         # A file name that is not valid Unicode must not cost the whole report.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from napari_globalxai.faithfulness.folds import ANOTHER_RUN, CROSS_FITTED, SAME_IMAGES
 from napari_globalxai.faithfulness.outside_share import outside_sentence
 from napari_globalxai.faithfulness.result import PepprResult
 from napari_globalxai.report.style import is_missing, number, percent
@@ -17,7 +18,7 @@ class PepprRow:
 
     Attributes
     ----------
-    label, word, reason : str
+    label, word, reason, tested : str
         The label and its verdict, empty where the map is not judged by the label.
     cells : dict of str to str
         The numbers by column.
@@ -32,6 +33,7 @@ class PepprRow:
     label: str
     word: str
     reason: str
+    tested: str
     cells: dict[str, str]
     simple: dict[str, str]
     cautions: list[str]
@@ -50,8 +52,8 @@ class PepprFacts:
         Labels that the map is judged by, and the rest.
     controls : str
         The orders that the map is judged by, and their number.
-    same_images : bool
-        Whether the map was built on the images that PEPPR used.
+    whose : str
+        Whose images the map was built on, as a sentence.
     settings : dict
         What was chosen.
     left_out : dict of str to str
@@ -63,7 +65,7 @@ class PepprFacts:
     judged: list[PepprRow]
     others: list[PepprRow]
     controls: str
-    same_images: bool
+    whose: str
     settings: dict[str, Any]
     left_out: dict[str, str]
 
@@ -77,7 +79,7 @@ def peppr_facts(name: str, result: PepprResult) -> PepprFacts:
         judged=[row for label, row in rows.items() if label in result.verdict],
         others=[row for label, row in rows.items() if label not in result.verdict],
         controls=_controls(result),
-        same_images=same_images(result),
+        whose=_whose(result),
         settings={
             key: value
             for key, value in result.settings.items()
@@ -95,8 +97,14 @@ def _peppr_row(label: str, areas: dict[str, Any], result: PepprResult) -> PepprR
         label=label,
         word=result.word(label) if verdict else "",
         reason=verdict.reason if verdict else "",
+        tested=verdict.tested if verdict else "",
         cells={
             "With / without": f"{areas['positives']} / {areas['negatives']}",
+            **(
+                {"Patients": f"{areas['patients_with']} / {areas['patients_without']}"}
+                if "patients_with" in areas
+                else {}
+            ),
             "Intact AUC (95 % CI)": with_interval(
                 areas.get("intact_auc"), areas.get("intact_auc_ci")
             ),
@@ -106,16 +114,13 @@ def _peppr_row(label: str, areas: dict[str, Any], result: PepprResult) -> PepprR
             "A_R": number(areas.get("area_restore")),
             "Δ (95 % CI)": with_interval(areas.get("delta"), areas.get("delta_ci")),
             **{f"p, {family}": number(p_values.get(family)) for family in result.judged_by},
-            "Sufficient": percent(areas.get("sufficient_fraction"), 1),
-            "Necessary": percent(areas.get("necessary_fraction"), 1),
+            "Sufficient": fraction_text(areas, "sufficient_fraction"),
+            "of it, logit gap": fraction_text(areas, "sufficient_fraction_logit_gap_share"),
+            "of it, sensitivity": fraction_text(areas, "sufficient_fraction_sensitivity"),
+            "Necessary": fraction_text(areas, "necessary_fraction"),
             "Blank image": number(areas.get("blank_probability"), 2),
         },
-        simple={
-            order: with_interval(
-                differences.get(order, {}).get("difference"), differences.get(order, {}).get("ci")
-            )
-            for order in result.compared_with
-        },
+        simple={order: lead_text(differences.get(order, {})) for order in result.compared_with},
         cautions=result.cautions(label),
         outside=outside_sentence(areas["outside"]) if "outside" in areas else "",
     )
@@ -145,4 +150,35 @@ def with_interval(value: float | None, interval: list[float | None] | None) -> s
 
 def same_images(result: PepprResult) -> bool:
     """Tell whether the map was built on the images that PEPPR used."""
-    return bool(result.settings.get("map_built_on_the_same_images"))
+    return result.evaluated_on == SAME_IMAGES
+
+
+def fraction_text(areas: dict[str, Any], name: str) -> str:
+    """Return a fraction with its interval, in percent."""
+    ends = areas.get(f"{name}_ci")
+    text = percent(areas.get(name), 1)
+    if not ends or any(is_missing(end) for end in ends):
+        return text
+    low, high = (percent(end, 1) for end in ends)
+    return f"{text} ({low}\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}{high})"
+
+
+def lead_text(difference: dict[str, Any]) -> str:
+    """Return how much better the map is: early, and over all pixels."""
+    whole = with_interval(difference.get("difference"), difference.get("ci"))
+    if "early_difference" not in difference:
+        return whole
+    early = with_interval(difference["early_difference"], difference["early_ci"])
+    return f"{early}; {whole}"
+
+
+def _whose(result: PepprResult) -> str:
+    return {
+        CROSS_FITTED: f"Each image was tested along a map of other patients ({result.folds} "
+        "folds).",
+        SAME_IMAGES: "The map and PEPPR used the same images.",
+        ANOTHER_RUN: "The map is that of another run.",
+    }.get(
+        result.evaluated_on,
+        "The map was given as a file; which images it was built on is not known here.",
+    )

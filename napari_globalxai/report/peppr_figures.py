@@ -25,7 +25,6 @@ from napari_globalxai.report.style import (
     INK,
     SMALL,
     TITLE,
-    VERDICT_COLOURS,
     VERMILLION,
     is_missing,
     name_text,
@@ -34,6 +33,7 @@ from napari_globalxai.report.style import (
     number,
     percent,
     plain,
+    verdict_colour,
 )
 
 _ARM_COLOURS = {"restore": BLUE, "erase": VERMILLION}
@@ -73,7 +73,7 @@ def peppr_figure(result: PepprResult, title: str | None = None) -> Figure | None
         part.suptitle(
             f"{name_text(label)}: {word}\n{reason}",
             fontsize=BODY,
-            color=VERDICT_COLOURS.get(word, INK),
+            color=verdict_colour(word),
             x=0.012,
             ha="left",
         )

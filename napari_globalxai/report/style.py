@@ -21,9 +21,13 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from napari_globalxai.faithfulness.verdict import (
     FAITHFUL,
+    FAITHFUL_INSIDE,
+    FAITHFUL_WITH_A_CAUTION,
+    NO_BETTER,
     NOT_ENOUGH_DATA,
-    NOT_FAITHFUL,
-    WITH_A_CAUTION,
+    UNDECIDED,
+    WELL_PLACED,
+    kind_of,
 )
 from napari_globalxai.storage import atomic_path
 
@@ -40,9 +44,26 @@ BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
 INK, GREY, FAINT = "#222222", "#767676", "#B8B8B8"
 VERDICT_COLOURS = {
     FAITHFUL: "#00694D",
-    f"{FAITHFUL}, {WITH_A_CAUTION}": "#8A5A00",
-    NOT_FAITHFUL: "#A63F00",
+    FAITHFUL_WITH_A_CAUTION: "#7A5200",
+    FAITHFUL_INSIDE: "#7A5200",
+    WELL_PLACED: "#7A5200",
+    NO_BETTER: "#A63F00",
+    UNDECIDED: "#5A5A5A",
     NOT_ENOUGH_DATA: "#5A5A5A",
+    # Of version 0.1.
+    "faithful": "#00694D",
+    "faithful, with a caution": "#7A5200",
+    "not faithful": "#A63F00",
+}
+_CLASSES = {
+    FAITHFUL: "yes",
+    "faithful": "yes",
+    FAITHFUL_WITH_A_CAUTION: "partly",
+    "faithful, with a caution": "partly",
+    FAITHFUL_INSIDE: "partly",
+    WELL_PLACED: "partly",
+    NO_BETTER: "no",
+    "not faithful": "no",
 }
 
 DASH = "–"
@@ -57,6 +78,16 @@ def new_figure(height: float, width: float = PAGE_WIDTH) -> Figure:
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     return figure
+
+
+def verdict_colour(word: str) -> str:
+    """Return the colour of a verdict's word, as it is shown, in figures."""
+    return VERDICT_COLOURS.get(kind_of(word), INK)
+
+
+def verdict_class(word: str) -> str:
+    """Return the class under which the page colours a verdict."""
+    return _CLASSES.get(kind_of(word), "open")
 
 
 def save_figure(figure: Figure, path: Path) -> None:

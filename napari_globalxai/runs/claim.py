@@ -55,13 +55,25 @@ def claim_folder(folder: Path, record: RunRecord, cohort: Cohort, resume: bool) 
             )
         before = found
         if (other := _differs(before, record)) is not None:
-            raise InputError(
-                f"{folder}: its run was made with another {other}; choose another folder."
-            )
+            raise made_with_another(folder, other)
         _check_cohort(folder, before.cohort, record.cohort, cohort)
     elif not is_unused(folder):
         raise InputError(f"{folder}: is not empty and not a run; choose another folder.")
     return before
+
+
+def recorded_weights(folder: Path) -> str | None:
+    """Return the hash of the weights that a folder's run was made with; None where there is none.
+
+    A model can then be held against it before its file is opened.
+    """
+    found = read_record(folder) if has_record(folder) else None
+    return found.model.sha256 if isinstance(found, RunRecord) else None
+
+
+def made_with_another(folder: Path, what: str) -> InputError:
+    """Return the error of a run that was made with something else."""
+    return InputError(f"{folder}: its run was made with another {what}; choose another folder.")
 
 
 def _differs(before: RunRecord, now: RunRecord) -> str | None:

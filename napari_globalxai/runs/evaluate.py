@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import tifffile
-
 from napari_globalxai.attribution.precision import choose_batch_size
-from napari_globalxai.errors import InputError
+from napari_globalxai.faithfulness.controls import COMPARING, stage_of
 from napari_globalxai.faithfulness.evaluation import Evaluation
 from napari_globalxai.faithfulness.fill_agreement import fill_agreement
 from napari_globalxai.faithfulness.fills import fit_fill
-from napari_globalxai.faithfulness.peppr import run_peppr
+from napari_globalxai.faithfulness.folds import CROSS_FITTED
+from napari_globalxai.faithfulness.peppr import ALONG, run_peppr
 from napari_globalxai.faithfulness.result import PepprResult
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.progress import JobProgress, Progress, ProgressCallback, ignore_progress
 from napari_globalxai.runs.fill_fitting import fitting_of, share_of_fields
-from napari_globalxai.runs.folder import PEPPR_FOLDER, file_stem
+from napari_globalxai.runs.folder import PEPPR_FOLDER
+from napari_globalxai.runs.peppr_verdicts import write_verdicts
 from napari_globalxai.runs.run import Run, open_run
+from napari_globalxai.runs.tested_maps import TestedMap, find_map, fold_maps, maps_of_all
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.statistics.global_map import OVERALL
 from napari_globalxai.storage import hash_value
+
+# Orders that clear cases take: for the remaining time, until they are counted.
+_LIKELY = {"shifted": 19, "surrogate": 72}
+_SIMPLE = 9
 
 
 def peppr(
@@ -32,6 +36,7 @@ def peppr(
     map: str = OVERALL,
     settings: PepprSettings | None = None,
     *,
+    map_from: Run | str | Path | None = None,
     model: str | Path | None = None,
     device: str = "auto",
     trust: bool = False,
@@ -41,6 +46,8 @@ def peppr(
 ) -> PepprResult:
     """Test whether a global map is faithful to the model, and keep the result in the run.
 
+    Where there are enough patients, each is tested along a map of the others (cross-fitting).
+
     Parameters
     ----------
     run : Run, str or pathlib.Path
@@ -49,6 +56,8 @@ def peppr(
         ``overall``, a label, or a TIFF file with a map of the frame's size.
     settings : PepprSettings, optional
         What is chosen.
+    map_from : Run, str or pathlib.Path, optional
+        Another run, whose map of that name is tested on the images of this one.
     model : str or pathlib.Path, optional
         Where the model is, if it has moved since.
     device, batch_size : optional
@@ -56,7 +65,7 @@ def peppr(
     trust : bool, optional
         As for `load_model`, where the model is not loaded yet.
     progress : callable, optional
-        Receives `Progress`; may raise `Cancelled`. Controls that were finished are kept.
+        Receives `Progress`; may raise `Cancelled`. What was predicted by then is kept.
     **keywords
         Fields of `PepprSettings`, in place of those of `settings`.
 
@@ -74,45 +83,84 @@ def peppr(
     chosen = PepprSettings.of(settings, keywords)
     if not isinstance(run, Run):
         run = open_run(run)
-    name, image, judged = _find_map(run, map)
-    told = JobProgress(progress)
+    found = find_map(run, map, map_from, judge_labels=chosen.judge_labels)
+    told = JobProgress(progress, _efforts(chosen))
     told(Progress("Loading the model", 0, 1))
     classifier = run.classifier(device=device, model=model, trust=trust)
     told(Progress("Loading the model", 1, 1))
-    results = {}
-    for fill in chosen.fills:
-        settings = PepprSettings.of(chosen, {"fill": fill})
-        evaluation = make_evaluation(
+    results = {
+        fill: _along(
             run,
-            fill=fill,
-            valid_share=valid_share_of(settings),
-            batch_size=batch_size,
-            classifier=classifier,
-            judged=judged,
-            seed=settings.seed,
+            found,
+            PepprSettings.of(chosen, {"fill": fill}),
+            {"batch_size": batch_size, "classifier": classifier},
+            told,
         )
-        results[fill] = run_peppr(
-            evaluation,
-            name,
-            image,
-            judged,
-            settings,
-            cache=run.folder / PEPPR_FOLDER / "controls",
-            progress=told,
-        )
+        for fill in chosen.fills
+    }
     agreement = fill_agreement(results) if len(results) > 1 else {}
     for result in results.values():
-        result.settings.update(
-            {
-                "valid_share": share_of_fields(run, valid_share_of(chosen)),
-                # Honest until maps and PEPPR can be given disjoint patients.
-                "map_built_on_the_same_images": map in run.maps,
-            }
-        )
+        result.settings["valid_share"] = share_of_fields(run, valid_share_of(chosen))
         if agreement:
             result.notes["fills"] = agreement
         result.save(run.folder / PEPPR_FOLDER)
+    write_verdicts(run)
     return next(iter(results.values()))
+
+
+def _along(
+    run: Run,
+    found: TestedMap,
+    settings: PepprSettings,
+    how: dict[str, Any],
+    progress: ProgressCallback,
+) -> PepprResult:
+    """Run PEPPR along a map with one fill."""
+    by_labels = tuple(label for label in found.judged if label in run.labels)
+    evaluation = make_evaluation(
+        run,
+        fill=str(settings.fill),
+        valid_share=valid_share_of(settings),
+        judged=by_labels or run.labels,
+        seed=settings.seed,
+        **how,
+    )
+    evaluation = replace(
+        evaluation, together=tuple(evaluation.classifier.labels.index(each) for each in run.labels)
+    )
+    evaluated_on, parts = found.evaluated_on, []
+    if found.is_own:
+        crossed = fold_maps(run, found, evaluation, settings)
+        if crossed is None:
+            parts = [maps_of_all(run, found, evaluation)]
+        else:
+            evaluation, parts = replace(evaluation, fold_of=crossed[0]), crossed[1]
+            evaluated_on = CROSS_FITTED
+    return run_peppr(
+        evaluation,
+        found.name,
+        found.image,
+        found.judged,
+        settings,
+        cache=run.folder / PEPPR_FOLDER / "controls",
+        folds=parts,
+        evaluated_on=evaluated_on,
+        progress=progress,
+    )
+
+
+def _efforts(settings: PepprSettings) -> dict[str, float]:
+    """Return how much work each stage is likely to be, in steps of one arm."""
+    an_order = 2 * (settings.control_steps + settings.control_steps % 2)
+    orders = {
+        stage_of(name): min(likely if settings.adaptive else settings.controls, settings.controls)
+        for name, likely in _LIKELY.items()
+    }
+    return {
+        ALONG: 2.0 * settings.steps,
+        **{stage: float(an_order * count) for stage, count in orders.items() if count},
+        COMPARING: float(an_order * _SIMPLE),
+    }
 
 
 def make_evaluation(
@@ -171,25 +219,3 @@ def make_evaluation(
 def valid_share_of(settings: PepprSettings) -> float | None:
     """Return the share of fields of view that must hold a pixel; 0 ranks the whole frame."""
     return 0.0 if settings.area == "frame" else settings.valid_share
-
-
-def _find_map(run: Run, name: str) -> tuple[str, npt.NDArray[np.float32], tuple[str, ...]]:
-    """Return a map's file name, the map, and the labels it is judged by."""
-    if name in run.maps:
-        return file_stem(name), run.maps[name], run.labels if name == OVERALL else (name,)
-    path = Path(name)
-    if not path.is_file():
-        raise InputError(
-            f"{name}: is neither a map of the run ({', '.join(run.maps)}) nor a TIFF file."
-        )
-    try:
-        image = np.asarray(tifffile.imread(path), dtype=np.float32)
-    except (tifffile.TiffFileError, ValueError) as why:
-        raise InputError(f"{path}: cannot be read as a TIFF file ({why}).") from why
-    if image.ndim != 2:
-        raise InputError(f"{path}: a map is one grey image, this has shape {image.shape}.")
-    stem = file_stem(path.stem)
-    if stem in {file_stem(own) for own in run.maps}:
-        # A file must not take the place of the run's own result.
-        stem = f"file-{stem}"
-    return stem, image, run.labels

@@ -13,9 +13,11 @@ STACK_FOLDER = "aligned.zarr"
 STORE_FOLDER = "attributions.zarr"
 MAPS_FOLDER = "maps"
 PEPPR_FOLDER = "peppr"
+SELECTIONS_FOLDER = "selections"
+STABILITY_FOLDER = "stability"
+OUTLIERS_FOLDER = "outliers"
 SANITY_FOLDER = "sanity"
 CONTRASTS_FOLDER = "contrasts"
-SELECTIONS_FOLDER = "selections"
 IMAGES_TABLE = "images.csv"
 
 

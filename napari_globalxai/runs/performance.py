@@ -20,7 +20,7 @@ from napari_globalxai.faithfulness.scores import (
     roc_auc,
     weighted_roc_auc,
 )
-from napari_globalxai.storage import atomic_path, read_table
+from napari_globalxai.storage import read_table, write_table
 
 PERFORMANCE_TABLE = "performance.csv"
 _RESAMPLES = 1000
@@ -197,10 +197,8 @@ def performance_warnings(
 def write_performance(folder: Path, performance: Sequence[LabelPerformance]) -> None:
     """Write ``performance.csv``, a row a label."""
     columns = [field.name for field in fields(LabelPerformance)]
-    with atomic_path(folder / PERFORMANCE_TABLE) as path:
-        pd.DataFrame([asdict(each) for each in performance], columns=columns).to_csv(
-            path, index=False
-        )
+    table = pd.DataFrame([asdict(each) for each in performance], columns=columns)
+    write_table(folder / PERFORMANCE_TABLE, table)
 
 
 def read_performance(folder: Path) -> list[LabelPerformance]:

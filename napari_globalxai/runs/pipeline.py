@@ -8,8 +8,9 @@ from typing import Any
 from napari_globalxai.cohort.table import Cohort, read_cohort
 from napari_globalxai.execution.dask_workers import open_workers
 from napari_globalxai.models.classifier import Classifier
-from napari_globalxai.models.loaders import load_model
+from napari_globalxai.models.loaders import OtherModelError, load_model
 from napari_globalxai.progress import JobProgress, Progress, ProgressCallback, ignore_progress
+from napari_globalxai.runs.claim import made_with_another, recorded_weights
 from napari_globalxai.runs.plan import plan_run
 from napari_globalxai.runs.run import Run
 from napari_globalxai.runs.stages import EFFORTS
@@ -72,13 +73,17 @@ def explain(
     told = JobProgress(progress, EFFORTS)
     told(Progress("Loading the model", 0, 1))
     if isinstance(model, str | Path):
-        model = load_model(
-            model,
-            device=chosen.device,
-            precision=chosen.precision,
-            trust=trust,
-            cam_layer=chosen.cam_layer,
-        )
+        try:
+            model = load_model(
+                model,
+                device=chosen.device,
+                precision=chosen.precision,
+                trust=trust,
+                cam_layer=chosen.cam_layer,
+                sha256=recorded_weights(Path(out)) if resume else None,
+            )
+        except OtherModelError as why:
+            raise made_with_another(Path(out), "model") from why
     told(Progress("Loading the model", 1, 1))
     plan = plan_run(cohort, model, Path(out), chosen, None if aligned is None else Path(aligned))
     with open_workers(chosen) as workers:

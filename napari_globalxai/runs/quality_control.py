@@ -39,7 +39,7 @@ from napari_globalxai.runs.record import (
 from napari_globalxai.runs.write_maps import write_tiff
 from napari_globalxai.settings.execution_settings import WorkerSettings
 from napari_globalxai.settings.frame_settings import CohortFrameSettings
-from napari_globalxai.storage import atomic_path, read_json, write_json
+from napari_globalxai.storage import read_json, write_json, write_table
 
 EFFORTS = {
     **ALIGN_EFFORTS,
@@ -200,8 +200,7 @@ def check_quality(
     write_tiff(folder / "mean.tif", quality.mean)
     write_tiff(folder / "sd.tif", quality.sd)
     write_tiff(folder / "coverage.tif", quality.coverage)
-    with atomic_path(folder / "quality.csv") as path:
-        rank(table).to_csv(path, index_label=tables.ROW)
+    write_table(folder / "quality.csv", rank(table), index_label=tables.ROW)
     reasons = Counter(
         reason for text in table[tables.OUTLIER_REASONS] if text for reason in text.split("; ")
     )

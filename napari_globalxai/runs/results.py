@@ -15,6 +15,7 @@ from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.frame.stack import AlignedStack
 from napari_globalxai.runs import tables
 from napari_globalxai.runs.folder import IMAGES_TABLE
+from napari_globalxai.statistics.image_against_map import percentiles_among
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Predictions:
         (image, label); NaN where unknown or not predicted.
     similarity : mapping of str to numpy.ndarray
         By explained label, one value an image.
+    members : mapping of str to numpy.ndarray
+        By explained label, the images that make its map.
     """
 
     labels: tuple[str, ...]
@@ -36,6 +39,7 @@ class Predictions:
     probability: npt.NDArray[np.float64]
     logits: npt.NDArray[np.float32]
     similarity: Mapping[str, npt.NDArray[np.float64]]
+    members: Mapping[str, npt.NDArray[np.int64]]
 
 
 def write_explained_images(
@@ -83,6 +87,9 @@ def write_explained_images(
         columns[tables.logit_column(label)] = predictions.logits[:, index]
     for label, values in predictions.similarity.items():
         columns[tables.similarity_column(label)] = values
+    for label, values in predictions.similarity.items():
+        among = values[predictions.members[label]]
+        columns[tables.percentile_column(label)] = percentiles_among(values, among)
     messages = [errors.get(row, "") for row in range(len(cohort))]
     columns[tables.STATUS] = [tables.FAILED if message else tables.OK for message in messages]
     columns[tables.ERROR] = messages

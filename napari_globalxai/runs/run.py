@@ -355,21 +355,26 @@ class Run:
             When the model is gone or is not the one that the run was made with.
         """
         if self._classifier is None:
-            from napari_globalxai.models.loaders import load_model
+            from napari_globalxai.models.loaders import OtherModelError, load_model
 
             known = self.record.model
             source = model or known.source
             if source is None:
                 raise InputError(f"{self.folder}: does not know its model; name it with --model.")
-            loaded = load_model(
-                source,
-                device=device,
-                precision=self.record.settings.precision,
-                trust=trust,
-                cam_layer=known.card.cam_layer,
-            )
+            other = InputError(f"{source}: is not the model that {self.folder} was made with.")
+            try:
+                loaded = load_model(
+                    source,
+                    device=device,
+                    precision=self.record.settings.precision,
+                    trust=trust,
+                    cam_layer=known.card.cam_layer,
+                    sha256=known.sha256,
+                )
+            except OtherModelError as why:
+                raise other from why
             if not known.is_of(loaded.digest, loaded.card):
-                raise InputError(f"{source}: is not the model that {self.folder} was made with.")
+                raise other
             self._classifier = loaded
         return self._classifier
 

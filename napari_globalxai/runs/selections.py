@@ -24,7 +24,13 @@ from napari_globalxai.settings.map_settings import MapsSettings
 from napari_globalxai.statistics.global_map import OVERALL, GlobalMap
 from napari_globalxai.statistics.query import parse_query
 from napari_globalxai.statistics.recorded_statistics import STATISTIC
-from napari_globalxai.storage import atomic_path, hash_value, read_json, read_table, write_json
+from napari_globalxai.storage import (
+    hash_value,
+    read_json,
+    read_table,
+    write_json,
+    write_table,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,7 +112,7 @@ def make_maps(
     folder = _folder_of(run, name)
     aggregation = chosen.of_run(run.aggregation)
     labels = chosen_labels(run, chosen.labels)
-    rows, warnings = _rows(run, chosen.where)
+    rows, warnings = chosen_rows(run, chosen.where)
     averaging = averaging_of(run, aggregation, chosen.statistic)
     made: list[GlobalMap] = []
     _clear(folder)
@@ -119,8 +125,7 @@ def make_maps(
     write_tiff(folder / f"{OVERALL}.tif", overall.image)
     table = table_of_maps([overall, *made], aggregation)
     table[STATISTIC] = chosen.statistic
-    with atomic_path(folder / _TABLE) as path:
-        table.to_csv(path, index=False)
+    write_table(folder / _TABLE, table)
     for image in made:
         if said := image.warning(aggregation.fewest_images):
             warnings.append(f"{image.label}: {said}")
@@ -145,6 +150,22 @@ def open_selection(run: Run, name: str) -> Selection:
     return Selection(name, folder, _read(folder))
 
 
+def settings_of(selection: Selection) -> MapsSettings:
+    """Return the settings that a selection was made with, nothing left open.
+
+    Raises
+    ------
+    InputError
+        When its record holds something else.
+    """
+    record = selection.record
+    made = {**record["settings"], "where": record["where"], "labels": tuple(record["labels"])}
+    try:
+        return MapsSettings(**made)
+    except InputError as why:
+        raise InputError(f"{selection.folder / SELECTION_FILE}: {why}") from why
+
+
 def selection_names(run: Run) -> list[str]:
     """Return the names of a run's selections, sorted."""
     files = (run.folder / SELECTIONS_FOLDER).glob(f"*/{SELECTION_FILE}")
@@ -157,7 +178,7 @@ def _read(folder: Path) -> dict[str, Any]:
         record: dict[str, Any] = read_json(path)
         if int(record["format"]) > _FORMAT:
             raise InputError(f"{path}: was written by a newer version; install the newest one.")
-        if lacking := {"name", "warnings", "labels", "settings"} - record.keys():
+        if lacking := {"name", "where", "warnings", "labels", "settings"} - record.keys():
             raise ValueError(f"lacks {lacking}")
     except (ValueError, KeyError, TypeError) as why:
         if isinstance(why, InputError):
@@ -178,7 +199,7 @@ def _folder_of(run: Run, name: str) -> Path:
     return folder
 
 
-def _rows(run: Run, where: str | None) -> tuple[npt.NDArray[np.int64], list[str]]:
+def chosen_rows(run: Run, where: str | None) -> tuple[npt.NDArray[np.int64], list[str]]:
     """Return the explained images that a query means, and what is odd about it."""
     if where is None:
         return run.finished_rows, []

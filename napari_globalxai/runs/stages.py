@@ -269,6 +269,7 @@ class Aggregated:
             self.attributed.probability,
             self.attributed.logits,
             self.similarity,
+            self.attributed.members,
         )
         write_explained_images(plan.folder, plan.cohort, aligned.stack, predictions)
         activation = plan.model.activation

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from napari_globalxai.storage import atomic_path, read_table
+from napari_globalxai.storage import read_table, write_table
 
 ROW = "row"
 FILE = "file"
@@ -67,6 +67,11 @@ def similarity_column(label: str) -> str:
     return f"similarity_{label}"
 
 
+def percentile_column(label: str) -> str:
+    """Return the column of that similarity's percentile among the images that make the map."""
+    return f"percentile_{label}"
+
+
 def with_table_columns(ours: Mapping[str, Any], table: pd.DataFrame) -> dict[str, Any]:
     """Add the columns of the cohort table to columns of ours.
 
@@ -103,8 +108,7 @@ def _as_text(column: Any) -> list[str]:
 
 def write_images(path: Path, columns: Mapping[str, Any]) -> None:
     """Write a table with a row an image, atomically."""
-    with atomic_path(path) as temporary:
-        pd.DataFrame(columns).to_csv(temporary, index_label=ROW)
+    write_table(path, pd.DataFrame(columns), index_label=ROW)
 
 
 def read_images(path: Path) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from napari_globalxai.runs.folder import file_stem
 from napari_globalxai.settings.aggregation_settings import AggregationSettings
 from napari_globalxai.statistics.global_map import OVERALL, GlobalMap
 from napari_globalxai.statistics.recorded_statistics import CHOICES, FILE, MAP, WARNING
-from napari_globalxai.storage import atomic_path
+from napari_globalxai.storage import atomic_path, write_table
 
 
 def write_maps(
@@ -38,8 +38,7 @@ def write_maps(
     for image in maps:
         write_tiff(folder / f"{file_stem(image.label)}.tif", image.mean)
         write_tiff(folder / f"{file_stem(image.label)}.sd.tif", image.sd)
-    with atomic_path(folder / "maps.csv") as path:
-        table_of_maps([overall, *maps], settings).to_csv(path, index=False)
+    write_table(folder / "maps.csv", table_of_maps([overall, *maps], settings))
 
 
 def table_of_maps(maps: Sequence[GlobalMap], settings: AggregationSettings) -> pd.DataFrame:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from pydantic import Field, field_validator
 
 from napari_globalxai.catalogue import FILLS, IMAGE_FILL_PREFIX
 from napari_globalxai.settings.declared import Choices, Placeholder, Repeatable, SettingsModel
+
+AREAS = {
+    "valid": "What lies in the field of view of enough images",
+    "frame": "The whole frame",
+}
 
 
 class PepprSettings(SettingsModel):
@@ -38,18 +43,37 @@ class PepprSettings(SettingsModel):
         ge=3,
         le=1000,
         title="Control steps",
-        description="Steps, out of those, at which controls are evaluated; Δ is compared on these "
-        "alone",
+        description="Steps, out of those, at which controls are evaluated, most of them early; "
+        "Δ is compared on these alone",
     )
     controls: int = Field(
-        default=19,
+        default=499,
         ge=0,
         le=9999,
         title="Controls",
-        description="Orders of each family of controls; 19 is the fewest that can reach p = 0.05",
+        description="Control orders of each family at most; shifts are all tested, as far as there "
+        "are as many",
+    )
+    adaptive: bool = Field(
+        default=True,
+        title="Adaptive",
+        description="Stop drawing controls as soon as p is clearly on one side of 0.05",
+    )
+    folds: int = Field(
+        default=5,
+        ge=1,
+        le=100,
+        title="Folds",
+        description="Folds of patients, each tested along a map of the others; 1 tests on the "
+        "images that the map is made of, as do cohorts with too few patients",
+    )
+    judge_labels: bool = Field(
+        default=False,
+        title="Judge by label",
+        description="Judge the overall map by each label, too, not by all together alone",
     )
     bootstrap: int = Field(
-        default=200,
+        default=400,
         ge=20,
         le=100_000,
         title="Resamples",
@@ -59,13 +83,11 @@ class PepprSettings(SettingsModel):
         default=10,
         ge=2,
         title="Fewest positives",
-        description="Images with, and without, a label that are needed for a verdict",
+        description="Patients with, and without, a label that are needed for a verdict, and for "
+        "the map of each fold",
     )
-    area: Literal["valid", "frame"] = Field(
-        default="valid",
-        title="Area",
-        description="What is ranked, erased and restored: the valid area, common to the images' "
-        "fields of view, or the whole frame",
+    area: Annotated[str, Choices(AREAS)] = Field(
+        default="valid", title="Area", description="What is ranked, erased and restored"
     )
     seed: int = Field(
         default=0, ge=0, title="Seed", description="Of ties, controls, resamples and noise"

@@ -9,6 +9,7 @@ the corrected p, so that one search holds one error rate, however much it looks 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -31,11 +32,39 @@ class Sides:
         On which side the unit is, (unit,).
     partner : numpy.ndarray
         Of a patient on both sides the number of the other unit, else −1.
+    patient : numpy.ndarray
+        Number of the unit's patient, (unit,).
     """
 
     values: FloatArray
     inside: Mask
     partner: npt.NDArray[np.int64]
+    patient: npt.NDArray[np.int64]
+
+
+class Shuffles:
+    """Random numbers for the permutations of patients, the same for every comparison of a label.
+
+    So all subgroups are permuted together, as they were observed together.
+
+    Parameters
+    ----------
+    patients, permutations : int
+        How many.
+    generator : numpy.random.Generator
+        For them.
+    """
+
+    def __init__(self, patients: int, permutations: int, generator: np.random.Generator) -> None:
+        self.keys = generator.random((permutations, patients), dtype=np.float32)
+
+    @cached_property
+    def places(self) -> npt.NDArray[np.int32]:
+        """Place of each patient in each permutation of all of them, (permutation, patient)."""
+        places = np.empty(self.keys.shape, np.int32)
+        order = np.argsort(self.keys, axis=1)
+        np.put_along_axis(places, order, np.arange(self.keys.shape[1], dtype=np.int32)[None], 1)
+        return places
 
 
 @dataclass(frozen=True)
@@ -81,47 +110,71 @@ def split_sides(values: FloatArray, inside: Mask, owner: npt.NDArray[np.intp]) -
     partner = np.full(len(key), -1)
     both = np.flatnonzero(patient[1:] == patient[:-1])
     partner[both], partner[both + 1] = both + 1, both
-    return Sides(sums / counts[:, None], key % 2 == 1, partner)
+    return Sides(sums / counts[:, None], key % 2 == 1, partner, patient)
 
 
-def exchanged(
-    sides: Sides, permutations: int, generator: np.random.Generator
-) -> npt.NDArray[np.float32]:
-    """Return weights (1 + permutations, unit): the difference of means, first as it is."""
+def exchanged(sides: Sides, shuffles: Shuffles) -> Mask:
+    """Return which units are inside, as it is and then in each permutation.
+
+    Of the patients on one side only as many as before are drawn; those on both are turned or not.
+
+    Returns
+    -------
+    numpy.ndarray
+        bool (1 + permutation, unit); the number inside is always the same.
+    """
     inside, alone = sides.inside, np.flatnonzero(sides.partner < 0)
     first = np.flatnonzero((sides.partner >= 0) & inside)
-    drawn = np.empty((permutations + 1, len(inside)), dtype=bool)
+    drawn = np.empty((len(shuffles.keys) + 1, len(inside)), dtype=bool)
     drawn[:] = inside
     chosen = int(inside[alone].sum())
-    if 0 < chosen < len(alone):
-        keys = generator.random((permutations, len(alone)), dtype=np.float32)
+    if len(alone) == shuffles.keys.shape[1]:
+        drawn[1:, alone] = shuffles.places[:, sides.patient[alone]] < chosen
+    elif 0 < chosen < len(alone):
+        keys = shuffles.keys[:, sides.patient[alone]]
         limit = np.partition(keys, chosen - 1, axis=1)[:, chosen - 1 : chosen]
         drawn[1:, alone] = keys <= limit
-    if len(first):
-        flipped = generator.random((permutations, len(first)), dtype=np.float32) < 0.5
-        drawn[1:, first] = ~flipped
-        drawn[1:, sides.partner[first]] = flipped
-    count = drawn.sum(axis=1, keepdims=True, dtype=np.float32)
-    weights = drawn * (1 / count + 1 / (len(inside) - count)) - 1 / (len(inside) - count)
-    return np.asarray(weights, np.float32)
+    turned = shuffles.keys[:, sides.patient[first]] < 0.5
+    drawn[1:, first] = ~turned
+    drawn[1:, sides.partner[first]] = turned
+    return drawn
 
 
-def compare_sides(sides: Sides, permutations: int, generator: np.random.Generator) -> Difference:
-    """Compare two sides at each place by ranks, and permute what is exchangeable."""
+def centred_ranks(sides: Sides) -> npt.NDArray[np.float32]:
+    """Return ranks of the units at each place less their mean, (unit, place)."""
     ranked = np.asarray(ranks(np.ascontiguousarray(sides.values.T)).T, np.float32)
-    ranked -= ranked.mean(axis=0)
-    differences = exchanged(sides, permutations, generator) @ ranked
-    # With the observed one among them, which is one of those that could have been.
-    centre, spread = differences.mean(axis=0), differences.std(axis=0)
-    varies = spread > 1e-6 * len(ranked)
-    standard = np.where(varies, (differences - centre) / np.where(varies, spread, 1), np.nan)
+    return ranked - np.float32((len(ranked) + 1) / 2)
+
+
+def compare_sides(
+    sides: Sides, shuffles: Shuffles, ranked: npt.NDArray[np.float32] | None = None
+) -> Difference:
+    """Compare two sides at each place by ranks, and permute what is exchangeable.
+
+    Parameters
+    ----------
+    sides : Sides
+        They; each must have a unit.
+    shuffles : Shuffles
+        For patients by the numbers that `sides` has.
+    ranked : numpy.ndarray, optional
+        The `centred_ranks`, where they are known.
+    """
+    ranked = centred_ranks(sides) if ranked is None else ranked
     n_inside = int(sides.inside.sum())
     n_outside = len(sides.inside) - n_inside
-    mean_difference = differences[0].astype(np.float64)
-    highest = np.nanmax(np.abs(standard[1:]), axis=1) if varies.any() else np.zeros(permutations)
+    # Ranks sum up to 0, so that those outside are the others' negative.
+    sums = exchanged(sides, shuffles).astype(np.float32) @ ranked
+    sums *= np.float32(1 / n_inside + 1 / n_outside)
+    # With the observed one among them, which is one of those that could have been.
+    centre, spread = sums.mean(axis=0), sums.std(axis=0)
+    varies = spread > 1e-6 * len(ranked)
+    standard = np.where(varies, (sums - centre) / np.where(varies, spread, 1), np.nan)
+    beside = np.abs(standard[1:])
+    highest = np.nanmax(beside, axis=1) if varies.any() else np.zeros(len(beside))
     return Difference(
         statistic=standard[0].astype(np.float64),
-        superiority=0.5 + mean_difference / (n_inside + n_outside),
+        superiority=0.5 + sums[0].astype(np.float64) / len(ranked),
         highest=np.asarray(highest, np.float64),
         patients_inside=n_inside,
         patients_outside=n_outside,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -68,12 +68,20 @@ class CellReader:
         Pixels inside the field of view, bool (*frame); by default all cells are read.
     side : int, optional
         Side of the squares of cells that are averaged into one; see `fitting`.
+    only : numpy.ndarray, optional
+        The cells to read, bool (*cells) of `grid`, in place of those inside `valid`.
     """
 
     store: AttributionStore
     settings: AggregationSettings
     valid: npt.NDArray[np.bool_] | None = None
     side: int = 1
+    only: npt.NDArray[np.bool_] | None = None
+
+    def counting_all(self) -> CellReader:
+        """Return a reader that leaves no constant map out."""
+        settings = self.settings.model_copy(update={"constant_maps": "counted"})
+        return replace(self, settings=settings)
 
     def fitting(self, images: int, most_bytes: int = MOST_BYTES) -> CellReader:
         """Return a reader whose matrix of so many images takes at most so many bytes.
@@ -89,7 +97,7 @@ class CellReader:
         for side in range(self.side, max(self.store.grid.shape) + 1):
             shape = [math.ceil(cells / side) for cells in self.store.grid.shape]
             if 4 * images * math.prod(shape) <= most_bytes:
-                return CellReader(self.store, self.settings, self.valid, side)
+                return replace(self, side=side)
         raise InputError(f"{images} images do not fit into {most_bytes} bytes; choose fewer.")
 
     @cached_property
@@ -100,6 +108,8 @@ class CellReader:
     @cached_property
     def inside(self) -> npt.NDArray[np.bool_]:
         """Which cells are read, bool (*cells) of `grid`."""
+        if self.only is not None:
+            return self.only
         if self.valid is None:
             return np.ones(self.grid.shape, dtype=bool)
         return cells_inside(self.valid, self.grid)

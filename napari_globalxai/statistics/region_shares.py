@@ -75,11 +75,38 @@ class RegionShares:
         )
 
 
+@dataclass(frozen=True)
+class Regions:
+    """Regions of the frame, made ready to weigh the cells of maps.
+
+    Attributes
+    ----------
+    names : tuple of str
+        They.
+    areas : numpy.ndarray
+        Share of the frame that each covers, (region,).
+    weights : numpy.ndarray
+        See `cell_weights`; the last are those of the whole frame, (region + 1, cell).
+    """
+
+    names: tuple[str, ...]
+    areas: FloatArray
+    weights: FloatArray
+
+    @classmethod
+    def on(cls, grid: CellGrid, regions: Mapping[str, Mask]) -> Regions:
+        """Make regions, bool (*frame) by name, ready for maps on a grid; they may overlap."""
+        everywhere = np.ones(grid.frame, dtype=bool)
+        weights = [cell_weights(mask, grid).ravel() for mask in (*regions.values(), everywhere)]
+        areas = np.array([mask.mean() for mask in regions.values()])
+        return cls(tuple(regions), areas, np.stack(weights))
+
+
 def measure_shares(
     store: AttributionStore,
     label: str,
     rows: npt.NDArray[np.int64],
-    regions: Mapping[str, Mask],
+    regions: Regions,
     settings: AggregationSettings,
 ) -> RegionShares:
     """Measure the mass of image-wise maps in regions, without bringing any map to the frame.
@@ -95,43 +122,43 @@ def measure_shares(
         Which label.
     rows : numpy.ndarray
         Which images.
-    regions : mapping of str to numpy.ndarray
-        bool (*frame) by name; they may overlap.
+    regions : Regions
+        On the store's grid.
     settings : AggregationSettings
         What of each map enters, and how it is scaled; smoothing is left out.
     """
-    names = tuple(regions)
-    masks = np.stack([regions[name] for name in names])
-    everywhere = np.ones((1, *masks.shape[1:]), dtype=bool)
-    weights = cell_weights(np.concatenate([masks, everywhere]), store.grid)
-    weights = weights.reshape(len(weights), -1)
-    found_rows, mass = [rows[:0]], [np.zeros((0, len(weights)))]
+    found_rows, mass = [rows[:0]], [np.zeros((0, len(regions.weights)))]
     for part, raw in store.chunks(rows, store.labels.index(label)):
         maps = np.abs(prepare_maps(raw, settings))
         if settings.constant_maps == "left-out":
             keep = ~is_constant(maps)
             part, maps = part[keep], maps[keep]
         found_rows.append(part)
-        mass.append(maps.reshape(len(maps), -1) @ weights.T)
+        mass.append(maps.reshape(len(maps), -1) @ regions.weights.T)
     measured = np.concatenate(mass)
-    areas = masks.reshape(len(masks), -1).mean(axis=1)
-    return RegionShares(names, areas, np.concatenate(found_rows), measured[:, :-1], measured[:, -1])
+    return RegionShares(
+        regions.names,
+        regions.areas,
+        np.concatenate(found_rows),
+        measured[:, :-1],
+        measured[:, -1],
+    )
 
 
-def cell_weights(regions: Mask, grid: CellGrid) -> FloatArray:
-    """Return how much a cell's value adds to the mass of a map in regions, (region, *cells).
+def cell_weights(region: Mask, grid: CellGrid) -> FloatArray:
+    """Return how much a cell's value adds to the mass of a map in a region, (*cells).
 
     Parameters
     ----------
-    regions : numpy.ndarray
-        bool (region, *frame).
+    region : numpy.ndarray
+        bool (*frame).
     grid : CellGrid
         Where the cells lie.
     """
-    weights = regions.astype(np.float64)
+    weights = region.astype(np.float64)
     if grid.is_frame:
         return weights
-    for axis, (centres, length) in enumerate(zip(grid.centres, grid.frame, strict=True), start=1):
+    for axis, (centres, length) in enumerate(zip(grid.centres, grid.frame, strict=True)):
         along = interpolation_weights(centres, length)
         weights = np.moveaxis(np.moveaxis(weights, axis, -1) @ along, -1, axis)
     return weights

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from napari_globalxai.maps.preparing import prepare_maps
-from napari_globalxai.statistics.ranks import ranks
+from napari_globalxai.statistics.image_against_map import SIMILARITY, Reference, compare_images
+from napari_globalxai.statistics.prepared_cells import CellReader
 
 if TYPE_CHECKING:
     from napari_globalxai.maps.store import AttributionStore
@@ -47,32 +47,6 @@ def spearman_to_global(
     numpy.ndarray
         One value a row of `rows`; NaN for constant maps and where no other member is left.
     """
-    index = store.labels.index(label)
-    total = np.zeros(int(inside.sum()))
-    for _, raw in store.chunks(members, index):
-        total += prepare_maps(raw, settings)[:, inside].sum(axis=0)
-    is_member = np.zeros(len(store), dtype=bool)
-    is_member[members] = True
-    result = np.full(len(store), np.nan)
-    for part, raw in store.chunks(rows, index):
-        values = prepare_maps(raw, settings)[:, inside]
-        own = is_member[part]
-        count = len(members) - own
-        alone = count == 0
-        others = (total - values * own[:, None]) / np.where(alone, 1, count)[:, None]
-        result[part] = np.where(alone, np.nan, _spearman(values, others))
-    return result[rows]
-
-
-def _spearman(
-    first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """Return the rank correlation of each row with the same row of another array."""
-    if first.shape[1] == 0:
-        return np.full(len(first), np.nan)
-    ranked = [ranks(values) for values in (first, second)]
-    centred = [each - each.mean(axis=1, keepdims=True) for each in ranked]
-    product = (centred[0] * centred[1]).sum(axis=1)
-    sizes = [(each**2).sum(axis=1) for each in centred]
-    constant = (np.ptp(first, axis=1) == 0) | (np.ptp(second, axis=1) == 0)
-    return np.where(constant, np.nan, product / np.sqrt(np.where(constant, 1, sizes[0] * sizes[1])))
+    reader = CellReader(store, settings, only=inside)
+    reference = Reference.of(reader, label, members)
+    return compare_images(reader, label, rows, reference, (SIMILARITY,))[SIMILARITY]

@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_globalxai.widgets.explain_widget import ExplainWidget
+    from napari_globalxai.widgets.images_widget import ImagesWidget
     from napari_globalxai.widgets.peppr_widget import PepprWidget
     from napari_globalxai.widgets.quality_widget import QualityWidget
+    from napari_globalxai.widgets.regions_widget import RegionsWidget
 
 _HOME = {
     "ExplainWidget": "napari_globalxai.widgets.explain_widget",
+    "ImagesWidget": "napari_globalxai.widgets.images_widget",
     "PepprWidget": "napari_globalxai.widgets.peppr_widget",
     "QualityWidget": "napari_globalxai.widgets.quality_widget",
+    "RegionsWidget": "napari_globalxai.widgets.regions_widget",
 }
 
-__all__ = ["ExplainWidget", "PepprWidget", "QualityWidget"]
+__all__ = ["ExplainWidget", "ImagesWidget", "PepprWidget", "QualityWidget", "RegionsWidget"]
 
 
 def __getattr__(name: str) -> Any:

@@ -6,7 +6,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox
 
 from napari_globalxai.settings.declared import declared_fields
 from napari_globalxai.settings.frame_settings import AlignmentSettings
-from napari_globalxai.widgets.parts import PathField
+from napari_globalxai.widgets.path_field import PathField
 from napari_globalxai.widgets.settings_form import SettingsForm
 
 

@@ -1,4 +1,4 @@
-"""napari with both panels docked and a run open."""
+"""napari with the panels docked and a run open."""
 
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from qtpy.QtCore import QTimer
 
 from napari_globalxai.widgets.explain_widget import ExplainWidget
 from napari_globalxai.widgets.peppr_widget import PepprWidget
+from napari_globalxai.widgets.workbench import open_panel
 
 
 def dock_panels(viewer: "napari.viewer.Viewer") -> tuple[ExplainWidget, PepprWidget]:
@@ -21,7 +22,7 @@ def dock_panels(viewer: "napari.viewer.Viewer") -> tuple[ExplainWidget, PepprWid
 
 
 def open_run_in_viewer(run_folder: Path, block: bool = True) -> Any:
-    """Open napari on a run.
+    """Open napari on a run, with all panels that show it.
 
     Parameters
     ----------
@@ -38,6 +39,10 @@ def open_run_in_viewer(run_folder: Path, block: bool = True) -> Any:
     viewer = napari.Viewer(title="Global explanations")
     viewer.window.resize(1400, 900)
     explain, _ = dock_panels(viewer)
+    for name in ("All images", "Regions"):
+        open_panel(viewer, name)
+    # Again, once the others have joined the tabs.
+    QTimer.singleShot(0, explain.bring_forward)
     explain.open_run(Path(run_folder))
     if block:
         napari.run()

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
+from napari_globalxai.widgets.panel import choice_box
 from napari_globalxai.widgets.workers import LatestOnly
 
 _AUTOMATIC = "The card's, or the last"
@@ -36,16 +37,10 @@ class CamLayerField(QWidget):
         self._model: Path | None = None
         self._trust = False
         self._layers = LatestOnly(self)
-        self.box = QComboBox()
-        self.box.setAccessibleName("CAM layer")
-        self.box.setToolTip(
-            "Where in the network Grad-CAM looks: late layers know most, early ones are finer"
+        self.box = choice_box(
+            "CAM layer",
+            "Where in the network Grad-CAM looks: late layers know most, early ones are finer",
         )
-        # Names of layers can be long; they must not widen the panel.
-        self.box.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
-        self.box.setMinimumContentsLength(12)
         self.list_button = QPushButton("List")
         self.list_button.setToolTip("Load the model and list its layers that give a map")
         row = QHBoxLayout(self)

@@ -7,10 +7,11 @@ from typing import Any
 from weakref import ref
 
 from napari.layers import Layer
+from psygnal import Signal
 
 # Layers are told from the user's own by this key of their metadata, whatever they are renamed to.
 METADATA_KEY = "napari_globalxai"
-RUN_ROLES = ("images", "native", "seen", "attribution", "global map", "area")
+RUN_ROLES = ("images", "native", "seen", "attribution", "global map", "contours", "area")
 QUALITY_ROLES = ("quality images", "quality mean", "quality sd", "quality coverage")
 # From the bottom.
 _ORDER = (*QUALITY_ROLES, *RUN_ROLES)
@@ -36,7 +37,14 @@ class RoleLayers:
     ----------
     viewer : napari.Viewer
         The viewer; it is not kept alive.
+
+    Attributes
+    ----------
+    visibility_changed : psygnal.Signal
+        A role, and whether its layer can be seen now: by the eye in napari's list as well.
     """
+
+    visibility_changed = Signal(str, bool)
 
     def __init__(self, viewer: Any) -> None:
         self._viewer = ref(viewer)
@@ -56,8 +64,13 @@ class RoleLayers:
                     return layer
         return None
 
-    def _show(self, role: str, make: Callable[[], Layer], *, data: Any, **values: Any) -> None:
-        """Set a layer's data and attributes, or make the layer where there is none."""
+    def _show(
+        self, role: str, make: Callable[[], Layer], *, data: Any, name: str, **values: Any
+    ) -> None:
+        """Set a layer's data and attributes, or make the layer where there is none.
+
+        A layer that the user has renamed keeps that name.
+        """
         viewer, layer = self._viewer(), self.layer(role)
         if viewer is None:
             return
@@ -72,9 +85,31 @@ class RoleLayers:
             # napari selects what is new; the layer that the user works on stays selected.
             if chosen is not None and role != "global map":
                 viewer.layers.selection.active = chosen
-        for name, value in values.items():
-            if getattr(layer, name) != value:
-                setattr(layer, name, value)
+        self._listen(layer, role)
+        known = layer.metadata[METADATA_KEY]
+        # Compared with what napari made of the name: it adds a number to one that is taken.
+        if known.get("asked") != name and known.get("name", layer.name) == layer.name:
+            layer.name = name
+            known["asked"], known["name"] = name, layer.name
+        for attribute, value in values.items():
+            if getattr(layer, attribute) != value:
+                setattr(layer, attribute, value)
+
+    def _listen(self, layer: Any, role: str) -> None:
+        """Tell of the layer's eye, from the first time that it is shown."""
+        known = layer.metadata[METADATA_KEY]
+        if known.get("is_heard"):
+            return
+        known["is_heard"] = True
+        this = ref(self)
+
+        def on_visible(event: Any) -> None:
+            roles = this()
+            if roles is not None:
+                roles.visibility_changed.emit(role, bool(event.source.visible))
+
+        layer.events.visible.connect(on_visible)
+        self.visibility_changed.emit(role, bool(layer.visible))
 
     def _place(self, layer: Any, role: str) -> None:
         """Put a new layer where it belongs: at home, unless somebody says otherwise."""

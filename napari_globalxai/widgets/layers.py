@@ -8,30 +8,26 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
-from napari.layers import Image, Labels, Layer
-from napari.utils.colormaps import DirectLabelColormap
+from napari.layers import Image, Layer
 from psygnal import Signal
 
-from napari_globalxai.faithfulness.fills import depends_on_mask
-from napari_globalxai.widgets.colours import ARM_COLOURS, map_colormap
-from napari_globalxai.widgets.layer_roles import (
-    GAP,
-    METADATA_KEY,
-    RUN_ROLES,
-    RoleLayers,
-    fit_visible,
-)
-from napari_globalxai.widgets.run_view import RunView, to_rgb
+from napari_globalxai.widgets.colours import map_colormap
+from napari_globalxai.widgets.keys import bind_keys
+from napari_globalxai.widgets.layer_roles import GAP, METADATA_KEY, RUN_ROLES
+from napari_globalxai.widgets.mass import mass_zones
+from napari_globalxai.widgets.peppr_layers import PepprLayers, outline
+from napari_globalxai.widgets.run_view import RunView
 from napari_globalxai.widgets.session import OVERALL, Session, plain_viewer, session_of
+from napari_globalxai.widgets.shown_maps import MapChoice, ShownMaps, make_maps
 from napari_globalxai.widgets.workers import LatestOnly
 
 if TYPE_CHECKING:
-    from napari_globalxai.faithfulness.result import PepprResult
+    from napari.utils import Colormap
 
 IMAGES = "Images"
 NATIVE = "Native image"
-SEEN = "What the model saw"
-AREA_NAMES = {"restore": "Restored area", "erase": "Erased area"}
+CONTOURS = "Half and 80 % of the map's mass"
+_CONTOUR_COLOURS = {1: "white", 2: "#b0b0b0"}
 _MAPS = ("attribution", "global map")
 
 
@@ -45,7 +41,7 @@ def attribution_name(label: str) -> str:
     return f"Attribution: {label}"
 
 
-class RunLayers(RoleLayers):
+class RunLayers(PepprLayers):
     """Keeps a viewer's layers in step with its session.
 
     Parameters
@@ -63,33 +59,36 @@ class RunLayers(RoleLayers):
         Row whose native image has just been shown.
     native_failed : psygnal.Signal
         One sentence for the user: why there is no native image.
+    maps_failed : psygnal.Signal
+        One sentence for the user: why the maps asked for cannot be made.
     """
 
     attribution_shown = Signal(int, str)
     native_shown = Signal(int)
     native_failed = Signal(str)
+    maps_failed = Signal(str)
 
     def __init__(self, viewer: Any, session: Session) -> None:
-        super().__init__(viewer)
-        self.session = session
+        super().__init__(viewer, session)
         self._shared_scale = True
+        self._scale = "linear"
+        self._contours = False
         self._attributions = LatestOnly()
         self._attributions.ready.connect(self._on_attribution)
         self._natives = LatestOnly()
         self._natives.ready.connect(self._on_native_image)
         self._natives.failed.connect(self._on_native_failed)
+        self._averages = LatestOnly()
+        self._averages.ready.connect(self._on_maps_made)
+        self._averages.failed.connect(self.maps_failed.emit)
+        session.choice_changed.connect(self._on_choice)
         # Where the layers of the frame lie: at home, or in the native image's pixels.
         self._affine = np.eye(3)
         self._native_shape: tuple[int, int] | None = None
-        self._seen_row: int | None = None
-        self._seen_input: npt.NDArray[np.uint8] | None = None
-        self._seen_fill: npt.NDArray[np.float32] | None = None
         session.view_changed.connect(self._on_view)
         session.map_changed.connect(self._on_map)
         session.row_changed.connect(self._on_row)
         session.native_changed.connect(self._on_native)
-        session.result_changed.connect(self._on_result)
-        session.scrubbed.connect(self._on_scrubbed)
         viewer.dims.events.current_step.connect(self._on_step)
 
     @property
@@ -100,9 +99,31 @@ class RunLayers(RoleLayers):
     @shared_scale.setter
     def shared_scale(self, shared: bool) -> None:
         self._shared_scale = shared
-        layer, view = self.layer("global map"), self.session.view
-        if layer is not None and view is not None:
-            layer.contrast_limits = self._limits(view.map_limit(self.session.map_name, shared))
+        self._on_map(self.session.map_name)
+
+    @property
+    def scale(self) -> str:
+        """How colours follow values, one of `SCALES`."""
+        return self._scale
+
+    @scale.setter
+    def scale(self, scale: str) -> None:
+        self._scale = scale
+        self._on_map(self.session.map_name)
+        self._colour_attribution()
+
+    @property
+    def contours(self) -> bool:
+        """Whether lines are drawn around the areas that hold half and 80 % of the map's mass."""
+        return self._contours
+
+    @contours.setter
+    def contours(self, contours: bool) -> None:
+        self._contours = contours
+        if contours:
+            self._show_contours()
+        else:
+            self._remove("contours")
 
     def set_visible(self, role: str, visible: bool) -> None:
         """Show or hide a layer, where it is there."""
@@ -112,38 +133,115 @@ class RunLayers(RoleLayers):
         if role == "attribution" and visible:
             self._request_attribution()
 
+    def step_to(self, row: int) -> None:
+        """Bring an image into view by moving the slider."""
+        viewer = self._viewer()
+        if viewer is not None and self.layer("images") is not None and viewer.dims.ndim >= 3:
+            # The stack's image axis is the third from the end of the viewer's axes.
+            viewer.dims.set_point(viewer.dims.ndim - 3, row)
+
+    def show_colour_bar(self, shown: bool) -> None:
+        """Show or hide the colour bar of the global map."""
+        layer = self.layer("global map")
+        if layer is not None:
+            layer.colorbar.visible = shown
+
     # The run.
 
     def _on_view(self, view: RunView) -> None:
-        self._seen_row = None
-        same = self.layer("images")
+        self._forget_seen()
+        before = self.layer("images")
+        new_size = before is None or before.data.shape[1:3] != view.images.shape[1:3]
         self._show(
             "images",
             lambda: Image(view.images, name=IMAGES, rgb=True, axis_labels=("image", "y", "x")),
             data=view.images,
             name=IMAGES,
         )
-        if same is None:
+        if new_size:
+            # Maps of another frame would count, too.
+            for role in ("attribution", "global map", "contours"):
+                self._remove(role)
             self._reset_view()
         self._on_step()
 
     def _on_map(self, name: str) -> None:
-        view = self.session.view
+        view, image = self.session.view, self.session.map_image
         if view is None:
             return
-        image, limits = view.maps[name], self._limits(view.map_limit(name, self._shared_scale))
-        colormap = map_colormap(signed=view.signed)
+        if image is None:
+            # None of the images selected carries the label.
+            self.set_visible("global map", False)
+            self._remove("contours")
+            return
+        limit = self._limit(view, name)
+        limits = self._limits(limit)
+        shown = self.session.shown
+        title = "" if shown is None else f" ({shown.choice.title})"
+        colormap = self._colormap("global map", image[view.valid], limit)
         self._show(
             "global map",
             lambda: Image(
                 image, colormap=colormap, contrast_limits=limits, opacity=0.75, visible=True
             ),
             data=image,
-            name=global_map_name(name),
+            name=f"{global_map_name(name)}{title}",
             contrast_limits_range=limits,
             contrast_limits=limits,
         )
+        self._set_colormap("global map", colormap)
+        if self._contours:
+            self._show_contours()
         self._request_attribution()
+
+    def _on_choice(self, choice: MapChoice) -> None:
+        """Average the maps that are asked for, beside the GUI thread."""
+        view = self.session.view
+        if view is None:
+            return
+        if choice.is_own:
+            self.session.show_maps(None)
+        else:
+            self._averages.request((view, choice), lambda: make_maps(view.run, choice))
+
+    def _on_maps_made(self, key: tuple[RunView, MapChoice], shown: ShownMaps) -> None:
+        view, choice = key
+        # The answer may come when the viewer is closed.
+        if self.layer("images") is None:
+            return
+        if view is self.session.view and choice == self.session.choice:
+            self.session.show_maps(shown)
+
+    def _limit(self, view: RunView, name: str) -> float:
+        """Return the value at the end of the scale of a map."""
+        shown = self.session.shown
+        if shown is None:
+            return view.map_limit(name, self._shared_scale)
+        # The overall map is a mean of maps of mass 1, so it has a scale of its own.
+        alike = [other for other in shown.maps if (other == OVERALL) == (name == OVERALL)]
+        names = alike if self._shared_scale else [name]
+        limit = max(float(np.abs(shown.maps[each][view.valid]).max(initial=0)) for each in names)
+        return limit if limit > 0 else 1.0
+
+    def _colormap(self, role: str, values: Any, limit: float) -> Colormap:
+        signed = self._signed if role == "global map" else self._attribution_signed
+        return map_colormap(signed=signed, role=role, scale=self._scale, values=values, limit=limit)
+
+    def _set_colormap(self, role: str, colormap: Colormap) -> None:
+        """Give a layer our colours, unless the user gave it others."""
+        layer = self.layer(role)
+        if layer is not None:
+            known = layer.metadata[METADATA_KEY]
+            if known.get("colormap", layer.colormap.name) == layer.colormap.name:
+                layer.colormap = colormap
+                known["colormap"] = colormap.name
+
+    def _show_contours(self) -> None:
+        image = self.session.map_image
+        if self.session.view is None or image is None:
+            return
+        zones = mass_zones(image)
+        self._show("contours", lambda: outline(zones, _CONTOUR_COLOURS), data=zones, name=CONTOURS)
 
     def _on_step(self, event: object = None) -> None:
         viewer, view = self._viewer(), self.session.view
@@ -156,7 +254,12 @@ class RunLayers(RoleLayers):
 
     def _on_row(self, row: int) -> None:
         self._request_attribution()
-        self._show_seen()
+        result = self.session.result
+        if result is not None and result.fold_orders is not None:
+            # Each image was tested along the order of its own fold.
+            self._on_scrubbed(self.session.fraction, self.session.arm)
+        else:
+            self._show_seen()
         self._show_native()
 
     # One image's attribution, read beside the GUI thread.
@@ -181,7 +284,7 @@ class RunLayers(RoleLayers):
         if view is not self.session.view or self.layer("images") is None:
             return
         limits = (-1.0, 1.0) if view.signed else (0.0, 1.0)
-        colormap = map_colormap(signed=view.signed)
+        colormap = self._colormap("attribution", image[view.valid], 1.0)
         self._show(
             "attribution",
             lambda: Image(
@@ -190,7 +293,15 @@ class RunLayers(RoleLayers):
             data=image,
             name=attribution_name(name),
         )
+        if self._scale == "percentile" or self.layer("attribution").colormap != colormap:
+            self._set_colormap("attribution", colormap)
         self.attribution_shown.emit(row, name)
+
+    def _colour_attribution(self) -> None:
+        view, layer = self.session.view, self.layer("attribution")
+        if view is not None and layer is not None:
+            values = layer.data[view.valid]
+            self._set_colormap("attribution", self._colormap("attribution", values, 1.0))
 
     # The image in view as its file stores it. The layers of the frame are moved there by their
     # affine, so that nothing is resampled and whatever is shown next lies right, too.
@@ -267,87 +378,20 @@ class RunLayers(RoleLayers):
             # A pixel of the frame may be a large square of the native image.
             layer.interpolation2d = "linear" if self.session.native else "nearest"
 
-    # PEPPR.
-
-    def _on_result(self, result: PepprResult | None) -> None:
-        self._seen_row = None
-        if result is None:
-            for role in ("area", "seen"):
-                self._remove(role)
-            return
-        new = self.layer("seen") is None
-        self._on_scrubbed(self.session.fraction, self.session.arm)
-        if new:
-            self._reset_view()
-
-    def _on_scrubbed(self, fraction: float, arm: str) -> None:
-        result = self.session.result
-        if result is None:
-            return
-        area = self._area(result, fraction, arm)
-        colormap = DirectLabelColormap(
-            color_dict={None: "transparent", 0: "transparent", 1: ARM_COLOURS[arm]}
-        )
-        layer = self.layer("area")
-        if layer is not None and layer.name != AREA_NAMES[arm]:
-            layer.colormap = colormap
-        self._show(
-            "area",
-            lambda: _outline(area, colormap),
-            data=area,
-            name=AREA_NAMES[arm],
-        )
-        self._show_seen()
-
-    def _area(self, result: PepprResult, fraction: float, arm: str) -> npt.NDArray[np.uint8]:
-        """Return which valid pixels are erased or restored, 0 or 1."""
-        kept = result.kept(fraction, arm)
-        if arm == "restore":
-            return kept.astype(np.uint8)
-        valid = np.zeros(result.shape, bool)
-        valid.ravel()[result.order] = True
-        return (valid & ~kept).astype(np.uint8)
-
-    def _show_seen(self) -> None:
-        result, view, row = self.session.result, self.session.view, self.session.row
-        if result is None or view is None:
-            return
-        # A fill that depends on what is left takes too long to follow the slider.
-        if result.fill is None or depends_on_mask(result.fill):
-            self._remove("seen")
-            return
-        if self._seen_row != row or self._seen_input is None:
-            # One image of the cache, a few milliseconds; scrubbing finds it in memory.
-            self._seen_row, self._seen_input = row, view.model_input(row)
-            self._seen_fill = result.fill_of(row, self._seen_input)
-        seen = result.seen(
-            self._seen_input, self.session.fraction, self.session.arm, self._seen_fill
-        )
-        image = to_rgb(seen, view.channels)
-        self._show("seen", lambda: Image(image, rgb=True), data=image, name=SEEN)
-
     # Layers.
 
-    def _reset_view(self) -> None:
-        viewer = self._viewer()
-        if viewer is not None:
-            fit_visible(viewer)
+    @property
+    def _attribution_signed(self) -> bool:
+        view = self.session.view
+        return view is not None and view.signed
 
-    def _remove(self, role: str) -> None:
-        viewer, layer = self._viewer(), self.layer(role)
-        if viewer is not None and layer is not None:
-            viewer.layers.remove(layer)
+    @property
+    def _signed(self) -> bool:
+        shown = self.session.shown
+        return self._attribution_signed if shown is None else shown.signed
 
     def _limits(self, limit: float) -> tuple[float, float]:
-        view = self.session.view
-        return (-limit if view is not None and view.signed else 0.0, limit)
-
-
-def _outline(area: npt.NDArray[np.uint8], colormap: DirectLabelColormap) -> Labels:
-    """Return a layer that shows an area's border, so that what lies in it stays in view."""
-    layer = Labels(area, colormap=colormap, opacity=0.9)
-    layer.contour = 1
-    return layer
+        return (-limit if self._signed else 0.0, limit)
 
 
 _layers: WeakKeyDictionary[Any, RunLayers] = WeakKeyDictionary()
@@ -358,6 +402,7 @@ def layers_of(viewer: Any) -> RunLayers:
     plain = plain_viewer(viewer)
     if plain not in _layers:
         _layers[plain] = RunLayers(plain, session_of(plain))
+        bind_keys(plain)
     return _layers[plain]
 
 

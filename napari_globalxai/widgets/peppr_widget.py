@@ -5,28 +5,34 @@ from typing import Any
 import napari.viewer
 import numpy as np
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton
+from qtpy.QtWidgets import QLabel, QPushButton
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.result import PepprResult
+from napari_globalxai.faithfulness.verdict import NOT_ENOUGH_DATA, kind_of
 from napari_globalxai.progress import ProgressCallback
 from napari_globalxai.settings.declared import declared_fields
 from napari_globalxai.settings.execution_settings import DeviceSettings
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.widgets.colours import VERDICT_COLOURS
+from napari_globalxai.widgets.identity import make_header
 from napari_globalxai.widgets.layers import RunLayers, layers_of
-from napari_globalxai.widgets.parts import JobBar, Panel, text_label
+from napari_globalxai.widgets.panel import Panel, choice_box
+from napari_globalxai.widgets.panel_words import in_panel_words
+from napari_globalxai.widgets.parts import JobBar, flowing, heading, text_label
 from napari_globalxai.widgets.peppr_plot import PepprPlot
+from napari_globalxai.widgets.peppr_results import ResultTable, map_of
 from napari_globalxai.widgets.result_tables import number
 from napari_globalxai.widgets.run_view import RunView, stored_result
 from napari_globalxai.widgets.scrubber import Scrubber
 from napari_globalxai.widgets.session import Session, plain_viewer, session_of
-from napari_globalxai.widgets.setting_fields import field_value
+from napari_globalxai.widgets.setting_fields import field_value, set_field
 from napari_globalxai.widgets.settings_form import SettingsForm, add_setting, settings_layout
+from napari_globalxai.widgets.viewer_jobs import runner_of
 from napari_globalxai.widgets.workers import JobRunner, LatestOnly
 
 # What stands in the panel itself, with the letter of its key; the rest is folded away.
-_IN_FRONT = {"fill": "&Fill", "steps": "&Steps", "controls": "C&ontrols"}
+_IN_FRONT = {"fill": "F&ill", "steps": "&Steps", "controls": "C&ontrols"}
 _OPEN_A_RUN = "Compute global maps or open a run first, in the panel “Global explanations”."
 
 
@@ -62,8 +68,9 @@ class PepprWidget(Panel):
         super().__init__()
         self.session: Session = session_of(viewer)
         self.layers: RunLayers = layers_of(viewer)
-        self.runner = JobRunner(self)
+        self.runner: JobRunner = runner_of(viewer, "PEPPR")
         self._stored = LatestOnly(self)
+        self._keep_result = False
         self._make_controls(viewer.theme)
         self._lay_out()
         self._connect(viewer)
@@ -73,6 +80,8 @@ class PepprWidget(Panel):
         else:
             self._set_enabled(False)
             self.job_bar.say(_OPEN_A_RUN)
+        if self.runner.is_running:
+            self._on_started()
 
     # What users and scripts do.
 
@@ -82,13 +91,13 @@ class PepprWidget(Panel):
         if view is None:
             self.job_bar.say(_OPEN_A_RUN)
         elif name not in view.maps:
-            self.job_bar.say("This map is a file; run it by the command line.")
+            self.job_bar.say("This map is a file; choose one of the run's own.")
         elif not self.runner.is_running:
             run, trust = view.run, self.session.trusts_model
             try:
                 settings, computing = self.settings(), self.computing()
             except InputError as why:
-                self.job_bar.say(str(why))
+                self.job_bar.say(in_panel_words(str(why)))
                 return
 
             def work(progress: ProgressCallback) -> PepprResult:
@@ -104,8 +113,16 @@ class PepprWidget(Panel):
                     progress=progress,
                 )
 
-            self._computed_for = view
-            self.runner.run(work)
+            session = self.session
+
+            def show(result: PepprResult) -> None:
+                # Unless another run was opened meanwhile; this one's result is in its folder.
+                if session.view is view:
+                    if result.map_name in view.maps:
+                        session.choose_map(result.map_name)
+                    session.set_result(result)
+
+            self.runner.run(work, then=show)
 
     def settings(self) -> PepprSettings:
         """Return what is chosen.
@@ -136,8 +153,8 @@ class PepprWidget(Panel):
     # Making the panel.
 
     def _make_controls(self, theme: str) -> None:
-        self.map_box = QComboBox()
-        self.map_box.setToolTip("The map whose order pixels are erased and restored in")
+        self.header = make_header(self, self.session)
+        self.map_box = choice_box("Map", "The map whose order pixels are erased and restored in")
         settings = declared_fields(PepprSettings)
         self.form = settings_layout()
         self._fields = {
@@ -158,11 +175,13 @@ class PepprWidget(Panel):
         self.compute_button = QPushButton("Run PEPPR")
         self.compute_button.setToolTip("Erase and restore along the map and along all controls")
         self.job_bar = JobBar(self.runner)
-        self.label_box = QComboBox()
-        self.label_box.setToolTip("The label whose performance is plotted")
+        self.results = ResultTable()
+        self.results_heading = heading("Results")
+        self.label_box = choice_box("Label", "The label whose performance is plotted")
         self.badge = QLabel()
         self.badge.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.badge.setAccessibleName("Verdict")
+        self.badge.setWordWrap(True)
         self.reason = text_label()
         self.plot = PepprPlot(theme)
         self.plot.setToolTip("Click or drag in the curves to go to a fraction")
@@ -170,19 +189,19 @@ class PepprWidget(Panel):
         self.probability = text_label()
 
     def _lay_out(self) -> None:
-        map_label = QLabel("Ma&p")
+        map_label = QLabel("M&ap")
         map_label.setBuddy(self.map_box)
         self.form.insertRow(0, map_label, self.map_box)
-        shown = QHBoxLayout()
-        label_label = QLabel("&Label")
+        label_label = QLabel("La&bel")
         label_label.setBuddy(self.label_box)
-        shown.addWidget(label_label)
-        shown.addWidget(self.label_box, 1)
-        shown.addWidget(self.badge, 1)
+        shown = flowing(label_label, self.label_box, self.badge)
+        self.content.addWidget(self.header)
         self.content.addLayout(self.form)
         self.content.addWidget(self.more_form)
         self.content.addWidget(self.compute_button)
         self.content.addWidget(self.job_bar)
+        self.content.addWidget(self.results_heading)
+        self.content.addWidget(self.results)
         self.content.addLayout(shown)
         self.content.addWidget(self.reason)
         self.content.addWidget(self.scrubber)
@@ -191,18 +210,17 @@ class PepprWidget(Panel):
 
     def _connect(self, viewer: Any) -> None:
         self.compute_button.clicked.connect(self.compute)
-        self.runner.started.connect(lambda: self.compute_button.setEnabled(False))
-        self.runner.finished.connect(lambda: self.compute_button.setEnabled(True))
+        self.runner.started.connect(self._on_started)
+        self.runner.finished.connect(self._on_finished)
         self.runner.succeeded.connect(self._on_computed)
-        self.runner.cancelled.connect(
-            lambda: self.job_bar.say("Stopped. Finished controls are kept for the next time.")
-        )
+        self.runner.cancelled.connect(self._on_cancelled)
+        self.results.chosen.connect(self._on_result_chosen)
         self._stored.ready.connect(self._on_stored)
         self._stored.failed.connect(self.job_bar.say)
         self.map_box.currentTextChanged.connect(self._on_map_chosen)
         self.label_box.currentTextChanged.connect(self._on_label)
         self.scrubber.moved.connect(self.session.scrub)
-        self.plot.fraction_picked.connect(lambda fraction: self.session.scrub(fraction))
+        self.plot.fraction_picked.connect(self._on_picked)
         self.follow(self.session.view_changed, self._on_view)
         self.follow(self.session.map_changed, self._on_map)
         self.follow(self.session.result_changed, self._on_result)
@@ -215,6 +233,18 @@ class PepprWidget(Panel):
             part.setEnabled(enabled)
         self.compute_button.setEnabled(enabled)
 
+    def _on_started(self) -> None:
+        self.compute_button.setEnabled(False)
+
+    def _on_finished(self) -> None:
+        self.compute_button.setEnabled(self.session.view is not None)
+
+    def _on_cancelled(self) -> None:
+        self.job_bar.say("Stopped. Finished controls are kept for the next time.")
+
+    def _on_picked(self, fraction: float) -> None:
+        self.session.scrub(fraction)
+
     def _on_theme(self, event: Any) -> None:
         self.plot.set_theme(event.value)
 
@@ -222,7 +252,10 @@ class PepprWidget(Panel):
 
     def _on_view(self, view: RunView) -> None:
         self._set_enabled(True)
-        self.job_bar.say("")
+        self.compute_button.setEnabled(not self.runner.is_running)
+        if not self.runner.is_running:
+            self.job_bar.say("")
+        self.results.show_run(view.run)
         self.map_box.blockSignals(True)
         self.map_box.clear()
         self.map_box.addItems(list(view.maps))
@@ -242,9 +275,31 @@ class PepprWidget(Panel):
     def _look_up(self) -> None:
         """Load what was computed before along the map chosen."""
         view, name = self.session.view, self.map_box.currentText()
-        if view is not None:
-            run = view.run
-            self._stored.request((view, name), lambda: (stored_result(run, name), run.peppr_names))
+        if view is not None and not self._keep_result:
+            known = self.session.result
+            if known is None or map_of(known, view.maps) != name:
+                self._request(view, name)
+
+    def _request(self, view: RunView, name: str) -> None:
+        run = view.run
+        self._stored.request((view, name), lambda: (stored_result(run, name), run.peppr_names))
+
+    def _on_result_chosen(self, map_name: str, fill: str) -> None:
+        """Show one of the results that the run holds."""
+        view = self.session.view
+        if view is None:
+            return
+        self._keep_result = True
+        if map_name in view.maps:
+            self.session.choose_map(map_name)
+        if self.map_box.findText(map_name) < 0:
+            self.map_box.addItem(map_name)
+        self.map_box.setCurrentText(map_name)
+        self._keep_result = False
+        run = view.run
+        self._stored.request(
+            (view, map_name), lambda: (stored_result(run, map_name, fill), run.peppr_names)
+        )
 
     def _on_stored(self, key: Any, found: Any) -> None:
         view: RunView | None = key[0]
@@ -268,11 +323,10 @@ class PepprWidget(Panel):
 
     def _on_computed(self, result: PepprResult) -> None:
         self.job_bar.say("")
-        # Unless another run was opened meanwhile; this one's result is in its folder.
-        if self._computed_for is self.session.view:
-            if result.map_name in self.session.view.maps:
-                self.map_box.setCurrentText(result.map_name)
-            self.session.set_result(result)
+        view = self.session.view
+        if view is not None and self.session.result is result:
+            self.results.show_run(view.run)
+            self.results.mark(result, view.maps)
 
     # The result.
 
@@ -288,10 +342,27 @@ class PepprWidget(Panel):
         if wanted in labels:
             self.label_box.setCurrentText(wanted)
         self.label_box.blockSignals(False)
+        if result is not None:
+            self._follow_settings(result)
+            self._open_at(result, self.label_box.currentText())
+        view = self.session.view
+        self.results.mark(result, {} if view is None else view.maps)
         self.scrubber.setEnabled(result is not None)
         self.label_box.setEnabled(result is not None)
         self.scrubber.show_state(self.session.fraction, self.session.arm)
         self._on_label(self.label_box.currentText())
+
+    def _follow_settings(self, result: PepprResult) -> None:
+        """Let the boxes say what the result on show was made with."""
+        for name, field in self._fields.items():
+            if name in result.settings:
+                set_field(field, result.settings[name])
+
+    def _open_at(self, result: PepprResult, label: str) -> None:
+        """Open the scrubber at the fraction that suffices, where one does."""
+        sufficient = result.areas.get(label, {}).get("sufficient_fraction", np.nan)
+        if sufficient is not None and np.isfinite(sufficient):
+            self.session.scrub(float(sufficient), "restore")
 
     def _on_label(self, label: str) -> None:
         result = self.session.result
@@ -306,22 +377,24 @@ class PepprWidget(Panel):
             return
         verdict = result.verdict.get(label)
         word = "not judged" if verdict is None else result.word(label)
-        colour = VERDICT_COLOURS.get(word, VERDICT_COLOURS["not enough data"])
+        colour = VERDICT_COLOURS.get(kind_of(word), VERDICT_COLOURS[NOT_ENOUGH_DATA])
         self.badge.setText(word)
         self.badge.setStyleSheet(
             f"background: {colour}; color: white; border-radius: 4px; padding: 3px 8px;"
             "font-weight: bold;"
         )
         if verdict is None:
-            self.reason.setText(f"The map {result.map_name} is judged by its own label.")
+            self.reason.setText(
+                f"The map {result.map_name} is judged by {', '.join(result.verdict)}."
+            )
             return
         areas = result.areas[label]
         reason = verdict.reason
         if np.isfinite(areas.get("sufficient_fraction", np.nan)):
             reason += f". {100 * areas['sufficient_fraction']:.0f} % of the pixels suffice"
-        for caution in result.cautions(label):
-            reason += f". Caution: {caution}"
-        self.reason.setText(reason + ".")
+        told = [reason, verdict.tested] if verdict.tested else [reason]
+        told += [f"Caution: {caution}" for caution in result.cautions(label)]
+        self.reason.setText(". ".join(told) + ".")
 
     def _on_scrubbed(self, fraction: float, arm: str) -> None:
         self.scrubber.show_state(fraction, arm)

@@ -11,7 +11,6 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QFileDialog,
     QFormLayout,
-    QHBoxLayout,
     QLabel,
     QPlainTextEdit,
     QPushButton,
@@ -34,13 +33,18 @@ from napari_globalxai.settings.frame_settings import (
 from napari_globalxai.widgets.alignment_form import AlignmentForm
 from napari_globalxai.widgets.folders import default_folder
 from napari_globalxai.widgets.layers import sample_paths
-from napari_globalxai.widgets.parts import JobBar, Panel, PathField, heading, text_label
+from napari_globalxai.widgets.panel import Panel
+from napari_globalxai.widgets.panel_words import in_panel_words
+from napari_globalxai.widgets.parts import JobBar, flowing, heading, text_label
+from napari_globalxai.widgets.path_field import PathField
 from napari_globalxai.widgets.quality_layers import COMPANIONS, QualityLayers, quality_layers_of
 from napari_globalxai.widgets.quality_view import QualityView, check_view, open_quality_view
+from napari_globalxai.widgets.recognised import result_folder
 from napari_globalxai.widgets.result_tables import OutlierTable, image_title, number
 from napari_globalxai.widgets.session import plain_viewer
 from napari_globalxai.widgets.setting_fields import SizeField
 from napari_globalxai.widgets.settings_form import SettingsForm
+from napari_globalxai.widgets.viewer_jobs import runner_of
 from napari_globalxai.widgets.workers import JobRunner
 
 if TYPE_CHECKING:
@@ -99,7 +103,7 @@ class QualityWidget(Panel):
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:
         super().__init__()
         self.layers: QualityLayers = quality_layers_of(viewer)
-        self.runner = JobRunner(self)
+        self.runner: JobRunner = runner_of(viewer, "Quality control")
         self._make_controls()
         self._lay_out()
         self._connect()
@@ -107,6 +111,8 @@ class QualityWidget(Panel):
             self._take_sample(layer)
         self.follow(plain_viewer(viewer).layers.events.inserted, self._on_layer)
         self._on_view(self.layers.view)
+        if self.runner.is_running:
+            self._on_started()
 
     # What users and scripts do.
 
@@ -126,13 +132,16 @@ class QualityWidget(Panel):
                     **self.frame_form.values(), **self.alignment_form.values()
                 )
             except InputError as why:
-                self.job_bar.say(str(why))
+                self.job_bar.say(in_panel_words(str(why)))
                 return
             shown = self.layers.view
             if shown is not None and shown.quality.folder.absolute() == out.absolute():
                 # The viewer may read its images from the stack that is written anew.
                 self.layers.remove()
-            self.runner.run(lambda progress: check_view(cohort, out, reading, frame, progress))
+            self.runner.run(
+                lambda progress: check_view(cohort, out, reading, frame, progress),
+                then=self.layers.show,
+            )
 
     def open_folder(self, folder: Optional[Path] = None) -> None:  # noqa: UP045
         """Open a finished quality control; without a folder, let the user pick it."""
@@ -141,8 +150,10 @@ class QualityWidget(Panel):
             picked = QFileDialog.getExistingDirectory(self, "Open a quality control", start)
             folder = Path(picked) if picked else None
         if folder is not None and not self.runner.is_running:
-            chosen = folder
-            self.runner.run(lambda progress: open_quality_view(chosen, progress))
+            chosen = result_folder(folder) or folder
+            self.runner.run(
+                lambda progress: open_quality_view(chosen, progress), then=self.layers.show
+            )
 
     def open_page(self) -> None:
         """Show the page of the quality control in the browser."""
@@ -216,14 +227,11 @@ class QualityWidget(Panel):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("&Cohort", self.cohort_field)
         form.addRow(self.cohort_form)
-        form.addRow("&Folder", self.output_field)
+        form.addRow("F&older", self.output_field)
         form.addRow(self.alignment_form)
         form.addRow(self.frame_form)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.check_button, 1)
-        buttons.addWidget(self.open_button, 1)
-        below = _row(QLabel("Below:"), *self.companions.values())
-        below.addStretch(1)
+        buttons = flowing(self.check_button, self.open_button)
+        below = flowing(QLabel("Below:"), *self.companions.values())
         self.results = QWidget()
         found = QVBoxLayout(self.results)
         found.setContentsMargins(0, 0, 0, 0)
@@ -248,10 +256,10 @@ class QualityWidget(Panel):
 
     def _connect(self) -> None:
         self.check_button.clicked.connect(self.check)
-        self.open_button.clicked.connect(lambda: self.open_folder())
+        self.open_button.clicked.connect(self._on_open_clicked)
         self.page_button.clicked.connect(self.open_page)
-        self.runner.started.connect(lambda: self._set_busy(True))
-        self.runner.finished.connect(lambda: self._set_busy(False))
+        self.runner.started.connect(self._on_started)
+        self.runner.finished.connect(self._on_finished)
         self.runner.succeeded.connect(self._on_succeeded)
         self.runner.cancelled.connect(self._on_cancelled)
         self.cohort_field.edited.connect(self._suggest_output)
@@ -280,13 +288,19 @@ class QualityWidget(Panel):
 
     # Work.
 
-    def _set_busy(self, busy: bool) -> None:
-        self.check_button.setEnabled(not busy)
-        self.open_button.setEnabled(not busy)
+    def _on_open_clicked(self) -> None:
+        self.open_folder()
+
+    def _on_started(self) -> None:
+        self.check_button.setEnabled(False)
+        self.open_button.setEnabled(False)
+
+    def _on_finished(self) -> None:
+        self.check_button.setEnabled(True)
+        self.open_button.setEnabled(True)
 
     def _on_succeeded(self, view: QualityView) -> None:
         self.job_bar.say("")
-        self.layers.show(view)
 
     def _on_cancelled(self) -> None:
         self.job_bar.say("Stopped. What is finished is kept: Check goes on from there.")
@@ -303,7 +317,7 @@ class QualityWidget(Panel):
         self.table.show_outliers(view)
         problems = findings.problems
         self.problems_heading.setText(f"Problems: {len(problems)}" if problems else "No problems")
-        self.problems.setPlainText("\n".join(problems))
+        self.problems.setPlainText("\n".join(map(in_panel_words, problems)))
         self.problems.setVisible(bool(problems))
         self.page_button.setEnabled(view.page is not None)
         self.companions[self.layers.companion].setChecked(True)
@@ -382,11 +396,3 @@ def noticed_text(view: QualityView, row: int) -> str:
     if image[REGISTRATION_NOTE]:
         parts.append(f"Not registered: {image[REGISTRATION_NOTE]}.")
     return " ".join(parts)
-
-
-def _row(*widgets: QWidget) -> QHBoxLayout:
-    row = QHBoxLayout()
-    row.setSpacing(6)
-    for widget in widgets:
-        row.addWidget(widget)
-    return row

@@ -1,10 +1,11 @@
 """Tables of the panels: global maps, the image in view, images that differ from the others."""
 
-from typing import Any, cast
+from typing import Any, Optional, cast
 
 import numpy as np
 import pandas as pd
-from qtpy.QtCore import QSize, Qt, QTimer, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QEvent, QSize, Qt, QTimer, Signal  # type: ignore[attr-defined]
+from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -27,6 +28,7 @@ from napari_globalxai.widgets.run_view import RunView
 
 NOTHING = "–"
 _ROW_HEIGHT = 24
+_ROW_MARGIN = 8
 _WIDEST_FILE = 130
 _HEADING_MARGIN = 14
 _STACK_ROW = Qt.ItemDataRole.UserRole
@@ -82,12 +84,13 @@ class PlainTable(QTableWidget):
     def __init__(self, columns: dict[str, str], most_rows: int = 10) -> None:
         super().__init__()
         self._most_rows = most_rows
+        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         # As variables of any type: Qt's stubs think that a table may lack headers.
         self._across = cast(Any, self.horizontalHeader())
         self._down = cast(Any, self.verticalHeader())
         self._across.setMinimumSectionSize(30)
         self._down.hide()
-        self._down.setDefaultSectionSize(_ROW_HEIGHT)
+        self._down.setDefaultSectionSize(self._row_height)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
@@ -138,8 +141,32 @@ class PlainTable(QTableWidget):
     def sizeHint(self) -> QSize:
         """Return the size that shows all rows, up to the limit."""
         rows = sum(self.rowHeight(row) for row in range(self.rowCount()))
-        rows = max(_ROW_HEIGHT, min(rows, self._most_rows * _ROW_HEIGHT))
-        return QSize(280, self._across.sizeHint().height() + rows + 4)
+        rows = max(self._row_height, min(rows, self._most_rows * self._row_height))
+        bar = self.horizontalScrollBar()
+        below = bar.sizeHint().height() if bar is not None and bar.maximum() > 0 else 0
+        return QSize(200, self._across.sizeHint().height() + rows + 4 + below)
+
+    @property
+    def _row_height(self) -> int:
+        """Height of a row of one line, which grows with the letters."""
+        return max(_ROW_HEIGHT, self.fontMetrics().height() + _ROW_MARGIN)
+
+    def resizeEvent(self, event: Optional[QResizeEvent]) -> None:  # noqa: UP045
+        """Make room for a bar below where the columns do not fit."""
+        super().resizeEvent(event)
+        self._fit_height()
+
+    def changeEvent(self, event: Optional[QEvent]) -> None:  # noqa: UP045
+        """Follow the size of the letters."""
+        super().changeEvent(event)
+        if event is not None and event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
+            self._down.setDefaultSectionSize(self._row_height)
+            self._fit_height()
+
+    def _fit_height(self) -> None:
+        height = self.sizeHint().height()
+        if height != self.height():
+            self.setFixedHeight(height)
 
 
 class _Cell(QTableWidgetItem):
@@ -202,6 +229,37 @@ class MapTable(PlainTable):
     def _on_cell(self, row: int, *rest: int) -> None:
         if row >= 0:
             self.chosen.emit(self.text(row, 0))
+
+
+class PerformanceTable(PlainTable):
+    """How well the model tells its labels apart."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "Label": "A label of the model",
+                "ROC AUC": "How well the model tells images with the label from those without",
+                "95 %": "Interval over patients",
+                "With": "Images with the label",
+                "Without": "Images without it",
+            }
+        )
+        self.setAccessibleName("Performance")
+
+    def show_run(self, view: RunView) -> None:
+        """Show the performance of a run's model."""
+        self.fill(
+            [
+                [
+                    each.label,
+                    number(each.roc_auc, 3),
+                    f"{number(each.ci_low)}–{number(each.ci_high)}",
+                    str(each.positives),
+                    str(each.negatives),
+                ]
+                for each in view.run.performance
+            ]
+        )
 
 
 class ImagePanel(QWidget):
@@ -287,7 +345,7 @@ class OutlierTable(PlainTable):
         self._across.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
         # A file is known by its end.
         self.setTextElideMode(Qt.TextElideMode.ElideLeft)
-        self._down.setMinimumSectionSize(_ROW_HEIGHT)
+        self._down.setMinimumSectionSize(self._row_height)
         self._fit = QTimer(self)
         self._fit.setSingleShot(True)
         self._fit.setInterval(0)

@@ -94,7 +94,7 @@ def read_view(run: Run, progress: ProgressCallback = ignore_progress) -> RunView
     channels = run.record.frame.channels
     maps = {name: run.maps[name] for name in run.maps}
     # Read here, so that the GUI thread finds them in memory.
-    _ = run.images, run.statistics, run.placements
+    _ = run.images, run.statistics, run.placements, run.performance
     return RunView(
         run=run,
         images=read_images(run.stack, progress),
@@ -115,14 +115,14 @@ def open_view(folder: str | Path, progress: ProgressCallback = ignore_progress) 
     return read_view(open_run(folder), progress)
 
 
-def stored_result(run: Run, name: str) -> PepprResult | None:
+def stored_result(run: Run, name: str, fill: str | None = None) -> PepprResult | None:
     """Return the stored result of PEPPR along a map, or None. To be called in a worker."""
     from napari_globalxai.runs.fill_fitting import with_fill
     from napari_globalxai.runs.folder import file_stem
 
     names = {name, file_stem(name)}.intersection(run.peppr_names)
     # Fitted here, as a fill that differs by image may take a while.
-    return with_fill(run, run.peppr_result(names.pop())) if names else None
+    return with_fill(run, run.peppr_result(names.pop(), fill)) if names else None
 
 
 def read_images(stack: AlignedStack, progress: ProgressCallback = ignore_progress) -> Any:

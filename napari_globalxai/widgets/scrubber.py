@@ -12,6 +12,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_globalxai.widgets.panel import keep_wheel_for_focus
+from napari_globalxai.widgets.parts import flowing
+
 _TICKS = 1000
 _MILLISECONDS_A_FRAME = 40
 _TICKS_A_FRAME = 5
@@ -40,13 +43,12 @@ class Scrubber(QWidget):
             "Share of the valid pixels, the map's highest first; ← and → move it"
         )
         self.slider.setAccessibleName("Fraction of the valid pixels")
+        keep_wheel_for_focus(self.slider)
         self.play_button = QToolButton()
         self.play_button.setCheckable(True)
         self.play_button.setToolTip("Play from here to the end")
         self.play_button.setAccessibleName("Play")
-        self.play_button.setMinimumSize(28, 24)
         self.value_label = QLabel()
-        self.value_label.setMinimumWidth(52)
         self.value_label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.restore_button = QRadioButton("&Restore")
         self.restore_button.setToolTip(
@@ -58,10 +60,7 @@ class Scrubber(QWidget):
         group = QButtonGroup(self)
         group.addButton(self.restore_button)
         group.addButton(self.erase_button)
-        arms = QHBoxLayout()
-        arms.addWidget(self.restore_button)
-        arms.addWidget(self.erase_button)
-        arms.addStretch(1)
+        arms = flowing(self.restore_button, self.erase_button)
         row = QHBoxLayout()
         row.addWidget(self.play_button)
         row.addWidget(self.slider, 1)

@@ -12,10 +12,16 @@ from weakref import WeakKeyDictionary
 
 from psygnal import Signal
 
+from napari_globalxai.widgets.shown_maps import MapChoice
+
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from napari_globalxai.faithfulness.result import PepprResult
     from napari_globalxai.runs.run import Run
     from napari_globalxai.widgets.run_view import RunView
+    from napari_globalxai.widgets.shown_maps import Selection, ShownMaps
 
 OVERALL = "overall"
 ARMS = ("restore", "erase")
@@ -31,7 +37,11 @@ class Session:
     view_changed : psygnal.Signal
         Another run was opened.
     map_changed : psygnal.Signal
-        Another of the run's maps was chosen.
+        Another of the run's maps was chosen, or others of that name are on show.
+    selection_changed : psygnal.Signal
+        Other images were selected, or None for all.
+    choice_changed : psygnal.Signal
+        Other maps are asked for, a `MapChoice`.
     row_changed : psygnal.Signal
         Another image came into view.
     native_changed : psygnal.Signal
@@ -47,6 +57,8 @@ class Session:
     inputs_suggested = Signal(Path, Path)
     view_changed = Signal(object)
     map_changed = Signal(str)
+    selection_changed = Signal(object)
+    choice_changed = Signal(object)
     row_changed = Signal(int)
     native_changed = Signal(bool)
     result_changed = Signal(object)
@@ -55,6 +67,10 @@ class Session:
     def __init__(self) -> None:
         self._view: RunView | None = None
         self._map_name = OVERALL
+        self._selection: Selection | None = None
+        self._less: Selection | None = None
+        self._statistic = "mean"
+        self._shown: ShownMaps | None = None
         self._row = 0
         self._native = False
         self._result: PepprResult | None = None
@@ -76,6 +92,30 @@ class Session:
     def map_name(self) -> str:
         """The map chosen: ``overall`` or a label."""
         return self._map_name
+
+    @property
+    def selection(self) -> Selection | None:
+        """The images selected, None for all."""
+        return self._selection
+
+    @property
+    def choice(self) -> MapChoice:
+        """The maps that are asked for: of which images, less those of which, as which statistic."""
+        return MapChoice(self._selection, self._less, self._statistic)
+
+    @property
+    def shown(self) -> ShownMaps | None:
+        """The maps that take the place of the run's own, if any."""
+        return self._shown
+
+    @property
+    def map_image(self) -> npt.NDArray[np.float32] | None:
+        """The map on show."""
+        if self._view is None:
+            return None
+        if self._shown is None:
+            return self._view.maps[self._map_name]
+        return self._shown.maps.get(self._map_name)
 
     @property
     def row(self) -> int:
@@ -106,9 +146,12 @@ class Session:
         """Make a run the one that is shown, in its frame."""
         self.set_result(None)
         self.show_native(False)
+        self._shown = None
         self._view = view
         if self._map_name not in view.maps:
             self._map_name = OVERALL
+        self._less, self._statistic = None, "mean"
+        self.select(None)
         self.view_changed.emit(view)
         self.map_changed.emit(self._map_name)
 
@@ -119,6 +162,31 @@ class Session:
         if name != self._map_name:
             self._map_name = name
             self.map_changed.emit(name)
+
+    def select(self, selection: Selection | None) -> None:
+        """Select some of the run's images, or all."""
+        if selection != self._selection:
+            self._selection = selection
+            self.selection_changed.emit(selection)
+            self.choice_changed.emit(self.choice)
+
+    def compare_with(self, less: Selection | None) -> None:
+        """Take the maps of other images away from those of the selection, or of none."""
+        if less != self._less:
+            self._less = less
+            self.choice_changed.emit(self.choice)
+
+    def choose_statistic(self, statistic: str) -> None:
+        """Ask for the ``mean`` of the images' maps or their ``sd``."""
+        if statistic != self._statistic:
+            self._statistic = statistic
+            self.choice_changed.emit(self.choice)
+
+    def show_maps(self, shown: ShownMaps | None) -> None:
+        """Show other maps in place of the run's own, or these again."""
+        if shown is not self._shown:
+            self._shown = shown
+            self.map_changed.emit(self._map_name)
 
     def look_at(self, row: int) -> None:
         """Tell which image is in view."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtCore import QEvent, QObject, Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import (
     QAbstractSpinBox,
     QCheckBox,
@@ -18,7 +18,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_globalxai.settings.declared import Declared
-from napari_globalxai.widgets.parts import PathField
+from napari_globalxai.widgets.panel import keep_wheel_for_focus
+from napari_globalxai.widgets.path_field import PathField
 
 _MOST = 2**31 - 1
 _NOTHING = "Automatic"
@@ -42,7 +43,7 @@ class SizeField(QWidget):
         self.height_box, self.width_box = QSpinBox(), QSpinBox()
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(6)
+        row.setSpacing(4)
         for box, value, name in zip(
             (self.height_box, self.width_box), size, ("Height", "Width"), strict=True
         ):
@@ -52,7 +53,7 @@ class SizeField(QWidget):
             box.setToolTip(f"{name} in pixels")
             keep_wheel_for_focus(box)
             box.valueChanged.connect(lambda: self.edited.emit())
-        for part in (self.height_box, QLabel("×"), self.width_box, QLabel("pixels")):
+        for part in (self.height_box, QLabel("×"), self.width_box):
             row.addWidget(part)
         row.addStretch(1)
         self.setFocusProxy(self.height_box)
@@ -61,24 +62,6 @@ class SizeField(QWidget):
     def size_in_pixels(self) -> tuple[int, int]:
         """Height and width."""
         return self.height_box.value(), self.width_box.value()
-
-
-class _WheelForFocus(QObject):
-    """Passes the wheel on to what scrolls, unless the user works in the box."""
-
-    def eventFilter(self, box: QObject | None, event: QEvent | None) -> bool:
-        """Take wheel events from boxes without focus."""
-        is_wheel = event is not None and event.type() == QEvent.Type.Wheel
-        if is_wheel and isinstance(box, QWidget) and not box.hasFocus():
-            event.ignore()  # type: ignore[union-attr]
-            return True
-        return False
-
-
-def keep_wheel_for_focus(box: QWidget) -> None:
-    """Let the wheel change a box only while it has the focus; otherwise the panel scrolls."""
-    box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-    box.installEventFilter(_WheelForFocus(box))
 
 
 def make_field(setting: Declared) -> QWidget:
@@ -124,7 +107,7 @@ def _choice_box(setting: Declared) -> QComboBox:
     box.setCurrentIndex(max(0, box.findData(setting.default)))
     # Long names must not widen the panel.
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(10)
+    box.setMinimumContentsLength(8)
     return box
 
 
@@ -163,6 +146,20 @@ def field_value(field: QWidget) -> Any:
         return field.path
     assert isinstance(field, QLineEdit)
     return field.text().strip() or None
+
+
+def set_field(field: QWidget, value: Any) -> None:
+    """Put a value into an input, one that it cannot hold aside."""
+    if isinstance(field, QComboBox):
+        index = field.findData(value)
+        if index >= 0:
+            field.setCurrentIndex(index)
+    elif isinstance(field, QCheckBox):
+        field.setChecked(bool(value))
+    elif isinstance(field, QSpinBox):
+        field.setValue(field.minimum() if value is None else int(value))
+    elif isinstance(field, QDoubleSpinBox):
+        field.setValue(field.minimum() if value is None else float(value))
 
 
 def field_changed(field: QWidget) -> Any:

@@ -8,7 +8,8 @@ from qtpy.QtWidgets import QCheckBox, QFormLayout, QLabel, QWidget
 
 from napari_globalxai.settings.declared import Declared
 from napari_globalxai.settings.lists import split_names
-from napari_globalxai.widgets.parts import Fold, text_label
+from napari_globalxai.widgets.fold import Fold
+from napari_globalxai.widgets.parts import text_label
 from napari_globalxai.widgets.setting_fields import field_changed, field_value, make_field
 from napari_globalxai.widgets.workers import LatestOnly
 
@@ -126,6 +127,8 @@ def settings_layout(content: QWidget | None = None) -> QFormLayout:
     form = QFormLayout() if content is None else QFormLayout(content)
     form.setContentsMargins(0, 0, 0, 0)
     form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    # Where a panel is narrow or letters are large, a field stands below its name.
+    form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
     return form
 
 

@@ -13,6 +13,7 @@ from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_globalxai.errors import Cancelled, InputError, fault_of_the_system
 from napari_globalxai.progress import Progress, ProgressCallback
+from napari_globalxai.widgets.panel_words import in_panel_words
 
 Work = Callable[[ProgressCallback], Any]
 
@@ -107,16 +108,33 @@ class JobRunner(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._job: Job | None = None
+        self._then: Callable[[Any], None] | None = None
+        self._progress: Progress | None = None
 
     @property
     def is_running(self) -> bool:
         """Whether a job is under way."""
         return self._job is not None
 
-    def run(self, work: Work) -> None:
-        """Start a job; there must be none under way."""
+    @property
+    def progress(self) -> Progress | None:
+        """How far the job under way is, None before its first report."""
+        return self._progress
+
+    def run(self, work: Work, then: Callable[[Any], None] | None = None) -> None:
+        """Start a job; there must be none under way.
+
+        Parameters
+        ----------
+        work : callable
+            What runs in the thread.
+        then : callable, optional
+            Takes what it returned, in the GUI thread, before anybody is told: also where the panel
+            that started the job has been closed meanwhile.
+        """
         if self._job is not None:
             raise RuntimeError("a job is under way")
+        self._then, self._progress = then, None
         job = Job(work)
         job.progressed.connect(self._on_progressed)
         job.returned.connect(self._on_returned)
@@ -134,21 +152,27 @@ class JobRunner(QObject):
 
     def _on_progressed(self, progress: Progress) -> None:
         if self._job is not None:
+            self._progress = progress
             self.progressed.emit(progress)
 
     def _on_returned(self, result: Any) -> None:
         self._job = None
+        then, self._then = self._then, None
+        if then is not None:
+            then(result)
         self.succeeded.emit(result)
         self.finished.emit()
 
     def _on_errored(self, why: Exception) -> None:
-        self._job = None
+        self._job = self._then = None
         if isinstance(why, Cancelled):
             self.cancelled.emit()
         elif isinstance(why, InputError):
-            show_error(str(why))
-            self.failed.emit(str(why))
+            sentence = in_panel_words(str(why))
+            show_error(sentence)
+            self.failed.emit(sentence)
         elif isinstance(why, OSError) and (sentence := fault_of_the_system(why)):
+            sentence = in_panel_words(sentence)
             show_error(sentence)
             self.failed.emit(sentence)
         else:

@@ -16,8 +16,9 @@ from matplotlib.text import Text
 import napari_globalxai as gx
 from napari_globalxai.catalogue import FILLS, ORDERS, Entry
 from napari_globalxai.errors import InputError
-from napari_globalxai.faithfulness.evaluation import ControlCache, Evaluation
+from napari_globalxai.faithfulness.evaluation import Evaluation
 from napari_globalxai.faithfulness.fills import fit_fill
+from napari_globalxai.faithfulness.kept_predictions import ControlCache
 from napari_globalxai.faithfulness.order_families import family_look
 from napari_globalxai.faithfulness.peppr import run_peppr
 from napari_globalxai.faithfulness.region_erasure import erase_region
@@ -86,14 +87,14 @@ def test_json_and_csv_hold_them(tested):
     summary = json.loads((tested.folder / "peppr" / "left.own-colour.json").read_text())
     assert summary["settings"]["fill"] == "own-colour"
     left = summary["labels"]["left"]
-    assert list(left["p_values"]) == ["random", "shifted", "striped"]
+    assert list(left["p_values"]) == ["shifted", "surrogate", "striped"]
     assert len(left["control_deltas"]["striped"]) == 19
-    assert list(left["difference_to"])[-1] == "top-first"
+    assert "top-first" in left["difference_to"]
     assert "against striped orders" in left["reason"]
     table = pd.read_csv(tested.folder / "peppr" / "left.own-colour.csv")
     assert list(dict.fromkeys(table["order"])) == [
-        "map", "random", "shifted", "striped", "reversed", "centre-distance", "mean-intensity",
-        "top-first",
+        "map", "shifted", "surrogate", "striped", "random", "reversed", "centre-distance",
+        "mean-intensity", "sd-image", "top-first", "map of right", "map of images without left",
     ]  # fmt: skip
 
 
@@ -115,7 +116,7 @@ def test_figure_and_report_show_them(tested):
     for piece in (
         "p, striped",
         "fill: own-colour",
-        "19 random, 19 shifted and 19 striped orders",
+        "19 shifted, 19 surrogate and 19 striped orders",
         '<th scope="col">top-first</th>',
         "striped orders (from drill_package)",
     ):
@@ -126,13 +127,13 @@ def test_a_result_outlives_the_package(tested, added_package):
     added_package.uninstall()
     assert "striped" not in ORDERS.entries
     result = tested.peppr_result("left")
-    assert result.judged_by == ("random", "shifted", "striped")
+    assert result.judged_by == ("shifted", "surrogate", "striped")
     figure = peppr_figure(result)
     figure.canvas.draw()
     assert "19 striped, p = " in drawn_text(figure)
     look = family_look("striped")
     assert look.title == "striped"
-    assert look.colour not in {family_look(name).colour for name in ("random", "shifted")}
+    assert look.colour not in {family_look(name).colour for name in ("surrogate", "shifted")}
     assert "p, striped" in write_report(tested).read_text(encoding="utf-8")
     gone = result.fitted(tested.stack)
     assert gone.fill is None

@@ -2,7 +2,15 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
+from napari_globalxai.faithfulness.control_steps import control_steps
+from napari_globalxai.faithfulness.lattice import (
+    choose_lattice,
+    correlation_length,
+    lattice_offsets,
+    shifted_orders,
+)
 from napari_globalxai.faithfulness.orders import (
     centre_distance_order,
     kept_pixels,
@@ -10,9 +18,9 @@ from napari_globalxai.faithfulness.orders import (
     mean_intensity_order,
     order_by_map,
     random_orders,
-    shifted_orders,
     step_counts,
 )
+from napari_globalxai.faithfulness.surrogates import ValidArea
 
 SHAPE = (20, 30)
 EVERYWHERE = np.ones(SHAPE, bool)
@@ -95,19 +103,103 @@ def test_random_orders():
     assert not np.array_equal(orders[0], next(random_orders(VALID, 1, seed=4)))
 
 
-def test_shifted_orders_are_of_the_map_moved_elsewhere():
+def test_offsets_form_a_subgroup_of_the_padded_frame():
+    """Then the map and its shifts are exchangeable, whichever of them is the map."""
+    counts = (3, 4)
+    offsets = {(0, 0), *lattice_offsets(SHAPE, counts)}
+    size = (21, 32)  # 20 × 30, padded to multiples of 3 and 4
+    assert len(offsets) == 12
+    for one in offsets:
+        for other in offsets:
+            assert tuple((a + b) % n for a, b, n in zip(one, other, size, strict=True)) in offsets
+
+
+def test_shifted_orders_are_of_the_map_moved_to_every_other_place():
     image = noise()
-    orders = list(shifted_orders(image, VALID, 30, seed=0))
-    assert len({order.tobytes() for order in orders}) > 25  # out of 599, drawn with replacement
-    own = order_by_map(image, VALID, 0)
-    moved = {
-        order_by_map(np.roll(image, (down, across), (0, 1)), VALID, 0).tobytes()
-        for down in range(SHAPE[0])
-        for across in range(SHAPE[1])
-    }
-    for order in orders:
-        assert order.tobytes() in moved
-        assert not np.array_equal(order, own)
+    found = list(shifted_orders(image, VALID, (3, 4), seed=0))
+    assert len(found) == 11
+    padded = np.pad(image, ((0, 1), (0, 2)), mode="edge")
+    for down, across in lattice_offsets(SHAPE, (3, 4)):
+        moved = np.empty(SHAPE)
+        for row in range(20):
+            for column in range(30):
+                moved[row, column] = padded[(row - down) % 21, (column - across) % 32]
+        wanted = order_by_map(moved, VALID, 0)
+        assert any(np.array_equal(wanted, order) for order in found)
+    # No seed but that of ties, of which there are none where nothing is padded.
+    once, again = (shifted_orders(image, VALID, (4, 5), seed) for seed in (0, 9))
+    assert all(np.array_equal(a, b) for a, b in zip(once, again, strict=True))
+
+
+def test_the_lattice_is_as_wide_as_p_allows_and_as_the_map_asks():
+    shape = (120, 160)
+    valid = np.ones(shape, bool)
+    rng = np.random.default_rng(0)
+    fine, coarse = (gaussian_filter(rng.normal(size=shape), sigma) for sigma in (3, 25))
+    fine_length, coarse_length = (correlation_length(each, valid) for each in (fine, coarse))
+    # A Gaussian field's correlation falls to 0.3 at 2 · sigma · sqrt(ln(1 / 0.3)).
+    assert all(abs(lag - 6.6) < 2 for lag in fine_length)
+    assert min(coarse_length) > 18
+    for image in (fine, coarse):
+        counts = choose_lattice(image, valid)
+        assert 20 <= np.prod(counts) <= 40
+    assert np.prod(choose_lattice(fine, valid)) > np.prod(choose_lattice(coarse, valid))
+    # A frame of few pixels has no more places than pixels.
+    assert np.prod(choose_lattice(noise()[:2, :3], EVERYWHERE[:2, :3])) == 6
+
+
+@pytest.mark.parametrize("valid", [EVERYWHERE, VALID])
+def test_surrogates_keep_power_rim_and_pixels(valid):
+    area = ValidArea.of(valid)
+    image = gaussian_filter(noise(3), 2)
+    drawn = [area.surrogate(image, np.random.default_rng(seed)) for seed in range(60)]
+    assert all(np.isfinite(each).all() and (each[~valid] == 0).all() for each in drawn)
+    own = image[valid]
+    values = np.array([each[valid] for each in drawn])
+    # Their mean is the trend alone, their spread about it that of the map.
+    trend, _ = area._trend(own)
+    spread = (own - trend).std()
+    assert abs((values - trend).std() / spread - 1) < 0.15
+    off = values.mean(axis=0) - trend
+    assert np.sqrt(np.mean(off**2)) < 1.5 * spread / np.sqrt(60)
+
+    # Neighbours are as alike as in the map.
+    def alike(each):
+        both = valid[:, :-1] & valid[:, 1:]
+        return np.corrcoef(each[:, :-1][both], each[:, 1:][both])[0, 1]
+
+    assert abs(np.mean([alike(each) for each in drawn]) - alike(image)) < 0.1
+    same = area.surrogate(image, np.random.default_rng(5))
+    assert np.array_equal(same, drawn[5])
+
+
+def test_surrogates_of_a_map_that_fades_fade_as_well():
+    rows, columns = np.indices(SHAPE)
+    depth = 9 - np.hypot(rows - 10, columns - 15)
+    fading = (gaussian_filter(noise(4), 2) + 0.5) * np.clip(depth / 4, 0, 1)
+    area = ValidArea.of(VALID)
+    rim, middle = VALID & (depth < 2), VALID & (depth > 5)
+    for seed in range(10):
+        drawn = area.surrogate(fading, np.random.default_rng(seed))
+        gap = fading[middle].mean() - fading[rim].mean()
+        assert abs((drawn[middle].mean() - drawn[rim].mean()) / gap - 1) < 0.35
+
+
+def test_a_constant_map_has_surrogates_too():
+    drawn = ValidArea.of(VALID).surrogate(np.full(SHAPE, 2.0), np.random.default_rng(0))
+    np.testing.assert_allclose(drawn[VALID], 2.0, atol=1e-6)
+
+
+@pytest.mark.parametrize("steps", [3, 4, 6, 12, 40])
+@pytest.mark.parametrize("pixels", [7, 120, 15721])
+def test_control_steps_are_early_and_symmetric(steps, pixels):
+    counts = step_counts(pixels, 30)
+    chosen = counts[control_steps(counts, steps)]
+    assert (chosen[0], chosen[-1]) == (0, pixels)
+    assert np.array_equal(chosen, pixels - chosen[::-1])
+    if pixels > 1000:
+        assert chosen[1] <= 0.08 * pixels
+        assert np.abs(chosen / pixels - 0.2).min() < 0.01
 
 
 def test_centre_distance_order():

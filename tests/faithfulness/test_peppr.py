@@ -1,6 +1,7 @@
 """PEPPR against a slow one, written from the definition: image by image, step by step."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,13 +11,21 @@ from scipy.ndimage import gaussian_filter
 from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import nn
 
-from napari_globalxai.errors import InputError
+from napari_globalxai.errors import Cancelled, InputError
 from napari_globalxai.faithfulness.evaluation import Evaluation
 from napari_globalxai.faithfulness.fills import fit_fill
-from napari_globalxai.faithfulness.orders import order_by_map
+from napari_globalxai.faithfulness.folds import (
+    CROSS_FITTED,
+    FoldMap,
+    assign_folds,
+    can_cross_fit,
+)
+from napari_globalxai.faithfulness.orders import order_by_map, random_orders
 from napari_globalxai.faithfulness.peppr import run_peppr
 from napari_globalxai.faithfulness.region_erasure import erase_region
 from napari_globalxai.faithfulness.result import PepprResult
+from napari_globalxai.faithfulness.targets import MACRO, POOLED
+from napari_globalxai.faithfulness.verdict import FAITHFUL, KINDS, NO_BETTER, UNDECIDED
 from napari_globalxai.models.card import ModelCard
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.settings.peppr_settings import PepprSettings
@@ -109,6 +118,27 @@ class SlowPeppr:
         return torch.stack(result).double().numpy()
 
 
+def slow_crossing(fractions, values, level):
+    """Pool neighbours that fall until none does, then interpolate."""
+    blocks = [[value, 1] for value in values]
+    place = 0
+    while place < len(blocks) - 1:
+        if blocks[place][0] > blocks[place + 1][0]:
+            (one, m), (other, n) = blocks[place : place + 2]
+            blocks[place : place + 2] = [[(one * m + other * n) / (m + n), m + n]]
+            place = max(place - 1, 0)
+        else:
+            place += 1
+    rising = [value for value, count in blocks for _ in range(count)]
+    for step, value in enumerate(rising):
+        if value >= level - 1e-9:
+            if step == 0:
+                return fractions[0]
+            share = (level - rising[step - 1]) / (value - rising[step - 1])
+            return fractions[step - 1] + min(share, 1) * (fractions[step] - fractions[step - 1])
+    return np.nan
+
+
 @pytest.mark.parametrize(
     ("make_classifier", "fill", "valid"),
     [
@@ -181,12 +211,12 @@ def test_fast_peppr_equals_the_slow_one(make_classifier, fill, valid, tmp_path):
             assert summary["normalised_restore"] == pytest.approx(
                 (areas["restore"] - 0.5) / (intact - 0.5)
             )
-            enough = [q for q, v in zip(fractions, auc["restore"], strict=True)
-                      if v >= 0.5 + 0.95 * (intact - 0.5)]  # fmt: skip
-            lost = [q for q, v in zip(fractions, auc["erase"], strict=True)
-                    if v <= 0.5 + 0.5 * (intact - 0.5)]  # fmt: skip
-            assert summary["sufficient_fraction"] == pytest.approx(min(enough))
-            assert summary["necessary_fraction"] == pytest.approx(min(lost))
+            assert summary["sufficient_fraction"] == pytest.approx(
+                slow_crossing(fractions, auc["restore"], 0.5 + 0.95 * (intact - 0.5))
+            )
+            assert summary["necessary_fraction"] == pytest.approx(
+                slow_crossing(fractions, -auc["erase"], -(0.5 + 0.5 * (intact - 0.5)))
+            )
         else:
             for name in ("normalised_erase", "sufficient_fraction", "necessary_fraction"):
                 assert np.isnan(summary[name])
@@ -207,7 +237,10 @@ def test_end_points_are_exact(make_classifier, valid, tmp_path):
     )
     result = run(tmp_path, evaluation, sign_map(), controls=1, control_steps=3)
     curves = result.curves.set_index(["order", "label", "metric", "arm"])["value"]
-    for order in ("map", "random", "shifted", "reversed", "centre-distance", "mean-intensity"):
+    for order in (
+        "map", "shifted", "surrogate", "random", "reversed", "centre-distance", "mean-intensity",
+        "sd-image",
+    ):  # fmt: skip
         for label in tiny.LABELS:
             erase = curves[order, label, "roc_auc", "erase"].to_numpy()
             restore = curves[order, label, "roc_auc", "restore"].to_numpy()
@@ -255,14 +288,16 @@ def test_reversed_curves_are_those_of_the_reversed_order(tmp_path):
 def test_the_expected_delta_of_random_orders_is_zero(tmp_path):
     """Step counts are symmetric, so a random order and its reverse cancel in expectation."""
     evaluation = make_evaluation(tmp_path)
-    result = run(tmp_path, evaluation, sign_map(), controls=30)
-    for label in tiny.LABELS:
-        deltas = np.array(result.areas[label]["control_deltas"]["random"])
-        error = deltas.std(ddof=1) / np.sqrt(len(deltas))
-        assert error > 0
-        assert abs(deltas.mean()) < 3 * error
-    left = result.areas["left"]
-    assert left["delta"] > max(left["control_deltas"]["random"])
+    result = run(tmp_path, evaluation, sign_map())
+    deltas = []
+    for order in random_orders(evaluation.valid, 30, 0):
+        curves = evaluation.roc_auc_curves(evaluation.logits(order, result.counts))
+        deltas.append(np.trapezoid(curves[1] - curves[0], result.fractions, axis=0))
+    error = np.std(deltas, axis=0, ddof=1) / np.sqrt(len(deltas))
+    assert (error > 0).all()
+    assert (np.abs(np.mean(deltas, axis=0)) < 3 * error).all()
+    assert result.areas["left"]["delta"] > np.max(deltas, axis=0)[0]
+    assert len(result.areas["left"]["control_deltas"]["random"]) == 1
 
 
 # ---------------------------------------------------------------- outside the valid area
@@ -306,11 +341,15 @@ def test_labels_with_one_class_are_left_out_and_listed(value, tmp_path):
     evaluation = make_evaluation(tmp_path)
     evaluation.truth[:, 1] = value
     result = run(tmp_path, evaluation, sign_map())
-    assert set(result.curves["label"]) == {"left"}
+    # Of one label, the mean over labels is that label.
+    assert set(result.curves["label"]) == {"left", "macro mean", "pooled"}
+    assert result.areas["macro mean"]["delta"] == result.areas["left"]["delta"]
     assert not result.curves["value"].isna().any()
     assert list(result.settings["left_out"]) == ["right"]
     assert result.verdict["right"].word == "not enough data"
-    assert set(result.areas["right"]) == {"positives", "negatives"}
+    assert set(result.areas["right"]) == {
+        "positives", "negatives", "patients_with", "patients_without",
+    }  # fmt: skip
     assert "delta" in result.areas["left"]
 
 
@@ -363,23 +402,27 @@ def test_softmax_ranks_by_probability_not_by_logit(tmp_path):
 
 
 def judged(folder, evaluation, image, **settings):
-    chosen = {"steps": 10, "control_steps": 6, "controls": 19, "bootstrap": 50, **settings}
-    return run(folder, evaluation, image, **chosen).verdict["left"]
+    chosen = {"steps": 10, "control_steps": 6, "controls": 199, "bootstrap": 50, **settings}
+    return run(folder, evaluation, image, ("left",), **chosen).verdict["left"]
 
 
 def test_the_true_map_is_faithful(tmp_path):
     smooth_sign = gaussian_filter(sign_map(), 2)
     verdict = judged(tmp_path, make_evaluation(tmp_path, count=60), smooth_sign)
-    assert verdict.word == "faithful"
-    assert "p = 0.050 against random orders" in verdict.reason
-    assert "p = 0.050 against shifted orders" in verdict.reason
+    assert verdict.word == "faithful and specific to this model"
+    assert "p = 0.050 (exact, 20 places) against shifted orders" in verdict.reason
+    assert "p = 0.014 (0.000 to 0.050) against surrogate orders" in verdict.reason
+    assert "whether it should is for you to judge" in verdict.reason
+    assert verdict.tested == (
+        "Tested on 60 images of 30 patients, the same that the map is made of"
+    )
 
 
 def test_the_upturned_map_is_not_faithful(tmp_path):
     smooth_sign = -gaussian_filter(sign_map(), 2)
-    verdict = judged(tmp_path, make_evaluation(tmp_path, count=60), smooth_sign)
-    assert verdict.word == "not faithful"
-    assert "interval of Δ begins at -" in verdict.reason
+    verdict = judged(tmp_path, make_evaluation(tmp_path, count=60), smooth_sign, controls=24)
+    assert verdict.word == "no better than its shifts"
+    assert verdict.reason.startswith("Δ = -")
 
 
 @pytest.mark.parametrize(
@@ -387,7 +430,8 @@ def test_the_upturned_map_is_not_faithful(tmp_path):
     [
         (60, {"controls": 18}, "18 controls cannot give p ≤ 0.05; 19 can"),
         (60, {"controls": 0}, "0 controls cannot"),
-        (60, {"fewest_positives": 40}, "at least 40 of each are needed"),
+        # 60 images of 30 patients: patients count.
+        (60, {"fewest_positives": 28, "controls": 19}, "at least 28 of each are needed"),
     ],
 )
 def test_not_enough_data(count, settings, reason, tmp_path):
@@ -399,7 +443,7 @@ def test_not_enough_data(count, settings, reason, tmp_path):
 def test_a_model_without_skill_is_not_enough_data(tmp_path):
     evaluation = make_evaluation(tmp_path, count=60)
     evaluation.truth[:, 0] = np.random.default_rng(1).permutation(evaluation.truth[:, 0])
-    verdict = judged(tmp_path, evaluation, sign_map())
+    verdict = judged(tmp_path, evaluation, sign_map(), controls=19)
     assert verdict.word == "not enough data"
     assert "not proven better than chance" in verdict.reason
 
@@ -408,20 +452,129 @@ def test_a_model_without_skill_is_not_enough_data(tmp_path):
 def test_smooth_random_maps_are_not_faithful(tmp_path):
     """Against shifts of itself a random map has no advantage: p ≤ 0.05 in one of 20 cases.
 
-    So three of twelve come with a probability of 0.02, and the interval of Δ only lowers it. Random
-    orders alone let many more pass, which is why the shifted ones are there.
+    So three of twelve come with a probability of 0.02, and all else that a verdict asks for only
+    lowers it.
     """
     evaluation = make_evaluation(tmp_path, count=40)
-    words, beats_random = [], 0
+    words = []
     for seed in range(12):
         noise = np.random.default_rng(100 + seed).normal(size=(tiny.HEIGHT, tiny.WIDTH))
         image = gaussian_filter(noise, 5, mode="wrap").astype(np.float32)
-        result = run(tmp_path, evaluation, image, steps=6, controls=19)
-        words.append(result.verdict["left"].word)
-        beats_random += result.areas["left"]["p_values"]["random"] <= 0.05
-    assert set(words) <= {"faithful", "not faithful"}
-    assert words.count("faithful") <= 2
-    assert beats_random >= 4
+        result = run(tmp_path, evaluation, image, ("left",), steps=6, controls=199)
+        words.append(result.verdict["left"].kind)
+    assert set(words) <= set(KINDS)
+    assert words.count(NO_BETTER) >= 8
+    assert words.count(FAITHFUL) <= 2
+
+
+# ---------------------------------------------------------------- all labels together
+
+
+def test_the_overall_map_is_judged_by_the_mean_over_labels(tmp_path):
+    evaluation = make_evaluation(tmp_path, count=40)
+    both = gaussian_filter(sign_map() + sign_map("right", 1), 1)
+    result = run(tmp_path, evaluation, both, (MACRO,), controls=19)
+    assert list(result.verdict) == [MACRO]
+    assert list(result.areas) == [*tiny.LABELS, MACRO, POOLED]
+    for name in ("delta", "area_erase", "area_restore", "intact_auc", "early_delta"):
+        of_labels = [result.areas[label][name] for label in tiny.LABELS]
+        assert result.areas[MACRO][name] == pytest.approx(np.mean(of_labels)), name
+    by_label = [result.areas[label]["control_deltas"]["shifted"] for label in tiny.LABELS]
+    shifted = result.areas[MACRO]["control_deltas"]["shifted"]
+    np.testing.assert_allclose(shifted, np.mean(by_label, axis=0))
+    own = result.areas[MACRO]["delta_on_control_steps"]
+    p = (1 + sum(delta >= own for delta in shifted)) / 20
+    assert result.areas[MACRO]["p_values"]["shifted"] == pytest.approx(p)
+    # All pairs of image and label in one ranking.
+    logits = evaluation.logits(result.order, result.counts)
+    curves = result.curves.query(f"label == '{POOLED}' and order == 'map'")
+    for arm in ("erase", "restore"):
+        found = curves[curves["arm"] == arm]["value"]
+        expected = [roc_auc_score(evaluation.truth.ravel(), step.ravel()) for step in logits[arm]]
+        expected[0 if arm == "restore" else -1] = found.iloc[0 if arm == "restore" else -1]
+        np.testing.assert_allclose(found, expected)
+
+
+def test_several_labels_on_one_map_have_corrected_p(tmp_path):
+    evaluation = make_evaluation(tmp_path, count=40)
+    result = run(tmp_path, evaluation, gaussian_filter(sign_map(), 1), controls=19)
+    assert set(result.verdict) == set(tiny.LABELS)
+    own = [result.areas[label]["delta_on_control_steps"] for label in tiny.LABELS]
+    controls = [result.areas[label]["control_deltas"]["shifted"] for label in tiny.LABELS]
+    every = np.array([*np.transpose(controls), own])
+    scores = (every - every.mean(axis=0)) / every.std(axis=0)
+    for place, label in enumerate(tiny.LABELS):
+        areas = result.areas[label]
+        p = (1 + sum(max(row) >= scores[-1, place] for row in scores[:-1])) / 20
+        assert areas["p_corrected"]["shifted"] == pytest.approx(p)
+        assert areas["p_corrected"]["shifted"] >= areas["p_values"]["shifted"]
+    assert "corrected for all labels" in result.verdict["left"].reason
+
+
+# ---------------------------------------------------------------- cross-fitting
+
+
+def test_cross_fitting_tests_each_image_along_its_folds_map(tmp_path):
+    """Against each fold run alone and the predictions put together."""
+    evaluation = make_evaluation(tmp_path, count=24, batch_size=24)
+    fold_of = assign_folds(evaluation.patients, evaluation.truth, 3, seed=0)
+    maps = [sign_map(seed=10 + fold) for fold in range(3)]
+    crossed = replace(evaluation, fold_of=fold_of)
+    result = run_peppr(
+        crossed,
+        "map",
+        sign_map(),
+        ("left",),
+        PepprSettings(**{**QUICK, "controls": 19}),
+        cache=tmp_path / "crossed",
+        folds=[FoldMap(image) for image in maps],
+        evaluated_on=CROSS_FITTED,
+    )
+    assert (result.folds, result.evaluated_on) == (3, "cross-fitted")
+    assert "each along a map of other patients (3 folds)" in result.verdict["left"].tested
+    for fold, image in enumerate(maps):
+        order = order_by_map(image, evaluation.valid, 0)
+        members = np.flatnonzero(fold_of == fold)
+        along = evaluation.logits(order, result.counts)
+        for arm in ("erase", "restore"):
+            expected = evaluation.classifier.probabilities(along[arm][:, members])
+            np.testing.assert_allclose(result.probabilities[arm][:, members], expected, atol=1e-6)
+        for row in members:
+            assert np.array_equal(result.order_for(int(row)), order)
+    result.save(tmp_path)
+    again = PepprResult.load(tmp_path, "map")
+    assert (again.folds, again.evaluated_on) == (3, "cross-fitted")
+    assert np.array_equal(again.kept(0.2, "erase", 5), result.kept(0.2, "erase", 5))
+    # Equal maps in all folds are no folds at all.
+    alike = run_peppr(
+        crossed, "map", maps[0], ("left",), PepprSettings(**QUICK), cache=tmp_path / "alike",
+        folds=[FoldMap(maps[0])] * 3,
+    )  # fmt: skip
+    whole = run(tmp_path, evaluation, maps[0], ("left",))
+    assert alike.areas["left"]["delta"] == pytest.approx(whole.areas["left"]["delta"])
+    shifts = [each.areas["left"]["control_deltas"]["shifted"] for each in (alike, whole)]
+    np.testing.assert_allclose(*shifts, atol=1e-9)
+
+
+def test_folds_keep_patients_whole_and_labels_even():
+    rng = np.random.default_rng(0)
+    patients = [f"P{number}" for number in rng.integers(0, 60, 150)]
+    truth = (rng.random((150, 3)) < [0.5, 0.2, 0.1]).astype(float)
+    truth[rng.random(truth.shape) < 0.1] = np.nan
+    fold_of = assign_folds(patients, truth, 4, seed=3)
+    for patient in set(patients):
+        assert (
+            len({fold for fold, who in zip(fold_of, patients, strict=True) if who == patient}) == 1
+        )
+    of_patient = dict(zip(patients, fold_of, strict=True))
+    assert np.ptp(np.bincount(list(of_patient.values()))) <= 1
+    carriers = {who for who, value in zip(patients, truth[:, 0], strict=True) if value == 1}
+    assert np.ptp(np.bincount([of_patient[who] for who in carriers], minlength=4)) <= 4
+    assert np.array_equal(fold_of, assign_folds(patients, truth, 4, seed=3))
+    members = {"a": truth[:, 0] == 1}
+    enough = min(len({who for who in carriers if of_patient[who] != fold}) for fold in range(4))
+    assert can_cross_fit(patients, members, fold_of, enough)
+    assert not can_cross_fit(patients, members, fold_of, enough + 1)
 
 
 # ---------------------------------------------------------------- cache, files, errors
@@ -450,23 +603,57 @@ def test_controls_are_kept_and_shared(tmp_path):
         result = run(tmp_path, evaluation, image, **settings)
         return network.images, result
 
-    # Inner steps of both arms and the intact images, once each; and the blank.
-    inner, coarse = 2 * 7 + 1, 2 * 3 + 1
-    own = inner * 24 + 1
-    control = coarse * 24 + 1
+    # Inner steps of both arms, and for all orders at once the intact images and the blank.
+    own, control, ends = 2 * 7 * 24, 2 * 4 * 24, 24 + 1
     cost, first = images_seen(sign_map())
-    assert cost == own + (3 + 3 + 2) * control  # random, shifted, two simple orders
+    assert cost == ends + own + (3 + 3 + 4) * control  # shifted, surrogate, four simple orders
     cost, again = images_seen(sign_map())
-    assert cost == own
+    assert cost == 0
     assert again.curves.equals(first.curves)
     assert again.areas == first.areas
     cost, _ = images_seen(sign_map("right"))
-    assert cost == own + 3 * control  # its own shifts only
-    cost, _ = images_seen(sign_map(), seed=1)
-    assert cost == own + (3 + 3 + 2) * control
-    evaluation.truth[0, 0] = 1 - evaluation.truth[0, 0]
+    assert cost == own + (3 + 3) * control  # its own shifts and surrogates
+    changed = evaluation.truth.copy()
+    changed[0, 0] = 1 - changed[0, 0]
+    evaluation = replace(evaluation, truth=changed)
     cost, _ = images_seen(sign_map())
-    assert cost == own + (3 + 3 + 2) * control  # AUCs under another truth are others
+    assert cost == ends + own + (3 + 3 + 4) * control  # AUCs under another truth are others
+
+
+@pytest.mark.parametrize("stop_at", [0, 40, 200])
+def test_a_stopped_peppr_goes_on_where_it_was_to_the_same_bits(tmp_path, stop_at):
+    """Stopped within the map, or among its controls."""
+    network = Counting(tiny.LinearNet(tiny.sign_weights()))
+    card = ModelCard(weights="", labels=tiny.LABELS, input=tiny.input_card())
+    classifier = Classifier(network, card, device="cpu")
+    evaluation = make_evaluation(tmp_path, classifier, batch_size=4)
+    settings = PepprSettings(**{**QUICK, "steps": 20})
+
+    def peppr(cache, progress=lambda _: None):
+        classifier.network.images = 0
+        result = run_peppr(
+            evaluation, "map", sign_map(), ("left",), settings, cache=cache, progress=progress
+        )
+        return result, classifier.network.images
+
+    seen = []
+
+    def stop(progress):
+        seen.append(progress)
+        if len(seen) > stop_at:
+            raise Cancelled
+
+    whole, cost = peppr(tmp_path / "whole")
+    with pytest.raises(Cancelled):
+        peppr(tmp_path / "stopped", stop)
+    done = classifier.network.images
+    again, rest = peppr(tmp_path / "stopped")
+    assert again.curves.equals(whole.curves)
+    assert again.areas == whole.areas
+    # What was under way is lost, no more: five steps of the map, or one order.
+    assert done + rest <= cost + 2 * 5 * 24
+    if stop_at:
+        assert rest < cost
 
 
 def test_result_survives_its_files(tmp_path):
@@ -489,7 +676,13 @@ def test_result_survives_its_files(tmp_path):
         assert np.array_equal(again.probabilities[arm], result.probabilities[arm])
         assert np.array_equal(again.kept(0.3, arm), result.kept(0.3, arm))
     summary = json.loads((tmp_path / "peppr" / "map.json").read_text())
-    assert summary["labels"]["left"]["verdict"] in ("faithful", "not faithful", "not enough data")
+    told = summary["labels"]["left"]
+    assert any(told["verdict"].startswith(kind) for kind in KINDS)
+    assert told["tested"].startswith("Tested on 24 images of 12 patients")
+    assert (summary["evaluated_on"], summary["folds"]) == ("same images", 1)
+    assert summary["mass_outside"] == 0
+    assert summary["macro"]["delta"] == result.areas[MACRO]["delta"]
+    assert MACRO not in summary["labels"]
     assert summary["settings"]["seed"] == 0
 
 
@@ -575,9 +768,9 @@ def test_values_outside_the_valid_area_may_be_anything(tmp_path):
 
 def test_a_constant_map_is_a_random_order(tmp_path):
     constant = np.zeros((tiny.HEIGHT, tiny.WIDTH), np.float32)
-    result = run(tmp_path, make_evaluation(tmp_path), constant, controls=19)
+    result = run(tmp_path, make_evaluation(tmp_path, count=60), constant, ("left",), controls=99)
     assert abs(result.areas["left"]["delta"]) < 0.2
-    assert result.verdict["left"].word == "not faithful"
+    assert result.verdict["left"].kind in (NO_BETTER, UNDECIDED)
 
 
 def test_erasing_a_region_tells_what_the_model_used(tmp_path):

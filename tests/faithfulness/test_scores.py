@@ -2,22 +2,32 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
+from scipy.stats import beta, binom
+from sklearn.metrics import average_precision_score, roc_auc_score
 
+from napari_globalxai.faithfulness.crossings import (
+    crossing,
+    early_area,
+    necessary_fraction,
+    sufficient_fraction,
+)
+from napari_globalxai.faithfulness.intervals import Resamples
 from napari_globalxai.faithfulness.scores import (
     area,
     patient_resamples,
     roc_auc,
     score,
+    weighted_average_precision,
     weighted_roc_auc,
 )
-from napari_globalxai.faithfulness.verdict import (
-    Evidence,
-    control_p_value,
-    judge,
-    necessary_fraction,
-    sufficient_fraction,
+from napari_globalxai.faithfulness.sequential import (
+    Count,
+    clopper_pearson,
+    exceedances,
+    fewest_draws,
+    holm,
 )
+from napari_globalxai.faithfulness.verdict import Evidence, Lead, judge
 
 
 @pytest.mark.parametrize("ties", [False, True])
@@ -115,13 +125,63 @@ def test_area_by_hand():
 
 def test_fractions_by_hand():
     fractions = np.array([0, 0.1, 0.3, 0.6, 1])
-    restored = np.array([0.5, 0.7, 0.89, 0.88, 0.9])  # 95 % of the way to 0.9 is 0.88
-    erased = np.array([0.9, 0.75, 0.7, 0.8, 0.5])  # half is lost at 0.7
-    assert sufficient_fraction(fractions, restored, 0.9) == 0.3
-    assert necessary_fraction(fractions, erased, 0.9) == 0.3
+    restored = np.array([0.5, 0.7, 0.89, 0.87, 0.9])  # 95 % of the way to 0.9 is 0.88
+    erased = np.array([0.9, 0.75, 0.6, 0.7, 0.5])  # half is lost at 0.7
+    # The nearest curves that only rise or fall have 0.88 twice, and 0.65 twice.
+    assert sufficient_fraction(fractions, restored, 0.9) == pytest.approx(0.3)
+    assert necessary_fraction(fractions, erased, 0.9) == pytest.approx(0.1 + 0.2 * 0.05 / 0.1)
+    assert sufficient_fraction(fractions, 0.5 + 0.4 * fractions, 0.9) == pytest.approx(0.95)
     for intact in (0.5, 0.4, np.nan):
         assert np.isnan(sufficient_fraction(fractions, restored, intact))
         assert np.isnan(necessary_fraction(fractions, erased, intact))
+    assert np.isnan(crossing(fractions, restored, 0.95))
+
+
+def test_early_area_by_hand():
+    fractions, values = np.array([0, 0.1, 0.3, 1]), np.array([0, 1, 0, 5.0])
+    assert early_area(fractions, values, 0.2) == pytest.approx(0.05 + 0.1 * 0.75)
+    assert early_area(fractions, values, 0.3) == pytest.approx(0.05 + 0.1)
+    assert early_area(fractions, values, 1) == pytest.approx(area(fractions, values))
+
+
+def test_weighted_average_precision_equals_scikit_learn():
+    rng = np.random.default_rng(0)
+    truth = rng.random(60) < 0.3
+    scores = np.round(rng.normal(size=60) + truth, 1)
+    weights = rng.integers(0, 4, (25, 60)).astype(float)
+    expected = [average_precision_score(truth, scores, sample_weight=row) for row in weights]
+    found = weighted_average_precision(truth, scores, weights)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+# ---------------------------------------------------------------- intervals
+
+
+def test_intervals_of_a_mean_are_students():
+    """One image a patient: leaving one out gives the textbook's standard error."""
+    rng = np.random.default_rng(0)
+    values, truth = rng.normal(size=30), np.arange(30) % 2 == 0
+    resamples = Resamples.of([f"P{n:02}" for n in range(30)], truth, 50, 0)
+    means = resamples.weights @ values / resamples.weights.sum(axis=1)
+    low, high = resamples.interval(means)
+    error = values.std(ddof=1) / np.sqrt(30)
+    assert (high - low) / (2 * error) == pytest.approx(2.1447866879)  # t with 14 degrees
+    assert (high + low) / 2 == pytest.approx(values.mean())
+
+
+@pytest.mark.parametrize("scale", ["plain", "share", "crossing"])
+def test_intervals_hold_their_estimate_and_no_doubt_is_no_width(scale):
+    rng = np.random.default_rng(1)
+    truth = np.arange(40) % 3 == 0
+    resamples = Resamples.of([f"P{n:02}" for n in range(40)], truth, 100, 0)
+    auc = weighted_roc_auc(truth, rng.normal(size=40) + 2 * truth, resamples.weights)
+    low, high = resamples.interval(auc, scale)
+    assert low < auc[0] < high
+    assert scale == "plain" or high <= 1
+    assert resamples.interval(np.full(len(auc), 0.5), scale).tolist() == [0.5, 0.5]
+
+
+# ---------------------------------------------------------------- p
 
 
 @pytest.mark.parametrize(
@@ -135,38 +195,124 @@ def test_fractions_by_hand():
     ],
 )
 def test_p_values(delta, controls, p):
-    assert control_p_value(delta, controls) == pytest.approx(p)
+    values = np.array(controls, float)[:, None]
+    (reached,) = exceedances(np.array([delta]), values, together=False)
+    assert Count(int(reached), len(controls)).p == pytest.approx(p)
 
 
+def test_the_largest_of_several_labels_counts():
+    rng = np.random.default_rng(0)
+    own, controls = np.array([2.0, 0.2, 1.0]), rng.normal(size=(40, 3)) * [1, 2, 0.5]
+    found = exceedances(own, controls, together=True)
+    every = [*controls, own]
+    middle = np.mean(every, axis=0)
+    spread = np.std(every, axis=0)
+    for label in range(3):
+        score_of_map = (own[label] - middle[label]) / spread[label]
+        slow = sum(
+            max((row[k] - middle[k]) / spread[k] for k in range(3)) >= score_of_map
+            for row in controls
+        )
+        assert found[label] == slow
+    assert (found >= exceedances(own, controls, together=False)).all()
+
+
+def test_holm_by_hand():
+    found = holm(np.array([0.01, 0.04, 0.03, 0.5]))
+    assert found.tolist() == pytest.approx([0.04, 0.09, 0.09, 0.5])
+    assert holm(np.array([0.6, 0.9])).tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(("hits", "draws"), [(0, 72), (3, 40), (40, 40), (0, 0)])
+def test_the_interval_of_p_is_exact(hits, draws):
+    low, high = clopper_pearson(hits, draws)
+    if hits:
+        assert binom.sf(hits - 1, draws, low) == pytest.approx(0.025)
+        assert low == pytest.approx(beta.ppf(0.025, hits, draws - hits + 1))
+    if hits < draws:
+        assert binom.cdf(hits, draws, high) == pytest.approx(0.025)
+    assert 0 <= low <= high <= 1
+
+
+def test_how_few_controls_can_decide():
+    assert fewest_draws() == 72
+    assert Count(0, 72).decision is True
+    assert Count(0, 71).decision is None
+    assert Count(0, 19).decision is None
+    assert Count(9, 24).decision is False
+    # Of controls that can all be tested, nothing is left to luck.
+    assert Count(0, 19, 19).decision is True
+    assert Count(1, 19, 19).decision is False
+    assert Count(1, 39, 39).decision is True
+    assert Count(0, 10, 39).decision is None
+    assert Count(3, 10, 39).decision is False
+    assert Count(0, 19, 19).is_exact
+    assert not Count(0, 19).is_exact
+
+
+def test_a_growing_count_decides_alike_in_nearly_all_seeds():
+    """What `_judge_by` does, on shares that are known."""
+    for share, due in ((0.0, True), (0.015, True), (0.15, False), (0.5, False)):
+        words = []
+        for seed in range(200):
+            hits = np.cumsum(np.random.default_rng(seed).random(480) < share)
+            found = [Count(int(hits[n - 1]), n).decision for n in range(24, 481, 24)]
+            words.append(next((word for word in found if word is not None), None))
+        assert words.count(not due) <= 4
+        assert words.count(due) >= 190
+
+
+# ---------------------------------------------------------------- words
+
+NO_DOUBT = {"shifted": Count(0, 19, 19), "surrogate": Count(0, 72)}
 GOOD = {
     "delta": 0.3,
     "delta_low": 0.1,
     "intact_low": 0.7,
-    "p_values": {"random": 0.05, "shifted": 0.05},
+    "counts": NO_DOUBT,
     "controls": 19,
     "positives": 10,
     "negatives": 10,
+    "leads": (Lead("centre-distance", 0.1, 0.05, 0.15), Lead("sd-image", 0.2, 0.1, 0.3)),
+    "mass_outside": 0.02,
 }
 
 
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
-        ({}, "faithful"),
-        ({"p_values": {"random": 0.05, "shifted": 0.1}}, "not faithful"),
-        ({"p_values": {"random": 0.1, "shifted": 0.05}}, "not faithful"),
-        ({"delta_low": 0.0}, "not faithful"),
-        ({"delta": -0.2, "delta_low": -0.4}, "not faithful"),
+        ({}, "faithful and specific to this model"),
+        ({"mass_outside": float("nan")}, "faithful and specific to this model"),
+        ({"mass_outside": 0.48}, "faithful inside the field of view, untested outside"),
+        ({"leads": (Lead("centre-distance", 0.1, -0.01, 0.2),)},
+         "well placed, but no better than distance from the centre"),
+        ({"leads": (Lead("mean-intensity", 0, 0, 0), Lead("sd-image", 0, 0, 0))},
+         "well placed, but no better than mean intensity and the SD image"),
+        ({"label_leads": (Lead("map of B", 0, -1, 1),)}, "faithful and specific to this model"),
+        ({"counts": {**NO_DOUBT, "shifted": Count(1, 19, 19)}}, "no better than its shifts"),
+        ({"counts": {**NO_DOUBT, "surrogate": Count(30, 72)}},
+         "no better than its surrogates"),
+        ({"counts": {**NO_DOUBT, "surrogate": Count(4, 72)}}, "undecided"),
+        ({"counts": {**NO_DOUBT, "surrogate": Count(0, 19)}}, "undecided"),
+        ({"corrected": {"shifted": Count(2, 19, 19)}}, "no better than its shifts"),
+        ({"delta_low": 0.0}, "undecided"),
         ({"positives": 9}, "not enough data"),
         ({"negatives": 9}, "not enough data"),
         ({"intact_low": 0.5}, "not enough data"),
         ({"intact_low": float("nan")}, "not enough data"),
         ({"controls": 18}, "not enough data"),
-        ({"controls": 0, "p_values": {}}, "not enough data"),
+        ({"controls": 0, "counts": {}}, "not enough data"),
     ],
-)
+)  # fmt: skip
 def test_verdict_words(changes, word):
-    verdict = judge(Evidence(**{**GOOD, **changes}), fewest=10)
+    verdict = judge(Evidence(**{**GOOD, **changes}), fewest=10, on_whom="Tested on us")
     assert verdict.word == word
+    assert word.startswith(verdict.kind)
     assert verdict.reason
     assert "\n" not in verdict.reason
+    assert verdict.tested.startswith("Tested on us")
+    outside = changes.get("mass_outside", 0) == 0.48
+    assert ("48 % of the map's mass lie outside" in verdict.tested) == outside
+    if word.startswith("faithful"):
+        assert "whether it should is for you to judge" in verdict.reason
+    assert ("does not beat map of B" in verdict.reason) == ("label_leads" in changes)

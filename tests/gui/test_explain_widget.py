@@ -322,7 +322,7 @@ def test_code_of_a_model_runs_only_where_it_is_ticked(
     explain.model_field.path = card
     with qtbot.waitSignal(explain.runner.failed, timeout=TIMEOUT):
         explain.compute()
-    assert "--trust" in explain.job_bar.status.text()
+    assert "“Trust this model's code”" in explain.job_bar.status.text()
     explain.trust_box.setChecked(True)
     with qtbot.waitSignal(explain.runner.succeeded, timeout=TIMEOUT):
         explain.compute()

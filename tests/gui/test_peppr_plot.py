@@ -44,6 +44,12 @@ def open_tested(panels: Any, folder: Path, qtbot: Any) -> Any:
         panels.explain.open_run(folder)
     panels.session.choose_map("left")
     qtbot.waitUntil(lambda: panels.session.result is not None, timeout=TIMEOUT)
+    # Beside the result with the usual fill; a click in the list shows it.
+    results = panels.peppr.results
+    fills = [texts[1] for texts in results.texts()]
+    results.cellClicked.emit(fills.index("own-colour"), 0)
+    qtbot.waitUntil(lambda: panels.session.result.settings["fill"] == "own-colour", timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: not panels.peppr.plot.is_drawing, timeout=TIMEOUT)
     return panels
 
 

@@ -16,6 +16,11 @@ pytestmark = pytest.mark.gui
 TIMEOUT = 60_000
 
 
+def wait_for_plot(peppr: Any, qtbot: Any) -> None:
+    """Wait until the curves, drawn in a worker, are those of what is on show."""
+    qtbot.waitUntil(lambda: not peppr.plot.is_drawing, timeout=TIMEOUT)
+
+
 @pytest.fixture
 def with_result(opened: Any, qtbot: Any) -> Any:
     """Panels with PEPPR along the map `left` loaded from the run."""
@@ -34,7 +39,7 @@ def test_runs_and_shows_curves_and_verdict(
     peppr = panels.peppr
     peppr.map_box.setCurrentText("right")
     peppr.steps_box.setValue(8)
-    peppr.controls_box.setValue(19)
+    peppr.controls_box.setValue(99)
     peppr.fill_box.setCurrentText("mean-colour")
     assert panels.session.result is None
     with qtbot.waitSignal(peppr.runner.succeeded, timeout=TIMEOUT):
@@ -42,19 +47,21 @@ def test_runs_and_shows_curves_and_verdict(
     result = panels.session.result
     assert result.map_name == "right"
     assert result.settings["fill"] == "mean-colour"
-    assert result.settings["controls"] == 19
+    assert result.settings["controls"] == 99
     assert peppr.label_box.currentText() == "right"
-    assert peppr.badge.text() == result.verdict["right"].word == "faithful"
+    assert peppr.badge.text() == result.verdict["right"].word
+    assert result.verdict["right"].kind == "well placed, but no better than"
     assert peppr.reason.text().startswith(result.verdict["right"].reason)
-    assert (tmp_path / "run" / "peppr" / "right.json").is_file()
+    assert (tmp_path / "run" / "peppr" / "right.mean-colour.json").is_file()
 
+    wait_for_plot(peppr, qtbot)
     drawn = {line.get_label(): line for line in peppr.plot.curves_axes.get_lines()}
     curves = result.curves.query("label == 'right' and order == 'map' and metric == 'roc_auc'")
     for arm, name in (("restore", "Restored along the map"), ("erase", "Erased along the map")):
         points = curves[curves["arm"] == arm]
         np.testing.assert_allclose(drawn[name].get_xdata(), 100 * points["fraction"])
         np.testing.assert_allclose(drawn[name].get_ydata(), points["value"])
-    assert "Random orders, restored" in drawn
+    assert "Surrogate maps, restored" in drawn
     assert "Shifted maps, restored" in drawn
 
 
@@ -88,7 +95,7 @@ def test_scrubbing_shows_what_is_erased_and_what_the_model_saw(with_result: Any)
         assert area.name == name
         count = round(fraction * len(result.order))
         expected = np.zeros(run.valid.size, np.uint8)
-        expected[result.order[:count]] = 1
+        expected[result.order_for(4)[:count]] = 1
         np.testing.assert_array_equal(area.data, expected.reshape(run.valid.shape))
         shown = expected.reshape(run.valid.shape) == (arm == "restore")
         saw = np.where(shown & run.valid, image, np.rint(result.fill.image).astype(np.uint8))
@@ -113,6 +120,7 @@ def test_moving_to_another_image_changes_what_the_model_saw(with_result: Any) ->
 
 def test_keyboard_moves_the_scrubber(with_result: Any, qtbot: Any) -> None:
     scrubber, session = with_result.peppr.scrubber, with_result.session
+    session.scrub(0.0, "restore")
     for _ in range(3):
         qtbot.keyClick(scrubber.slider, Qt.Key.Key_Right)
     assert session.fraction == pytest.approx(0.03)
@@ -149,10 +157,11 @@ def test_scrubbing_is_fluent(with_result: Any) -> None:
     assert np.median(times) < 0.03
 
 
-def test_label_of_another_map_is_not_judged(with_result: Any) -> None:
+def test_label_of_another_map_is_not_judged(with_result: Any, qtbot: Any) -> None:
     peppr = with_result.peppr
     peppr.label_box.setCurrentText("right")
     assert peppr.badge.text() == "not judged"
+    wait_for_plot(peppr, qtbot)
     assert peppr.plot.curves_axes.get_ylabel() == "ROC AUC of right"
 
 
@@ -167,7 +176,7 @@ def test_cancelled_run_can_be_started_again(
     peppr.steps_box.setValue(8)
 
     def stop(progress: Any) -> None:
-        if progress.stage == "Testing random orders":
+        if progress.stage == "Testing surrogate maps":
             peppr.cancel()
 
     peppr.runner.progressed.connect(stop)
@@ -197,12 +206,13 @@ def test_moved_model_is_one_sentence(
     assert panels.peppr.compute_button.isEnabled()
 
 
-def test_theme_reaches_the_plot(with_result: Any) -> None:
+def test_theme_reaches_the_plot(with_result: Any, qtbot: Any) -> None:
     from matplotlib.colors import to_hex
     from napari.utils.theme import get_theme
 
     for theme in ("light", "dark"):
         with_result.viewer.theme = theme
+        wait_for_plot(with_result.peppr, qtbot)
         ground = to_hex(with_result.peppr.plot.figure.get_facecolor())
         assert ground == to_hex(get_theme(theme).background.as_hex(format="long"))
 

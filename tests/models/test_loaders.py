@@ -14,6 +14,7 @@ import yaml
 from safetensors.torch import save_file
 from torch import nn
 
+import napari_globalxai as gx
 from napari_globalxai.attribution.method import make_method
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.card import NetworkCard
@@ -403,3 +404,24 @@ def test_probabilities_that_would_be_squashed_again_are_noticed(last, activation
     warnings = load_model(card, device="cpu").warnings
     assert len(warnings) == odd
     assert all("look like probabilities already" in warning for warning in warnings)
+
+
+def test_a_run_that_names_another_model_does_not_open_it(tmp_path, monkeypatch):
+    """The hash is held against the file before anything in it is read."""
+    run = gx.explain(
+        tiny.write_cohort(tmp_path / "cohort", 8),
+        tiny.write_linear(tmp_path / "model"),
+        tmp_path / "run",
+        "saliency",
+        device="cpu",
+    )
+    other = tiny.write_linear(tmp_path / "other", tiny.sign_weights() * 2)
+    monkeypatch.setattr("torch.jit.load", lambda *args, **keywords: pytest.fail("it was opened"))
+    again = gx.open_run(run.folder)
+    with pytest.raises(InputError, match=r"is not the model that .* was made with"):
+        again.classifier(model=other, device="cpu")
+    with pytest.raises(InputError, match="its run was made with another model; choose another"):
+        gx.explain(
+            tmp_path / "cohort" / "cohort.csv", other, run.folder, "saliency",
+            device="cpu", resume=True,
+        )  # fmt: skip

@@ -13,8 +13,8 @@ from PIL import Image
 from napari_globalxai.faithfulness.result import CURVE_COLUMNS, PepprResult
 from napari_globalxai.faithfulness.verdict import (
     FAITHFUL,
+    NO_BETTER,
     NOT_ENOUGH_DATA,
-    NOT_FAITHFUL,
     Verdict,
 )
 from napari_globalxai.report.image_figures import (
@@ -219,7 +219,7 @@ def test_peppr_shows_the_numbers_of_the_result():
 
 
 def test_peppr_of_many_labels_with_every_verdict():
-    words = (FAITHFUL, NOT_FAITHFUL, NOT_ENOUGH_DATA)
+    words = (FAITHFUL, f"{NO_BETTER} shifts", NOT_ENOUGH_DATA)
     result = make_result([f"{HOSTILE} {index}" for index in range(8)], words=words)
     figure = peppr_figure(result, LONG)
     assert_sound(figure)

@@ -15,8 +15,8 @@ import napari_globalxai as gx
 from napari_globalxai.report.answers import place_in_words
 from napari_globalxai.report.facts import file_name
 from napari_globalxai.report.html import write_report
-from napari_globalxai.report.peppr_facts import with_interval
-from napari_globalxai.report.style import number, percent
+from napari_globalxai.report.peppr_facts import fraction_text, lead_text, with_interval
+from napari_globalxai.report.style import number
 
 VOID = {"br", "img", "link", "meta", "hr", "input"}
 HOSTILE_FILE = '<script>alert("1")</script> & $x$ 疾患.png'
@@ -106,8 +106,8 @@ def faithful(tmp_path_factory):
         method_settings={"steps": 4},
         aggregation={"smoothing": 1.5},
     )
-    for name in ("left", "overall"):
-        gx.peppr(run, name, controls=19, **QUICK)
+    gx.peppr(run, "left", controls=99, **QUICK)
+    gx.peppr(run, "overall", controls=19, folds=1, **QUICK)
     shutil.copy(run.folder / "maps" / "right.tif", folder / "given.tif")
     gx.peppr(run, str(folder / "given.tif"), controls=1, **QUICK)
     return run, Page(write_report(run))
@@ -138,28 +138,27 @@ def test_every_verdict_and_number_is_on_the_page(faithful):
                 number(areas["area_restore"]),
                 with_interval(areas["delta"], areas["delta_ci"]),
                 with_interval(areas["intact_auc"], areas["intact_auc_ci"]),
-                percent(areas["sufficient_fraction"], 1),
-                percent(areas["necessary_fraction"], 1),
+                fraction_text(areas, "sufficient_fraction"),
+                fraction_text(areas, "necessary_fraction"),
                 number(areas["p_values"]["shifted"]),
-                with_interval(
-                    areas["difference_to"]["centre-distance"]["difference"],
-                    areas["difference_to"]["centre-distance"]["ci"],
-                ),
+                lead_text(areas["difference_to"]["centre-distance"]),
             ):
                 assert wanted in page.cells
         for label, verdict in result.verdict.items():
-            assert f"{label}: {verdict.word} – {verdict.reason}." in page.text
+            assert f"{label}: {verdict.word} – {verdict.reason}. {verdict.tested}." in page.text
 
 
 def test_the_plain_answer_comes_first(faithful):
     run, page = faithful
-    assert run.peppr_result("left").verdict["left"].word == "faithful"
-    answer = page.text.index("left: faithful Yes: along its own map")
+    # In this cohort the label's sign is all that differs, so brightness serves as well.
+    word = "well placed, but no better than mean intensity"
+    assert run.peppr_result("left").verdict["left"].word.startswith(word)
+    answer = page.text.index(f"left: {word}")
+    assert "Not shown: its own map is well placed" in page.text
     assert answer < page.text.index("Global maps")
-    # PEPPR was not run along the map of the other label, so the overall map speaks for it.
-    word = run.peppr_result("overall").verdict["right"].word
-    assert f"right: {word}" in page.text[: page.text.index("Global maps")]
-    assert "PEPPR was not run along the label's own map" in page.text
+    # PEPPR was not run along the map of the other label, and the overall map is judged by both.
+    assert "right: not tested PEPPR was not run along this map" in page.text
+    assert "The overall map was tested for all labels together" in page.text
     # The planted signs: left of the centre and right of it.
     assert "strongest at the left of the frame" in page.text
 
@@ -176,6 +175,7 @@ def test_what_the_numbers_rest_on(faithful):
         "cpu, float32",
         "our protocol",
         "The global maps and PEPPR used the same images",
+        "Each image was tested along a map of other patients (5 folds)",
         "which images it was built on is not known",
         '"smoothing": 1.5',
         "The map is smoothed with a Gaussian of 1.5 pixels",

@@ -17,6 +17,7 @@ import napari_globalxai
 from napari_globalxai.attribution.method import make_method
 from napari_globalxai.cohort.table import read_cohort
 from napari_globalxai.errors import Cancelled, InputError
+from napari_globalxai.faithfulness.orders import order_by_map
 from napari_globalxai.maps.upsampling import upsample
 from napari_globalxai.models.card import ModelCard
 from napari_globalxai.models.classifier import Classifier
@@ -474,8 +475,10 @@ def test_peppr_along_the_runs_own_maps(linear_run):
     run = open_run(linear_run.folder)
     result = peppr(run, "left", device="cpu", **QUICK)
     assert list(result.verdict) == ["left"]
-    assert result.settings["map_built_on_the_same_images"] is True
-    assert set(peppr(run.folder, device="cpu", **QUICK).verdict) == set(tiny.LABELS)
+    assert (result.evaluated_on, result.folds) == ("cross-fitted", 5)
+    assert list(peppr(run.folder, device="cpu", **QUICK).verdict) == ["macro mean"]
+    everything = peppr(run, judge_labels=True, device="cpu", **QUICK)
+    assert list(everything.verdict) == [*tiny.LABELS, "macro mean"]
     for name in ("left.csv", "left.json", "left.npz", "overall.csv", "overall.json"):
         assert (run.folder / "peppr" / name).is_file()
     assert run.peppr_names == ["overall", "left"]
@@ -484,12 +487,48 @@ def test_peppr_along_the_runs_own_maps(linear_run):
         run.peppr_result("right")
     table = pd.read_csv(run.folder / "peppr" / "left.csv")
     assert set(table["order"]) == {
-        "map", "random", "shifted", "reversed", "centre-distance", "mean-intensity",
+        "map", "shifted", "surrogate", "random", "reversed", "centre-distance", "mean-intensity",
+        "sd-image", "map of right", "map of images without left",
     }  # fmt: skip
     assert set(table["metric"]) == {
-        "roc_auc", "average_precision", "mean_probability", "mean_logit",
+        "roc_auc", "average_precision", "mean_probability", "mean_logit", "logit_gap_share",
+        "sensitivity", "specificity",
     }  # fmt: skip
     assert set(table["arm"]) == {"erase", "restore"}
+    verdicts = pd.read_csv(run.folder / "peppr" / "verdicts.csv")
+    assert verdicts["map"].tolist() == ["overall"] * 3 + ["left"]
+    assert (verdicts["p_holm"] >= verdicts["p"]).all()
+
+
+def test_each_fold_is_tested_along_a_map_of_the_other_patients(linear_run):
+    """Against maps made of rows that are picked by hand."""
+    run = open_run(linear_run.folder)
+    for name, judged in (("left", "left"), ("overall", "macro mean")):
+        result = peppr(run, name, device="cpu", folds=3, **QUICK)
+        patients = run.images["patient"].to_numpy()
+        assert list(result.verdict) == [judged]
+        for fold in range(3):
+            inside = result.rows[result.fold_of == fold]
+            others = ~np.isin(np.arange(len(run.images)), inside)
+            assert not set(patients[others]) & set(patients[inside])
+            image = run.maps_of(others)[name].mean
+            assert np.array_equal(result.order_for(inside[0]), order_by_map(image, run.valid, 0))
+    same = peppr(run, "left", device="cpu", folds=1, **QUICK)
+    assert (same.evaluated_on, same.folds) == ("same images", 1)
+    assert "the same that the map is made of" in same.verdict["left"].tested
+    # A map of too few patients is not made.
+    few = peppr(run, "left", device="cpu", **{**QUICK, "fewest_positives": 17})
+    assert few.evaluated_on == "same images"
+
+
+def test_a_map_of_another_run_is_an_honest_one_too(linear_run, inputs, tmp_path):
+    other = run_linear(inputs, tmp_path / "other")
+    result = peppr(linear_run, "left", map_from=other.folder, device="cpu", **QUICK)
+    assert (result.map_name, result.evaluated_on) == ("left-of-other", "another run")
+    assert "along a map of another run" in result.verdict["left"].tested
+    assert np.array_equal(result.order, order_by_map(other.maps["left"], linear_run.valid, 0))
+    with pytest.raises(InputError, match="has no map 'none'"):
+        peppr(linear_run, "none", map_from=other.folder, device="cpu", **QUICK)
 
 
 def test_peppr_evaluates_the_finished_images(linear_run):
@@ -508,7 +547,7 @@ def test_peppr_along_a_file(linear_run, tmp_path):
     result = peppr(linear_run, str(tmp_path / "my map.tif"), device="cpu", **QUICK)
     assert result.map_name == "my_map"
     assert set(result.verdict) == set(tiny.LABELS)
-    assert result.settings["map_built_on_the_same_images"] is False
+    assert result.evaluated_on == "a map from a file"
     assert set(result.order[: 8 * 8]) == set(np.flatnonzero(image))
     # A file of the name of the run's own map does not take the place of its result.
     tifffile.imwrite(tmp_path / "left.tif", image)

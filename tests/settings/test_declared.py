@@ -17,6 +17,7 @@ from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.settings.declared import (
     Choices,
     OptionName,
+    Repeatable,
     SettingsModel,
     Size,
     declared_fields,
@@ -186,3 +187,31 @@ def test_python_takes_settings_and_keywords():
         parameters = inspect.signature(function).parameters
         assert "settings" in parameters
         assert parameters["keywords"].kind is inspect.Parameter.VAR_KEYWORD
+
+
+class Sauce(SettingsModel):
+    taste: Annotated[
+        str | tuple[str, ...],
+        Choices({"sweet": "", "sour": ""}, "taste", "tastes", ("own:",)),
+        Repeatable(),
+    ] = Field(default="sweet", description="Of the sauce")
+
+
+def test_options_that_may_be_given_again():
+    (field,) = declared_fields(Sauce)
+    assert (field.kind, field.repeatable, field.default) == ("choice", True, "sweet")
+    app, got = typer.Typer(), []
+
+    @app.command()
+    @with_settings(sauce=Sauce)
+    def cook(sauce: Sauce) -> None:
+        got.append(sauce.taste)
+
+    runner = CliRunner()
+    for arguments in ([], ["--taste", "sour"], ["--taste", "sour", "--taste", "own:x y"]):
+        assert runner.invoke(app, arguments).exit_code == 0
+    assert got == ["sweet", "sour", ("sour", "own:x y")]
+    assert "[default: sweet]" in runner.invoke(app, ["--help"]).output
+    for wrong in ("bitter", ("sour", "bitter")):
+        with pytest.raises(InputError, match="there is no taste 'bitter'; tastes are sweet, sour"):
+            Sauce(taste=wrong)

@@ -1,0 +1,143 @@
+"""Draw every panel in all its states, themes, fonts and sizes, and list texts that are cut off.
+
+For whoever changes the window: look at the pictures. Run it where there is a display
+(scripts/with_display.sh starts a virtual one); exits with 1 where a text is cut.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import napari
+import numpy as np
+from napari.settings import get_settings
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QDockWidget
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from cut_text import cut_texts
+
+from napari_globalxai.errors import Cancelled
+from napari_globalxai.progress import Progress
+from napari_globalxai.widgets.workbench import PANELS, open_panel
+
+THEMES = ("dark", "light")
+FONTS = (9, 12, 16)
+SIZES = ((1024, 768), (1440, 900))
+STATES = ("empty", "running", "error", "done")
+DOCK_WIDTH = 280
+PATIENCE = 120_000
+
+
+def wait_for(done: Callable[[], bool]) -> None:
+    for _ in range(PATIENCE // 20):
+        QTest.qWait(20)
+        if done():
+            return
+    raise SystemExit("The work did not end.")
+
+
+def settle() -> None:
+    QTest.qWait(250)
+
+
+def save(viewer: Any, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    viewer.screenshot(str(path), canvas_only=False, flash=False)
+
+
+def in_states(viewer: Any, panels: dict[str, Any], run: Path) -> Iterator[str]:
+    """Bring the panels into one state after the other."""
+    yield "empty"
+    stop = threading.Event()
+    panel = panels["Global explanations"]
+    with_jobs = [each for each in panels.values() if hasattr(each, "runner")]
+    for each in with_jobs:
+        each.runner.run(lambda progress: _busy(progress, stop))
+    settle()
+    yield "running"
+    stop.set()
+    wait_for(lambda: not any(each.runner.is_running for each in with_jobs))
+    for each in with_jobs:
+        each.job_bar.say(
+            "cohort.csv: no column with the image files was recognised, so name it with the field "
+            "“File column” under “Cohort table”."
+        )
+    settle()
+    yield "error"
+    panel.open_run(run)
+    wait_for(lambda: not panel.runner.is_running)
+    session = panel.session
+    session.choose_map("Gla" if "Gla" in session.run.labels else session.run.labels[0])
+    height, width = session.view.valid.shape
+    regions = panels["Regions"]
+    regions.new_region()
+    corner = [[0.8, 0.85], [0.8, 1.0], [1.0, 1.0], [1.0, 0.85]]
+    viewer.layers["Region"].add_rectangles(np.array(corner) * (height, width))
+    regions.measure()
+    wait_for(lambda: not regions.runner.is_running)
+    panels["PEPPR"].bring_forward()
+    settle()
+    wait_for(lambda: not panels["PEPPR"].plot.is_drawing)
+    yield "done"
+
+
+def _busy(progress: Any, stop: threading.Event) -> Any:
+    while not stop.wait(0.05):
+        progress(Progress("Explaining images (grad-cam)", 120, 256))
+    # As a job that is cancelled ends: nothing is shown of it.
+    raise Cancelled
+
+
+def draw(out: Path, run: Path, theme: str, font: int, size: tuple[int, int]) -> list[str]:
+    """Draw all panels in all states once, and return what is cut off."""
+    appearance = get_settings().appearance
+    appearance.theme, appearance.font_size = theme, font
+    viewer = napari.Viewer(show_welcome_screen=False)
+    viewer.window.resize(*size)
+    panels = {name: open_panel(viewer, name) for name in PANELS}
+    if size[0] < 1200:
+        window = viewer.window._qt_window
+        docks = [each.parent() for each in panels.values()]
+        shown = [dock for dock in docks if isinstance(dock, QDockWidget)]
+        window.resizeDocks(shown[:1], [DOCK_WIDTH], Qt.Orientation.Horizontal)
+    found = []
+    for state in in_states(viewer, panels, run):
+        for name, panel in panels.items():
+            panel.bring_forward()
+            settle()
+            place = f"{theme}-{font}-{size[0]}/{name.replace(' ', '-').lower()}-{state}"
+            save(viewer, out / f"{place}.png")
+            found += [f"{place}: {text}" for text in cut_texts(panel)]
+    viewer.close()
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path, help="a finished run with a result of PEPPR")
+    parser.add_argument("out", type=Path, help="folder of the pictures")
+    parser.add_argument("--themes", nargs="+", default=THEMES)
+    parser.add_argument("--fonts", nargs="+", type=int, default=FONTS)
+    parser.add_argument("--widths", nargs="+", type=int, default=[width for width, _ in SIZES])
+    given = parser.parse_args()
+    sizes = [size for size in SIZES if size[0] in given.widths]
+    cut = [
+        text
+        for theme, font, size in product(given.themes, given.fonts, sizes)
+        for text in draw(given.out, given.run, theme, font, size)
+    ]
+    print("\n".join(cut) or "No text is cut.")
+    raise SystemExit(1 if cut else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,218 @@
+"""What `peppr` can be asked beside the curves along one map, and what it prints."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from napari_globalxai.cli import machine_answers as answers
+from napari_globalxai.cli.printing import say
+from napari_globalxai.errors import InputError
+
+if TYPE_CHECKING:
+    from napari_globalxai.faithfulness.result import PepprResult
+    from napari_globalxai.settings.peppr_settings import PepprSettings
+
+
+class Protocol(StrEnum):
+    """How PEPPR is run."""
+
+    OURS = "ours"
+    PAPER = "paper"
+
+
+MapsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map", help="overall, a label, or a TIFF file; given again, maps are compared instead."
+    ),
+]
+RegionsOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Keep and erase whole regions instead: a labels image of the frame's size, TIFF, PNG, "
+        "npy or NIfTI. With --map, both."
+    ),
+]
+AgainstOption = Annotated[
+    list[Path] | None,
+    typer.Option(help="Another run, to compare its map of that name with this run's instead."),
+]
+PerImageOption = Annotated[
+    bool,
+    typer.Option(
+        "--per-image",
+        help="Test each image along its own map instead: another question than the cohort's.",
+    ),
+]
+ProtocolOption = Annotated[
+    Protocol,
+    typer.Option(
+        help="paper: as close to the publication as its public sources allow, along the overall "
+        "map, with neither controls nor verdict."
+    ),
+]
+
+
+@dataclass(frozen=True)
+class PepprQuestion:
+    """What is asked.
+
+    Attributes
+    ----------
+    maps : sequence of str
+        The maps that were named.
+    regions : pathlib.Path or None
+        A labels image.
+    against : sequence of pathlib.Path
+        Runs to compare with.
+    per_image : bool
+        Whether each image is tested along its own map.
+    protocol : Protocol
+        How PEPPR is run.
+    """
+
+    maps: tuple[str, ...] = ()
+    regions: Path | None = None
+    against: tuple[Path, ...] = ()
+    per_image: bool = False
+    protocol: Protocol = Protocol.OURS
+
+    @property
+    def one_map(self) -> str | None:
+        """The map that was named; several are for a comparison."""
+        if len(self.maps) > 1:
+            raise InputError(
+                "--map: several maps can only be compared; name one, or leave out "
+                "what else is asked."
+            )
+        return self.maps[0] if self.maps else None
+
+
+def ask_peppr(
+    run: Path, question: PepprQuestion, settings: PepprSettings, **how: Any
+) -> dict[str, Any]:
+    """Ask PEPPR, print what it answers, and return it for machines.
+
+    Parameters
+    ----------
+    run : pathlib.Path
+        The run folder.
+    question : PepprQuestion
+        What is asked.
+    settings : PepprSettings
+        What is chosen.
+    **how
+        Model, device, batch size, trust and progress, as for `peppr`.
+    """
+    said: dict[str, Any] = {"run": run}
+    map_from = how.pop("map_from", None)
+    if question.protocol is Protocol.PAPER:
+        return {**said, **_as_published(run, question, settings, **how)}
+    if question.per_image:
+        return {**said, **_test_images(run, question, settings, **how)}
+    if question.regions is not None:
+        said["regions"] = _test_regions(run, question, settings, **how)
+        if question.one_map is None:
+            return said
+    if question.against or len(question.maps) > 1:
+        return {**said, **_compare(run, question, settings, **how)}
+    from napari_globalxai.runs.evaluate import peppr
+
+    result = peppr(run, question.one_map or "overall", settings, map_from=map_from, **how)
+    say_verdicts(result)
+    say(f"Results: {run / 'peppr' / result.stem}.csv, .json")
+    return {**said, **answers.of_peppr(run, result.map_name, result.stem)}
+
+
+def say_verdicts(result: PepprResult) -> None:
+    """Print the verdicts of PEPPR, and beneath each what it does not say."""
+    from napari_globalxai.faithfulness.outside_share import outside_sentence
+
+    for label, verdict in result.verdict.items():
+        say(f"{result.map_name} for {label}: {result.word(label)} ({verdict.reason})")
+        if verdict.tested:
+            say(f"  {verdict.tested}.")
+        for caution in result.cautions(label):
+            say(f"  caution: {caution}")
+        if agreement := result.notes.get("fills", {}).get(label):
+            say(f"  fills: {agreement['sentence']}")
+        if outside := result.areas[label].get("outside"):
+            say(f"  outside: {outside_sentence(outside)}")
+    if spared := result.settings.get("predictions_spared", 0):
+        tested = ", ".join(
+            f"{count} {name}" for name, count in result.settings["controls_tested"].items()
+        )
+        say(f"  {tested} orders sufficed, which spared {spared} predictions of an image.")
+
+
+def _test_regions(
+    run: Path, question: PepprQuestion, settings: PepprSettings, **how: Any
+) -> list[dict[str, Any]]:
+    from napari_globalxai.faithfulness.region_tests import ALONE
+    from napari_globalxai.runs.evaluate_regions import peppr_regions
+
+    results = peppr_regions(run, str(question.regions), question.one_map, settings, **how)
+    for result in results:
+        for row in result.rows:
+            if row.ranked == ALONE:
+                say(f"{row.sentence} (fill {result.settings['fill']})")
+        say(f"Results: {run / 'peppr' / result.stem}.csv, .json")
+    return [row.cells() for result in results for row in result.rows]
+
+
+def _test_images(
+    run: Path, question: PepprQuestion, settings: PepprSettings, **how: Any
+) -> dict[str, Any]:
+    from napari_globalxai.faithfulness.per_image import QUESTION
+    from napari_globalxai.runs.evaluate_otherwise import peppr_images
+
+    results = peppr_images(run, question.one_map or "overall", settings, **how)
+    say(QUESTION)
+    for result in results:
+        say(f"{result.sentence}.")
+    return {"question": QUESTION, "per_image": {each.label: each.summary() for each in results}}
+
+
+def _as_published(
+    run: Path, question: PepprQuestion, settings: PepprSettings, **how: Any
+) -> dict[str, Any]:
+    from napari_globalxai.faithfulness.paper_protocol import CHOSEN
+    from napari_globalxai.runs.evaluate_otherwise import peppr_as_published
+
+    if question.one_map not in (None, "overall"):
+        raise InputError("--protocol paper: runs along the overall map; leave --map out.")
+    result = peppr_as_published(run, settings, **how)
+    for label, each in result.labels.items():
+        say(
+            f"{label}: AUC {each['intact_auc']:.3f} intact, {each['restored_at_a_tenth']:.3f} with "
+            f"10 % restored, {each['erased_at_a_tenth']:.3f} with 10 % erased, Δ "
+            f"{each['delta']:.3f}; not judged"
+        )
+    say("What the sources leave open, and was chosen:")
+    for line in CHOSEN:
+        say(f"  {line}")
+    say(f"Results: {run / 'peppr' / result.stem}.csv, .json")
+    return {"protocol": "paper", "chosen": list(CHOSEN), "labels": result.labels}
+
+
+def _compare(
+    run: Path, question: PepprQuestion, settings: PepprSettings, **how: Any
+) -> dict[str, Any]:
+    from napari_globalxai.report.comparison_figure import write_comparison_figure
+    from napari_globalxai.runs.compare_maps import compare_maps
+
+    result = compare_maps(
+        run, question.maps or ("overall",), settings, against=question.against, **how
+    )
+    for pair in result.pairs:
+        say(f"{pair.sentence}.")
+    for caution in result.cautions:
+        say(f"  caution: {caution}")
+    figure = write_comparison_figure(run, [asdict(each) for each in result.maps])
+    say(f"Results: {run / 'peppr' / 'compared'}.csv, .json, {figure}")
+    return {"pairs": result.rows, "figure": figure}

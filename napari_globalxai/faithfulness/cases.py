@@ -1,0 +1,135 @@
+"""The images that a label, or all labels together, is measured on, and resamples of patients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_globalxai.faithfulness.crossings import early_area
+from napari_globalxai.faithfulness.evaluation import ARMS, Evaluation, LogitsByArm
+from napari_globalxai.faithfulness.intervals import Resamples
+from napari_globalxai.faithfulness.scores import FloatArray, area, weighted_roc_auc
+from napari_globalxai.faithfulness.targets import MACRO, Targets
+from napari_globalxai.settings.peppr_settings import PepprSettings
+
+# Where maps must beat simple orders: beyond it, all that is not the lesion is told apart.
+EARLY = 0.2
+
+
+@dataclass(frozen=True)
+class Curves:
+    """ROC AUC of both arms, by row of the resamples and step.
+
+    Attributes
+    ----------
+    fractions : numpy.ndarray
+        (step,).
+    auc : mapping of str to numpy.ndarray
+        By arm: (row, step); the first row is the estimate.
+    """
+
+    fractions: FloatArray
+    auc: Mapping[str, FloatArray]
+
+    def at(self, steps: npt.NDArray[np.int64]) -> Curves:
+        """Return some of the steps."""
+        return Curves(
+            self.fractions[steps], {arm: values[:, steps] for arm, values in self.auc.items()}
+        )
+
+    @property
+    def deltas(self) -> FloatArray:
+        """Δ by row."""
+        return area(self.fractions, self.auc["restore"] - self.auc["erase"])
+
+    @property
+    def early_deltas(self) -> FloatArray:
+        """Δ over the first fifth of the pixels, by row."""
+        return early_area(self.fractions, self.auc["restore"] - self.auc["erase"], EARLY)
+
+
+@dataclass(frozen=True)
+class Cases:
+    """What one target is measured on.
+
+    Attributes
+    ----------
+    evaluation : Evaluation
+        Truth and patients.
+    target : str
+        A label, or `MACRO` or `POOLED`.
+    columns : numpy.ndarray
+        Places of its labels among the model's.
+    known : numpy.ndarray
+        Images whose truth is known for the label, or for any of them.
+    resamples : Resamples
+        Of the patients of those images.
+    """
+
+    evaluation: Evaluation
+    target: str
+    columns: npt.NDArray[np.int64]
+    known: npt.NDArray[np.bool_]
+    resamples: Resamples
+
+    @classmethod
+    def of(
+        cls, evaluation: Evaluation, targets: Targets, target: str, settings: PepprSettings
+    ) -> Cases:
+        """Return the cases of a target."""
+        single = target in targets.labels
+        place = targets.labels.index(target) if single else 0
+        columns = targets.columns[place : place + 1] if single else targets.columns[targets.among]
+        truth = evaluation.truth[:, columns]
+        known: npt.NDArray[np.bool_] = np.asarray(np.isfinite(truth).any(axis=1))
+        patients = [who for who, use in zip(evaluation.patients, known, strict=True) if use]
+        resamples = Resamples.of(
+            patients, (truth[known] == 1).any(axis=1), settings.bootstrap, settings.seed
+        )
+        return cls(evaluation, target, columns, known, resamples)
+
+    @property
+    def truth(self) -> npt.NDArray[np.bool_]:
+        """Of a label: which of its images carry it."""
+        return np.asarray(self.evaluation.truth[self.known, self.columns[0]] == 1)
+
+    def patients(self) -> tuple[int, int]:
+        """Return how many patients have an image with the label, and without it.
+
+        Of several labels, those of the label with the fewest.
+        """
+        owner = np.asarray(self.evaluation.patients)
+        return tuple(  # type: ignore[return-value]
+            min(
+                len(set(owner[self.evaluation.truth[:, column] == value]))
+                for column in self.columns
+            )
+            for value in (1, 0)
+        )
+
+    def curves(self, fractions: FloatArray, logits: LogitsByArm) -> Curves:
+        """Return ROC AUC along an order."""
+        rankings = {arm: self.evaluation.ranking(logits[arm])[:, self.known] for arm in ARMS}
+        return Curves(
+            fractions,
+            {
+                arm: np.stack([self._auc(step[:, self.columns]) for step in ranking], axis=1)
+                for arm, ranking in rankings.items()
+            },
+        )
+
+    def _auc(self, scores: FloatArray) -> FloatArray:
+        """Return ROC AUC by row, of scores (image, label)."""
+        truth, weights = self.evaluation.truth[self.known][:, self.columns], self.resamples.weights
+        known = np.isfinite(truth)
+        if self.target == MACRO or len(self.columns) == 1:
+            by_label = [
+                weighted_roc_auc(truth[use, label] == 1, scores[use, label], weights[:, use])
+                for label, use in enumerate(known.T)
+            ]
+            return np.asarray(np.mean(by_label, axis=0))
+        image = np.nonzero(known)[0]
+        return weighted_roc_auc(truth[known] == 1, scores[known], weights[:, image])

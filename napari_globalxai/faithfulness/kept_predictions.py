@@ -1,0 +1,137 @@
+"""Predictions along orders, kept on disk, so that a stopped PEPPR goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_globalxai.faithfulness.evaluation import ARMS, Course, Evaluation, LogitsByArm
+from napari_globalxai.faithfulness.orders import Order
+from napari_globalxai.storage import atomic_path, is_regular
+
+# Steps along the map that are predicted, and put by, at once.
+_STEPS_A_PART = 5
+
+
+def predict_course(
+    evaluation: Evaluation,
+    order: Order,
+    counts: npt.NDArray[np.int64],
+    folder: Path,
+    tick: Callable[[int, int], None],
+) -> Course:
+    """Predict along an order, part by part; parts that a stopped run finished are read.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        What is evaluated.
+    order : numpy.ndarray
+        The order, or one a fold.
+    counts : numpy.ndarray
+        Number of pixels at each step.
+    folder : pathlib.Path
+        Where the parts are kept.
+    tick : callable
+        Called with the number of finished and planned steps.
+    """
+    images, labels = len(evaluation.rows), len(evaluation.classifier.labels)
+    parts = np.array_split(np.arange(len(counts)), -(-len(counts) // _STEPS_A_PART))
+    found: list[npt.NDArray[Any]] = []
+    for part in parts:
+        before = int(part[0])
+        tick(before, len(counts))
+
+        def within(done: int, total: int, before: int = before, here: int = len(part)) -> None:
+            tick(before + here * done // max(total, 1), len(counts))
+
+        some = counts[part]
+        path = folder / f"{_name(evaluation, some, order)}-course.npy"
+        known = _read(path, (len(ARMS), len(part), images, labels))
+        if known is None:
+            logits = evaluation.logits(order, some, within)
+            known = np.stack([logits[arm] for arm in ARMS])
+            _save(path, known)
+        found.append(known)
+    tick(len(counts), len(counts))
+    return Course(order, counts, dict(zip(ARMS, np.concatenate(found, axis=1), strict=True)))
+
+
+class ControlCache:
+    """Predictions along control orders, kept on disk under a hash of all that they depend on.
+
+    Simple orders are shared by all maps of a run, and a stopped PEPPR goes on from here.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        What is evaluated.
+    own : Course
+        Along the map itself, at the steps at which controls are evaluated.
+    folder : pathlib.Path
+        Where the files go.
+    """
+
+    def __init__(self, evaluation: Evaluation, own: Course, folder: Path) -> None:
+        self.evaluation = evaluation
+        self.own = own
+        self.folder = folder
+
+    def logits(self, order: Order) -> LogitsByArm:
+        """Return logits (step, image, label) of both arms."""
+        if np.array_equal(order, self.own.order[..., ::-1]):
+            # The counts are symmetric, so erasing along the reversed order is restoring along the
+            # order.
+            along = self.own.logits
+            return {"erase": along["restore"][::-1], "restore": along["erase"][::-1]}
+        path = self._path(order, "logits")
+        images, labels = len(self.evaluation.rows), len(self.evaluation.classifier.labels)
+        known = _read(path, (len(ARMS), len(self.own.counts), images, labels))
+        if known is not None:
+            return dict(zip(ARMS, known, strict=True))
+        result = self.evaluation.logits(order, self.own.counts)
+        _save(path, np.stack([result[arm] for arm in ARMS]))
+        return result
+
+    def roc_auc_curves(self, order: Order) -> npt.NDArray[np.float64]:
+        """Return `Evaluation.roc_auc_curves`, which is all that is kept of the many controls."""
+        path = self._path(order, "auc")
+        shape = (len(ARMS), len(self.own.counts), len(self.evaluation.classifier.labels) + 1)
+        known = _read(path, shape)
+        if known is not None:
+            return known
+        result = self.evaluation.roc_auc_curves(self.evaluation.logits(order, self.own.counts))
+        _save(path, result)
+        return result
+
+    def _path(self, order: Order, what: str) -> Path:
+        return self.folder / f"{_name(self.evaluation, self.own.counts, order)}-{what}.npy"
+
+
+def _name(evaluation: Evaluation, counts: npt.NDArray[np.int64], order: Order) -> str:
+    digest = hashlib.sha256(evaluation.identity.encode())
+    for array in (counts, order):
+        digest.update(str(array.shape).encode())
+        digest.update(np.ascontiguousarray(array, np.int64).tobytes())
+    return digest.hexdigest()[:32]
+
+
+def _read(path: Path, shape: tuple[int, ...]) -> npt.NDArray[Any] | None:
+    """Return what was put by; what a power cut or a full disk spoilt is evaluated again."""
+    if not is_regular(path):
+        return None
+    try:
+        array: npt.NDArray[Any] = np.load(path, allow_pickle=False)
+    except (EOFError, OSError, ValueError):
+        return None
+    return array if array.shape == shape else None
+
+
+def _save(path: Path, array: npt.NDArray[np.floating]) -> None:
+    with atomic_path(path) as temporary:
+        np.save(temporary, array)

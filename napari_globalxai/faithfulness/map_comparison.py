@@ -1,0 +1,287 @@
+"""Several maps on the same images, steps and resamples: which of them is followed better."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_globalxai.errors import InputError
+from napari_globalxai.faithfulness.evaluation import ARMS, Evaluation
+from napari_globalxai.faithfulness.label_effects import LabelCases, interval_of
+from napari_globalxai.faithfulness.orders import order_by_map, step_counts
+from napari_globalxai.faithfulness.outside_share import MASS_WORTH_SAYING, outside_share
+from napari_globalxai.faithfulness.scores import FloatArray, area
+from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
+from napari_globalxai.settings.peppr_settings import PepprSettings
+from napari_globalxai.storage import atomic_path, write_json
+
+PAIR_COLUMNS = (
+    "label", "a", "b", "delta_a", "delta_b", "difference", "ci_low", "ci_high", "p", "p_holm"
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A map that is compared, and the model it is tried on.
+
+    Attributes
+    ----------
+    name : str
+        What it is called.
+    image : numpy.ndarray
+        The map, (*spatial).
+    judged : tuple of str
+        Labels that it is judged by.
+    evaluation : Evaluation
+        Model, images, truth, valid area and fill; all candidates have the same images.
+    """
+
+    name: str
+    image: npt.NDArray[np.floating]
+    judged: tuple[str, ...]
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True)
+class MapDelta:
+    """Δ of one map for one label, and the share of the map that has no part in it."""
+
+    name: str
+    label: str
+    delta: float
+    ci_low: float
+    ci_high: float
+    mass_outside: float
+
+
+@dataclass(frozen=True)
+class PairDifference:
+    """Δ of one map minus Δ of another, over the same resamples of patients.
+
+    Attributes
+    ----------
+    label, a, b : str
+        The label and the two maps.
+    delta_a, delta_b, difference, ci_low, ci_high : float
+        Their Δ, the difference a − b and its 95 % interval.
+    p, p_holm : float
+        Two-sided, by the resamples; corrected by Holm over all pairs and labels.
+    """
+
+    label: str
+    a: str
+    b: str
+    delta_a: float
+    delta_b: float
+    difference: float
+    ci_low: float
+    ci_high: float
+    p: float
+    p_holm: float
+
+    @property
+    def sentence(self) -> str:
+        """What it comes to, in words."""
+        if self.p_holm <= 0.05:
+            better, worse = (self.a, self.b) if self.difference > 0 else (self.b, self.a)
+            word = f"{better} is followed better than {worse}"
+        else:
+            word = f"no difference is shown between {self.a} and {self.b}"
+        return (
+            f"{self.label}: {word} (Δ {self.delta_a:.3f} against {self.delta_b:.3f}, difference "
+            f"{self.difference:.3f}, 95 % interval {self.ci_low:.3f} to {self.ci_high:.3f}, "
+            f"p = {self.p_holm:.3f} after Holm)"
+        )
+
+
+@dataclass(frozen=True)
+class MapComparison:
+    """Several maps side by side.
+
+    Attributes
+    ----------
+    maps : list of MapDelta
+        Δ of each map by label.
+    pairs : list of PairDifference
+        All pairs by label.
+    settings : dict
+        What was chosen, and what the result rests on.
+    """
+
+    maps: list[MapDelta]
+    pairs: list[PairDifference]
+    settings: dict[str, Any]
+
+    @property
+    def cautions(self) -> list[str]:
+        """What keeps the comparison from saying all, in sentences."""
+        shares = {each.name: each.mass_outside for each in self.maps}
+        return [
+            f"{share:.0%} of the mass of {name} lies outside the valid area, where nothing was "
+            "tested"
+            for name, share in shares.items()
+            if share > MASS_WORTH_SAYING
+        ]
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The pairs as rows of the table."""
+        return [asdict(each) for each in self.pairs]
+
+    def save(self, folder: Path) -> Path:
+        """Write ``compared.csv`` and ``compared.json`` into a folder; return the table's path."""
+        # Takes half a second to import.
+        import pandas as pd
+
+        pairs = self.rows
+        with atomic_path(folder / "compared.csv") as path:
+            pd.DataFrame(pairs, columns=list(PAIR_COLUMNS)).to_csv(path, index=False)
+        write_json(
+            folder / "compared.json",
+            {
+                "maps": [asdict(each) for each in self.maps],
+                "pairs": pairs,
+                "sentences": [each.sentence for each in self.pairs],
+                "cautions": self.cautions,
+                "settings": self.settings,
+            },
+        )
+        return folder / "compared.csv"
+
+
+def compare_candidates(
+    candidates: Sequence[Candidate],
+    settings: PepprSettings,
+    *,
+    progress: ProgressCallback = ignore_progress,
+) -> MapComparison:
+    """Erase and restore along each map, and compare their Δ pair by pair.
+
+    Parameters
+    ----------
+    candidates : sequence of Candidate
+        At least two.
+    settings : PepprSettings
+        Steps, bootstrap and seed.
+    progress : callable, optional
+        May raise `Cancelled`.
+
+    Raises
+    ------
+    InputError
+        When there are fewer than two maps, or none has a label with both classes.
+    """
+    if len({each.name for each in candidates}) < 2:
+        raise InputError("A comparison needs two maps; name another one.")
+    deltas: dict[tuple[str, str], tuple[float, FloatArray]] = {}
+    labels = _labels(candidates)
+    for candidate in candidates:
+        for label, found in _deltas(candidate, labels, settings, progress).items():
+            deltas[candidate.name, label] = found
+    if not deltas:
+        raise InputError("No label has images with and without it, so no maps can be compared.")
+    outside = {each.name: outside_share(each.image, each.evaluation.valid) for each in candidates}
+    maps = [
+        MapDelta(name, label, value, *interval_of(drawn), outside[name])
+        for (name, label), (value, drawn) in deltas.items()
+    ]
+    pairs = [
+        (label, a.name, b.name)
+        for label in labels
+        for a, b in combinations(candidates, 2)
+        if (a.name, label) in deltas and (b.name, label) in deltas
+    ]
+    p_values = [_two_sided(deltas[a, label][1] - deltas[b, label][1]) for label, a, b in pairs]
+    differences = []
+    for (label, a, b), p, corrected in zip(pairs, p_values, holm(p_values), strict=True):
+        (one, one_drawn), (two, two_drawn) = deltas[a, label], deltas[b, label]
+        low, high = interval_of(one_drawn - two_drawn)
+        differences.append(
+            PairDifference(label, a, b, one, two, one - two, low, high, p, corrected)
+        )
+    first = candidates[0].evaluation
+    return MapComparison(
+        maps,
+        differences,
+        {
+            **settings.model_dump(),
+            "images": len(first.rows),
+            "patients": len(set(first.patients)),
+            "tests": len(pairs),
+        },
+    )
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values corrected by Holm's step-down procedure, in the order given."""
+    values = np.asarray(p_values, float)
+    order = np.argsort(values, kind="stable")
+    stepped = values[order] * np.arange(len(values), 0, -1)
+    corrected = np.empty(len(values))
+    corrected[order] = np.minimum(np.maximum.accumulate(stepped), 1.0)
+    return [float(value) for value in corrected]
+
+
+def _labels(candidates: Sequence[Candidate]) -> tuple[str, ...]:
+    """Return the labels that judge: those that all maps are judged by, else those of any."""
+    common = [
+        label for label in candidates[0].judged if all(label in each.judged for each in candidates)
+    ]
+    return tuple(common or dict.fromkeys(label for each in candidates for label in each.judged))
+
+
+def _deltas(
+    candidate: Candidate,
+    labels: Sequence[str],
+    settings: PepprSettings,
+    progress: ProgressCallback,
+) -> dict[str, tuple[float, FloatArray]]:
+    """Return Δ by label, and Δ in each resample of the patients."""
+    evaluation = candidate.evaluation
+    if candidate.image.shape != evaluation.stack.shape:
+        raise InputError(
+            f"The map {candidate.name} has shape {candidate.image.shape}, but the frame has "
+            f"{evaluation.stack.shape}; compare maps of one frame."
+        )
+    order = order_by_map(np.nan_to_num(candidate.image), evaluation.valid, settings.seed)
+
+    def tick(done: int, total: int) -> None:
+        progress(Progress(f"Erasing and restoring along {candidate.name}", done, total))
+
+    course = evaluation.course(order, step_counts(len(order), settings.steps), tick)
+    rankings = {arm: evaluation.ranking(course.logits[arm]) for arm in ARMS}
+    found = {}
+    for label in labels:
+        # The same seed and patients draw the same resamples for every map.
+        cases = LabelCases.of(
+            evaluation.truth,
+            evaluation.patients,
+            evaluation.classifier.labels.index(label),
+            bootstrap=settings.bootstrap,
+            seed=settings.seed,
+        )
+        if not cases.has_both:
+            continue
+        erase, restore = ([cases.auc(step) for step in rankings[arm]] for arm in ARMS)
+        erase_drawn, restore_drawn = (
+            np.stack([cases.resampled_auc(step) for step in rankings[arm]], axis=1) for arm in ARMS
+        )
+        fractions = course.fractions
+        found[label] = (
+            float(area(fractions, np.array(restore)) - area(fractions, np.array(erase))),
+            area(fractions, restore_drawn) - area(fractions, erase_drawn),
+        )
+    return found
+
+
+def _two_sided(drawn: FloatArray) -> float:
+    """Return the p-value of no difference: how far the resamples lie on one side of 0."""
+    count = len(drawn)
+    below, above = int((drawn <= 0).sum()), int((drawn >= 0).sum())
+    return float(min(1.0, 2 * (1 + min(below, above)) / (1 + count)))

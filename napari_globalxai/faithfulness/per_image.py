@@ -1,0 +1,230 @@
+"""PEPPR image by image: each along its own map. Another question than the cohort's.
+
+The cohort's curves ask whether one map of the places holds for all images; these ask whether each
+image's own map names what the model saw in that image. Restoring is known as insertion, erasing as
+deletion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from napari_globalxai.errors import InputError
+from napari_globalxai.faithfulness.evaluation import ARMS, Evaluation
+from napari_globalxai.faithfulness.fills import depends_on_mask, filled
+from napari_globalxai.faithfulness.label_effects import interval_of
+from napari_globalxai.faithfulness.masked_prediction import predict_masked
+from napari_globalxai.faithfulness.orders import Mask, kept_pixels, order_by_map, step_counts
+from napari_globalxai.faithfulness.scores import FloatArray, area, patient_resamples
+from napari_globalxai.faithfulness.stored_results import result_stem
+from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
+from napari_globalxai.settings.peppr_settings import PepprSettings
+from napari_globalxai.storage import atomic_path, write_json
+
+QUESTION = (
+    "Each image along its own map, mean and spread over images. This is not the cohort's PEPPR: it "
+    "says nothing of the global map."
+)
+_QUANTILES = {"5 %": 0.05, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "95 %": 0.95}
+ImageMap = Callable[[int], npt.NDArray[np.floating]]
+
+
+@dataclass(frozen=True)
+class PerImageResult:
+    """Insertion and deletion of images along their own maps, for one label.
+
+    Attributes
+    ----------
+    label : str
+        The label.
+    rows : numpy.ndarray
+        Images, as rows of the cohort: those that carry the label.
+    fractions : numpy.ndarray
+        Of the valid pixels, (step,).
+    probabilities : dict of str to numpy.ndarray
+        By arm: (image, step).
+    constant : int
+        Images whose own map has one value only, so that their order is random.
+    weights : numpy.ndarray
+        Resamples of patients, (resample, image).
+    settings : dict
+        What was chosen, and what the result rests on.
+    """
+
+    label: str
+    rows: npt.NDArray[np.int64]
+    fractions: FloatArray
+    probabilities: dict[str, FloatArray]
+    constant: int
+    weights: FloatArray
+    settings: dict[str, Any]
+
+    @property
+    def areas(self) -> dict[str, FloatArray]:
+        """Area under each image's curves, (image,): insertion, deletion and their difference."""
+        deletion, insertion = (area(self.fractions, self.probabilities[arm]) for arm in ARMS)
+        return {"insertion": insertion, "deletion": deletion, "delta": insertion - deletion}
+
+    def summary(self) -> dict[str, Any]:
+        """Return mean with interval and spread over images."""
+        total = self.weights.sum(axis=1)
+        found: dict[str, Any] = {"images": len(self.rows), "constant_maps": self.constant}
+        for name, values in self.areas.items():
+            found[name] = {
+                "mean": float(values.mean()),
+                "mean_ci": list(interval_of(self.weights @ values / total)),
+                "sd": float(values.std(ddof=1)) if len(values) > 1 else float("nan"),
+                "quantiles": {
+                    word: float(np.quantile(values, share)) for word, share in _QUANTILES.items()
+                },
+            }
+        found["share_above_zero"] = float((self.areas["delta"] > 0).mean())
+        found["curves"] = {
+            "fraction": self.fractions.tolist(),
+            **{
+                arm: {
+                    "mean": values.mean(axis=0).tolist(),
+                    "sd": values.std(axis=0, ddof=min(1, len(values) - 1)).tolist(),
+                }
+                for arm, values in self.probabilities.items()
+            },
+        }
+        return found
+
+    @property
+    def sentence(self) -> str:
+        """What it comes to, in words."""
+        delta = self.summary()["delta"]
+        low, high = delta["mean_ci"]
+        return (
+            f"{self.label}, image by image along their own maps: mean Δ of the probability "
+            f"{delta['mean']:.3f} (95 % interval {low:.3f} to {high:.3f}), SD {delta['sd']:.3f} "
+            f"over {len(self.rows)} images, above 0 in {self.summary()['share_above_zero']:.0%}"
+        )
+
+
+def run_per_image(
+    evaluation: Evaluation,
+    label: str,
+    image_map: ImageMap,
+    settings: PepprSettings,
+    *,
+    progress: ProgressCallback = ignore_progress,
+) -> PerImageResult:
+    """Erase and restore each image that carries a label along its own map.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        Model, images, truth, valid area and fill.
+    label : str
+        The label.
+    image_map : callable
+        Gives the map (*spatial) of a row of the cohort.
+    settings : PepprSettings
+        Steps, bootstrap and seed.
+    progress : callable, optional
+        May raise `Cancelled`.
+
+    Raises
+    ------
+    InputError
+        When no image carries the label.
+    """
+    index = evaluation.classifier.labels.index(label)
+    chosen = np.flatnonzero(evaluation.truth[:, index] == 1)
+    if not len(chosen):
+        raise InputError(f"No image carries {label}, so none can be tested along its own map.")
+    counts = step_counts(int(evaluation.valid.sum()), settings.steps)
+    values = np.empty((len(chosen), len(ARMS), len(counts)))
+    constant = 0
+    for number, at in enumerate(chosen):
+        progress(Progress(f"Single images with {label}", number, len(chosen)))
+        row = int(evaluation.rows[at])
+        image = np.nan_to_num(np.asarray(image_map(row), np.float64))
+        constant += int(np.ptp(image[evaluation.valid]) == 0)
+        order = order_by_map(image, evaluation.valid, settings.seed)
+        shape = evaluation.stack.shape
+        kept = [kept_pixels(order, int(count), arm, shape) for arm in ARMS for count in counts]
+        logits = _predict(evaluation, row, kept)
+        probability = evaluation.classifier.probabilities(logits)[:, index]
+        values[number] = probability.reshape(len(ARMS), len(counts))
+    progress(Progress(f"Single images with {label}", len(chosen), len(chosen)))
+    patients = [evaluation.patients[at] for at in chosen]
+    everyone = np.ones(len(chosen), bool)
+    return PerImageResult(
+        label,
+        evaluation.rows[chosen],
+        np.asarray(counts / counts[-1]),
+        {arm: values[:, number] for number, arm in enumerate(ARMS)},
+        constant,
+        patient_resamples(patients, everyone, settings.bootstrap, settings.seed),
+        {**settings.model_dump(), "patients": len(set(patients))},
+    )
+
+
+def _predict(evaluation: Evaluation, row: int, kept: list[Mask]) -> npt.NDArray[np.float32]:
+    """Return logits (mask, label) of one image, many masks a forward where that is possible."""
+    model, fill = evaluation.classifier, evaluation.fill
+    if depends_on_mask(fill) or getattr(model, "scales_each_image", False):
+        rows = [row]
+        return predict_masked(model, evaluation.stack, rows, kept, fill, batch_size=1)[:, 0]
+    pixels = evaluation.stack.read([row])
+    image, blank = (model.to_input(each) for each in (pixels, filled(fill, [row], pixels)))
+    found = []
+    with torch.inference_mode():
+        for start in range(0, len(kept), evaluation.batch_size):
+            masks = torch.from_numpy(np.stack(kept[start : start + evaluation.batch_size]))
+            shown = torch.where(masks[:, None].to(model.device), image, blank)
+            found.append(model.logits(shown).cpu().numpy())
+    return np.concatenate(found)
+
+
+def save_per_image(
+    folder: Path, stem: str, results: list[PerImageResult], files: dict[int, str]
+) -> Path:
+    """Write ``<map>.per-image.csv`` and ``.json`` into a folder; return the table's path.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The folder.
+    stem : str
+        Name of the map.
+    results : list of PerImageResult
+        One a label.
+    files : dict of int to str
+        Names of the images by row.
+    """
+    # Takes half a second to import.
+    import pandas as pd
+
+    name = f"{result_stem(stem, str(results[0].settings['fill']))}.per-image"
+    rows = [
+        {
+            "label": result.label,
+            "row": int(row),
+            "file": files.get(int(row), ""),
+            **{kind: float(values[at]) for kind, values in result.areas.items()},
+        }
+        for result in results
+        for at, row in enumerate(result.rows)
+    ]
+    with atomic_path(folder / f"{name}.csv") as path:
+        pd.DataFrame(rows).to_csv(path, index=False)
+    write_json(
+        folder / f"{name}.json",
+        {
+            "question": QUESTION,
+            "per_image": {result.label: result.summary() for result in results},
+            "settings": results[0].settings,
+        },
+    )
+    return folder / f"{name}.csv"

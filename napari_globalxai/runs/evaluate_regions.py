@@ -1,0 +1,87 @@
+"""Keeping and erasing regions of a run's frame."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from napari_globalxai.errors import InputError
+from napari_globalxai.faithfulness.region_tests import RegionResult, run_regions
+from napari_globalxai.images.regions_file import read_regions
+from napari_globalxai.progress import JobProgress, ProgressCallback, ignore_progress
+from napari_globalxai.runs.evaluate import make_evaluation
+from napari_globalxai.runs.folder import PEPPR_FOLDER
+from napari_globalxai.runs.run import Run, open_run
+from napari_globalxai.settings.peppr_settings import PepprSettings
+from napari_globalxai.statistics.global_map import OVERALL
+from napari_globalxai.storage import hash_file
+
+
+def peppr_regions(
+    run: Run | str | Path,
+    regions: str | Path,
+    map: str | None = None,
+    settings: PepprSettings | None = None,
+    *,
+    model: str | Path | None = None,
+    device: str = "auto",
+    trust: bool = False,
+    batch_size: int | None = None,
+    progress: ProgressCallback = ignore_progress,
+    **keywords: Any,
+) -> list[RegionResult]:
+    """Keep and erase whole regions, each alone and ranked by their share of the map.
+
+    Parameters
+    ----------
+    run : Run, str or pathlib.Path
+        The run or its folder.
+    regions : str or pathlib.Path
+        A labels image of the frame's size: TIFF, PNG, npy or NIfTI.
+    map : str, optional
+        A label, to test that one; by default all labels of the run, each ranked by its own map.
+    settings : PepprSettings, optional
+        What is chosen; fill, bootstrap and seed count.
+    model, device, trust, batch_size, progress, **keywords
+        As for `peppr`.
+
+    Returns
+    -------
+    list of RegionResult
+        One a fill; kept in the run as ``peppr/regions.csv`` and ``.json``.
+
+    Raises
+    ------
+    InputError
+        When the file, the map or the model cannot be used.
+    """
+    chosen = PepprSettings.of(settings, keywords)
+    if not isinstance(run, Run):
+        run = open_run(run)
+    if map is not None and map not in run.maps:
+        raise InputError(f"{map}: is no map of the run, but {', '.join(run.maps)} are.")
+    labels = run.labels if map in (None, OVERALL) else (str(map),)
+    found = read_regions(Path(regions), run.stack.shape)
+    told = JobProgress(progress)
+    classifier = run.classifier(device=device, model=model, trust=trust)
+    results = []
+    for fill in chosen.fills:
+        evaluation = make_evaluation(
+            run,
+            fill=fill,
+            batch_size=batch_size,
+            classifier=classifier,
+            judged=labels,
+            seed=chosen.seed,
+        )
+        result = run_regions(
+            evaluation,
+            found,
+            {label: run.maps[label] for label in labels},
+            PepprSettings.of(chosen, {"fill": fill}),
+            progress=told,
+        )
+        result.settings.update({"file": str(regions), "file_sha256": hash_file(Path(regions))})
+        result.save(run.folder / PEPPR_FOLDER)
+        results.append(result)
+    return results

@@ -1,0 +1,98 @@
+"""What was recognised in a cohort table, and what is wrong with it, before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from napari_globalxai.errors import InputError
+from napari_globalxai.settings.cohort_settings import CohortSettings
+from napari_globalxai.widgets.panel_words import in_panel_words
+from napari_globalxai.widgets.parts import text_label
+from napari_globalxai.widgets.workers import LatestOnly
+
+_MOST_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class _Seen:
+    facts: Sequence[str]
+    problems: Sequence[str]
+
+
+class CohortPreview(QWidget):
+    """Reads a table in the background and tells what it was taken for.
+
+    Attributes
+    ----------
+    facts : QLabel
+        Images, and which column was taken for what.
+    problems : QLabel
+        What is wrong, a line each, in the words of the panel.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._reading = LatestOnly(self)
+        self._asked: Any = None
+        self.facts = text_label()
+        self.facts.setAccessibleName("What was recognised in the table")
+        self.problems = text_label()
+        self.problems.setAccessibleName("Problems of the table")
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(2)
+        box.addWidget(self.facts)
+        box.addWidget(self.problems)
+        self._show(_Seen((), ()))
+        self._reading.ready.connect(self._on_read)
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether the table is still being read."""
+        return self._reading.is_running
+
+    def look_at(self, table: Path | None, reading: Mapping[str, Any]) -> None:
+        """Read a table, in the background."""
+        asked = (table, repr(sorted(reading.items(), key=str)))
+        if asked == self._asked:
+            return
+        self._asked = asked
+        if table is None:
+            self._show(_Seen((), ()))
+        else:
+            self._reading.request(asked, lambda: _look(table, reading))
+
+    def _on_read(self, asked: Any, seen: _Seen) -> None:
+        if asked == self._asked:
+            self._show(seen)
+
+    def _show(self, seen: _Seen) -> None:
+        self.facts.setText(" · ".join(seen.facts))
+        self.facts.setVisible(bool(seen.facts))
+        lines = [f"⚠ {in_panel_words(each)}" for each in seen.problems[:_MOST_SHOWN]]
+        if len(seen.problems) > _MOST_SHOWN:
+            lines.append(f"and {len(seen.problems) - _MOST_SHOWN} more problems, see Check")
+        # As text: a table may hold what looks like HTML.
+        self.problems.setText("<br>".join(escape(line) for line in lines))
+        self.problems.setVisible(bool(lines))
+
+
+def _look(table: Path, reading: Mapping[str, Any]) -> _Seen:
+    """Read a table; what cannot be read is a problem like others here."""
+    from napari_globalxai.cohort.table import read_cohort
+
+    try:
+        cohort = read_cohort(table, CohortSettings(**reading))
+        facts = [f"{len(cohort)} images"]
+        facts += [f"{role}: {column}" for role, column in cohort.guesses.items()]
+        return _Seen(facts, cohort.problems)
+    except InputError as why:
+        return _Seen((), (str(why),))
+    except OSError as why:
+        return _Seen((), (f"{table}: cannot be read ({why.strerror}).",))

@@ -1,0 +1,87 @@
+"""A part of a panel that is folded away until somebody asks for it."""
+
+from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtWidgets import QSizePolicy, QToolButton, QVBoxLayout, QWidget
+
+
+class Fold(QWidget):
+    """A heading that shows and hides what is below it.
+
+    What is folded away is hidden, not squeezed to nothing, so that Tab passes it by.
+
+    Parameters
+    ----------
+    title : str
+        The heading, which folds and unfolds by a click or the space bar.
+
+    Attributes
+    ----------
+    toggled : Signal
+        Whether it is unfolded now.
+    button : QToolButton
+        The heading.
+    """
+
+    toggled = Signal(bool)
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        self.button = QToolButton()
+        self.button.setCheckable(True)
+        self.button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
+        self.button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        # napari paints a pressed button blue, and centres its text.
+        self.button.setStyleSheet(
+            "QToolButton {background: transparent; border: none; padding: 2px 0;}"
+            "QToolButton:focus {text-decoration: underline;}"
+        )
+        self._content = QWidget()
+        self._content.hide()
+        row = QVBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(4)
+        row.addWidget(self.button, 0, Qt.AlignmentFlag.AlignLeft)
+        row.addWidget(self._content)
+        self.set_title(title)
+        self.button.toggled.connect(self._on_toggled)
+
+    def set_title(self, title: str) -> None:
+        """Give it another heading."""
+        self._title = title
+        self._name_heading()
+
+    def content(self) -> QWidget:
+        """Return what is shown below the heading."""
+        return self._content
+
+    def show_content(self, content: QWidget) -> None:
+        """Put another content in place of the one there is."""
+        before, self._content = self._content, content
+        content.setVisible(self.isExpanded())
+        layout = self.layout()
+        assert layout is not None
+        layout.replaceWidget(before, content)
+        before.hide()
+        before.deleteLater()
+
+    def isExpanded(self) -> bool:
+        """Return whether it is unfolded."""
+        return self.button.isChecked()
+
+    def expand(self, animate: bool = False) -> None:
+        """Unfold it."""
+        self.button.setChecked(True)
+
+    def collapse(self, animate: bool = False) -> None:
+        """Fold it away."""
+        self.button.setChecked(False)
+
+    def _on_toggled(self, expanded: bool) -> None:
+        self._content.setVisible(expanded)
+        self._name_heading()
+        self.toggled.emit(expanded)
+
+    def _name_heading(self) -> None:
+        self.button.setText(f"{'▾' if self.isExpanded() else '▸'}  {self._title}")
+        self.button.setAccessibleName(self._title)

@@ -1,0 +1,247 @@
+"""The panel with all images of a run: sorted, filtered, in step with the image in view."""
+
+from pathlib import Path
+from typing import Optional
+
+import napari.viewer
+from qtpy.QtCore import QModelIndex, Qt
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QFileDialog,
+    QHeaderView,
+    QLineEdit,
+    QPushButton,
+    QTableView,
+)
+
+from napari_globalxai.errors import InputError
+from napari_globalxai.statistics.query import parse_query
+from napari_globalxai.storage import atomic_path
+from napari_globalxai.widgets.identity import make_header
+from napari_globalxai.widgets.images_model import ImagesModel
+from napari_globalxai.widgets.layers import RunLayers, layers_of
+from napari_globalxai.widgets.panel import Panel, choice_box
+from napari_globalxai.widgets.parts import flowing, text_label
+from napari_globalxai.widgets.run_view import RunView
+from napari_globalxai.widgets.session import Session, session_of
+from napari_globalxai.widgets.settings_form import settings_layout
+from napari_globalxai.widgets.shown_maps import Selection
+
+_PRESETS = {
+    "": "In the order of the cohort",
+    "errors": "Errors first",
+    "unlike": "Least like the others first",
+}
+
+
+class ImagesWidget(Panel):
+    """Lists all images of the run on show; a filter is the selection that maps are made of.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The viewer.
+
+    Attributes
+    ----------
+    session : Session
+        What the viewer works on.
+    model : ImagesModel
+        The rows.
+    view : QTableView
+        The table; a click or the arrow keys show an image.
+    query_line : QLineEdit
+        The filter, a query as on the command line.
+    preset_box : QComboBox
+        Orders that help to find what does not follow.
+    said : QLabel
+        How many images are shown, or why a query was refused.
+    """
+
+    def __init__(self, viewer: "napari.viewer.Viewer") -> None:
+        super().__init__()
+        self.session: Session = session_of(viewer)
+        self.layers: RunLayers = layers_of(viewer)
+        self.model = ImagesModel(self)
+        self._follows = False
+        self._make_controls()
+        self._lay_out()
+        self._connect()
+        if self.session.view is not None:
+            self._on_view(self.session.view)
+
+    def filter(self, text: str) -> None:
+        """Select the images that a query means; all where it is empty."""
+        view, text = self.session.view, text.strip()
+        if view is None:
+            return
+        if not text:
+            self.session.select(None)
+            return
+        try:
+            query = parse_query(text)
+            rows = query.rows(view.run.images)
+            remarks = query.remarks(view.run.images)
+        except InputError as why:
+            self.said.setText(f"⚠ {why}")
+            return
+        if not len(rows):
+            self.said.setText("⚠ " + ("; ".join(remarks) or f"No image is meant by {text}") + ".")
+            return
+        self.session.select(Selection(text, tuple(rows.tolist())))
+
+    def save(self) -> None:
+        """Save the rows that are shown, in their order, as a table."""
+        view = self.session.view
+        if view is None:
+            return
+        path, _ = QFileDialog.getSaveFileName(
+            self, "Save the images shown", "images.csv", "Tables (*.csv)"
+        )
+        if path:
+            try:
+                with atomic_path(Path(path)) as temporary:
+                    # The index is the row in the run, whatever the order here.
+                    view.run.images.iloc[self.model.order].to_csv(temporary, index_label="row")
+            except OSError as why:
+                self.said.setText(f"⚠ {path}: cannot be written ({why.strerror}).")
+                return
+            self.said.setText(f"Saved: {path}")
+
+    def _make_controls(self) -> None:
+        self.header = make_header(self, self.session)
+        self.query_line = QLineEdit()
+        self.query_line.setClearButtonEnabled(True)
+        self.query_line.setAccessibleName("Filter")
+        self.query_line.setPlaceholderText("site == 'B' and age > 60")
+        self.query_line.setToolTip(
+            "Comparisons over the columns of images.csv, such as probability_Gla >= 0.5; names "
+            "with blanks in backticks. The maps follow."
+        )
+        self.preset_box = choice_box("Order", "Which images come first")
+        for name, words in _PRESETS.items():
+            self.preset_box.addItem(words, name)
+        self.said = text_label()
+        self.view = QTableView()
+        self.view.setModel(self.model)
+        self.view.setAccessibleName("All images")
+        self.view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.view.setTabKeyNavigation(False)
+        self.view.setTextElideMode(Qt.TextElideMode.ElideLeft)
+        self.view.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.view.setMinimumHeight(240)
+        self.view.setSortingEnabled(True)
+        self.across: QHeaderView = self.view.horizontalHeader()  # type: ignore[assignment]
+        self.across.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
+        self.across.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
+        down = self.view.verticalHeader()
+        if down is not None:
+            # Of one height, so that thousands of rows are laid out at once.
+            down.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+            down.setDefaultSectionSize(self.fontMetrics().height() + 8)
+            down.hide()
+        self.save_button = QPushButton("Save list…")
+        self.save_button.setToolTip("Save the rows that are shown as a table")
+        self.all_button = QPushButton("Show all")
+        self.all_button.setToolTip("Take the filter away")
+
+    def _lay_out(self) -> None:
+        form = settings_layout()
+        form.addRow("F&ilter", self.query_line)
+        form.addRow("&Order", self.preset_box)
+        buttons = flowing(self.all_button, self.save_button)
+        self.content.addWidget(self.header)
+        self.content.addLayout(form)
+        self.content.addWidget(self.said)
+        self.content.addWidget(self.view, 1)
+        self.content.addLayout(buttons)
+        self._set_enabled(False)
+
+    def _connect(self) -> None:
+        self.query_line.editingFinished.connect(self._on_query)
+        self.preset_box.currentIndexChanged.connect(self._on_preset)
+        self.save_button.clicked.connect(self.save)
+        self.all_button.clicked.connect(self._on_all)
+        self.view.clicked.connect(self._on_index)
+        self.view.activated.connect(self._on_index)
+        chosen = self.view.selectionModel()
+        assert chosen is not None
+        chosen.currentRowChanged.connect(self._on_index)
+        self.model.modelReset.connect(self._on_reset)
+        self.follow(self.session.view_changed, self._on_view)
+        self.follow(self.session.map_changed, self._on_map)
+        self.follow(self.session.selection_changed, self._on_selection)
+        self.follow(self.session.row_changed, self._on_row)
+
+    def _set_enabled(self, enabled: bool) -> None:
+        for part in (self.query_line, self.preset_box, self.view, self.save_button):
+            part.setEnabled(enabled)
+        self.all_button.setEnabled(enabled and self.session.selection is not None)
+
+    def _on_view(self, view: RunView) -> None:
+        self._set_enabled(True)
+        self.model.show_run(view.run, self.session.map_name)
+        self._on_selection(self.session.selection)
+        self._set_widths()
+
+    def _on_map(self, name: str) -> None:
+        view = self.session.view
+        if view is not None:
+            self.model.show_run(view.run, name)
+
+    def _on_selection(self, selection: Optional[Selection]) -> None:  # noqa: UP045
+        self.query_line.setText("" if selection is None else selection.where)
+        self.all_button.setEnabled(selection is not None)
+        self.model.show_rows(None if selection is None else selection.rows)
+
+    def _on_query(self) -> None:
+        known = self.session.selection
+        text = self.query_line.text().strip()
+        if text != ("" if known is None else known.where):
+            self.filter(text)
+
+    def _on_all(self) -> None:
+        self.session.select(None)
+        self.query_line.clear()
+
+    def _on_preset(self) -> None:
+        self.across.blockSignals(True)
+        self.across.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
+        self.across.blockSignals(False)
+        self.model.show_preset(str(self.preset_box.currentData()))
+        if len(self.model.order):
+            # What was asked for is what comes first.
+            self.layers.step_to(int(self.model.order[0]))
+            self.view.scrollToTop()
+
+    def _on_index(self, index: QModelIndex, *before: QModelIndex) -> None:
+        if index.isValid() and not self._follows:
+            self.layers.step_to(int(self.model.order[index.row()]))
+
+    def _on_reset(self) -> None:
+        count = self.model.rowCount()
+        view = self.session.view
+        total = 0 if view is None else len(view.run.images)
+        self.said.setText(f"{count} of {total} images" if count < total else f"{total} images")
+        self._on_row(self.session.row)
+
+    def _on_row(self, row: int) -> None:
+        place, chosen = self.model.place_of(row), self.view.selectionModel()
+        if chosen is None:
+            return
+        # What follows the slider must not move it.
+        self._follows = True
+        if place is None:
+            chosen.clear()
+        else:
+            self.view.selectRow(place)
+            self.view.scrollTo(self.model.index(place, 0))
+        self._follows = False
+
+    def _set_widths(self) -> None:
+        metrics = self.fontMetrics()
+        for column, heading in enumerate(self.model.headings()):
+            sample = self.model.texts(0)[column] if self.model.rowCount() else ""
+            wide = max(metrics.horizontalAdvance(text) for text in (heading, sample))
+            self.view.setColumnWidth(column, min(wide + 24, 200))

@@ -1,0 +1,59 @@
+"""Where the mass of a map lies, for what is drawn over it and said of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+# From the innermost line to the outermost.
+CONTOUR_SHARES = (0.5, 0.8)
+# What a map may have beyond the field of view before somebody should be told.
+_MOST_OUTSIDE = 0.05
+
+
+def mass_zones(
+    image: npt.NDArray[np.floating], shares: tuple[float, ...] = CONTOUR_SHARES
+) -> npt.NDArray[np.uint8]:
+    """Return the smallest areas that hold shares of a map's mass.
+
+    Parameters
+    ----------
+    image : numpy.ndarray
+        The map; what is not finite counts as nothing.
+    shares : tuple of float, optional
+        Ascending shares.
+
+    Returns
+    -------
+    numpy.ndarray
+        1 in the area of the first share, 2 in that of the second outside of the first, 0 beyond.
+    """
+    mass = np.abs(np.nan_to_num(image.astype(np.float64))).ravel()
+    zones = np.zeros(mass.size, np.uint8)
+    if mass.sum() > 0:
+        order = np.argsort(mass, kind="stable")[::-1]
+        held = np.cumsum(mass[order]) / mass.sum()
+        for number, share in reversed(list(enumerate(shares, start=1))):
+            # The pixel that reaches the share belongs to the area.
+            zones[order[: int(np.searchsorted(held, share)) + 1]] = number
+    return zones.reshape(image.shape)
+
+
+def mass_outside(image: npt.NDArray[np.floating], field: npt.NDArray[np.bool_]) -> float:
+    """Return the share of a map's mass that lies outside the field of view, 0 without mass."""
+    mass = np.abs(np.nan_to_num(image.astype(np.float64)))
+    total = float(mass.sum())
+    return float(mass[~field].sum()) / total if total > 0 else 0.0
+
+
+def outside_warning(
+    name: str, image: npt.NDArray[np.floating], field: npt.NDArray[np.bool_]
+) -> str:
+    """Return a sentence where much of a map lies outside the field of view, else nothing."""
+    share = mass_outside(image, field)
+    if share < _MOST_OUTSIDE:
+        return ""
+    return (
+        f"{100 * share:.0f} % of the mass of {name} lies outside the field of view: the model may "
+        "look at a mark or a frame, not at what the images show."
+    )

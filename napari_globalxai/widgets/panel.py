@@ -1,0 +1,144 @@
+"""What all panels have in common: they scroll, they stand as tabs, they leave no slot behind."""
+
+from collections.abc import Callable
+from typing import Any, Optional
+from weakref import WeakMethod
+
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import (
+    QComboBox,
+    QDockWidget,
+    QMainWindow,
+    QScrollArea,
+    QTabBar,
+    QVBoxLayout,
+    QWidget,
+)
+
+NARROWEST = 160
+# Wide enough for most forms, narrow enough for a canvas beside it on a small screen.
+_USUAL = QSize(360, 640)
+
+
+class Panel(QScrollArea):
+    """A dock widget whose content scrolls where the window is too small for it.
+
+    Attributes
+    ----------
+    content : QVBoxLayout
+        What the panel shows.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        inside = QWidget()
+        self.content = QVBoxLayout(inside)
+        self.content.setContentsMargins(8, 8, 8, 8)
+        self.content.setSpacing(8)
+        self.setWidget(inside)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QScrollArea.Shape.NoFrame)
+        # Of a large font on a small screen, all can be reached.
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
+        self.setMinimumWidth(NARROWEST)
+        self._is_docked = False
+
+    def follow(self, signal: Any, slot: Callable[..., None]) -> None:
+        """Connect a signal of the viewer or its session, which outlive the panel.
+
+        Parameters
+        ----------
+        signal : psygnal.SignalInstance or napari's EventEmitter
+            The signal.
+        slot : callable
+            A method of the panel.
+        """
+        signal.connect(slot)
+        # Python's half of a panel that Qt has deleted may still be there, and would be called.
+        known = WeakMethod(slot)
+
+        def leave() -> None:
+            method = known()
+            if method is not None:
+                signal.disconnect(method)
+
+        self.destroyed.connect(leave)
+
+    def sizeHint(self) -> QSize:
+        """Return the size that Qt starts from."""
+        return _USUAL
+
+    def showEvent(self, event: Optional[QShowEvent]) -> None:  # noqa: UP045
+        """Join the other panels the first time that it is docked."""
+        super().showEvent(event)
+        if not self._is_docked:
+            self._is_docked = True
+            # Once napari has put it where it belongs.
+            QTimer.singleShot(0, self._join_tabs)
+
+    def _join_tabs(self) -> None:
+        dock = self._dock()
+        window = None if dock is None else dock.parent()
+        if dock is None or not isinstance(window, QMainWindow) or dock.isFloating():
+            return
+        # The plugin's name would leave no room for the panel's on its tab.
+        dock.setWindowTitle(dock.windowTitle().partition(" (")[0])
+        # Of several panels, all join the oldest, whether opened from a menu or by a script.
+        area = window.dockWidgetArea(dock)
+        panels = [
+            other
+            for other in window.findChildren(QDockWidget)
+            if isinstance(other.widget(), Panel)
+            and not other.isFloating()
+            and window.dockWidgetArea(other) == area
+        ]
+        if panels[0] is not dock and panels[0] not in window.tabifiedDockWidgets(dock):
+            window.tabifyDockWidget(panels[0], dock)
+            dock.raise_()
+        for bar in window.findChildren(QTabBar):
+            # Names in full, and arrows where they do not fit.
+            bar.setElideMode(Qt.TextElideMode.ElideNone)
+            bar.setUsesScrollButtons(True)
+
+    def _dock(self) -> Optional[QDockWidget]:  # noqa: UP045
+        above: Optional[QObject] = self.parent()  # noqa: UP045
+        while above is not None and not isinstance(above, QDockWidget):
+            above = above.parent()
+        return above if isinstance(above, QDockWidget) else None
+
+    def bring_forward(self) -> None:
+        """Show the panel's tab."""
+        dock = self._dock()
+        if dock is not None:
+            dock.show()
+            dock.raise_()
+
+
+class _WheelForFocus(QObject):
+    """Passes the wheel on to what scrolls, unless the user works in the box."""
+
+    def eventFilter(self, box: Optional[QObject], event: Optional[QEvent]) -> bool:  # noqa: UP045
+        """Take wheel events from boxes without focus."""
+        is_wheel = event is not None and event.type() == QEvent.Type.Wheel
+        if is_wheel and isinstance(box, QWidget) and not box.hasFocus():
+            event.ignore()  # type: ignore[union-attr]
+            return True
+        return False
+
+
+def keep_wheel_for_focus(box: QWidget) -> None:
+    """Let the wheel change a box only while it has the focus; otherwise the panel scrolls."""
+    box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    box.installEventFilter(_WheelForFocus(box))
+
+
+def choice_box(name: str, tip: str) -> QComboBox:
+    """Return a box to choose from that the wheel leaves alone and long names do not widen."""
+    box = QComboBox()
+    box.setAccessibleName(name)
+    box.setToolTip(tip)
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(8)
+    keep_wheel_for_focus(box)
+    return box

@@ -1,0 +1,69 @@
+"""Sentences of the command line in the words of the panels."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from pydantic import BaseModel
+
+from napari_globalxai.settings.cohort_settings import CohortSettings
+from napari_globalxai.settings.declared import declared_fields
+from napari_globalxai.settings.execution_settings import ExecutionSettings
+from napari_globalxai.settings.explain_settings import ExplainSettings
+from napari_globalxai.settings.frame_settings import CohortFrameSettings
+from napari_globalxai.settings.peppr_settings import PepprSettings
+
+# What the panels have fields of their own for.
+_OWN = {
+    "trust": "“Trust this model's code”",
+    "resume": "Compute, which goes on where it was",
+    "model": "the field “Model”",
+    "out": "the field “Run folder”",
+    "run": "the field “Run folder”",
+    "map": "the field “Map”",
+    "method": "the field “Method”",
+    "cam-layer": "the field “CAM layer”",
+    "set": "“Method settings”",
+    "aligned": "the field “Run folder”",
+    "strict": "the list of failed images",
+}
+_AGAIN = re.compile(r"(,? ?and )?go on with the same command, explain's with --resume")
+# What stands in backticks is a command to copy, and stays one.
+_OPTION = re.compile(
+    r"""`[^`]*`|--(?P<name>[a-z][a-z-]*)"""
+    r"""(?:[ =](?P<value>"[^"]*"|'[^']*'|[^\s,;=]+=[^\s;]*[^\s;.,]|none\b|\d+))?"""
+)
+_IN_PYTHON = re.compile(r" \(trust=True in [^)]*\)")
+_MODELS: tuple[type[BaseModel], ...] = (
+    CohortSettings,
+    ExplainSettings,
+    ExecutionSettings,
+    CohortFrameSettings,
+    PepprSettings,
+)
+
+
+@cache
+def _fields() -> dict[str, str]:
+    """Return where each option of the command line stands in the panels."""
+    places = dict(_OWN)
+    for model in _MODELS:
+        for setting in declared_fields(model):
+            fold = f" under “{setting.heading}”" if setting.heading else ""
+            places.setdefault(setting.option, f"the field “{setting.title}”{fold}")
+    return places
+
+
+def in_panel_words(sentence: str) -> str:
+    """Return a sentence that names fields of the panels where it named command-line options."""
+    sentence = _IN_PYTHON.sub("", _AGAIN.sub(", and press the button again", sentence))
+    return _OPTION.sub(_in_words, sentence)
+
+
+def _in_words(match: re.Match[str]) -> str:
+    place = _fields().get(match["name"] or "")
+    if place is None:
+        return match[0]
+    value = (match["value"] or "").strip("\"'")
+    return f"{value} in {place}" if value else place

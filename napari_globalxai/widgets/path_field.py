@@ -1,0 +1,123 @@
+"""A path that can be typed, picked or dropped."""
+
+from pathlib import Path
+from typing import Any, Optional
+
+from qtpy.QtCore import Signal  # type: ignore[attr-defined]
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QToolButton, QWidget
+
+
+class _PathLine(QLineEdit):
+    """A line that takes a dropped file as its path, not as an address.
+
+    Attributes
+    ----------
+    dropped : Signal
+        A file or folder was dropped.
+    """
+
+    dropped = Signal(object)
+
+    def dragEnterEvent(self, event: Optional[QDragEnterEvent]) -> None:  # noqa: UP045
+        """Take files."""
+        if event is not None and _local_path(event) is not None:
+            event.acceptProposedAction()
+        else:
+            super().dragEnterEvent(event)
+
+    def dropEvent(self, event: Optional[QDropEvent]) -> None:  # noqa: UP045
+        """Take the first file."""
+        path = None if event is None else _local_path(event)
+        if event is not None and path is not None:
+            event.acceptProposedAction()
+            self.dropped.emit(path)
+        else:
+            super().dropEvent(event)
+
+
+def _local_path(event: Any) -> Optional[Path]:  # noqa: UP045
+    data = event.mimeData()
+    urls = [] if data is None else [url for url in data.urls() if url.isLocalFile()]
+    return Path(urls[0].toLocalFile()) if urls else None
+
+
+class PathField(QWidget):
+    """A path that can be typed, picked or dropped.
+
+    Parameters
+    ----------
+    caption : str
+        Title of the file dialog.
+    file_filter : str, optional
+        Filter of the file dialog; without one, a folder is picked.
+
+    Attributes
+    ----------
+    edited : Signal
+        The user chose another path.
+    dropped : Signal
+        The user dropped a path on it, before it is taken.
+    """
+
+    edited = Signal()
+    dropped = Signal(object)
+
+    def __init__(self, caption: str, file_filter: Optional[str] = None) -> None:  # noqa: UP045
+        super().__init__()
+        self._caption, self._filter = caption, file_filter
+        self._is_chosen = False
+        self.line = _PathLine()
+        self.line.setMinimumWidth(60)
+        self.line.setAccessibleName(caption)
+        self.browse_button = QToolButton()
+        self.browse_button.setText("…")
+        self.browse_button.setToolTip(caption)
+        self.browse_button.setAccessibleName(f"{caption}, from a list")
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self.line, 1)
+        layout.addWidget(self.browse_button)
+        self.setFocusProxy(self.line)
+        self.browse_button.clicked.connect(self.browse)
+        self.line.editingFinished.connect(self.edited)
+        self.line.textEdited.connect(self._on_typed)
+        self.line.dropped.connect(self._on_dropped)
+
+    @property
+    def path(self) -> Optional[Path]:  # noqa: UP045
+        """The path, or None where the field is empty."""
+        text = self.line.text().strip()
+        return Path(text).expanduser() if text else None
+
+    @path.setter
+    def path(self, path: Optional[Path]) -> None:  # noqa: UP045
+        self.line.setText("" if path is None else str(path))
+        # A long path is known by its end.
+        self.line.setToolTip(self.line.text())
+        self.edited.emit()
+
+    def suggest(self, path: Path) -> None:
+        """Fill in a path, unless the user typed or picked one."""
+        if not self._is_chosen:
+            self.path = path
+
+    def browse(self) -> None:
+        """Let the user pick a file or folder."""
+        start = str(self.path or Path.home())
+        if self._filter is None:
+            chosen = QFileDialog.getExistingDirectory(self, self._caption, start)
+        else:
+            chosen, _ = QFileDialog.getOpenFileName(self, self._caption, start, self._filter)
+        if chosen:
+            self._is_chosen = True
+            self.path = Path(chosen)
+
+    def _on_typed(self, text: str) -> None:
+        self._is_chosen = bool(text.strip())
+
+    def _on_dropped(self, path: Path) -> None:
+        self._is_chosen = True
+        self.path = path
+        self.dropped.emit(path)

@@ -1,0 +1,241 @@
+"""The figure of PEPPR: curves of one label, and where Δ stands among its controls.
+
+Drawn in a worker, as a figure takes longer than a window may stand still; no Qt here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import cycle
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_globalxai.faithfulness.order_families import FamilyLook, family_look
+from napari_globalxai.widgets.colours import ARM_COLOURS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from napari_globalxai.faithfulness.result import PepprResult
+
+_VERBS = {"restore": "Restored", "erase": "Erased"}
+# Families are told apart by their dashes, too.
+_DASHES = ((4, 2), (8, 2, 1, 2), (2, 1), (8, 2))
+_POINTS_AN_INCH = 72
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be drawn.
+
+    Attributes
+    ----------
+    result : PepprResult or None
+        The result; a sentence stands in its place where there is none.
+    label, arm : str
+        Whose curves; which controls.
+    ground, text : str
+        Colours of the theme.
+    size : tuple of int
+        Width and height in pixels of the screen.
+    dots_an_inch : float
+        Of the screen.
+    points : float
+        Size of the window's letters.
+    """
+
+    result: PepprResult | None
+    label: str
+    arm: str
+    ground: str
+    text: str
+    size: tuple[int, int]
+    dots_an_inch: float
+    points: float
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A finished figure.
+
+    Attributes
+    ----------
+    pixels : numpy.ndarray
+        uint8 (height, width, 4), RGBA.
+    figure, curves_axes, deltas_axes
+        The figure of matplotlib.
+    curve : tuple of numpy.ndarray or None
+        Fractions and values of the curve that the cursor runs on.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    figure: Any
+    curves_axes: Any
+    deltas_axes: Any
+    curve: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None
+
+
+def draw(wanted: Wanted) -> Drawn:
+    """Draw a figure. To be called in a worker."""
+    return _Drawing(wanted).finish()
+
+
+class _Drawing:
+    """A figure in the making."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        self._result, self._label, self._arm = wanted.result, wanted.label, wanted.arm
+        self._ground, self._text = wanted.ground, wanted.text
+        # Smaller than the window's letters, as labels of a plot are, but no smaller than 7.
+        self._small = max(7.0, wanted.points - 1.5)
+        self._cursor_curve: tuple[Any, Any] | None = None
+        width, height = (max(pixels, 80) / wanted.dots_an_inch for pixels in wanted.size)
+        self.figure = Figure(figsize=(width, height), dpi=wanted.dots_an_inch, layout="constrained")
+        self._canvas: Any = FigureCanvasAgg(self.figure)
+        grid = self.figure.add_gridspec(2, 1, height_ratios=(3.2, 1))
+        self.curves_axes = self.figure.add_subplot(grid[0])
+        self.deltas_axes = self.figure.add_subplot(grid[1])
+
+    def finish(self) -> Drawn:
+        """Draw everything."""
+        self._dress()
+        if self._result is None or self._curve("map", "restore").empty:
+            self._draw_nothing()
+        else:
+            self._draw_curves()
+            self._draw_deltas()
+        self._canvas.draw()
+        pixels = np.array(self._canvas.buffer_rgba(), np.uint8)
+        return Drawn(pixels, self.figure, self.curves_axes, self.deltas_axes, self._cursor_curve)
+
+    def _dress(self) -> None:
+        """Give the axes the theme's colours."""
+        self.figure.set_facecolor(self._ground)
+        for axes in (self.curves_axes, self.deltas_axes):
+            axes.set_facecolor(self._ground)
+            axes.tick_params(colors=self._text, labelsize=self._small)
+            for side, spine in axes.spines.items():
+                spine.set_visible(side in ("left", "bottom"))
+                spine.set_color(self._text)
+
+    def _draw_nothing(self) -> None:
+        for axes in (self.curves_axes, self.deltas_axes):
+            axes.set_axis_off()
+        sentence = "No curves yet:\nchoose a map and run PEPPR."
+        if self._result is not None:
+            sentence = f"{self._label} has no curves: it needs images\nwith and without the label."
+        self.curves_axes.text(
+            0.5, 0.4, sentence, color=self._text, ha="center", va="center", fontsize=self._small + 1
+        )
+
+    def _curve(self, order: str, arm: str) -> pd.DataFrame:
+        assert self._result is not None
+        curves = self._result.curves
+        chosen = (
+            (curves["label"] == self._label)
+            & (curves["order"] == order)
+            & (curves["arm"] == arm)
+            & (curves["metric"] == "roc_auc")
+        )
+        return curves[chosen].sort_values("fraction")
+
+    def _families(self) -> list[FamilyLook]:
+        """Return the families of control orders that the map is judged by."""
+        return [] if self._result is None else [family_look(n) for n in self._result.judged_by]
+
+    def _draw_curves(self) -> None:
+        assert self._result is not None
+        axes = self.curves_axes
+        for look, dashes in zip(self._families(), cycle(_DASHES), strict=False):
+            curve = self._curve(look.name, self._arm)
+            if len(curve):
+                x = 100 * curve["fraction"]
+                colour = look.colour
+                axes.fill_between(
+                    x, curve["ci_low"], curve["ci_high"], color=colour, alpha=0.25, linewidth=0
+                )
+                label = f"{look.title}, {_VERBS[self._arm].lower()}"
+                axes.plot(x, curve["value"], color=colour, lw=1.6, ls=(0, dashes), label=label)
+        for arm, colour in ARM_COLOURS.items():
+            curve = self._curve("map", arm)
+            x = 100 * curve["fraction"]
+            axes.fill_between(
+                x, curve["ci_low"], curve["ci_high"], color=colour, alpha=0.25, linewidth=0
+            )
+            axes.plot(x, curve["value"], color=colour, lw=2, label=f"{_VERBS[arm]} along the map")
+            if arm == self._arm:
+                self._cursor_curve = (curve["fraction"].to_numpy(), curve["value"].to_numpy())
+        intact = self._result.areas[self._label]["intact_auc"]
+        axes.axhline(intact, color=self._text, lw=0.8, ls=":", label=f"Intact, {intact:.2f}")
+        axes.axhline(0.5, color=self._text, lw=0.5, alpha=0.4)
+        low = float(self._result.curves.query("metric == 'roc_auc'")["ci_low"].min())
+        axes.set(xlim=(0, 100), ylim=(min(0.4, max(0.0, low - 0.02)), 1.02))
+        what = "Valid pixels restored or erased (%)"
+        axes.set_xlabel(what, color=self._text, fontsize=self._small)
+        axes.set_ylabel(f"ROC AUC of {self._label}", color=self._text, fontsize=self._small)
+        # The map's curves come first in the legend, though they are drawn last.
+        handles, names = axes.get_legend_handles_labels()
+        ranks = sorted(range(len(names)), key=lambda index: "the map" not in names[index])
+        axes.legend(
+            [handles[index] for index in ranks],
+            [names[index] for index in ranks],
+            fontsize=self._small - 0.5,
+            frameon=False,
+            labelcolor=self._text,
+            loc="lower center",
+            bbox_to_anchor=(0.46, 1.0),
+            ncols=self._columns,
+            columnspacing=1.2,
+            handlelength=1.8,
+        )
+
+    def _draw_deltas(self) -> None:
+        """Draw Δ of the controls as a histogram, and the map's own as a line."""
+        from matplotlib.ticker import MaxNLocator
+
+        assert self._result is not None
+        axes, areas = self.deltas_axes, self._result.areas[self._label]
+        own = areas["delta_on_control_steps"]
+        families = [look for look in self._families() if areas["control_deltas"].get(look.name)]
+        values = [np.asarray(areas["control_deltas"][look.name], float) for look in families]
+        everything = np.concatenate([*values, [own, 0.0]])
+        span = max(float(np.ptp(everything)), 0.05)
+        edges = np.linspace(everything.min() - 0.05 * span, everything.max() + 0.05 * span, 31)
+        if values:
+            axes.hist(
+                values,
+                bins=edges.tolist(),
+                histtype="stepfilled",
+                color=[look.colour for look in families],
+                alpha=0.85,
+                label=[look.title for look in families],
+            )
+        axes.axvline(own, color=ARM_COLOURS["restore"], lw=2, label=f"This map, {own:.2f}")
+        axes.set_xlim(edges[0], edges[-1])
+        axes.margins(y=0.1)
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
+        # The map beside its controls, over their steps: near, not equal, to Δ over all steps.
+        what = "Δ = area restored − area erased, at the controls' steps"
+        axes.set_xlabel(what, color=self._text, fontsize=self._small)
+        axes.set_ylabel("Orders", color=self._text, fontsize=self._small)
+        axes.legend(
+            fontsize=self._small - 0.5,
+            frameon=False,
+            labelcolor=self._text,
+            loc="lower center",
+            bbox_to_anchor=(0.46, 0.96),
+            ncols=self._columns,
+            columnspacing=1.2,
+            handlelength=1.2,
+        )
+
+    @property
+    def _columns(self) -> int:
+        """How many entries of a legend stand side by side."""
+        letters = self.figure.get_figwidth() * _POINTS_AN_INCH / self._small
+        return 2 if letters > 36 else 1

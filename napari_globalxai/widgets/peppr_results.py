@@ -1,0 +1,112 @@
+"""The results of PEPPR that a run holds, side by side: per map and fill."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Signal  # type: ignore[attr-defined]
+
+from napari_globalxai.faithfulness.stored_results import stored_results
+from napari_globalxai.runs.folder import PEPPR_FOLDER, file_stem
+from napari_globalxai.storage import read_json
+from napari_globalxai.widgets.result_tables import NOTHING, PlainTable, number
+
+if TYPE_CHECKING:
+    from napari_globalxai.faithfulness.result import PepprResult
+    from napari_globalxai.runs.run import Run
+
+
+def map_of(result: PepprResult, maps: Mapping[str, Any]) -> str:
+    """Return the name of the map that a result is of, also where it was read from a file's name."""
+    if result.map_name in maps:
+        return result.map_name
+    stems = {file_stem(name): name for name in maps}
+    return stems.get(result.map_name, result.map_name)
+
+
+class ResultTable(PlainTable):
+    """A row a result; a click shows it.
+
+    Attributes
+    ----------
+    chosen : Signal
+        Map and fill of the result that was clicked.
+    """
+
+    chosen = Signal(str, str)
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "Map": "The map that was followed",
+                "Fill": "What erased pixels showed",
+                "Δ": "Area restored less area erased, of the map's own label or on average",
+                "Verdict": "Of the map's own label, or how many labels are faithful",
+            },
+            most_rows=6,
+        )
+        self.setAccessibleName("Results of PEPPR")
+        self._keys: list[tuple[str, str]] = []
+        self.hide()
+        self.cellClicked.connect(self._on_cell)
+        self.cellActivated.connect(self._on_cell)
+
+    def show_run(self, run: Run) -> None:
+        """List what the run's folder holds."""
+        folder, lines = run.folder / PEPPR_FOLDER, []
+        own = {file_stem(name): name for name in run.maps}
+        self._keys = []
+        for stored in stored_results(folder):
+            summary = _read_summary(folder / f"{stored.stem}.json")
+            if summary is None:
+                continue
+            name = own.get(stored.map_name, stored.map_name)
+            judged = [each for each in summary.values() if "verdict" in each]
+            self._keys.append((name, stored.fill))
+            lines.append(
+                [
+                    name,
+                    stored.fill,
+                    _delta([each.get("delta") for each in judged]),
+                    _verdict([str(each["verdict"]) for each in judged]),
+                ]
+            )
+        self.blockSignals(True)
+        self.fill(lines)
+        self.blockSignals(False)
+        self.setVisible(bool(lines))
+
+    def mark(self, result: PepprResult | None, maps: Mapping[str, Any]) -> None:
+        """Mark the result on show."""
+        self.blockSignals(True)
+        self.setCurrentCell(-1, -1)
+        if result is not None:
+            key = (map_of(result, maps), str(result.settings.get("fill", "")))
+            if key in self._keys:
+                self.selectRow(self._keys.index(key))
+        self.blockSignals(False)
+
+    def _on_cell(self, row: int, *rest: int) -> None:
+        if 0 <= row < len(self._keys):
+            self.chosen.emit(*self._keys[row])
+
+
+def _read_summary(path: Path) -> dict[str, Any] | None:
+    """Return what a result says of its labels; None where it cannot be read: opening says why."""
+    try:
+        return dict(read_json(path)["labels"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _delta(values: list[Any]) -> str:
+    known = [float(value) for value in values if isinstance(value, int | float)]
+    return number(sum(known) / len(known)) if known else NOTHING
+
+
+def _verdict(words: list[str]) -> str:
+    if len(words) == 1:
+        return words[0]
+    return f"{words.count('faithful')} of {len(words)} faithful" if words else NOTHING

@@ -1,0 +1,54 @@
+"""What a file or folder is that somebody drops on napari or on a field."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+
+from napari_globalxai.errors import InputError
+from napari_globalxai.models.card import MODEL_SUFFIXES
+from napari_globalxai.runs.folder import RUN_FILE, STACK_FOLDER, STORE_FOLDER
+from napari_globalxai.runs.record import RunRecord, has_record, read_record
+
+_TABLES = (".csv", ".tsv", ".txt")
+
+
+class Recognised(Enum):
+    """Kinds of things that panels take."""
+
+    RUN = "run"
+    QUALITY = "quality"
+    COHORT = "cohort"
+    MODEL = "model"
+    NOTHING = "nothing"
+
+
+def result_folder(path: Path) -> Path | None:
+    """Return the folder of results that a path is, or is a part of, None where it is neither.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A run folder, its ``run.json``, its ``aligned.zarr`` or ``attributions.zarr``.
+    """
+    if path.name in (RUN_FILE, STACK_FOLDER, STORE_FOLDER):
+        path = path.parent
+    return path if has_record(path) else None
+
+
+def recognise(path: Path) -> Recognised:
+    """Return what a path is, by its name and what stands beside it."""
+    folder = result_folder(path)
+    if folder is not None:
+        try:
+            is_run = isinstance(read_record(folder), RunRecord)
+        except (InputError, OSError):
+            # What is wrong with it is said where it is opened.
+            is_run = True
+        return Recognised.RUN if is_run else Recognised.QUALITY
+    if path.is_dir():
+        is_bundle = (path / "configs" / "metadata.json").is_file()
+        return Recognised.MODEL if is_bundle else Recognised.NOTHING
+    if path.suffix.lower() in _TABLES:
+        return Recognised.COHORT
+    return Recognised.MODEL if path.suffix.lower() in MODEL_SUFFIXES else Recognised.NOTHING

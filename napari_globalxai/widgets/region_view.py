@@ -1,0 +1,170 @@
+"""What a region holds of the maps, and what erasing it takes; made in a worker, kept in the run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_globalxai.errors import InputError
+from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
+from napari_globalxai.storage import atomic_path, write_json
+
+if TYPE_CHECKING:
+    from napari_globalxai.faithfulness.region_erasure import RegionEffect
+    from napari_globalxai.runs.run import Run
+
+REGIONS_FOLDER = "regions"
+_NAME = "region"
+_CHANCE = 0.5
+
+
+@dataclass(frozen=True)
+class LabelShare:
+    """What a region holds of the map of one label.
+
+    Attributes
+    ----------
+    label : str
+        The label.
+    share, area : float
+        Of the map's mass, and of the frame.
+    rows, by_image : numpy.ndarray
+        Images that carry the label, and the region's share of each one's map.
+    """
+
+    label: str
+    share: float
+    area: float
+    rows: npt.NDArray[np.int64]
+    by_image: npt.NDArray[np.float64]
+
+    @property
+    def ratio(self) -> float:
+        """How many times its share of the area the region holds."""
+        return self.share / self.area
+
+
+def measure_region(
+    run: Run,
+    region: npt.NDArray[np.bool_],
+    among: tuple[int, ...] | None = None,
+    progress: ProgressCallback = ignore_progress,
+) -> list[LabelShare]:
+    """Return what a region holds of the maps of all labels. To be called in a worker.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    region : numpy.ndarray
+        bool (height, width).
+    among : tuple of int, optional
+        Only these of its images.
+    progress : callable, optional
+        May raise `Cancelled`.
+    """
+    from napari_globalxai.statistics.region_shares import measure_shares
+
+    shares = []
+    for number, label in enumerate(run.labels):
+        progress(Progress("Measuring the region", number, len(run.labels)))
+        rows = run.members(label)
+        if among is not None:
+            rows = np.intersect1d(rows, np.asarray(among, np.int64))
+        found = measure_shares(run.store, label, rows, {_NAME: region}, run.aggregation)
+        total = float(found.total.sum())
+        share = float(found.mass.sum()) / total if total > 0 else float("nan")
+        shares.append(
+            LabelShare(label, share, float(region.mean()), found.rows, found.by_image[:, 0])
+        )
+    progress(Progress("Measuring the region", len(run.labels), len(run.labels)))
+    return shares
+
+
+def erase(
+    run: Run,
+    region: npt.NDArray[np.bool_],
+    trust: bool,
+    progress: ProgressCallback = ignore_progress,
+) -> dict[str, RegionEffect]:
+    """Erase a region from all images and predict again. To be called in a worker."""
+    from napari_globalxai.audit.erasing import erase_regions
+
+    progress(Progress("Loading the model", 0, 1))
+    return erase_regions(run, {_NAME: region}, progress, trust=trust)[_NAME]
+
+
+def sentence(share: LabelShare, effect: RegionEffect | None) -> str:
+    """Return in words what a region is to a label."""
+    if not np.isfinite(share.ratio):
+        return f"{share.label}: none of these images has a map with any mass."
+    text = (
+        f"{share.label}: the region holds {100 * share.share:.0f} % of the mass on "
+        f"{100 * share.area:.1f} % of the area, {share.ratio:.1f} times its share"
+    )
+    if effect is None:
+        return f"{text}."
+    text += f"; erasing it changes ROC AUC from {effect.intact_auc:.2f} to {effect.erased_auc:.2f}"
+    gain, loss = effect.intact_auc - _CHANCE, effect.intact_auc - effect.erased_auc
+    if gain > 0 and loss > 0:
+        # In hundredths, as the numbers before it.
+        text += f" and takes {100 * min(1.0, loss / gain):.0f} % of the gain over chance"
+    return f"{text}."
+
+
+def keep_region(
+    run: Run,
+    name: str,
+    region: npt.NDArray[np.bool_],
+    shares: list[LabelShare],
+    effects: Mapping[str, RegionEffect],
+) -> Path:
+    """Keep a region in the run as a labels image, which `audit --regions` reads, with its numbers.
+
+    Returns
+    -------
+    pathlib.Path
+        The image.
+
+    Raises
+    ------
+    InputError
+        When the name has no letter or digit.
+    """
+    import tifffile
+
+    stem = re.sub(r"[^\w-]+", "-", name).strip("-")
+    if not stem:
+        raise InputError(f"{name!r} is no name for a region; use letters and digits.")
+    path = run.folder / REGIONS_FOLDER / f"{stem}.tif"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary:
+        tifffile.imwrite(temporary, region.astype(np.uint8))
+    write_json(
+        path.with_suffix(".json"),
+        {"name": name, "labels": {each.label: _facts(each, effects) for each in shares}},
+    )
+    return path
+
+
+def _facts(share: LabelShare, effects: Mapping[str, RegionEffect]) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "share": share.share,
+        "area_share": share.area,
+        "ratio": share.ratio,
+        "images": len(share.rows),
+    }
+    effect = effects.get(share.label)
+    if effect is not None:
+        facts |= {
+            "auc_intact": effect.intact_auc,
+            "auc_erased": effect.erased_auc,
+            "logit_change": effect.logit_change,
+        }
+    return facts

@@ -1,0 +1,339 @@
+"""The panel that measures and erases what somebody drew."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional
+
+import napari.viewer
+import numpy as np
+import numpy.typing as npt
+from napari.layers import Shapes
+from qtpy.QtWidgets import QLineEdit, QPushButton
+
+from napari_globalxai.errors import InputError
+from napari_globalxai.progress import ProgressCallback
+from napari_globalxai.widgets.identity import make_header
+from napari_globalxai.widgets.layers import RunLayers, layers_of
+from napari_globalxai.widgets.panel import Panel, choice_box
+from napari_globalxai.widgets.parts import JobBar, flowing, heading, text_label
+from napari_globalxai.widgets.region_mask import is_drawn, region_mask
+from napari_globalxai.widgets.region_view import (
+    REGIONS_FOLDER,
+    LabelShare,
+    erase,
+    keep_region,
+    measure_region,
+    sentence,
+)
+from napari_globalxai.widgets.result_tables import NOTHING, PlainTable, number
+from napari_globalxai.widgets.session import OVERALL, Session, plain_viewer, session_of
+from napari_globalxai.widgets.settings_form import settings_layout
+from napari_globalxai.widgets.viewer_jobs import runner_of
+from napari_globalxai.widgets.workers import JobRunner
+
+if TYPE_CHECKING:
+    from napari_globalxai.faithfulness.region_erasure import RegionEffect
+
+_MOST_IMAGES = 50
+_DRAW = "Draw a region: press “New region” and drag a rectangle on the image."
+
+
+class RegionsWidget(Panel):
+    """Measures how much of the maps a drawn region holds, and what erasing it takes.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The viewer.
+
+    Attributes
+    ----------
+    session : Session
+        What the viewer works on.
+    runner, eraser : JobRunner
+        Run the work: measuring, and erasing with the model.
+    layer_box : QComboBox
+        The layer with the region: shapes or labels.
+    table, image_table : PlainTable
+        What the region holds by label; the images by its share of their map.
+    said : QLabel
+        The same in a sentence, of the label on show.
+    """
+
+    def __init__(self, viewer: "napari.viewer.Viewer") -> None:
+        super().__init__()
+        self.session: Session = session_of(viewer)
+        self.layers: RunLayers = layers_of(viewer)
+        self._viewer = plain_viewer(viewer)
+        self.runner: JobRunner = runner_of(viewer, "Measuring a region")
+        self.eraser: JobRunner = runner_of(viewer, "Erasing a region")
+        self._region: Optional[npt.NDArray[np.bool_]] = None  # noqa: UP045
+        self._shares: list[LabelShare] = []
+        self._effects: dict[str, RegionEffect] = {}
+        self._make_controls()
+        self._lay_out()
+        self._connect()
+        self._list_layers()
+        self._on_view(self.session.view)
+
+    # What users and scripts do.
+
+    def new_region(self) -> None:
+        """Add a layer to draw on, and take up the rectangle."""
+        images = self.layers.layer("images")
+        if images is None:
+            self.said.setText("Open a run first.")
+            return
+        layer = Shapes(
+            ndim=2, name="Region", edge_color="#d55e00", face_color="#d55e0040", edge_width=2
+        )
+        self._viewer.layers.append(layer)
+        self._viewer.layers.selection.active = layer
+        layer.mode = "add_rectangle"
+        self.layer_box.setCurrentText(layer.name)
+        self.said.setText("Drag a rectangle on the image, then press “Measure”.")
+
+    def measure(self) -> None:
+        """Measure the region of the layer chosen, for all labels."""
+        region, run = self._drawn_region(), self.session.run
+        if region is None or run is None or self.runner.is_running:
+            return
+        selection = self.session.selection
+        among = None if selection is None else selection.rows
+
+        def work(progress: ProgressCallback) -> Any:
+            return region, measure_region(run, region, among, progress)
+
+        self.runner.run(work)
+
+    def erase(self) -> None:
+        """Erase the region from all images and predict again, for all labels."""
+        region, run, trust = self._drawn_region(), self.session.run, self.session.trusts_model
+        if region is None or run is None or self.eraser.is_running:
+            return
+
+        def work(progress: ProgressCallback) -> Any:
+            return region, measure_region(run, region), erase(run, region, trust, progress)
+
+        self.eraser.run(work)
+
+    def keep(self) -> None:
+        """Keep the region and its numbers in the run's folder."""
+        run, region = self.session.run, self._drawn_region()
+        if run is None or region is None:
+            return
+        measured = self._region is not None and np.array_equal(region, self._region)
+        try:
+            path = keep_region(
+                run,
+                self.name_line.text() or self.layer_box.currentText(),
+                region,
+                self._shares if measured else [],
+                self._effects if measured else {},
+            )
+        except (InputError, OSError) as why:
+            self.said.setText(f"⚠ {why}")
+            return
+        self.said.setText(f"Kept: {path}. `audit --regions` reads it.")
+        self._list_kept()
+
+    # Making the panel.
+
+    def _make_controls(self) -> None:
+        self.header = make_header(self, self.session)
+        self.layer_box = choice_box("Region", "The layer with the region: shapes or labels")
+        self.new_button = QPushButton("New region")
+        self.new_button.setToolTip("Add a layer and draw a rectangle on it")
+        self.measure_button = QPushButton("Measure")
+        self.measure_button.setToolTip("How much of every label's map the region holds")
+        self.erase_button = QPushButton("Erase and predict")
+        self.erase_button.setToolTip("What every label's ROC AUC is without the region")
+        self.keep_button = QPushButton("Keep")
+        self.keep_button.setToolTip("Keep the region and its numbers in the run's folder")
+        self.name_line = QLineEdit()
+        self.name_line.setAccessibleName("Name")
+        self.name_line.setPlaceholderText("As the layer")
+        self.kept_box = choice_box("Kept regions", "Regions that the run holds; one is drawn again")
+        self.job_bar, self.erase_bar = JobBar(self.runner), JobBar(self.eraser)
+        self.said = text_label(_DRAW)
+        self.said.setAccessibleName("What the region is")
+        self.table = PlainTable(
+            {
+                "Label": "A label of the model",
+                "Mass": "Share of the map's mass in the region",
+                "Area": "The region's share of the frame",
+                "Times": "Mass over area: 1 is what any place would have",
+                "AUC": "ROC AUC of the images as they are",
+                "Erased": "ROC AUC with the region erased",
+                "Logit": "Mean change of the logit of the images that carry the label",
+            }
+        )
+        self.table.setAccessibleName("The region by label")
+        self.image_table = PlainTable(
+            {
+                "Image": "Images that carry the label on show, those with most in the region first",
+                "Share": "Share of the image's map in the region",
+            },
+            most_rows=8,
+        )
+        self.image_table.setAccessibleName("Images by the region's share")
+
+    def _lay_out(self) -> None:
+        form = settings_layout()
+        form.addRow("Re&gion", self.layer_box)
+        form.addRow("&Name", self.name_line)
+        form.addRow("Kept", self.kept_box)
+        buttons = flowing(self.new_button, self.measure_button, self.erase_button, self.keep_button)
+        self.content.addWidget(self.header)
+        self.content.addLayout(form)
+        self.content.addLayout(buttons)
+        self.content.addWidget(self.job_bar)
+        self.content.addWidget(self.erase_bar)
+        self.content.addWidget(self.said)
+        self.content.addWidget(self.table)
+        self.content.addWidget(heading("Images by share"))
+        self.content.addWidget(self.image_table)
+        self.content.addStretch(1)
+
+    def _connect(self) -> None:
+        self.new_button.clicked.connect(self.new_region)
+        self.measure_button.clicked.connect(self.measure)
+        self.erase_button.clicked.connect(self.erase)
+        self.keep_button.clicked.connect(self.keep)
+        self.kept_box.activated.connect(self._on_kept)
+        self.runner.succeeded.connect(self._on_measured)
+        self.eraser.succeeded.connect(self._on_erased)
+        self.table.cellClicked.connect(self._on_label_clicked)
+        self.image_table.cellClicked.connect(self._on_image_clicked)
+        self.image_table.cellActivated.connect(self._on_image_clicked)
+        self.follow(self._viewer.layers.events.inserted, self._list_layers)
+        self.follow(self._viewer.layers.events.removed, self._list_layers)
+        self.follow(self.session.view_changed, self._on_view)
+        self.follow(self.session.map_changed, self._on_map)
+
+    # The region.
+
+    def _list_layers(self, event: object = None) -> None:
+        before = self.layer_box.currentText()
+        names = [layer.name for layer in self._viewer.layers if is_drawn(layer)]
+        self.layer_box.blockSignals(True)
+        self.layer_box.clear()
+        self.layer_box.addItems(names)
+        if before in names:
+            self.layer_box.setCurrentText(before)
+        self.layer_box.blockSignals(False)
+
+    def _drawn_region(self) -> Optional[npt.NDArray[np.bool_]]:  # noqa: UP045
+        view, images = self.session.view, self.layers.layer("images")
+        name = self.layer_box.currentText()
+        if view is None or images is None:
+            self.said.setText("Open a run first.")
+            return None
+        if name not in self._viewer.layers:
+            # Renamed since.
+            self._list_layers()
+            name = self.layer_box.currentText()
+        if not name:
+            self.said.setText(_DRAW)
+            return None
+        height, width = view.valid.shape
+        try:
+            return region_mask(self._viewer.layers[name], images, (height, width))
+        except InputError as why:
+            self.said.setText(f"⚠ {why}")
+            return None
+
+    def _list_kept(self) -> None:
+        run = self.session.run
+        folder = None if run is None else run.folder / REGIONS_FOLDER
+        found = [] if folder is None else sorted(folder.glob("*.tif"))
+        self.kept_box.clear()
+        self.kept_box.addItem(f"Of {len(found)}" if found else "None", None)
+        for path in found:
+            self.kept_box.addItem(path.stem, str(path))
+
+    def _on_kept(self, index: int) -> None:
+        import tifffile
+
+        path = self.kept_box.currentData()
+        images = self.layers.layer("images")
+        if path is None or images is None:
+            return
+        try:
+            values = np.asarray(tifffile.imread(path)).astype(np.uint8)
+        except (OSError, ValueError) as why:
+            self.said.setText(f"⚠ {path}: cannot be read ({why}).")
+            return
+        layer = self._viewer.add_labels(values, name=Path(path).stem, opacity=0.5)
+        layer.affine = np.asarray(images.affine.affine_matrix)[-3:, -3:]
+        self.layer_box.setCurrentText(layer.name)
+
+    # Results.
+
+    def _on_view(self, view: object) -> None:
+        enabled = self.session.view is not None
+        for part in (self.new_button, self.measure_button, self.erase_button, self.keep_button):
+            part.setEnabled(enabled)
+        self._region, self._shares, self._effects = None, [], {}
+        self.said.setText(_DRAW if enabled else "Open a run first.")
+        self._list_kept()
+        self._show()
+
+    def _on_measured(self, found: Any) -> None:
+        region, shares = found
+        if self._region is None or not np.array_equal(region, self._region):
+            self._effects = {}
+        self._region, self._shares = region, shares
+        self.job_bar.say("")
+        self._show()
+
+    def _on_erased(self, found: Any) -> None:
+        self._region, self._shares, self._effects = found
+        self.erase_bar.say("")
+        self._show()
+
+    def _on_map(self, name: str) -> None:
+        self._show()
+
+    def _shown_share(self) -> Optional[LabelShare]:  # noqa: UP045
+        """Return the label on show; of the overall map, the one that the region holds most of."""
+        name = self.session.map_name
+        if name == OVERALL:
+            known = [share for share in self._shares if np.isfinite(share.ratio)]
+            return max(known, key=lambda share: share.ratio, default=None)
+        return next((share for share in self._shares if share.label == name), None)
+
+    def _show(self) -> None:
+        self.table.fill([self._line(share) for share in self._shares])
+        share, view = self._shown_share(), self.session.view
+        self._image_rows: list[int] = []
+        lines = []
+        if share is not None and view is not None:
+            self.said.setText(sentence(share, self._effects.get(share.label)))
+            order = np.argsort(-np.nan_to_num(share.by_image, nan=-1), kind="stable")
+            for at in order[:_MOST_IMAGES]:
+                row = int(share.rows[at])
+                self._image_rows.append(row)
+                file = str(view.run.images["file"].iloc[row])
+                lines.append([file, f"{100 * share.by_image[at]:.0f} %"])
+        self.image_table.fill(lines)
+
+    def _line(self, share: LabelShare) -> list[str]:
+        effect = self._effects.get(share.label)
+        intact, erased, change = (
+            (NOTHING, NOTHING, NOTHING)
+            if effect is None
+            else map(number, (effect.intact_auc, effect.erased_auc, effect.logit_change))
+        )
+        known = np.isfinite(share.share)
+        mass = f"{100 * share.share:.0f} %" if known else NOTHING
+        area = f"{100 * share.area:.1f} %"
+        return [share.label, mass, area, number(share.ratio, 1), intact, erased, change]
+
+    def _on_label_clicked(self, row: int, column: int) -> None:
+        view = self.session.view
+        if view is not None and 0 <= row < len(self._shares):
+            self.session.choose_map(self._shares[row].label)
+
+    def _on_image_clicked(self, row: int, column: int) -> None:
+        if 0 <= row < len(self._image_rows):
+            self.layers.step_to(self._image_rows[row])

@@ -1,0 +1,42 @@
+"""The panels of a viewer: opened by name, each once, as tabs in one place."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from napari_globalxai.widgets.panel import Panel
+
+# In the order of the work; names as in the manifest.
+PANELS = {
+    "Global explanations": "explain_widget:ExplainWidget",
+    "All images": "images_widget:ImagesWidget",
+    "Regions": "regions_widget:RegionsWidget",
+    "PEPPR": "peppr_widget:PepprWidget",
+    "Quality control": "quality_widget:QualityWidget",
+}
+_PLUGIN = "Global XAI"
+
+
+def find_panel(viewer: Any, name: str) -> Panel | None:
+    """Return an open panel, None where it is not open."""
+    module, _, kind = PANELS[name].partition(":")
+    for widget in viewer.window.dock_widgets.values():
+        if type(widget).__name__ == kind and type(widget).__module__.endswith(f".{module}"):
+            assert isinstance(widget, Panel)
+            return widget
+    return None
+
+
+def open_panel(viewer: Any, name: str) -> Any:
+    """Open a panel, or bring it to the front, and return it."""
+    panel = find_panel(viewer, name)
+    if panel is None:
+        module, _, kind = PANELS[name].partition(":")
+        made = getattr(import_module(f"napari_globalxai.widgets.{module}"), kind)(viewer)
+        assert isinstance(made, Panel)
+        panel = made
+        # As napari calls what it opens from its menu, so that the menu finds it.
+        viewer.window.add_dock_widget(panel, name=f"{name} ({_PLUGIN})", area="right")
+    panel.bring_forward()
+    return panel

@@ -1,0 +1,162 @@
+"""The command `peppr` and what it writes."""
+
+import json
+import shutil
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+import tiny
+
+import napari_globalxai as gx
+from napari_globalxai import cli
+from napari_globalxai.report.more_tables import more_tables
+
+QUICK = ["--steps", "4", "--control-steps", "3", "--controls", "1", "--bootstrap", "20"]
+QUICK += ["--device", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def explained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("explained")
+    cohort = tiny.write_cohort(folder / "cohort", size=24)
+    return gx.explain(cohort, tiny.write_linear(folder), folder / "run", "saliency").folder
+
+
+@pytest.fixture
+def run(explained, tmp_path):
+    return shutil.copytree(explained, tmp_path / "run")
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["napari-globalxai", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        captured = capsys.readouterr()
+        return end.value.code or 0, captured.out, captured.err
+
+    return call
+
+
+def said(run, name):
+    return json.loads((run / "peppr" / f"{name}.json").read_text())
+
+
+def test_several_fills_in_one_call(run, command):
+    status, out, _ = command(
+        "peppr", run, "--map", "left", "--fill", "mean-image", "--fill", "neighbour", *QUICK
+    )
+    assert status == 0
+    assert "fills: all 2 fills say not enough data" in out
+    for name in ("left", "left.neighbour"):
+        assert said(run, name)["fills"]["left"]["agree"] is True
+        assert (run / "peppr" / f"{name}.csv").is_file()
+    assert said(run, "left.neighbour")["settings"]["fill"] == "neighbour"
+    assert said(run, "left.neighbour")["fill_facts"]["donors"] > 1
+    opened = gx.open_run(run)
+    (table,) = more_tables(run / "peppr")
+    assert [row["Fill"] for row in table.rows] == ["mean-image", "neighbour"]
+    assert table.notes == ["left, left: all 2 fills say not enough data."]
+    assert opened.peppr_names == ["left"]
+    assert opened.peppr_fills("left") == ["mean-image", "neighbour"]
+    assert opened.peppr_result("left").settings["fill"] == "mean-image"
+    assert opened.peppr_result("left", "neighbour").settings["fill"] == "neighbour"
+    with pytest.raises(gx.InputError, match="not run along 'left' with the fill 'black'"):
+        opened.peppr_result("left", "black")
+
+
+def test_fills_that_cannot_be_used_are_one_line(run, command):
+    for fill, message in (("image:none.png", "none.png: does not exist"), ("x", "no fill 'x'")):
+        status, _, err = command("peppr", run, "--fill", fill, *QUICK)
+        assert status == 2
+        assert message in err.strip().splitlines()[-1]
+
+
+def test_the_whole_frame(run, command):
+    status, _, _ = command("peppr", run, "--map", "left", "--area", "frame", *QUICK)
+    assert status == 0
+    settings = said(run, "left")["settings"]
+    assert settings["area"] == "frame"
+    assert settings["valid_pixels"] == tiny.HEIGHT * tiny.WIDTH
+    assert said(run, "left")["mass_outside"] == 0
+
+
+def test_regions(run, command, tmp_path):
+    image = np.zeros((tiny.HEIGHT, tiny.WIDTH), np.uint8)
+    image[tiny.SIGNS["left"]] = 3
+    tifffile.imwrite(tmp_path / "regions.tif", image)
+    status, out, _ = command("peppr", run, "--regions", tmp_path / "regions.tif", *QUICK)
+    assert status == 0
+    assert "erasing region-3 takes the AUC of left from 1.000" in out
+    table = pd.read_csv(run / "peppr" / "regions.csv")
+    assert set(table["label"]) == {"left", "right"}
+    assert set(table["arm"]) == {"erase", "keep"}
+    assert said(run, "regions")["settings"]["file"].endswith("regions.tif")
+    # Regions alone: no map was tested.
+    assert gx.open_run(run).peppr_names == []
+    status, _, _ = command(
+        "peppr", run, "--regions", tmp_path / "regions.tif", "--map", "left", *QUICK
+    )
+    assert status == 0
+    assert gx.open_run(run).peppr_names == ["left"]
+    assert set(pd.read_csv(run / "peppr" / "regions.csv")["label"]) == {"left"}
+
+
+def test_images_one_by_one(run, command):
+    status, out, _ = command("peppr", run, "--per-image", "--map", "left", *QUICK)
+    assert status == 0
+    assert "This is not the cohort's PEPPR" in out
+    assert "left, image by image along their own maps" in out
+    table = pd.read_csv(run / "peppr" / "left.per-image.csv")
+    assert len(table) == 12
+    # The linear model's own saliency names the sign, and nothing else counts.
+    assert (table["delta"] > 0.1).all()
+    assert gx.open_run(run).peppr_names == []
+
+
+def test_as_published(run, command):
+    status, out, _ = command("peppr", run, "--protocol", "paper", "--json", *QUICK)
+    assert status == 0
+    assert len(json.loads(out)["chosen"]) > 4
+    written = said(run, "overall.paper")
+    assert set(written["labels"]) == {"left", "right", "macro mean"}
+    assert written["protocol"]["name"] == "paper"
+    assert gx.open_run(run).peppr_names == []
+    status, _, err = command("peppr", run, "--protocol", "paper", "--map", "left", *QUICK)
+    assert status == 2
+    assert "leave --map out" in err
+
+
+def test_maps_and_runs_are_compared(explained, run, command, tmp_path):
+    other = shutil.copytree(explained, tmp_path / "other")
+    image = tifffile.imread(other / "maps" / "left.tif")
+    tifffile.imwrite(other / "maps" / "left.tif", np.roll(image, 20, axis=1))
+    status, out, _ = command("peppr", run, "--map", "left", "--against", other, *QUICK)
+    assert status == 0
+    assert "left: run:left is followed better than other:left" in out or "no difference" in out
+    table = pd.read_csv(run / "peppr" / "compared.csv")
+    assert list(table["a"]) == ["run:left"]
+    assert table["difference"].iloc[0] > 0
+    for suffix in ("png", "svg"):
+        assert (run / "figures" / f"peppr_comparison.{suffix}").stat().st_size > 1000
+    assert set(said(run, "compared")["settings"]["runs"]) == {"run", "other"}
+    status, _, _ = command("peppr", run, "--map", "left", "--map", "right", *QUICK)
+    assert status == 0
+    assert set(pd.read_csv(run / "peppr" / "compared.csv")["label"]) == {"left", "right"}
+
+
+def test_runs_of_another_cohort_cannot_be_compared(run, tmp_path):
+    cohort = tiny.write_cohort(tmp_path / "cohort", size=6)
+    table = pd.read_csv(cohort)
+    for name in table["filename"]:
+        path = tmp_path / "cohort" / name
+        path.rename(path.with_name(f"other-{path.name}"))
+    table["filename"] = [name.replace("images/", "images/other-") for name in table["filename"]]
+    table.to_csv(cohort, index=False)
+    other = gx.explain(cohort, tiny.write_linear(tmp_path), tmp_path / "other", "saliency")
+    with pytest.raises(gx.InputError, match="shares no images"):
+        gx.compare_maps(run, ["left"], against=[other], device="cpu", steps=4)

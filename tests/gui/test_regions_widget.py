@@ -1,0 +1,202 @@
+"""Regions that somebody draws: measured, erased, kept."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+from napari.layers import Image, Labels, Shapes
+from qtpy.QtCore import Qt
+
+from napari_globalxai.errors import InputError
+from napari_globalxai.storage import read_json
+from napari_globalxai.widgets.mass import mass_outside, mass_zones, outside_warning
+from napari_globalxai.widgets.region_mask import region_mask
+
+pytestmark = pytest.mark.gui
+
+TIMEOUT = 60_000
+
+
+@pytest.fixture
+def regions(panels: Any, finished_run: Path, tmp_path: Path, qtbot: Any) -> Any:
+    """The panel, with a run of its own open, as regions are kept in the run."""
+    from napari_globalxai.widgets.workbench import open_panel
+
+    folder = Path(shutil.copytree(finished_run, tmp_path / "run"))
+    with qtbot.waitSignal(panels.explain.runner.succeeded, timeout=TIMEOUT):
+        panels.explain.open_run(folder)
+    panels.session.choose_map("left")
+    return open_panel(panels.viewer, "Regions")
+
+
+def draw_sign(regions: Any, qtbot: Any, label: str = "left") -> np.ndarray:
+    """Draw a rectangle around a label's sign, and return its pixels."""
+    qtbot.mouseClick(regions.new_button, Qt.MouseButton.LeftButton)
+    layer = regions._viewer.layers[regions.layer_box.currentText()]
+    assert layer.mode == "add_rectangle"
+    rows, columns = tiny.SIGNS[label]
+    top, bottom = rows.start - 0.5, rows.stop - 0.5
+    left, right = columns.start - 0.5, columns.stop - 0.5
+    layer.add_rectangles([[top, left], [top, right], [bottom, right], [bottom, left]])
+    mask = np.zeros((tiny.HEIGHT, tiny.WIDTH), bool)
+    mask[rows, columns] = True
+    return mask
+
+
+def test_a_drawn_region_is_measured_for_all_labels(regions: Any, panels: Any, qtbot: Any) -> None:
+    mask = draw_sign(regions, qtbot)
+    drawn = regions._drawn_region()
+    assert (drawn ^ mask).sum() <= 16  # the rim, of which a shape covers pixels in part
+    with qtbot.waitSignal(regions.runner.succeeded, timeout=TIMEOUT):
+        qtbot.mouseClick(regions.measure_button, Qt.MouseButton.LeftButton)
+    run = panels.session.run
+    assert [share.label for share in regions._shares] == list(run.labels)
+    for share in regions._shares:
+        maps = [np.abs(run.image_map(int(row), share.label)) for row in run.members(share.label)]
+        expected = sum(image[drawn].sum() for image in maps) / sum(image.sum() for image in maps)
+        assert share.share == pytest.approx(expected, rel=1e-3)
+        assert share.area == drawn.mean()
+    # Saliency of the linear model lies on the signs alone.
+    assert regions._shares[0].share > 0.95
+    assert regions._shares[1].share < 0.05
+    times = regions.table.texts()[0][3]
+    assert float(times) == pytest.approx(regions._shares[0].ratio, abs=0.05)
+    assert f"{times} times its share" in regions.said.text()
+    assert len(regions.image_table.texts()) == len(run.members("left"))
+
+
+def test_erasing_the_sign_takes_the_gain(regions: Any, panels: Any, qtbot: Any) -> None:
+    draw_sign(regions, qtbot)
+    with qtbot.waitSignal(regions.eraser.succeeded, timeout=TIMEOUT):
+        qtbot.mouseClick(regions.erase_button, Qt.MouseButton.LeftButton)
+    effect = regions._effects["left"]
+    assert effect.intact_auc == 1
+    assert effect.erased_auc < 0.75
+    assert effect.logit_change < 0
+    assert regions._effects["right"].erased_auc > 0.95
+    assert "of the gain over chance" in regions.said.text()
+    # The label on show is the one that is spoken of, and a click on another shows it.
+    regions.table.cellClicked.emit(1, 0)
+    assert panels.session.map_name == "right"
+    assert regions.said.text().startswith("right: ")
+
+
+def test_a_kept_region_is_read_by_the_audit(regions: Any, panels: Any, qtbot: Any) -> None:
+    from napari_globalxai.images.labels_image import read_labels_image
+
+    mask = draw_sign(regions, qtbot)
+    drawn = regions._drawn_region()
+    with qtbot.waitSignal(regions.runner.succeeded, timeout=TIMEOUT):
+        regions.measure()
+    regions.name_line.setText("lower corner!")
+    qtbot.mouseClick(regions.keep_button, Qt.MouseButton.LeftButton)
+    folder = panels.session.run.folder / "regions"
+    path = folder / "lower-corner.tif"
+    (read,) = read_labels_image(path, mask.shape).values()
+    np.testing.assert_array_equal(read, drawn)
+    facts = read_json(path.with_suffix(".json"))
+    assert facts["name"] == "lower corner!"
+    assert facts["labels"]["left"]["ratio"] == pytest.approx(regions._shares[0].ratio)
+    # It is drawn again from the list.
+    regions.kept_box.setCurrentIndex(1)
+    regions.kept_box.activated.emit(1)
+    assert regions.layer_box.currentText() == "lower-corner"
+    np.testing.assert_array_equal(regions._drawn_region(), drawn)
+
+
+def test_where_there_is_nothing_to_measure_the_panel_says_so(regions: Any, qtbot: Any) -> None:
+    regions.measure()
+    assert "New region" in regions.said.text()
+    regions.new_region()
+    regions.measure()
+    assert "covers no pixel" in regions.said.text()
+
+
+def test_an_image_by_its_share_comes_into_view(regions: Any, panels: Any, qtbot: Any) -> None:
+    draw_sign(regions, qtbot)
+    with qtbot.waitSignal(regions.runner.succeeded, timeout=TIMEOUT):
+        regions.measure()
+    regions.image_table.cellClicked.emit(2, 0)
+    assert panels.session.row == regions._image_rows[2]
+    file = panels.session.run.images["file"][panels.session.row]
+    assert regions.image_table.text(2, 0) == file
+
+
+# Without a window.
+
+
+def frame_layer(affine: np.ndarray | None = None) -> Image:
+    layer = Image(np.zeros((4, 30, 40), np.uint8))
+    if affine is not None:
+        whole = np.eye(4)
+        whole[-3:, -3:] = affine
+        layer.affine = whole
+    return layer
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_shapes_are_pixels_of_the_frame_wherever_it_lies(turned: bool) -> None:
+    # The frame lies mirrored and enlarged on a native image.
+    affine = np.array([[2.0, 0, 5], [0, -2.0, 100], [0, 0, 1]]) if turned else np.eye(3)
+    corners = np.array([[9.5, 4.5], [9.5, 14.5], [19.5, 14.5], [19.5, 4.5]])
+    world = corners @ affine[:2, :2].T + affine[:2, 2]
+    mask = region_mask(Shapes([world]), frame_layer(affine), (30, 40))
+    expected = np.zeros((30, 40), bool)
+    expected[10:20, 5:15] = True
+    assert (mask ^ expected).sum() <= 20
+
+
+@pytest.mark.parametrize("stacked", [False, True])
+def test_labels_are_pixels_of_the_frame(stacked: bool) -> None:
+    drawn = np.zeros((30, 40), np.uint8)
+    drawn[3:9, 30:38] = 7
+    data = np.stack([np.zeros_like(drawn), drawn]) if stacked else drawn
+    mask = region_mask(Labels(data), frame_layer(), (30, 40))
+    np.testing.assert_array_equal(mask, drawn > 0)
+
+
+def test_labels_of_a_native_image_are_brought_to_the_frame() -> None:
+    affine = np.array([[2.0, 0, 0], [0, 2.0, 0], [0, 0, 1]])
+    drawn = np.zeros((60, 80), np.uint8)
+    drawn[20:40, 10:30] = 1
+    mask = region_mask(Labels(drawn), frame_layer(affine), (30, 40))
+    expected = np.zeros((30, 40), bool)
+    expected[10:20, 5:15] = True
+    np.testing.assert_array_equal(mask, expected)
+
+
+def test_what_lies_beside_the_frame_is_refused() -> None:
+    far = Shapes([np.array([[200.0, 200], [200, 210], [210, 210], [210, 200]])], name="far")
+    with pytest.raises(InputError, match="'far' covers no pixel"):
+        region_mask(far, frame_layer(), (30, 40))
+
+
+def test_zones_hold_the_mass_that_they_say() -> None:
+    rng = np.random.default_rng(3)
+    image = rng.random((20, 30)) ** 4
+    zones = mass_zones(image)
+    for number, share in ((1, 0.5), (2, 0.8)):
+        inside = (zones > 0) & (zones <= number)
+        held = image[inside].sum() / image.sum()
+        # The smallest area: without its weakest pixel it would hold too little.
+        assert share <= held < share + image[inside].min() / image.sum() + 1e-12
+        assert image[inside].min() >= image[~inside].max()
+    assert not mass_zones(np.zeros((4, 5))).any()
+
+
+def test_mass_outside_is_told_from_a_twentieth_on() -> None:
+    field = np.ones((10, 10), bool)
+    field[:, 9] = False
+    image = np.zeros((10, 10))
+    image[0, 0], image[0, 9] = 96, 4
+    assert mass_outside(image, field) == pytest.approx(0.04)
+    assert outside_warning("left", image, field) == ""
+    image[0, 9] = 24
+    assert outside_warning("left", image, field).startswith("20 % of the mass of left")
+    assert mass_outside(-image, field) == pytest.approx(0.2)
+    assert mass_outside(np.zeros((10, 10)), field) == 0
