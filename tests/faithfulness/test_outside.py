@@ -115,7 +115,8 @@ def test_nothing_is_said_where_nothing_lies_outside(tmp_path):
     assert left["mass_outside"] == 0
     assert left["intact_auc_full"] == left["intact_auc"]
     assert "outside" not in left
-    assert result.cautions("left") == []
+    assert not any("outside" in text for text in result.cautions("left"))
+    assert left["cautioned"] is False
     assert result.word("left") == result.verdict["left"].word == "faithful"
     assert np.array_equal(result.own_output, result.probabilities["erase"][0])
 
