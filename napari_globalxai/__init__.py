@@ -13,12 +13,14 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from napari_globalxai.attribution.explainer import Explainer
+    from napari_globalxai.audit.failing_slices import Slices, slices
     from napari_globalxai.audit.shortcut_audit import Audit, audit
     from napari_globalxai.cohort.table import Cohort, read_cohort
     from napari_globalxai.errors import Cancelled, InputError
     from napari_globalxai.faithfulness.result import PepprResult
     from napari_globalxai.models.classifier import Classifier
     from napari_globalxai.models.loaders import load_model
+    from napari_globalxai.report.comparison_page import compare
     from napari_globalxai.runs.align_cohort import align
     from napari_globalxai.runs.compare_maps import compare_maps
     from napari_globalxai.runs.contrast import contrast
@@ -43,10 +45,12 @@ _HOME = {
     "PepprResult": "napari_globalxai.faithfulness.result",
     "Quality": "napari_globalxai.runs.quality_control",
     "Run": "napari_globalxai.runs.run",
+    "Slices": "napari_globalxai.audit.failing_slices",
     "align": "napari_globalxai.runs.align_cohort",
     "audit": "napari_globalxai.audit.shortcut_audit",
     "check_quality": "napari_globalxai.runs.quality_control",
     "compare_maps": "napari_globalxai.runs.compare_maps",
+    "compare": "napari_globalxai.report.comparison_page",
     "contrast": "napari_globalxai.runs.contrast",
     "explain": "napari_globalxai.runs.pipeline",
     "load_model": "napari_globalxai.models.loaders",
@@ -62,6 +66,7 @@ _HOME = {
     "read_cohort": "napari_globalxai.cohort.table",
     "sanity": "napari_globalxai.runs.sanity",
     "stability": "napari_globalxai.runs.map_stability",
+    "slices": "napari_globalxai.audit.failing_slices",
 }
 
 __all__ = [
@@ -74,11 +79,13 @@ __all__ = [
     "PepprResult",
     "Quality",
     "Run",
+    "Slices",
     "__version__",
     "align",
     "audit",
     "check_quality",
     "compare_maps",
+    "compare",
     "contrast",
     "explain",
     "load_model",
@@ -94,6 +101,7 @@ __all__ = [
     "read_cohort",
     "sanity",
     "stability",
+    "slices",
 ]
 
 

@@ -112,6 +112,17 @@ print(json.dumps([sorted(set(result.regions["region"])), len(result.clusters)]))
     assert clusters > 0
 
 
+def test_contrasts_and_comparisons(run, tmp_path):
+    code = f"""
+found = gx.contrast(run, "blocked", "left == 1", "left == 0", permutations=19)
+other = gx.compare(run, run, {str(tmp_path)!r}, permutations=19, bootstrap=100)
+moved = other.labels["left"].facts["moved_share"]
+print(json.dumps([found.facts["labels"]["left"]["min_p"], moved]))
+"""
+    expected = gx.contrast(run, "free", "left == 1", "left == 0", permutations=19)
+    assert in_process(code, run) == [expected.facts["labels"]["left"]["min_p"], 0]
+
+
 def test_rooms_of_the_statistics(run):
     modules = (
         "catalogue", "cohort.table", "maps.store", "maps.upsampling", "runs.subgroup_maps",

@@ -11,13 +11,15 @@ import napari_globalxai
 from napari_globalxai.catalogue import METHODS
 from napari_globalxai.cli import (
     audit_command,
+    compare_command,
+    contrast_command,
     maps_command,
     outliers_command,
+    sanity_command,
     stability_command,
     view_command,
 )
 from napari_globalxai.cli import machine_answers as answers
-from napari_globalxai.cli.contrast_command import contrast
 from napari_globalxai.cli.machine_output import tell, with_json
 from napari_globalxai.cli.options import (
     CohortArgument,
@@ -44,7 +46,6 @@ from napari_globalxai.cli.printing import (
     say_quality,
     say_run,
 )
-from napari_globalxai.cli.sanity_command import sanity
 from napari_globalxai.errors import InputError
 from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.settings.execution_settings import DeviceSettings, WorkerSettings
@@ -226,11 +227,13 @@ app.command()(outliers_command.outliers)
 
 
 app.command()(audit_command.audit)
+app.command()(audit_command.slices)
 app.command()(view_command.view)
 
 
-app.command()(sanity)
-app.command()(contrast)
+app.command()(sanity_command.sanity)
+app.command()(contrast_command.contrast)
+app.command()(compare_command.compare)
 
 
 @app.command()

@@ -37,5 +37,6 @@ def sanity(
     )
     for label, each in found.items():
         say(f"{label}: {each['verdict']} ({each['reason']})")
-    say(f"Results: {run / 'sanity' / 'sanity.json'}")
-    tell({"run": run, "labels": found})
+    file = run / "sanity" / "sanity.json"
+    say(f"Results: {file}")
+    tell({"file": file, "labels": found})

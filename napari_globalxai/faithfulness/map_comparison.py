@@ -230,10 +230,14 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 def _labels(candidates: Sequence[Candidate]) -> tuple[str, ...]:
     """Return the labels that judge: those that all maps are judged by, else those of any."""
-    common = [
-        label for label in candidates[0].judged if all(label in each.judged for each in candidates)
-    ]
-    return tuple(common or dict.fromkeys(label for each in candidates for label in each.judged))
+    judged = []
+    for each in candidates:
+        known = each.evaluation.classifier.labels
+        # A map may be judged by all labels together, which has a name of its own.
+        own = tuple(label for label in each.judged if label in known)
+        judged.append(own or tuple(known))
+    common = [label for label in judged[0] if all(label in each for each in judged)]
+    return tuple(common or dict.fromkeys(label for each in judged for label in each))
 
 
 def _deltas(

@@ -111,10 +111,12 @@ class Neighbour:
             for user, donor in enumerate(donors.tolist()):
                 users.setdefault(donor, []).append((user, area))
         # Each is read once, however many parts of however many images it stands in for.
-        for donor, places in users.items():
-            (image,) = self._images.read(self._donors[donor : donor + 1])
-            for user, area in places:
-                result[user][(slice(None), *area)] = image[(slice(None), *area)]
+        needed = sorted(users)
+        for start in range(0, len(needed), _IMAGES_A_READ):
+            part = needed[start : start + _IMAGES_A_READ]
+            for donor, image in zip(part, self._images.read(self._donors[part]), strict=True):
+                for user, area in users[donor]:
+                    result[user][(slice(None), *area)] = image[(slice(None), *area)]
         return result
 
     def _parts(self, shape: tuple[int, ...]) -> Iterator[tuple[tuple[slice, ...], Any]]:

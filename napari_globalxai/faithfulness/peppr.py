@@ -21,7 +21,11 @@ from napari_globalxai.faithfulness.controls import Question, Trial, join_folds, 
 from napari_globalxai.faithfulness.evaluation import ARMS, Evaluation
 from napari_globalxai.faithfulness.folds import SAME_IMAGES, FoldMap
 from napari_globalxai.faithfulness.kept_predictions import ControlCache, predict_course
-from napari_globalxai.faithfulness.lattice import choose_lattice
+from napari_globalxai.faithfulness.lattice import (
+    FEWEST_POSITIONS,
+    MOST_POSITIONS,
+    choose_lattice,
+)
 from napari_globalxai.faithfulness.order_families import Ranking
 from napari_globalxai.faithfulness.orders import order_by_map, step_counts
 from napari_globalxai.faithfulness.reservations import reservations_on
@@ -156,7 +160,9 @@ def _try_map(
 
     course = predict_course(evaluation, join_folds(orders), counts, cache, tick)
     coarse = control_steps(counts, settings.control_steps)
-    lattice = choose_lattice(_finite(image, evaluation), valid)
+    # No more positions than controls were asked for, or the shifts would not be exact.
+    most = min(MOST_POSITIONS, max(FEWEST_POSITIONS, settings.controls + 1))
+    lattice = choose_lattice(_finite(image, evaluation), valid, most=most)
     rankings = [
         Ranking(
             image=_finite(part.image, evaluation),

@@ -56,7 +56,9 @@ def summarise(
     place = question.targets.names.index(target)
     judged_deltas, judged_rows = _judged(place, own_at_controls.fractions, controls, question)
     differences, single_deltas, compared_rows = _compared(cases, own_at_controls, controls)
-    counts = {name: found[target] for name, found in controls.counts.items()}
+    counts = {
+        name: found[target] for name, found in controls.counts.items() if found[target].tested
+    }
     summary |= {
         "delta_on_control_steps": float(own_at_controls.deltas[0]),
         "early_delta": float(own_at_controls.early_deltas[0]),

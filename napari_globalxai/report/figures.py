@@ -18,6 +18,7 @@ from napari_globalxai.report.map_figures import MapPanel, frame_figure, maps_fig
 from napari_globalxai.report.members import LabelImages, images_by_label
 from napari_globalxai.report.page import ReportFigure
 from napari_globalxai.report.peppr_figures import peppr_figure
+from napari_globalxai.report.question_figures import draw_question_figures
 from napari_globalxai.report.style import FloatImage
 from napari_globalxai.runs.folder import file_stem
 from napari_globalxai.runs.run import Run
@@ -36,8 +37,8 @@ def draw_figures(run: Run) -> Iterator[ReportFigure]:
     Yields
     ------
     ReportFigure
-        ``frame``, ``maps``, ``sd``, ``similarity``, ``examples``, and ``peppr_<map>`` for each
-        result of PEPPR that has a curve to show.
+        ``frame``, ``maps``, ``sd``, those of `draw_question_figures`, ``similarity``,
+        ``examples``, and ``peppr_<map>`` for each result of PEPPR that has a curve to show.
     """
     mean = run.stack.mean_image(run.finished_rows)
     channels = run.record.frame.channels
@@ -53,7 +54,8 @@ def draw_figures(run: Run) -> Iterator[ReportFigure]:
     yield ReportFigure(
         "maps",
         "Global maps: mean of the image-wise attributions, over the dimmed mean image. Colour "
-        "compares places within a map, not sizes between maps. White line: valid area." + smoothed,
+        "compares places within a map, not sizes between maps. White line: valid area; dotted: the "
+        "strongest 5, 10 and 20 % of it." + smoothed,
         maps_figure(panels, mean, run.valid, signed=signed, smoothing=smoothing),
     )
     yield ReportFigure(
@@ -63,6 +65,7 @@ def draw_figures(run: Run) -> Iterator[ReportFigure]:
         "patients) means that the map would look different with other patients." + smoothed,
         sd_figure(panels[1:], mean, run.valid),
     )
+    yield from draw_question_figures(run, mean)
     by_label = images_by_label(run)
     yield ReportFigure(
         "similarity",

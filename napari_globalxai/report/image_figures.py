@@ -135,27 +135,30 @@ def examples_figure(
     shape: tuple[int, int],
     *,
     signed: bool = False,
+    titles: tuple[str, str] = ("Surest true positive", "Least like the global map"),
 ) -> Figure:
-    """Draw, for each label, its surest true positive and the image least like the global map.
+    """Draw two images for each label, such as its surest true positive and the least usual one.
 
     Parameters
     ----------
     rows : sequence of (label, Example or None, Example or None)
-        Label, surest true positive, least similar image.
+        Label, and the two images.
     channels : tuple of str
         Names of the images' channels.
     shape : tuple of int
         Height and width of the frame.
     signed : bool, optional
         Whether attributions have two signs.
+    titles : tuple of str, optional
+        What the two images are.
     """
     panel = (PAGE_WIDTH - 0.5) / 4
     height = min(panel * shape[0] / shape[1], 3.2)
     figure = new_figure(len(rows) * (height + 0.55) + 0.2)
     grid = figure.subplots(len(rows), 4, squeeze=False)
     for (label, surest, least), line in zip(rows, grid, strict=True):
-        _draw_example(line[:2], "Surest true positive", surest, channels, signed)
-        _draw_example(line[2:], "Least like the global map", least, channels, signed)
+        _draw_example(line[:2], titles[0], surest, channels, signed)
+        _draw_example(line[2:], titles[1], least, channels, signed)
         line[0].set_ylabel(name_text(label, 20), fontsize=BODY + 1, fontweight="bold")
     return figure
 

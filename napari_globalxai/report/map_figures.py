@@ -20,6 +20,7 @@ from napari_globalxai.report.style import (
     bare,
     colour_image,
     colour_scale,
+    contours,
     count,
     grey_background,
     map_colours,
@@ -139,6 +140,7 @@ def maps_figure(
         relative = panel.image / top if top > 0 else np.zeros_like(panel.image)
         at.imshow(overlay(background, relative, signed), interpolation="nearest")
         outline(at, valid)
+        contours(at, panel.image, valid)
         at.set_title(name_text(panel.name, _title_length(len(panels))), fontsize=TITLE)
         counted = f"{count(panel.n, 'image')} of {count(panel.n_patients, 'patient')}"
         more = (name_text(line, _title_length(len(panels))) for line in panel.more)
@@ -151,6 +153,44 @@ def maps_figure(
     if smoothing > 0:
         label += f"\n(smoothed by {smoothing:g} pixels)"
     _colour_bar(figure, axes, colour_scale(signed), label)
+    return figure
+
+
+def difference_figure(
+    panels: Sequence[MapPanel], sure: Sequence[Mask], mean: FloatImage, valid: Mask
+) -> Figure:
+    """Draw differences of maps over the dimmed mean image, each on the scale of its own peak.
+
+    Parameters
+    ----------
+    panels : sequence of MapPanel
+        The differences, with the images and patients of both sides.
+    sure : sequence of numpy.ndarray
+        Where each difference is significant, (height, width).
+    mean : numpy.ndarray
+        Mean image of the cohort, (channel, height, width).
+    valid : numpy.ndarray
+        Valid area, (height, width).
+    """
+    figure, axes = _grid(len(panels), valid.shape, _BAR_WIDTH)
+    background = grey_background(mean)
+    for panel, where, at in zip(panels, sure, axes, strict=True):
+        top = peak(panel.image)
+        relative = panel.image / top if top > 0 else np.zeros_like(panel.image)
+        at.imshow(overlay(background, relative, signed=True), interpolation="nearest")
+        outline(at, valid)
+        # A line that is seen on any ground.
+        outline(at, where, "white", 2.4)
+        outline(at, where, "black", 1.0)
+        at.set_title(name_text(panel.name, _title_length(len(panels))), fontsize=TITLE)
+        at.set_xlabel(
+            f"{count(panel.n, 'image')} of {count(panel.n_patients, 'patient')}, "
+            f"peak {number(top, 3)}",
+            fontsize=SMALL,
+        )
+        if not where.any():
+            note(at, "no place differs")
+    _colour_bar(figure, axes, colour_scale(signed=True), "A − B, relative\nto each map's own peak")
     return figure
 
 

@@ -42,7 +42,9 @@ class EmbeddedFigure:
     caption: str
 
 
-def write_page(target: Path, template: str, figures: Iterable[ReportFigure], **values: Any) -> None:
+def write_page(
+    target: Path, template: str, figures: Iterable[ReportFigure], **values: Any
+) -> dict[str, str]:
     """Write a page, and its figures into ``figures/`` beside it.
 
     Parameters
@@ -55,6 +57,11 @@ def write_page(target: Path, template: str, figures: Iterable[ReportFigure], **v
         Drawn, written and forgotten one at a time.
     **values
         What the template shows.
+
+    Returns
+    -------
+    dict of str to str
+        Captions of the figures by name.
     """
     embedded = {}
     for drawn in figures:
@@ -75,3 +82,4 @@ def write_page(target: Path, template: str, figures: Iterable[ReportFigure], **v
     with atomic_path(target) as temporary:
         # A file name that is not valid Unicode must not cost the whole report.
         temporary.write_text(page, encoding="utf-8", errors="replace")
+    return {name: figure.caption for name, figure in embedded.items()}

@@ -67,6 +67,7 @@ _CLASSES = {
 }
 
 DASH = "–"
+CONTOUR_SHARES = (0.05, 0.1, 0.2)
 _SIGNED, _UNSIGNED = "PuOr_r", "inferno"
 # A map shows at full colour from this share of its maximum on; below, the image shines through.
 _OPAQUE_FROM = 0.35
@@ -91,10 +92,14 @@ def verdict_class(word: str) -> str:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, atomically."""
+    """Write a figure as PNG, and beside it as SVG, atomically."""
     with atomic_path(path) as temporary:
         # Without the version of matplotlib in it, the same figure gives the same file.
         figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
+    # Not with_suffix: a label may hold a dot.
+    drawing = path.parent / f"{path.name.removesuffix('.png')}.svg"
+    with atomic_path(drawing) as temporary, matplotlib.rc_context({"svg.hashsalt": path.name}):
+        figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
 
 
 def name_text(name: str, longest: int = 40) -> str:
@@ -237,12 +242,27 @@ def colour_scale(signed: bool, top: float = 1.0) -> ScalarMappable:
     return ScalarMappable(Normalize(-top if signed else 0, top), map_colours(signed))
 
 
-def outline(axes: Axes, valid: Mask, colour: str = "white") -> None:
+def contours(axes: Axes, image: FloatImage, valid: Mask) -> None:
+    """Draw the edges of the strongest twentieth, tenth and fifth of the valid area.
+
+    They show a map's ranking, which colours do not: PEPPR erases and restores along it.
+    """
+    size = np.abs(np.nan_to_num(np.asarray(image, np.float64)))
+    inside = size[valid]
+    if inside.size == 0 or inside.max() <= 0:
+        return
+    levels = np.unique(np.quantile(inside, [1 - share for share in CONTOUR_SHARES]))
+    levels = levels[(levels > size.min()) & (levels < size.max())]
+    if levels.size:
+        axes.contour(size, levels=levels, colors=["#FFFFFF"], linewidths=0.6, linestyles=":")
+
+
+def outline(axes: Axes, valid: Mask, colour: str = "white", width: float = 0.8) -> None:
     """Draw the edge of the valid area; nothing where the area is all or none of the frame."""
     # A border of False closes the line where the area touches the edge of the frame.
     if valid.any() and not valid.all():
         padded = np.pad(valid, 1).astype(float)
         rows, columns = np.arange(-1, valid.shape[0] + 1), np.arange(-1, valid.shape[1] + 1)
-        axes.contour(columns, rows, padded, levels=[0.5], colors=[colour], linewidths=0.8)
+        axes.contour(columns, rows, padded, levels=[0.5], colors=[colour], linewidths=width)
         axes.set_xlim(-0.5, valid.shape[1] - 0.5)
         axes.set_ylim(valid.shape[0] - 0.5, -0.5)

@@ -11,9 +11,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.maps.preparing import is_constant, prepare_maps
 from napari_globalxai.runs.tables import PATIENT
 from napari_globalxai.statistics.contrasts import Sides, mean_by_patient
+from napari_globalxai.statistics.prepared_cells import CellReader
 from napari_globalxai.statistics.query import parse_query
 
 if TYPE_CHECKING:
@@ -93,19 +93,10 @@ class SideMaps:
 
 def read_side(run: Run, label: str, rows: Rows, settings: AggregationSettings) -> SideMaps:
     """Return the means of a label's maps by patient, of some images."""
-    store = run.store
-    prepared, entered = [], [rows[:0]]
-    for part, raw in store.chunks(rows, store.labels.index(label)):
-        keep = np.ones(len(part), dtype=bool)
-        if settings.constant_maps == "left-out":
-            keep = ~is_constant(raw)
-        maps = prepare_maps(raw[keep], settings)
-        prepared.append(maps.reshape(len(maps), -1))
-        entered.append(part[keep])
-    within = np.concatenate(entered)
-    if not len(within):
-        return SideMaps({}, within)
-    return SideMaps(mean_by_patient(np.concatenate(prepared), patients_of(run, within)), within)
+    cells = CellReader(run.store, settings).cells(label, rows)
+    if not len(cells.rows):
+        return SideMaps({}, cells.rows)
+    return SideMaps(mean_by_patient(cells.values, patients_of(run, cells.rows)), cells.rows)
 
 
 def patients_of(run: Run, rows: Rows) -> list[str]:

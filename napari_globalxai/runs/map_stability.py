@@ -86,6 +86,7 @@ class _Material:
 
     reader: CellReader
     makers: Mapping[str, PatientMaps]
+    images: int
     smoothing: float
 
     def maker(self, name: str) -> tuple[MapMaker, int, int]:
@@ -93,8 +94,8 @@ class _Material:
         if name == OVERALL:
             every = list(self.makers.values())
             with_any = np.any([each.sizes > 0 for each in every], axis=0)
-            images = max((int(each.sizes.sum()) for each in every), default=0)
-            return OverallMaps([_of(each, with_any) for each in every]), int(with_any.sum()), images
+            maker = OverallMaps([_of(each, with_any) for each in every])
+            return maker, int(with_any.sum()), self.images
         maps = self.makers[name]
         own = maps.sizes > 0
         return _of(maps, own), int(own.sum()), int(maps.sizes.sum())
@@ -205,7 +206,8 @@ def _material(run: Run, made: MapsSettings) -> _Material:
         for label in chosen_labels(run, made.labels)
     }
     codes = patient_codes(run.images[PATIENT].tolist())
-    every = np.unique(codes[np.concatenate(list(members.values()))])
+    images = np.unique(np.concatenate(list(members.values())))
+    every = np.unique(codes[images])
     reader = CellReader(run.store, aggregation).fitting(
         max(1, 2 * len(every) * len(members)), _MOST_BYTES
     )
@@ -219,7 +221,7 @@ def _material(run: Run, made: MapsSettings) -> _Material:
             sums[places] += groups.sums(part.values)
             sizes[places] += groups.sizes
         makers[label] = PatientMaps(sums, sizes)
-    return _Material(reader, makers, aggregation.smoothing)
+    return _Material(reader, makers, len(images), aggregation.smoothing)
 
 
 def _facts(

@@ -334,7 +334,8 @@ def mean_by_patient(
 ) -> dict[str, FloatArray]:
     """Return the mean of each patient's maps, (image, cell)."""
     names, patient = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
-    sums = np.zeros((len(names), maps.shape[1]))
-    np.add.at(sums, patient, maps)
+    order = np.argsort(patient, kind="stable")
+    starts = np.searchsorted(patient[order], np.arange(len(names)))
+    sums = np.add.reduceat(maps[order], starts, axis=0, dtype=np.float64)
     means = sums / np.bincount(patient, minlength=len(names))[:, None]
     return dict(zip(names.tolist(), means, strict=True))

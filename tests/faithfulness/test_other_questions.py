@@ -216,6 +216,9 @@ def test_labels_that_judge_a_comparison(compared):
     assert {pair.label for pair in compare_candidates(own, SETTINGS).pairs} == set(tiny.LABELS)
     overall = [Candidate("overall", image, tiny.LABELS, evaluation), own[1]]
     assert {pair.label for pair in compare_candidates(overall, SETTINGS).pairs} == {"right"}
+    together = [replace(each, judged=("macro mean",)) for each in own]
+    found = compare_candidates(together, SETTINGS)
+    assert {pair.label for pair in found.pairs} == set(tiny.LABELS)
 
 
 def test_files_and_figure_of_a_comparison(compared, tmp_path):

@@ -1,5 +1,6 @@
 """PEPPR against a slow one, written from the definition: image by image, step by step."""
 
+import itertools
 import json
 from dataclasses import replace
 
@@ -465,6 +466,81 @@ def test_smooth_random_maps_are_not_faithful(tmp_path):
     assert set(words) <= set(KINDS)
     assert words.count(NO_BETTER) >= 8
     assert words.count(FAITHFUL) <= 2
+
+
+# ---------------------------------------------------------------- beside ROC AUC
+
+
+def test_what_is_measured_beside_auc_equals_slow_loops(tmp_path):
+    evaluation = make_evaluation(tmp_path)
+    result = run(tmp_path, evaluation, sign_map(), ("left",), controls=1)
+    logits = evaluation.logits(result.order, result.counts)
+    carries = [value == 1 for value in evaluation.truth[:, 0]]
+    intact = logits["erase"][0][:, 0].tolist()
+    levels = sorted(set(intact))
+    best, threshold = -1.0, None
+    for low, high in itertools.pairwise(levels):
+        cut = (low + high) / 2
+        hits = sum(v >= cut for v, c in zip(intact, carries, strict=True) if c) / sum(carries)
+        passed = [v < cut for v, c in zip(intact, carries, strict=True) if not c]
+        if hits + sum(passed) / len(passed) > best + 1e-12:
+            best, threshold = hits + sum(passed) / len(passed), cut
+
+    def gap(values):
+        with_it = [v for v, c in zip(values, carries, strict=True) if c]
+        without = [v for v, c in zip(values, carries, strict=True) if not c]
+        return sum(with_it) / len(with_it) - sum(without) / len(without)
+
+    for arm in ("erase", "restore"):
+        curves = result.curves.query(f"label == 'left' and order == 'map' and arm == '{arm}'")
+        found = {metric: part["value"].to_numpy() for metric, part in curves.groupby("metric")}
+        for step, values in enumerate(logits[arm][:, :, 0].astype(float).tolist()):
+            assert found["logit_gap_share"][step] == pytest.approx(
+                gap(values) / gap(intact), abs=1e-6
+            )
+            hits = [v >= threshold for v, c in zip(values, carries, strict=True) if c]
+            passed = [v < threshold for v, c in zip(values, carries, strict=True) if not c]
+            assert found["sensitivity"][step] == pytest.approx(sum(hits) / len(hits))
+            assert found["specificity"][step] == pytest.approx(sum(passed) / len(passed))
+    areas = result.areas["left"]
+    assert areas["intact_sensitivity"] + areas["intact_specificity"] == pytest.approx(best)
+    restored = result.curves.query(
+        "label == 'left' and order == 'map' and arm == 'restore' and metric == 'logit_gap_share'"
+    )
+    assert areas["sufficient_fraction_logit_gap_share"] == pytest.approx(
+        slow_crossing(restored["fraction"].tolist(), restored["value"].to_numpy(), 0.95)
+    )
+
+
+def test_early_leads_are_areas_of_the_first_fifth(tmp_path):
+    evaluation = make_evaluation(tmp_path)
+    result = run(tmp_path, evaluation, sign_map(), ("left",), steps=20, controls=1)
+    curves = result.curves.query("label == 'left' and metric == 'roc_auc'")
+
+    def early(order):
+        part = curves[curves["order"] == order]
+        erase, restore = (
+            part[part["arm"] == arm].set_index("fraction")["value"] for arm in ("erase", "restore")
+        )
+        at = result.settings["control_fractions"]
+        total = 0.0
+        for low, high in itertools.pairwise(at):
+            if high <= 0.2 + 1e-3:
+                heights = [restore.loc[q] - erase.loc[q] for q in (low, high)]
+                total += (high - low) * sum(heights) / 2
+        return total
+
+    areas = result.areas["left"]
+    assert areas["early_delta"] == pytest.approx(early("map"), abs=2e-3)
+    for name in ("centre-distance", "mean-intensity", "sd-image"):
+        lead = areas["difference_to"][name]["early_difference"]
+        assert lead == pytest.approx(early("map") - early(name), abs=2e-3), name
+    spread = evaluation.stack.read(evaluation.rows).astype(float).std(axis=0).mean(axis=0)
+    order = order_by_map(spread, evaluation.valid, 0)
+    counts = np.rint(np.array(result.settings["control_fractions"]) * order.size).astype(int)
+    along = evaluation.roc_auc_curves(evaluation.logits(order, counts))
+    found = curves[(curves["order"] == "sd-image") & (curves["arm"] == "erase")]["value"]
+    np.testing.assert_allclose(found, along[0, :, 0])
 
 
 # ---------------------------------------------------------------- all labels together

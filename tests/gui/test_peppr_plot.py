@@ -82,7 +82,7 @@ def test_an_added_family_and_fill_are_shown(tested: Path, panels: Any, qtbot: An
     for axes, name in (
         (plot.curves_axes, "Striped orders, restored"),
         (plot.deltas_axes, "Striped orders"),
-        (plot.deltas_axes, "Random orders"),
+        (plot.deltas_axes, "Surrogate maps"),
     ):
         assert name in [text.get_text() for text in axes.get_legend().get_texts()]
 

@@ -39,7 +39,7 @@ def test_runs_and_shows_curves_and_verdict(
     peppr = panels.peppr
     peppr.map_box.setCurrentText("right")
     peppr.steps_box.setValue(8)
-    peppr.controls_box.setValue(99)
+    peppr.controls_box.setValue(199)
     peppr.fill_box.setCurrentText("mean-colour")
     assert panels.session.result is None
     with qtbot.waitSignal(peppr.runner.succeeded, timeout=TIMEOUT):
@@ -47,10 +47,10 @@ def test_runs_and_shows_curves_and_verdict(
     result = panels.session.result
     assert result.map_name == "right"
     assert result.settings["fill"] == "mean-colour"
-    assert result.settings["controls"] == 99
+    assert result.settings["controls"] == 199
     assert peppr.label_box.currentText() == "right"
     assert peppr.badge.text() == result.verdict["right"].word
-    assert result.verdict["right"].kind == "well placed, but no better than"
+    assert result.verdict["right"].kind == "faithful and specific to this model"
     assert peppr.reason.text().startswith(result.verdict["right"].reason)
     assert (tmp_path / "run" / "peppr" / "right.mean-colour.json").is_file()
 

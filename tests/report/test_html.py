@@ -106,7 +106,7 @@ def faithful(tmp_path_factory):
         method_settings={"steps": 4},
         aggregation={"smoothing": 1.5},
     )
-    gx.peppr(run, "left", controls=99, **QUICK)
+    gx.peppr(run, "left", controls=199, **QUICK)
     gx.peppr(run, "overall", controls=19, folds=1, **QUICK)
     shutil.copy(run.folder / "maps" / "right.tif", folder / "given.tif")
     gx.peppr(run, str(folder / "given.tif"), controls=1, **QUICK)
@@ -233,7 +233,7 @@ def test_hostile_names_are_text(hostile):
 def test_labels_of_one_class_are_left_out_and_said_so(hostile):
     run, page = hostile
     assert "none was left out: 0 images with and 24 without it" in page.text
-    assert "none: not enough data Cannot say, along its own map: 0 images with" in page.text
+    assert "none: not enough data Cannot say, along its own map: 0 patients with" in page.text
     assert "Its global map is zero everywhere." in page.text
     assert "24 / 0" in page.cells
     # A label's own map that no curve can judge has no figure, but its verdict is there.

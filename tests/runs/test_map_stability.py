@@ -43,6 +43,8 @@ def test_files_and_numbers(run):
         assert low.shape == run.maps[label].shape
         assert (low <= high).all()
         assert ((low <= run.maps[label]) & (run.maps[label] <= high)).mean() > 0.8
+    either = np.union1d(run.members("left"), run.members("right"))
+    assert found.labels["overall"]["n"] == len(either)
     table = pd.read_csv(folder / "stability.csv")
     assert table["label"].tolist() == ["overall", *run.labels]
     assert table["reliability"].tolist() == pytest.approx(

@@ -1,0 +1,170 @@
+"""What the report says of an audit: findings first, then places, then strategies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from napari_globalxai.report.chapter import (
+    Chapter,
+    ChapterTable,
+    Damaged,
+    entries,
+    figure_text,
+    interval_text,
+    mapping_in,
+    p_text,
+    share_text,
+    table_in,
+    texts,
+)
+
+AUDIT_FOLDER = "audit"
+_FINDINGS = "Findings"
+_MOST_ROWS = 20
+_NOT_RUN = "The audit was not run, so that nothing here says whether a shortcut is behind the maps."
+
+
+def findings_chapter(folder: Path) -> Chapter:
+    """Return what the audit found, in words, the surest first."""
+    audit = mapping_in(folder / AUDIT_FOLDER / "audit.json")
+    if audit is None:
+        return Chapter("findings", _FINDINGS, [_NOT_RUN])
+    if isinstance(audit, Damaged):
+        return Chapter("findings", _FINDINGS, warnings=[audit.sentence])
+    found = entries(audit.get("findings"))
+    if not found:
+        quiet = "The audit found nothing that needs a look."
+        return Chapter("findings", _FINDINGS, [quiet], warnings=texts(audit.get("remarks")))
+    return Chapter(
+        "findings",
+        _FINDINGS,
+        [
+            f"{len(found)} finding{'' if len(found) == 1 else 's'}, the surest first. A finding is "
+            "a place to look at, and no proof of a fault."
+        ],
+        points=[str(each.get("sentence", "")) for each in found],
+        warnings=texts(audit.get("remarks")),
+        tables=[_findings_table(found)],
+        figures=["findings"],
+    )
+
+
+def _findings_table(found: list[Mapping[str, Any]]) -> ChapterTable:
+    return ChapterTable(
+        [
+            "Label",
+            "Kind",
+            "Where",
+            "Goes with",
+            "Times its area",
+            "p, corrected",
+            "Images that show it",
+        ],
+        [
+            [
+                figure_text(each.get("label")),
+                figure_text(each.get("kind")),
+                figure_text(each.get("where")),
+                _goes_with(each),
+                interval_text(each.get("effect"), each.get("ci_low"), each.get("ci_high"), 1),
+                p_text(each.get("p")),
+                ", ".join(
+                    figure_text(image.get("file")) for image in entries(each.get("shown"))[:3]
+                ),
+            ]
+            for each in found
+        ],
+    )
+
+
+def _goes_with(finding: Mapping[str, Any]) -> str:
+    covariate = finding.get("covariate")
+    if covariate is None:
+        return "–"
+    return f"{covariate} = {figure_text(finding.get('value'))}"
+
+
+def audit_chapter(folder: Path) -> Chapter | None:
+    """Return where the maps' mass lies, region by region; None where no audit was run."""
+    path = folder / AUDIT_FOLDER / "regions.csv"
+    needed = ("label", "region", "subgroup", "share", "area_share", "ratio", "ci_low", "ci_high")
+    table = table_in(path, needed)
+    if table is None:
+        return None
+    title = "Audit: where the maps lie"
+    if isinstance(table, Damaged):
+        return Chapter("audit", title, warnings=[table.sentence])
+    everybody = table[table["subgroup"].astype(str) == "all"]
+    strongest = everybody.sort_values("ratio", ascending=False).head(_MOST_ROWS)
+    erased = "auc_erased" in table and table["auc_erased"].notna().any()
+    columns = ["Label", "Region", "Share of the map", "Share of the frame", "Ratio"]
+    columns += ["AUC, intact", "AUC, erased", "Change of logit"] if erased else []
+    rows = [
+        [
+            str(row["label"]),
+            str(row["region"]),
+            share_text(row["share"]),
+            share_text(row["area_share"]),
+            interval_text(row["ratio"], row["ci_low"], row["ci_high"]),
+            *(
+                [figure_text(row[name]) for name in ("auc_intact", "auc_erased", "logit_change")]
+                if erased
+                else []
+            ),
+        ]
+        for row in strongest.to_dict("records")
+    ]
+    return Chapter(
+        "audit",
+        title,
+        [
+            "How many times its share of the frame a region holds of a map's mass, over all images "
+            "that make the map, with 95 % intervals over patients; the highest ratios first. "
+            f"Subgroups and the rest of {len(table)} rows are in audit/regions.csv."
+        ],
+        tables=[ChapterTable(columns, rows), *_duplicates(folder)],
+    )
+
+
+def _duplicates(folder: Path) -> list[ChapterTable]:
+    path = folder / AUDIT_FOLDER / "near_duplicates.csv"
+    table = table_in(path, ("file", "other_file", "correlation"))
+    if table is None or isinstance(table, Damaged) or len(table) == 0:
+        return []
+    rows = [
+        [str(row["file"]), str(row["other_file"]), figure_text(row["correlation"])]
+        for row in table.head(_MOST_ROWS).to_dict("records")
+    ]
+    title = f"Nearly the same images of different patients: {len(table)} pairs"
+    return [ChapterTable(["Image", "Other image", "Correlation"], rows, title)]
+
+
+def strategies_chapter(folder: Path) -> Chapter | None:
+    """Return the groups of images that were decided alike; None where none were looked for."""
+    table = table_in(folder / AUDIT_FOLDER / "clusters.csv", ("row", "label", "cluster"))
+    if table is None:
+        return None
+    title = "Strategies: images that are decided alike"
+    if isinstance(table, Damaged):
+        return Chapter("strategies", title, warnings=[table.sentence])
+    counts = table.groupby(["label", "cluster"], sort=False).size().reset_index(name="images")
+    rows = [
+        [str(row[name]) for name in ("label", "cluster", "images")]
+        for row in counts.to_dict("records")
+    ]
+    names = [row[0] for row in rows]
+    parted = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    said = (
+        f"The maps of {', '.join(parted)} fall into more than one group."
+        if parted
+        else "The maps of no label fall into more than one group."
+    )
+    return Chapter(
+        "strategies",
+        title,
+        [said],
+        tables=[ChapterTable(["Label", "Group", "Images"], rows)],
+        figures=["strategies"],
+    )

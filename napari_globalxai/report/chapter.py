@@ -1,0 +1,151 @@
+"""Chapters of the report that are made from the files which other commands left in the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from numbers import Integral
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_globalxai.report.style import DASH, number, percent
+from napari_globalxai.storage import read_json, read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class ChapterTable:
+    """A table: its columns' headings, and the texts of its rows.
+
+    Attributes
+    ----------
+    columns : list of str
+        Headings; the first column names the row.
+    rows : list of list of str
+        Texts.
+    title : str
+        Over the table; may be empty.
+    """
+
+    columns: list[str]
+    rows: list[list[str]]
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A chapter of the report.
+
+    Attributes
+    ----------
+    anchor, title : str
+        Its identifier on the page, and its heading.
+    text : list of str
+        Paragraphs.
+    points : list of str
+        What is found, a sentence each.
+    warnings : list of str
+        What to keep in mind, a sentence each.
+    tables : list of ChapterTable
+        Tables.
+    figures : list of str
+        Names of figures; those that were not drawn are left out.
+    """
+
+    anchor: str
+    title: str
+    text: list[str] = field(default_factory=list)
+    points: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    tables: list[ChapterTable] = field(default_factory=list)
+    figures: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """A file that is there and cannot be used."""
+
+    path: Path
+
+    @property
+    def sentence(self) -> str:
+        """What the report says of it."""
+        return f"{self.path.name} cannot be read; make it again."
+
+
+def mapping_in(path: Path) -> Mapping[str, Any] | Damaged | None:
+    """Read a JSON object; None where there is no file."""
+    if not path.is_file():
+        return None
+    try:
+        content = read_json(path)
+    except (OSError, ValueError, RecursionError):
+        return Damaged(path)
+    return content if isinstance(content, dict) else Damaged(path)
+
+
+def table_in(path: Path, columns: Iterable[str]) -> pd.DataFrame | Damaged | None:
+    """Read a table that has these columns; None where there is no file."""
+    if not path.is_file():
+        return None
+    try:
+        table = read_table(path, dtype={"label": str})
+    except (OSError, ValueError):
+        return Damaged(path)
+    return table if set(columns) <= set(table.columns) else Damaged(path)
+
+
+def entries(value: Any) -> list[Mapping[str, Any]]:
+    """Return a list of JSON objects; what is no object is left out."""
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def named_entries(value: Any) -> dict[str, Mapping[str, Any]]:
+    """Return a JSON object of objects by name; what is no object is left out."""
+    items = value.items() if isinstance(value, dict) else ()
+    return {str(name): each for name, each in items if isinstance(each, dict)}
+
+
+def texts(value: Any) -> list[str]:
+    """Return a list of JSON values as texts."""
+    return [str(each) for each in value] if isinstance(value, list) else []
+
+
+def figure_text(value: Any, digits: int = 3) -> str:
+    """Return a number of a file as text, a dash where there is none, and text as it is."""
+    if isinstance(value, bool) or not isinstance(value, Integral | float):
+        return DASH if value is None else str(value)
+    if isinstance(value, Integral):
+        return str(int(value)).replace("-", "−")
+    return number(float(value), digits)
+
+
+def p_text(value: Any) -> str:
+    """Return a p-value as text."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return figure_text(value)
+    return number(float(value), 3) if value >= 0.001 else f"{float(value):.1g}"
+
+
+def share_text(value: Any) -> str:
+    """Return a share as percent."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return figure_text(value)
+    return percent(float(value), 1)
+
+
+def interval_text(value: Any, low: Any, high: Any, digits: int = 2) -> str:
+    """Return a number with its interval."""
+    middle, *ends = (
+        figure_text(
+            each if isinstance(each, bool) or not isinstance(each, Integral) else float(each),
+            digits,
+        )
+        for each in (value, low, high)
+    )
+    if DASH in ends:
+        return middle
+    # In one piece, so that narrow columns do not part it.
+    return f"{middle} ({ends[0]} to {ends[1]})".replace(" ", "\N{NO-BREAK SPACE}")

@@ -1,0 +1,38 @@
+"""All chapters of a run's report beside its verdicts, in the order in which it answers."""
+
+from __future__ import annotations
+
+from napari_globalxai.report.audit_chapters import (
+    audit_chapter,
+    findings_chapter,
+    strategies_chapter,
+)
+from napari_globalxai.report.chapter import Chapter
+from napari_globalxai.report.cohort_chapters import alignment_chapter, performance_chapter
+from napari_globalxai.report.question_chapters import (
+    comparisons_chapter,
+    contrasts_chapter,
+    outliers_chapter,
+    sanity_chapter,
+    selections_chapter,
+    stability_chapter,
+)
+from napari_globalxai.runs.run import Run
+
+
+def collect_chapters(run: Run) -> dict[str, Chapter | None]:
+    """Return the chapters by name; None where a command that would fill one was not run."""
+    folder = run.folder
+    return {
+        "findings": findings_chapter(folder),
+        "performance": performance_chapter(run),
+        "alignment": alignment_chapter(run),
+        "stability": stability_chapter(folder),
+        "sanity": sanity_chapter(folder),
+        "audit": audit_chapter(folder),
+        "strategies": strategies_chapter(folder),
+        "selections": selections_chapter(folder),
+        "contrasts": contrasts_chapter(folder),
+        "outliers": outliers_chapter(folder),
+        "comparisons": comparisons_chapter(folder),
+    }

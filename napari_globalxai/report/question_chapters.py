@@ -1,0 +1,219 @@
+"""What the report says of questions asked of the stored maps: stability, subgroups, contrasts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from napari_globalxai.report.chapter import (
+    Chapter,
+    ChapterTable,
+    Damaged,
+    entries,
+    figure_text,
+    interval_text,
+    mapping_in,
+    named_entries,
+    p_text,
+    share_text,
+    texts,
+)
+from napari_globalxai.runs.folder import (
+    CONTRASTS_FOLDER,
+    OUTLIERS_FOLDER,
+    SANITY_FOLDER,
+    SELECTIONS_FOLDER,
+    STABILITY_FOLDER,
+)
+
+COMPARISONS_FOLDER = "comparisons"
+
+
+def stability_chapter(folder: Path) -> Chapter:
+    """Return whether other patients would have given the same maps."""
+    title = "Stability: would other patients give the same maps?"
+    found = mapping_in(folder / STABILITY_FOLDER / "stability.json")
+    if found is None:
+        return Chapter("stability", title, ["The stability of the maps was not looked at."])
+    if isinstance(found, Damaged):
+        return Chapter("stability", title, warnings=[found.sentence])
+    labels = named_entries(found.get("labels"))
+    rows = [
+        [
+            name,
+            figure_text(each.get("n")),
+            figure_text(each.get("n_patients")),
+            interval_text(each.get("reliability"), each.get("ci_low"), each.get("ci_high")),
+            "yes" if each.get("has_settled") is True else "no",
+            figure_text(each.get("settles_at")),
+        ]
+        for name, each in labels.items()
+    ]
+    columns = ["Map", "Images", "Patients", "Reliability", "Settled", "Settles at, patients"]
+    return Chapter(
+        "stability",
+        title,
+        [
+            "Reliability is Spearman’s correlation between the maps of random halves of the "
+            "patients, brought to all patients by Spearman and Brown; in brackets, what holds 95 % "
+            "of the splits."
+        ],
+        warnings=[
+            f"{name}: {each['warning']}." for name, each in labels.items() if each.get("warning")
+        ],
+        tables=[ChapterTable(columns, rows)],
+        figures=["stability"],
+    )
+
+
+def selections_chapter(folder: Path) -> Chapter | None:
+    """Return the maps of subgroups; None where there are none."""
+    rows, warnings, figures = [], [], []
+    for path, record in _each(folder / SELECTIONS_FOLDER, "selection.json"):
+        if isinstance(record, Damaged):
+            warnings.append(f"{path.parent.name}: {record.sentence}")
+            continue
+        name = str(record.get("name"))
+        figures.append(f"selection_{path.parent.name}")
+        warnings += [f"{name}: {each}" for each in texts(record.get("warnings"))]
+        for label, each in named_entries(record.get("labels")).items():
+            counts = [figure_text(each.get(key)) for key in ("n", "n_patients", "n_constant")]
+            rows.append([name, figure_text(record.get("where")), label, *counts])
+    if not rows and not warnings:
+        return None
+    columns = ["Selection", "Where", "Label", "Images", "Patients", "Constant maps"]
+    return Chapter(
+        "selections",
+        "Maps of subgroups",
+        warnings=warnings,
+        tables=[ChapterTable(columns, rows)] if rows else [],
+        figures=figures,
+    )
+
+
+def contrasts_chapter(folder: Path) -> Chapter | None:
+    """Return where the maps of two sides differ; None where none were compared."""
+    tables, warnings, figures = [], [], []
+    for path, record in _each(folder / CONTRASTS_FOLDER, "contrast.json"):
+        if isinstance(record, Damaged):
+            warnings.append(f"{path.parent.name}: {record.sentence}")
+            continue
+        warnings += [f"{path.parent.name}: {each}" for each in texts(record.get("warnings"))]
+        figures.append(f"contrast_{path.parent.name}")
+        tables.append(_contrast_table(path.parent.name, record))
+    if not tables and not warnings:
+        return None
+    return Chapter(
+        "contrasts",
+        "Contrasts: where the maps of two sides differ",
+        ["Patients are exchanged, not images; p is corrected for all places of a map."],
+        warnings=warnings,
+        tables=tables,
+        figures=figures,
+    )
+
+
+def _contrast_table(name: str, record: Mapping[str, Any]) -> ChapterTable:
+    rows = [
+        [
+            label,
+            f"{figure_text(each.get('n_a'))} of {figure_text(each.get('patients_a'))}",
+            f"{figure_text(each.get('n_b'))} of {figure_text(each.get('patients_b'))}",
+            p_text(each.get("min_p")),
+            share_text(each.get("significant_share")),
+        ]
+        for label, each in named_entries(record.get("labels")).items()
+    ]
+    sides = f"{figure_text(record.get('where_a'))} against {figure_text(record.get('where_b'))}"
+    columns = ["Label", "Images of patients, A", "B", "Least p", "Share of the frame, p ≤ 0.05"]
+    return ChapterTable(columns, rows, f"{name}: {sides}")
+
+
+def sanity_chapter(folder: Path) -> Chapter | None:
+    """Return whether the maps come from the model; None where that was not looked at."""
+    found = mapping_in(folder / SANITY_FOLDER / "sanity.json")
+    if found is None:
+        return None
+    title = "Sanity: do the maps come from the model?"
+    if isinstance(found, Damaged):
+        return Chapter("sanity", title, warnings=[found.sentence])
+    rows = []
+    for label, each in named_entries(found).items():
+        seeds = len(texts(each.get("spearman")))
+        verdict, reason = figure_text(each.get("verdict")), figure_text(each.get("reason"))
+        rows.append([label, verdict, str(seeds), p_text(each.get("p")), reason])
+    return Chapter(
+        "sanity",
+        title,
+        [
+            "The same maps, made by the model with random weights. A map that survives them shows "
+            "the images or the method, not the model."
+        ],
+        tables=[ChapterTable(["Label", "Verdict", "Seeds", "p", "Why"], rows)],
+    )
+
+
+def outliers_chapter(folder: Path) -> Chapter | None:
+    """Return which images were ranked as unlike their maps; None where none were."""
+    found = mapping_in(folder / OUTLIERS_FOLDER / "outliers.json")
+    if found is None:
+        return None
+    title = "Images ranked by how unlike the map they are"
+    if isinstance(found, Damaged):
+        return Chapter("ranked", title, warnings=[found.sentence])
+    rows = []
+    for label, each in named_entries(found.get("labels")).items():
+        first = ", ".join(
+            f"{figure_text(one.get('file'))} ({figure_text(one.get('similarity'), 2)})"
+            for one in entries(each.get("outliers"))[:3]
+        )
+        counts = [figure_text(each.get(key)) for key in ("images", "constant")]
+        rows.append([label, *counts, figure_text(each.get("median_similarity"), 2), first or "–"])
+    return Chapter(
+        "ranked",
+        title,
+        ["The whole tables, with the nearest other images, are in the folder outliers."],
+        warnings=texts(found.get("warnings")),
+        tables=[
+            ChapterTable(
+                ["Label", "Images", "Constant maps", "Median similarity", "Least alike"], rows
+            )
+        ],
+    )
+
+
+def comparisons_chapter(folder: Path) -> Chapter | None:
+    """Return comparisons with other runs that lie in the run; None where there are none."""
+    tables, warnings = [], []
+    for path, record in _each(folder / COMPARISONS_FOLDER, "comparison.json"):
+        if isinstance(record, Damaged):
+            warnings.append(f"{path.parent.name}: {record.sentence}")
+            continue
+        rows = [
+            [
+                label,
+                figure_text(each.get("n")),
+                figure_text(each.get("spearman"), 2),
+                p_text(each.get("min_p")),
+                figure_text(each.get("auc_a")),
+                figure_text(each.get("auc_b")),
+                interval_text(
+                    each.get("auc_difference"), each.get("ci_low"), each.get("ci_high"), 3
+                ),
+            ]
+            for label, each in named_entries(record.get("labels")).items()
+        ]
+        columns = ["Label", "Images", "Spearman", "Least p", "AUC, A", "AUC, B", "Difference"]
+        tables.append(ChapterTable(columns, rows, path.parent.name))
+    if not tables and not warnings:
+        return None
+    return Chapter("comparisons", "Comparison with other runs", warnings=warnings, tables=tables)
+
+
+def _each(folder: Path, name: str) -> Iterator[tuple[Path, Mapping[str, Any] | Damaged]]:
+    """Read the records of all folders in a folder, by name."""
+    for path in sorted(folder.glob(f"*/{name}")):
+        record = mapping_in(path)
+        if record is not None:
+            yield path, record

@@ -1,0 +1,96 @@
+"""Which images of two runs are the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_globalxai.errors import InputError
+from napari_globalxai.runs.tables import FILE
+
+if TYPE_CHECKING:
+    from napari_globalxai.runs.run import Run
+
+_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Matched:
+    """Images that two runs have in common.
+
+    Attributes
+    ----------
+    first, second : numpy.ndarray
+        Their rows in each run, in the same order.
+    remarks : tuple of str
+        What does not match, a sentence each.
+    """
+
+    first: npt.NDArray[np.int64]
+    second: npt.NDArray[np.int64]
+    remarks: tuple[str, ...]
+
+
+def match_images(first: Run, second: Run) -> Matched:
+    """Find the images that both runs explained, by the content of their files.
+
+    Raises
+    ------
+    InputError
+        When the runs have no image, or not the same frame.
+    """
+    sizes = [(run.record.frame.height, run.record.frame.width) for run in (first, second)]
+    if sizes[0] != sizes[1]:
+        said = " and ".join(f"{height} × {width}" for height, width in sizes)
+        raise InputError(
+            f"{second.folder}: has another frame than {first.folder} ({said} pixels), so their "
+            "maps do not lie on each other; explain both with models that take the same size."
+        )
+    keys = [_keys(run) for run in (first, second)]
+    rows = [
+        dict(zip(each, run.finished_rows.tolist(), strict=True))
+        for each, run in zip(keys, (first, second), strict=True)
+    ]
+    common = [key for key in keys[0] if key in rows[1]]
+    if not common:
+        raise InputError(
+            f"{second.folder}: has no image in common with {first.folder}; compare runs of the "
+            "same cohort."
+        )
+    remarks = [
+        _left_out(run, [row for key, row in own.items() if key not in other])
+        for run, own, other in zip((first, second), rows, rows[::-1], strict=True)
+    ]
+    if first.record.settings.alignment != second.record.settings.alignment:
+        remarks.append(
+            "The runs align their images differently, so that the same pixel may be another place."
+        )
+    return Matched(
+        np.array([rows[0][key] for key in common], np.int64),
+        np.array([rows[1][key] for key in common], np.int64),
+        tuple(each for each in remarks if each),
+    )
+
+
+def _keys(run: Run) -> list[tuple[str, int]]:
+    """Return what each explained image is known by: its content, and which of equal ones it is."""
+    contents = run.stack.contents()
+    seen: dict[str, int] = {}
+    keys = []
+    for row in run.finished_rows.tolist():
+        name = contents.get(row) or f"file:{run.images[FILE].iloc[row]}"
+        seen[name] = seen.get(name, -1) + 1
+        keys.append((name, seen[name]))
+    return keys
+
+
+def _left_out(run: Run, rows: Sequence[int]) -> str:
+    if not rows:
+        return ""
+    names = ", ".join(str(run.images[FILE].iloc[row]) for row in rows[:_NAMED])
+    more = ", …" if len(rows) > _NAMED else ""
+    return f"{len(rows)} images of {run.folder} are not in the other run ({names}{more})."

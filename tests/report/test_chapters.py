@@ -1,0 +1,176 @@
+"""Chapters of the report that are made from what other commands left in the run."""
+
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+import tifffile
+import tiny
+
+import napari_globalxai as gx
+from napari_globalxai.report.chapter import figure_text, interval_text, p_text
+from napari_globalxai.report.chapters import collect_chapters
+from napari_globalxai.report.html import write_report
+from napari_globalxai.storage import write_json
+
+HOSTILE = '<img src=x onerror="alert(1)"> & {{ 7 * 7 }} $\\frac{'
+ORDER = (
+    *("findings", "answer", "performance", "alignment", "maps", "stability", "peppr", "sanity"),
+    *("audit", "strategies", "selections", "contrasts", "images", "ranked", "comparisons"),
+    *("cohort", "method", "provenance"),
+)
+
+
+def write_audit(run):
+    audit = run.folder / "audit"
+    finding = {
+        "label": "left", "kind": "outside-field", "where": HOSTILE, "covariate": HOSTILE,
+        "value": HOSTILE, "effect": 8.25, "ci_low": 6, "ci_high": None, "p": 0.0004,
+        "sentence": f"It is {HOSTILE}",
+        "shown": [{"row": 2, "file": HOSTILE}, {"row": 999, "file": "none"}, "odd"],
+    }  # fmt: skip
+    write_json(audit / "audit.json", {"findings": [finding, finding, 7], "remarks": ["A remark."]})
+    header = "label,region,subgroup,share,area_share,ratio,ci_low,ci_high\n"
+    (audit / "regions.csv").write_text(
+        f'{header}left,"{HOSTILE.replace(chr(34), chr(34) * 2)}",all,0.5,0.1,5,4,6\n'
+        "left,rim,site B,0.5,0.1,5,4,6\n"
+    )
+    (audit / "clusters.csv").write_text("row,label,cluster\n0,left,1\n2,left,2\n4,left,2\n")
+    (audit / "clusters").mkdir(exist_ok=True)
+    for number in (1, 2):
+        image = np.full(run.stack.shape, number, np.float32)
+        tifffile.imwrite(audit / "clusters" / f"left-{number}.tif", image)
+
+
+def write_contrast(run):
+    folder = run.folder / "contrasts" / "sides"
+    folder.mkdir(parents=True)
+    facts = {"n_a": 4, "n_b": 5, "patients_a": 3, "patients_b": 2, "min_p": 0.012,
+             "significant_share": 0.25}  # fmt: skip
+    write_json(
+        folder / "contrast.json",
+        {"labels": {"left": facts}, "where_a": HOSTILE, "where_b": "b", "warnings": [HOSTILE]},
+    )
+    shape = run.stack.shape
+    tifffile.imwrite(folder / "left.difference.tif", np.random.rand(*shape).astype(np.float32))
+    p = np.ones(shape, np.float32)
+    p[:9, :9] = 0.01
+    tifffile.imwrite(folder / "left.p.tif", p)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("chapters")
+    tiny.write_cohort(folder / "cohort", size=24)
+    run = gx.explain(
+        folder / "cohort" / "cohort.csv", tiny.write_linear(folder / "model"), folder / "run",
+        method="saliency",
+    )  # fmt: skip
+    write_audit(run)
+    write_contrast(run)
+    gx.make_maps(run, HOSTILE, where="row < 12")
+    gx.stability(run, splits=100, bootstrap=100)
+    gx.outliers(run, top=1, neighbours=1)
+    write_json(
+        run.folder / "sanity" / "sanity.json",
+        {"left": {"spearman": [0.1, 0.2], "p": 0.05, "verdict": "model-dependent", "reason": "r"}},
+    )
+    write_json(
+        run.folder / "comparisons" / "other" / "comparison.json",
+        {"labels": {"left": {"n": 9, "spearman": 0.5, "auc_a": 0.875, "auc_b": None}}},
+    )
+    return run
+
+
+@pytest.fixture(scope="module")
+def page(run):
+    return write_report(run).read_text(encoding="utf-8")
+
+
+def test_the_order_of_the_answers(page):
+    anchors = re.findall(r'<h[23] id="([^"]+)"', page)
+    assert [each for each in anchors if each in ORDER] == list(ORDER)
+
+
+def test_every_number_is_there(run, page):
+    text = re.sub(r"<[^>]+>", "|", page).replace("\N{NO-BREAK SPACE}", " ")
+    for expected in ("8.2", "0.0004", "5.00 (4.00 to 6.00)", "A remark.", "0.012", "25.0 %",
+                     "model-dependent", "0.875"):  # fmt: skip
+        assert expected in text
+    facts = json.loads((run.folder / "stability" / "stability.json").read_text())
+    for each in facts["labels"].values():
+        assert interval_text(each["reliability"], each["ci_low"], each["ci_high"]) in page
+    assert "The maps of left fall into more than one group." in text
+
+
+def test_texts_of_files_are_escaped(page):
+    assert "<img src=x" not in page
+    assert page.count("&lt;img src=x onerror=") > 8
+    assert "{{ 7 * 7 }}" in page
+    assert "<script" not in page
+
+
+def test_the_page_fetches_nothing(page):
+    assert re.findall(r'(?:src|href)="(?!data:image/png|#)', page) == []
+    assert "default-src 'none'" in page
+
+
+def test_the_twin_says_the_same(run, page):
+    twin = json.loads((run.folder / "report.json").read_text())
+    chapters = twin["chapters"]
+    assert chapters["findings"]["points"] == [f"It is {HOSTILE}"] * 2
+    assert chapters["contrasts"]["tables"][0]["rows"][0][3] == "0.012"
+    assert twin["facts"]["title"] in page
+    named = {"findings", "stability", "strategies", "contrast_sides", "frame", "maps"}
+    assert named <= set(twin["figures"])
+
+
+def test_figures_are_png_and_svg(run, page):
+    folder = run.folder / "figures"
+    drawn = {path.name.removesuffix(".png") for path in folder.glob("*.png")}
+    assert drawn == {path.name.removesuffix(".svg") for path in folder.glob("*.svg")}
+    for path in folder.glob("*.svg"):
+        assert ElementTree.fromstring(path.read_text()).tag.endswith("svg")
+    before = (folder / "maps.svg").read_bytes()
+    write_report(run)
+    assert (folder / "maps.svg").read_bytes() == before
+
+
+def test_what_was_not_run_is_said_or_left_out(tmp_path):
+    tiny.write_cohort(tmp_path / "cohort", size=8)
+    run = gx.explain(
+        tmp_path / "cohort" / "cohort.csv", tiny.write_linear(tmp_path / "model"),
+        tmp_path / "run", method="saliency",
+    )  # fmt: skip
+    chapters = collect_chapters(run)
+    assert "audit was not run" in chapters["findings"].text[0]
+    assert "was not looked at" in chapters["stability"].text[0]
+    there = {name for name, chapter in chapters.items() if chapter is not None}
+    assert there == {"findings", "performance", "alignment", "stability"}
+    # Damaged files cost a sentence, not the report.
+    for place in ("audit/audit.json", "stability/stability.json", "contrasts/x/contrast.json",
+                  "audit/regions.csv", "audit/clusters.csv", "selections/y/selection.json",
+                  "outliers/outliers.json", "sanity/sanity.json"):  # fmt: skip
+        path = run.folder / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text('{"labels": 3' if path.suffix == ".json" else "a,b\n1\n2,3,4\n")
+    chapters = collect_chapters(run)
+    said = [warning for chapter in chapters.values() if chapter for warning in chapter.warnings]
+    assert sum("cannot be read; make it again" in each for each in said) == 8
+    assert write_report(run).is_file()
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(3, "3"), (-2, "−2"), (1.0, "1.000"), (np.nan, "–"), (None, "–"), ("<b>", "<b>"),
+     (True, "True")],
+)  # fmt: skip
+def test_figure_text(value, expected):
+    assert figure_text(value) == expected
+
+
+@pytest.mark.parametrize(("p", "expected"), [(0.05, "0.050"), (0.0004, "0.0004"), (None, "–")])
+def test_p_text(p, expected):
+    assert p_text(p) == expected
