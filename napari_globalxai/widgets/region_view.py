@@ -69,15 +69,16 @@ def measure_region(
     progress : callable, optional
         May raise `Cancelled`.
     """
-    from napari_globalxai.statistics.region_shares import measure_shares
+    from napari_globalxai.statistics.region_shares import Regions, measure_shares
 
+    drawn = Regions.on(run.store.grid, {_NAME: region})
     shares = []
     for number, label in enumerate(run.labels):
         progress(Progress("Measuring the region", number, len(run.labels)))
         rows = run.members(label)
         if among is not None:
             rows = np.intersect1d(rows, np.asarray(among, np.int64))
-        found = measure_shares(run.store, label, rows, {_NAME: region}, run.aggregation)
+        found = measure_shares(run.store, label, rows, drawn, run.aggregation)
         total = float(found.total.sum())
         share = float(found.mass.sum()) / total if total > 0 else float("nan")
         shares.append(
