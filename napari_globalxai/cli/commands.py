@@ -180,6 +180,9 @@ def peppr(
         str, typer.Option("--map", help="overall, a label, or a TIFF file.")
     ] = "overall",
     model: Annotated[Path | None, typer.Option(help="The model, if it has moved.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the results, in place of the run's.")
+    ] = None,
     trust: TrustOption = False,
 ) -> None:
     """Test whether a global map is faithful: erase and restore along it, against controls."""
@@ -193,11 +196,13 @@ def peppr(
         device=computing.device,
         batch_size=computing.batch_size,
         trust=trust,
+        out=out,
         progress=ProgressPrinter(),
     )
     say_verdicts(result)
-    say(f"Results: {run / 'peppr' / result.stem}.csv, .json")
-    tell(answers.of_peppr(run, result.map_name, result.stem))
+    kept = run if out is None else out
+    say(f"Results: {kept / 'peppr' / result.stem}.csv, .json")
+    tell(answers.of_peppr(run, result.map_name, result.stem, out))
 
 
 app.command()(maps_command.maps)
@@ -208,12 +213,17 @@ app.command()(audit_command.audit)
 
 @app.command()
 @with_json
-def report(run: RunArgument) -> None:
+def report(
+    run: RunArgument,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the report, in place of the run's.")
+    ] = None,
+) -> None:
     """Draw the figures of a run and write its report.html."""
     from napari_globalxai.report.html import write_report
     from napari_globalxai.runs.run import open_run
 
-    page = write_report(open_run(run))
+    page = write_report(open_run(run), out)
     say(f"Report: {page}")
     tell({"report": page})
 

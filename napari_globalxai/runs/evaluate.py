@@ -24,7 +24,7 @@ from napari_globalxai.runs.folder import PEPPR_FOLDER, file_stem
 from napari_globalxai.runs.run import Run, open_run
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.statistics.global_map import OVERALL
-from napari_globalxai.storage import hash_value
+from napari_globalxai.storage import check_writable, hash_value
 
 
 def peppr(
@@ -36,6 +36,7 @@ def peppr(
     device: str = "auto",
     trust: bool = False,
     batch_size: int | None = None,
+    out: str | Path | None = None,
     progress: ProgressCallback = ignore_progress,
     **keywords: Any,
 ) -> PepprResult:
@@ -55,6 +56,8 @@ def peppr(
         As in `DeviceSettings`.
     trust : bool, optional
         As for `load_model`, where the model is not loaded yet.
+    out : str or pathlib.Path, optional
+        Folder to keep the result in, under ``peppr/``, in place of the run's.
     progress : callable, optional
         Receives `Progress`; may raise `Cancelled`. Controls that were finished are kept.
     **keywords
@@ -69,11 +72,13 @@ def peppr(
     Raises
     ------
     InputError
-        When the map, the model or a setting cannot be used.
+        When the map, the model or a setting cannot be used, or nothing can be written there.
     """
     chosen = PepprSettings.of(settings, keywords)
     if not isinstance(run, Run):
         run = open_run(run)
+    kept = (run.folder if out is None else Path(out)) / PEPPR_FOLDER
+    check_writable(kept, "give another folder with --out (out in Python)")
     name, image, judged = _find_map(run, map)
     told = JobProgress(progress)
     told(Progress("Loading the model", 0, 1))
@@ -97,7 +102,7 @@ def peppr(
             image,
             judged,
             settings,
-            cache=run.folder / PEPPR_FOLDER / "controls",
+            cache=kept / "controls",
             progress=told,
         )
     agreement = fill_agreement(results) if len(results) > 1 else {}
@@ -111,7 +116,7 @@ def peppr(
         )
         if agreement:
             result.notes["fills"] = agreement
-        result.save(run.folder / PEPPR_FOLDER)
+        result.save(kept)
     return next(iter(results.values()))
 
 
