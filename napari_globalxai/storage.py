@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_globalxai.csv_text import has_returns, marked, unmarked, with_texts
-from napari_globalxai.errors import InputError
+from napari_globalxai.errors import InputError, fault_of_the_system
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,6 +55,13 @@ def absence_of_file(path: str | Path) -> str:
     """Return the same for whoever looks for a file: where there is a folder, none exists."""
     found = oddity(path)
     return "does not exist" if found == _FOLDER else found
+
+
+def damaged(path: Path) -> InputError:
+    """Return the error of a file of ours that is not as we write it."""
+    return InputError(
+        f"{path}: is damaged or was not written by napari-globalxai; make the folder anew."
+    )
 
 
 def is_regular(path: str | Path) -> bool:
@@ -113,6 +120,25 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def check_writable(folder: Path, way_out: str) -> None:
+    """Raise `InputError` where nothing can be written into a folder, which need not exist yet.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The folder.
+    way_out : str
+        What to do then, in words.
+    """
+    place = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as why:
+        reason = fault_of_the_system(why).removeprefix(f"{why.filename}: ") or f"{why.strerror}."
+        raise InputError(f"{folder}: {reason.rstrip('.').partition(';')[0]}; {way_out}.") from why
+
+
 def is_unused(folder: Path) -> bool:
     """Return whether a path is not there, or a folder with at most what a stopped write left."""
     if not folder.exists():
@@ -144,7 +170,11 @@ def read_table(path: Path, **options: Any) -> pd.DataFrame:
     import pandas as pd
 
     check_regular(path)
-    table: pd.DataFrame = pd.read_csv(path, keep_default_na=False, na_values=[""], **options)
+    try:
+        table: pd.DataFrame = pd.read_csv(path, keep_default_na=False, na_values=[""], **options)
+    # What is empty, cut, no text, or has other kinds of values.
+    except (ValueError, OverflowError) as why:
+        raise damaged(path) from why
     return with_texts(table, unmarked)
 
 

@@ -47,6 +47,13 @@ def _say_unforeseen(why: Exception) -> int:
     if isinstance(why, OSError) and (reason := fault_of_the_system(why)):
         typer.echo(f"napari-globalxai: {reason}", err=True)
         return 2
+    if isinstance(why, MemoryError):
+        typer.echo(
+            f"napari-globalxai: there is not enough memory ({why}); close other "
+            "programs, or give a smaller --batch-size.",
+            err=True,
+        )
+        return 2
     with tempfile.NamedTemporaryFile(
         "w", prefix="napari-globalxai-", suffix=".log", delete=False, encoding="utf-8"
     ) as log:

@@ -204,6 +204,9 @@ def peppr(
         Path | None,
         typer.Option(help="Another run, whose map of that name is tested on the images of this."),
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the results, in place of the run's.")
+    ] = None,
     trust: TrustOption = False,
 ) -> None:
     """Test whether a global map is faithful: erase and restore along it, against controls."""
@@ -216,6 +219,7 @@ def peppr(
         device=computing.device,
         batch_size=computing.batch_size,
         trust=trust,
+        out=out,
         progress=ProgressPrinter(),
     )
     tell(said)
@@ -238,12 +242,17 @@ app.command()(compare_command.compare)
 
 @app.command()
 @with_json
-def report(run: RunArgument) -> None:
+def report(
+    run: RunArgument,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the report, in place of the run's.")
+    ] = None,
+) -> None:
     """Draw the figures of a run and write its report.html."""
     from napari_globalxai.report.html import write_report
     from napari_globalxai.runs.run import open_run
 
-    page = write_report(open_run(run))
+    page = write_report(open_run(run), out)
     say(f"Report: {page}")
     tell({"report": page})
 

@@ -51,13 +51,13 @@ def of_alignment(folder: Path) -> dict[str, Any]:
     }
 
 
-def of_peppr(folder: Path, name: str, files: str) -> dict[str, Any]:
+def of_peppr(run: Path, name: str, files: str, out: Path | None = None) -> dict[str, Any]:
     """Return what `peppr` came to along one map, with the beginning of its files' names."""
-    stem = folder / PEPPR_FOLDER / files
+    stem = (out or run) / PEPPR_FOLDER / files
     # Not with_suffix: a label may hold a dot.
     curves, verdicts = Path(f"{stem}.csv"), Path(f"{stem}.json")
     result = read_json(verdicts) if verdicts.is_file() else {}
-    return {"run": folder, "map": name, "files": [curves, verdicts], "result": result}
+    return {"run": run, "map": name, "files": [curves, verdicts], "result": result}
 
 
 def of_check(found: CheckResult, problems: Sequence[str], out: Path | None) -> dict[str, Any]:

@@ -83,6 +83,12 @@ class PepprQuestion:
     protocol: Protocol = Protocol.OURS
 
     @property
+    def is_plain(self) -> bool:
+        """Whether nothing is asked but the curves along one map."""
+        others = (self.regions, self.against, self.per_image, len(self.maps) > 1)
+        return self.protocol is not Protocol.PAPER and not any(others)
+
+    @property
     def one_map(self) -> str | None:
         """The map that was named; several are for a comparison."""
         if len(self.maps) > 1:
@@ -110,7 +116,11 @@ def ask_peppr(
         Model, device, batch size, trust and progress, as for `peppr`.
     """
     said: dict[str, Any] = {"run": run}
-    map_from = how.pop("map_from", None)
+    map_from, out = how.pop("map_from", None), how.pop("out", None)
+    if out is not None and not question.is_plain:
+        raise InputError(
+            "--out takes the curves along one map; leave it out, or what else is asked."
+        )
     if question.protocol is Protocol.PAPER:
         return {**said, **_as_published(run, question, settings, **how)}
     if question.per_image:
@@ -123,10 +133,10 @@ def ask_peppr(
         return {**said, **_compare(run, question, settings, **how)}
     from napari_globalxai.runs.evaluate import peppr
 
-    result = peppr(run, question.one_map or "overall", settings, map_from=map_from, **how)
+    result = peppr(run, question.one_map or "overall", settings, map_from=map_from, out=out, **how)
     say_verdicts(result)
-    say(f"Results: {run / 'peppr' / result.stem}.csv, .json")
-    return {**said, **answers.of_peppr(run, result.map_name, result.stem)}
+    say(f"Results: {(out or run) / 'peppr' / result.stem}.csv, .json")
+    return {**said, **answers.of_peppr(run, result.map_name, result.stem, out)}
 
 
 def say_verdicts(result: PepprResult) -> None:

@@ -142,7 +142,11 @@ def _separator(text: str) -> str:
     lines = [line for line, _ in zip(_content_lines(text), range(2), strict=False)]
 
     def rate(separator: str) -> tuple[int, bool]:
-        sizes = [len(next(csv.reader([line], delimiter=separator))) for line in lines]
+        try:
+            sizes = [len(next(csv.reader([line], delimiter=separator))) for line in lines]
+        # A field that is too long, which is said when the whole is read.
+        except csv.Error:
+            return 0, False
         return max(sizes[:1], default=0), len(set(sizes)) == 1
 
     return max(",;\t", key=rate)
@@ -201,15 +205,18 @@ def _names(source: Path, header: Sequence[str], warnings: list[str]) -> tuple[li
     repeated: dict[str, list[str]] = {}
     taken = {name.casefold() for name in header}
     first: dict[str, str] = {}
+    # Where to go on counting, so that many columns of one name are not counted again and again.
+    numbers: dict[str, int] = {}
     for place, name in enumerate(header):
         key = name.casefold()
         unique = name
         if not name:
             unique = f"Unnamed: {place}"
         elif key in first:
-            number = 2
+            number = numbers.get(key, 2)
             while (unique := f"{name} ({number})").casefold() in taken:
                 number += 1
+            numbers[key] = number + 1
             repeated.setdefault(first[key], []).append(unique)
         first.setdefault(key, unique)
         if unique != name:

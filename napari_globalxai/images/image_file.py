@@ -5,6 +5,7 @@ Light on imports: tables are read without MONAI, torch or any decoder.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -48,7 +49,8 @@ def split_page(path: str | Path) -> tuple[Path, int | None]:
     """
     whole = Path(path)
     match = _PAGE.fullmatch(whole.name)
-    if match is None or whole.exists():
+    # Unlike Path.exists, this takes names that no disk has.
+    if match is None or os.path.exists(whole):  # noqa: PTH110
         return whole, None
     return whole.with_name(match["file"]), int(match["page"])
 

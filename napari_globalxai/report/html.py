@@ -10,26 +10,35 @@ from napari_globalxai.report.facts import collect_facts
 from napari_globalxai.report.figures import draw_figures
 from napari_globalxai.report.page import write_page
 from napari_globalxai.runs.run import Run
-from napari_globalxai.storage import write_json
+from napari_globalxai.storage import check_writable, write_json
 
 REPORT_FILE = "report.html"
 TWIN_FILE = "report.json"
 
 
-def write_report(run: Run) -> Path:
+def write_report(run: Run, out: Path | None = None) -> Path:
     """Draw the figures of a run into ``figures/`` and write ``report.html`` and ``report.json``.
 
     Parameters
     ----------
     run : Run
         A finished run; what other commands left in its folder is taken as it lies there.
+    out : pathlib.Path, optional
+        Where to write; by default the run's folder.
 
     Returns
     -------
     pathlib.Path
         The report.
+
+    Raises
+    ------
+    InputError
+        When nothing can be written there.
     """
-    target = run.folder / REPORT_FILE
+    folder = run.folder if out is None else out
+    check_writable(folder, "give another folder with --out (out in Python)")
+    target = folder / REPORT_FILE
     facts, chapters = collect_facts(run), collect_chapters(run)
     figures = write_page(
         target, "report.html.j2", draw_figures(run), facts=facts, chapters=chapters
@@ -43,5 +52,5 @@ def write_report(run: Run) -> Path:
         },
         "figures": figures,
     }
-    write_json(run.folder / TWIN_FILE, twin)
+    write_json(folder / TWIN_FILE, twin)
     return target

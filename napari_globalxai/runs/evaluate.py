@@ -24,7 +24,7 @@ from napari_globalxai.runs.run import Run, open_run
 from napari_globalxai.runs.tested_maps import TestedMap, find_map, fold_maps, maps_of_all
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.statistics.global_map import OVERALL
-from napari_globalxai.storage import hash_value
+from napari_globalxai.storage import check_writable, hash_value
 
 # Orders that clear cases take: for the remaining time, until they are counted.
 _LIKELY = {"shifted": 19, "surrogate": 72}
@@ -41,6 +41,7 @@ def peppr(
     device: str = "auto",
     trust: bool = False,
     batch_size: int | None = None,
+    out: str | Path | None = None,
     progress: ProgressCallback = ignore_progress,
     **keywords: Any,
 ) -> PepprResult:
@@ -64,6 +65,8 @@ def peppr(
         As in `DeviceSettings`.
     trust : bool, optional
         As for `load_model`, where the model is not loaded yet.
+    out : str or pathlib.Path, optional
+        Folder to keep the result in, under ``peppr/``, in place of the run's.
     progress : callable, optional
         Receives `Progress`; may raise `Cancelled`. What was predicted by then is kept.
     **keywords
@@ -78,11 +81,13 @@ def peppr(
     Raises
     ------
     InputError
-        When the map, the model or a setting cannot be used.
+        When the map, the model or a setting cannot be used, or nothing can be written there.
     """
     chosen = PepprSettings.of(settings, keywords)
     if not isinstance(run, Run):
         run = open_run(run)
+    kept = (run.folder if out is None else Path(out)) / PEPPR_FOLDER
+    check_writable(kept, "give another folder with --out (out in Python)")
     found = find_map(run, map, map_from, judge_labels=chosen.judge_labels)
     told = JobProgress(progress, _efforts(chosen))
     told(Progress("Loading the model", 0, 1))
@@ -94,6 +99,7 @@ def peppr(
             found,
             PepprSettings.of(chosen, {"fill": fill}),
             {"batch_size": batch_size, "classifier": classifier},
+            kept / "controls",
             told,
         )
         for fill in chosen.fills
@@ -103,8 +109,9 @@ def peppr(
         result.settings["valid_share"] = share_of_fields(run, valid_share_of(chosen))
         if agreement:
             result.notes["fills"] = agreement
-        result.save(run.folder / PEPPR_FOLDER)
-    write_verdicts(run)
+        result.save(kept)
+    if out is None:
+        write_verdicts(run)
     return next(iter(results.values()))
 
 
@@ -113,6 +120,7 @@ def _along(
     found: TestedMap,
     settings: PepprSettings,
     how: dict[str, Any],
+    cache: Path,
     progress: ProgressCallback,
 ) -> PepprResult:
     """Run PEPPR along a map with one fill."""
@@ -142,7 +150,7 @@ def _along(
         found.image,
         found.judged,
         settings,
-        cache=run.folder / PEPPR_FOLDER / "controls",
+        cache=cache,
         folds=parts,
         evaluated_on=evaluated_on,
         progress=progress,

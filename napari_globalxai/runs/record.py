@@ -25,7 +25,7 @@ from napari_globalxai.runs.folder import QUALITY_FILE, RUN_FILE
 from napari_globalxai.settings.aggregation_settings import AggregationSettings
 from napari_globalxai.settings.explain_settings import ExplainSettings
 from napari_globalxai.settings.frame_settings import AlignmentSettings
-from napari_globalxai.storage import read_json, write_json
+from napari_globalxai.storage import damaged, read_json, write_json
 
 FORMAT = 2
 Kind = Literal["run", "align", "check"]
@@ -284,10 +284,8 @@ def read_record(folder: Path) -> RunRecord | AlignRecord:
     except InputError as why:
         raise InputError(f"{path}: {why}") from why
     # What is no JSON, not of this form, or of other types.
-    except (ValueError, KeyError, TypeError, AttributeError) as why:
-        raise InputError(
-            f"{path}: is damaged or was not written by napari-globalxai; make the folder anew."
-        ) from why
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as why:
+        raise damaged(path) from why
 
 
 def read_record_of(folder: Path, kind: type[RecordT]) -> RecordT:

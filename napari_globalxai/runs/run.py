@@ -18,6 +18,7 @@ from napari_globalxai.runs.folder import (
     IMAGES_TABLE,
     MAPS_FOLDER,
     PEPPR_FOLDER,
+    RUN_FILE,
     STACK_FOLDER,
     STORE_FOLDER,
     file_stem,
@@ -26,7 +27,7 @@ from napari_globalxai.runs.record import RunRecord, read_record_of
 from napari_globalxai.settings.aggregation_settings import AggregationSettings
 from napari_globalxai.statistics.global_map import OVERALL, GlobalMap
 from napari_globalxai.statistics.selection import select_rows
-from napari_globalxai.storage import read_table
+from napari_globalxai.storage import check_regular, damaged, read_table
 
 # The global maps are looked at far more often than anything else of a run, and most of what reads
 # the rest takes a quarter of a second or more to import; the model takes seconds.
@@ -46,16 +47,19 @@ if TYPE_CHECKING:
 class GlobalMaps(Mapping[str, npt.NDArray[np.float32]]):
     """The global maps of a run by name: ``overall`` and one a label, read when asked for."""
 
-    def __init__(self, folder: Path, names: tuple[str, ...]) -> None:
+    def __init__(
+        self, folder: Path, names: tuple[str, ...], shape: tuple[int, int] | None = None
+    ) -> None:
         self._folder = folder
         self._names = names
+        self._shape = shape
         self._read: dict[str, npt.NDArray[np.float32]] = {}
 
     def __getitem__(self, name: str) -> npt.NDArray[np.float32]:
         if name not in self._names:
             raise KeyError(name)
         if name not in self._read:
-            self._read[name] = _read_map(self._folder / f"{file_stem(name)}.tif")
+            self._read[name] = _read_map(self._folder / f"{file_stem(name)}.tif", self._shape)
         return self._read[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -93,6 +97,8 @@ class Run:
         self.folder = folder
         self.record: RunRecord = read_record_of(folder, RunRecord)
         self.labels: tuple[str, ...] = self.record.settings.labels or ()
+        if not set(self.labels) <= set(self.record.model.card.labels):
+            raise damaged(folder / RUN_FILE)
         self._classifier = classifier
 
     @property
@@ -102,7 +108,11 @@ class Run:
 
     @cached_property
     def images(self) -> pd.DataFrame:  # noqa: D102 - see the class
-        return tables.read_images(self.folder / IMAGES_TABLE)
+        table = tables.read_images(self.folder / IMAGES_TABLE)
+        needed = (*tables.NEEDED, *map(tables.probability_column, self.labels))
+        if any(name not in table for name in needed):
+            raise damaged(self.folder / IMAGES_TABLE)
+        return table
 
     @cached_property
     def performance(self) -> list[LabelPerformance]:
@@ -113,13 +123,20 @@ class Run:
 
     @cached_property
     def statistics(self) -> pd.DataFrame:  # noqa: D102 - see the class
-        return read_table(self.folder / MAPS_FOLDER / "maps.csv", dtype={"map": str})
+        path = self.folder / MAPS_FOLDER / "maps.csv"
+        table = read_table(path, dtype={"map": str})
+        if "map" not in table or set(table["map"]) != {OVERALL, *self.labels}:
+            raise damaged(path)
+        return table
 
     @cached_property
     def maps(self) -> Mapping[str, npt.NDArray[np.float32]]:  # noqa: D102 - see the class
-        return GlobalMaps(
-            self.folder / MAPS_FOLDER, tuple(str(name) for name in self.statistics["map"])
-        )
+        names = tuple(str(name) for name in self.statistics["map"])
+        return GlobalMaps(self.folder / MAPS_FOLDER, names, self._shape)
+
+    @property
+    def _shape(self) -> tuple[int, int]:
+        return self.record.frame.height, self.record.frame.width
 
     @cached_property
     def modality(self) -> Modality:
@@ -134,7 +151,10 @@ class Run:
         """The images in the frame."""
         from napari_globalxai.frame.stack import AlignedStack
 
-        return AlignedStack(self.folder / STACK_FOLDER)
+        stack = AlignedStack(self.folder / STACK_FOLDER)
+        if stack.shape != self._shape:
+            raise damaged(self.folder / STACK_FOLDER)
+        return stack
 
     @cached_property
     def store(self) -> AttributionStore:
@@ -146,7 +166,7 @@ class Run:
     @cached_property
     def coverage(self) -> npt.NDArray[np.float32]:
         """Share of images whose field of view holds each pixel, (height, width)."""
-        return _read_map(self.folder / "coverage.tif")
+        return _read_map(self.folder / "coverage.tif", self._shape)
 
     @property
     def valid(self) -> npt.NDArray[np.bool_]:
@@ -415,10 +435,19 @@ class Run:
         return PepprResult.load(self.folder / PEPPR_FOLDER, file_stem(name), stem)
 
 
-def _read_map(path: Path) -> npt.NDArray[np.float32]:
+def _read_map(path: Path, shape: tuple[int, int] | None) -> npt.NDArray[np.float32]:
+    """Read a map of the frame's size; a file of another size is not decoded."""
     import tifffile
 
-    return np.asarray(tifffile.imread(path), np.float32)
+    check_regular(path)
+    try:
+        with tifffile.TiffFile(path) as file:
+            if shape is not None and file.pages[0].shape != shape:
+                raise damaged(path)
+            return np.asarray(file.pages[0].asarray(), np.float32)
+    # What is no TIFF file fails in as many ways as it has parts.
+    except (tifffile.TiffFileError, ValueError, IndexError, KeyError, RuntimeError) as why:
+        raise damaged(path) from why
 
 
 def open_run(folder: str | Path) -> Run:

@@ -14,7 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_globalxai.attribution.engine import attribute_stack
-from napari_globalxai.attribution.precision import Precision, choose_batch_size, choose_precision
+from napari_globalxai.attribution.precision import (
+    TRIED_MAPS,
+    TRIED_PREDICTIONS,
+    Precision,
+    choose_batch_size,
+    choose_precision,
+)
 from napari_globalxai.execution.dask_workers import Workers
 from napari_globalxai.faithfulness.scores import log_odds
 from napari_globalxai.frame.stack import AlignedStack
@@ -126,9 +132,13 @@ class Aligned:
         elif earlier is not None:
             precision = Precision(earlier.precision, earlier.precision_reason)
         else:
-            some = [self.rows[at] for at in np.linspace(0, len(self.rows) - 1, 4).astype(int)]
             precision = choose_precision(
-                model, plan.method, self.stack.read(some), plan.label_indices, len(self.rows)
+                model,
+                plan.method,
+                self.stack.read(self._trial_rows(TRIED_MAPS)),
+                plan.label_indices,
+                len(self.rows),
+                more=(self.stack.read([row]) for row in self._trial_rows(TRIED_PREDICTIONS)),
             )
         worker = model.working_with(precision=precision.name)
         if batch_size is None:
@@ -142,6 +152,11 @@ class Aligned:
         }
         worker = worker.working_with(images_a_forward=batch_size)
         return worker, self.record.model_copy(update=noted)
+
+    def _trial_rows(self, count: int) -> list[int]:
+        """Return rows to try a number format on: the same images in whatever order they come."""
+        contents = self.stack.contents()
+        return sorted(self.rows, key=lambda row: hash_value(contents.get(row, "")))[:count]
 
     def _fingerprint(self, record: RunRecord) -> str:
         """Return a hash of all that the maps depend on."""

@@ -43,6 +43,8 @@ _OURS = frozenset(
         *(REGISTERED, LIKENESS_BEFORE, LIKENESS_AFTER, OUTLIER_SCORE),
     )
 )
+# Which a table of a run's images has, whatever it was made of.
+NEEDED = (FILE, PATH, PATIENT, LATERALITY, STATUS, ERROR)
 _FAMILIES = ("probability_", "logit_", "similarity_", "percentile_")
 _OF_THE_TABLE = "table:"
 _TRUTH = "truth:"

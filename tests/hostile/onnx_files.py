@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -137,38 +136,34 @@ def zero() -> object:
     return constant("y", [0.0, 0.0], np.float32)
 
 
-CASES = (
-    []
-    if onnx is None or sys.platform == "win32"
-    else [
-        Case(FORMAT, tries, make, says)
-        for tries, make, says in (
-            ("fills 2²⁰ × 2²⁰ numbers", filled(1 << 20, 1 << 20), "makes a tensor of"),
-            ("fills 16 GiB", filled(1 << 16, 1 << 16), "makes a tensor of"),
-            ("fills 2⁶² numbers", filled(1 << 31, 1 << 31), "makes a tensor of"),
-            ("expands one number to 2⁴⁰ and adds them", grown("Expand"), "makes a tensor of"),
-            ("repeats one number 2⁴⁰ times", grown("Tile"), "wants more memory than"),
-            (
-                "keeps weights above its folder",
-                outside("../secret"),
-                "outside its folder",
-            ),
-            ("keeps weights at a root", outside("ROOT/secret"), "outside its folder"),
-            ("keeps weights behind a link", outside("linked"), "outside its folder"),
-            ("keeps weights in a pipe", pipe, "is a pipe"),
-            ("keeps weights that are not there", outside("nowhere"), "net.onnx"),
-            ("has a loop without an end", written(lambda folder: looped()), "has a loop"),
-            (
-                "uses operators of somebody else",
-                written(lambda folder: foreign()),
-                "of the domain 'com.example'",
-            ),
-            ("is a text", written(lambda folder: b"a network"), "cannot be read as ONNX"),
-            (
-                "is cut in the middle",
-                written(lambda folder: graph([], [zero()]).SerializeToString()[:150]),
-                "cannot be read as ONNX",
-            ),
-        )
-    ]
-)
+CASES = [
+    Case(FORMAT, tries, make, says)
+    for tries, make, says in (
+        ("fills 2²⁰ × 2²⁰ numbers", filled(1 << 20, 1 << 20), "makes a tensor of"),
+        ("fills 16 GiB", filled(1 << 16, 1 << 16), "makes a tensor of"),
+        ("fills 2⁶² numbers", filled(1 << 31, 1 << 31), "makes a tensor of"),
+        ("expands one number to 2⁴⁰ and adds them", grown("Expand"), "makes a tensor of"),
+        ("repeats one number 2⁴⁰ times", grown("Tile"), "wants more memory than"),
+        (
+            "keeps weights above its folder",
+            outside("../secret"),
+            "outside its folder",
+        ),
+        ("keeps weights at a root", outside("ROOT/secret"), "outside its folder"),
+        ("keeps weights behind a link", outside("linked"), "outside its folder"),
+        ("keeps weights in a pipe", pipe, "is a pipe"),
+        ("keeps weights that are not there", outside("nowhere"), "net.onnx"),
+        ("has a loop without an end", written(lambda folder: looped()), "has a loop"),
+        (
+            "uses operators of somebody else",
+            written(lambda folder: foreign()),
+            "of the domain 'com.example'",
+        ),
+        ("is a text", written(lambda folder: b"a network"), "cannot be read as ONNX"),
+        (
+            "is cut in the middle",
+            written(lambda folder: graph([], [zero()]).SerializeToString()[:150]),
+            "cannot be read as ONNX",
+        ),
+    )
+]

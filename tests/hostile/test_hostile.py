@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from hostile import models, onnx_files, scripts
+from hostile import onnx_files, scripts
 from hostile.case import sprung
+from hostile.write_table import CASES, PAGE, page
 
 from napari_globalxai.cli import main
 
-CASES = [*scripts.CASES, *models.CASES, *onnx_files.CASES]
 MOST_SECONDS = 10
 MOST_BYTES = 1 << 30
 
@@ -31,6 +31,8 @@ def peak(*, begin: bool = False) -> int:
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_hostile_file_does_nothing(case, tmp_path, monkeypatch, capsys):
+    if case.format == onnx_files.FORMAT and onnx_files.onnx is None:
+        pytest.skip("needs onnx and onnx2pytorch")
     folder = tmp_path / "given"
     folder.mkdir()
     command = case.make(folder)
@@ -64,3 +66,14 @@ def test_the_traps_are_armed(case, tmp_path):
         warnings.simplefilter("ignore")
         torch.jit.load(str(tmp_path / "net.pt"))(torch.zeros(2, 2, 16, 16))
     assert sprung(tmp_path).exists()
+
+
+def test_the_page_of_cases_is_as_the_tests_are():
+    assert PAGE.read_text(encoding="utf-8") == page(), (
+        "run: PYTHONPATH=tests python tests/hostile/write_table.py"
+    )
+
+
+def test_there_are_enough_cases_and_each_has_a_name_of_its_own():
+    assert len(CASES) >= 100
+    assert len({case.name for case in CASES}) == len(CASES)
