@@ -101,6 +101,8 @@ def test_manifest_is_found_and_named_like_the_distribution():
     assert manifest.package_version == version("napari-globalxai") == napari_globalxai.__version__
     assert {widget.display_name for widget in manifest.contributions.widgets} == {
         "Global explanations",
+        "All images",
+        "Regions",
         "PEPPR",
         "Quality control",
     }
