@@ -122,7 +122,7 @@ def test_explain_then_peppr(inputs, command, tmp_path):
     assert set(run.maps) == {"overall", "left", "right"}
     status, out, _ = command("peppr", tmp_path / "run", "--map", "left", "--seed", "4", *PEPPR)
     assert status == 0
-    assert "left for left: not enough data (6 images with and 6 without" in out
+    assert "left for left: not enough data (6 patients with and 6 without" in out
     assert run.peppr_result("left").settings["seed"] == 4
     assert run.peppr_result("left").settings["steps"] == 4
 

@@ -100,11 +100,13 @@ def test_manifest_is_found_and_named_like_the_distribution():
     assert manifest.name == "napari-globalxai"
     assert manifest.package_version == version("napari-globalxai") == napari_globalxai.__version__
     assert {widget.display_name for widget in manifest.contributions.widgets} == {
+        "All images",
         "Global explanations",
         "All images",
         "Regions",
         "PEPPR",
         "Quality control",
+        "Regions",
     }
     assert [sample.key for sample in manifest.contributions.sample_data] == ["phantom-uwf"]
 

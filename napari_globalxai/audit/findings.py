@@ -116,6 +116,6 @@ def place_in_words(where: str) -> str:
 def numbers_in_words(effect: float, low: float, high: float, p: float) -> str:
     """Return an effect with its interval and p as it stands in a sentence."""
     return (
-        f"{effect:.1f} times its share of the area (95 % interval {low:.1f} to {high:.1f}; "
-        f"p = {p:.2g}, corrected for the whole search)"
+        f"{effect:.1f} times as much of the map as of the area (95 % interval {low:.1f} to "
+        f"{high:.1f}; p = {p:.2g}, corrected for the whole search)"
     )

@@ -88,6 +88,8 @@ def measure_maps(
     """Measure every label's maps in every place of a run."""
     from napari_globalxai.progress import Progress
 
+    # What was asked for and is not there is said before any work.
+    subgroups = subgroups_of(run, settings)
     grid_of_tiles = tiles(run.store.grid.frame)
     regions = Regions.on(run.store.grid, {**places.regions, **grid_of_tiles})
     patients = run.images[tables.PATIENT].to_numpy(dtype=object)
@@ -107,7 +109,7 @@ def measure_maps(
         regions=places.regions,
         tiles=grid_of_tiles,
         beyond=places.beyond,
-        subgroups=subgroups_of(run, settings),
+        subgroups=subgroups,
         co_labels=_labels_as_subgroups(run, settings),
     )
 

@@ -311,7 +311,7 @@ def in_words(finding: Finding) -> str:
     if finding.kind in ("outside-field", "region"):
         start = f"{finding.label}: {place} holds {numbers}"
         goes = f", and that goes with {finding.query}" if finding.query else ""
-        return f"{start} of the map, though nothing is to be seen there{goes}{_also(finding)}."
+        return f"{start}, though nothing is to be seen there{goes}{_also(finding)}."
     rest = "" if finding.rest is None else f", against {finding.rest:.1f} times in the others"
     if finding.kind == "cluster":
         return (

@@ -37,6 +37,5 @@ def sanity(
     )
     for label, each in found.items():
         say(f"{label}: {each['verdict']} ({each['reason']})")
-    file = run / "sanity" / "sanity.json"
-    say(f"Results: {file}")
-    tell({"file": file, "labels": found})
+    say(f"Results: {run / 'sanity' / 'sanity.json'}")
+    tell({"run": run, "labels": found})

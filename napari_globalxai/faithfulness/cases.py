@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -89,6 +89,13 @@ class Cases:
         resamples = Resamples.of(
             patients, (truth[known] == 1).any(axis=1), settings.bootstrap, settings.seed
         )
+        if not single:
+            # Few patients without any label say nothing of how well each label is known.
+            owner = np.unique(patients, return_inverse=True)[1]
+            carriers = [len(set(owner[column == 1])) for column in truth[known].T]
+            everyone = len(set(owner))
+            smallest = min(min(number, everyone - number) or everyone for number in carriers)
+            resamples = replace(resamples, smallest=smallest)
         return cls(evaluation, target, columns, known, resamples)
 
     @property

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_globalxai.faithfulness.evaluation import ARMS, Course, Evaluation
+from napari_globalxai.faithfulness.outside_share import in_percent
 from napari_globalxai.faithfulness.scores import roc_auc
 
 FEWEST_IMAGES = 5
@@ -85,8 +86,8 @@ def fill_cautions(fill: str, shift: dict[str, Any]) -> list[str]:
         direction = "towards" if shift["in_gaps"] > 0 else "away from"
         cautions.append(
             f"the fill {fill} alone moves {shift['images']} images without labels by "
-            f"{abs(shift['in_gaps']):.0%} of the logit gap {direction} the label, so part of the "
-            "curves is the fill's doing"
+            f"{in_percent(abs(shift['in_gaps']))} of the logit gap {direction} the label, so "
+            "part of the curves is the fill's doing"
         )
     if blank_tells(shift):
         cautions.append(

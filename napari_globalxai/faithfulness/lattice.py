@@ -77,6 +77,11 @@ def choose_lattice(
         axis = int(np.argmax(room))
         if room[axis] <= 0 or (np.prod(counts) >= fewest and room[axis] < 2):
             break
+        if (
+            np.prod(counts) >= fewest
+            and np.prod(counts) // counts[axis] * (counts[axis] + 1) > most
+        ):
+            break
         counts[axis] += 1
     return tuple(counts)
 

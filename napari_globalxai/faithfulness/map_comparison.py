@@ -15,7 +15,7 @@ from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.evaluation import ARMS, Evaluation
 from napari_globalxai.faithfulness.label_effects import LabelCases, interval_of
 from napari_globalxai.faithfulness.orders import order_by_map, step_counts
-from napari_globalxai.faithfulness.outside_share import MASS_WORTH_SAYING, outside_share
+from napari_globalxai.faithfulness.outside_share import MASS_WORTH_SAYING, in_percent, outside_share
 from napari_globalxai.faithfulness.scores import FloatArray, area
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.peppr_settings import PepprSettings
@@ -123,8 +123,8 @@ class MapComparison:
         """What keeps the comparison from saying all, in sentences."""
         shares = {each.name: each.mass_outside for each in self.maps}
         return [
-            f"{share:.0%} of the mass of {name} lies outside the valid area, where nothing was "
-            "tested"
+            f"{in_percent(share)} of the mass of {name} lies outside the valid area, where "
+            "nothing was tested"
             for name, share in shares.items()
             if share > MASS_WORTH_SAYING
         ]

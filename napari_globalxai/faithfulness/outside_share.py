@@ -13,6 +13,11 @@ MASS_WORTH_SAYING = 0.1
 AUC_WORTH_SAYING = 0.02
 
 
+def in_percent(share: float, digits: int = 0) -> str:
+    """Return a share of 0–1 in percent, in words for people."""
+    return f"{100 * share:.{digits}f} %"
+
+
 def outside_share(image: npt.NDArray[np.floating], valid: npt.NDArray[np.bool_]) -> float:
     """Return the share of a map's mass that lies outside the valid area.
 
@@ -51,7 +56,8 @@ def outside_cautions(values: Mapping[str, Any]) -> list[str]:
     share = values.get("mass_outside")
     if share is not None and share > MASS_WORTH_SAYING:
         cautions.append(
-            f"{share:.0%} of the map's mass lies outside the valid area, where nothing was tested"
+            f"{in_percent(share)} of the map's mass lies outside the valid area, where "
+            "nothing was tested"
         )
     full, inside = values.get("intact_auc_full"), values.get("intact_auc")
     low, high = values.get("outside", {}).get("auc_change_ci") or (0.0, 0.0)
@@ -77,8 +83,8 @@ def outside_sentence(outside: Mapping[str, Any]) -> str:
     low, high = outside["auc_change_ci"]
     logit_low, logit_high = outside["logit_change_ci"]
     return (
-        f"erasing all that lies outside the valid area ({outside['area_share']:.0%} of the frame) "
-        f"takes the AUC from {outside['auc_intact']:.3f} to {outside['auc_erased']:.3f} "
+        f"erasing all that lies outside the valid area ({in_percent(outside['area_share'])} of the "
+        f"frame) takes the AUC from {outside['auc_intact']:.3f} to {outside['auc_erased']:.3f} "
         f"(change {outside['auc_change']:.3f}, 95 % interval {low:.3f} to {high:.3f}) and changes "
         f"the mean logit of images with the label by {outside['logit_change']:.2f} "
         f"({logit_low:.2f} to {logit_high:.2f})"

@@ -22,6 +22,7 @@ from napari_globalxai.faithfulness.fills import depends_on_mask, filled
 from napari_globalxai.faithfulness.label_effects import interval_of
 from napari_globalxai.faithfulness.masked_prediction import predict_masked
 from napari_globalxai.faithfulness.orders import Mask, kept_pixels, order_by_map, step_counts
+from napari_globalxai.faithfulness.outside_share import in_percent
 from napari_globalxai.faithfulness.scores import FloatArray, area, patient_resamples
 from napari_globalxai.faithfulness.stored_results import result_stem
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
@@ -101,12 +102,13 @@ class PerImageResult:
     @property
     def sentence(self) -> str:
         """What it comes to, in words."""
-        delta = self.summary()["delta"]
+        found = self.summary()
+        delta, above = found["delta"], in_percent(found["share_above_zero"])
         low, high = delta["mean_ci"]
         return (
             f"{self.label}, image by image along their own maps: mean Δ of the probability "
             f"{delta['mean']:.3f} (95 % interval {low:.3f} to {high:.3f}), SD {delta['sd']:.3f} "
-            f"over {len(self.rows)} images, above 0 in {self.summary()['share_above_zero']:.0%}"
+            f"over {len(self.rows)} images, above 0 in {above}"
         )
 
 

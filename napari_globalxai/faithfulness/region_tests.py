@@ -20,6 +20,7 @@ from napari_globalxai.faithfulness.label_effects import Effect, LabelCases
 from napari_globalxai.faithfulness.masked_prediction import predict_masked
 from napari_globalxai.faithfulness.orders import Mask
 from napari_globalxai.faithfulness.outside import outputs_of
+from napari_globalxai.faithfulness.outside_share import in_percent
 from napari_globalxai.faithfulness.stored_results import result_stem
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.peppr_settings import PepprSettings
@@ -85,7 +86,7 @@ class RegionRow:
             f"{self.effect.auc_before:.3f} to {self.effect.auc_after:.3f} (change "
             f"{self.effect.auc_change:.3f}, 95 % interval {low:.3f} to {high:.3f}) and changes the "
             f"mean logit of images with it by {self.effect.logit_change:.2f}; the region holds "
-            f"{self.share:.0%} of the map on {self.area_share:.1%} of the frame"
+            f"{in_percent(self.share)} of the map on {in_percent(self.area_share, 1)} of the frame"
         )
 
 

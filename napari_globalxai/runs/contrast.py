@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 LEVEL = 0.05
 _FEWEST_ARRANGEMENTS = 20
+_MAPS = ("difference", "t", "p")
 
 
 @dataclass(frozen=True)
@@ -153,8 +154,17 @@ def contrast(
         write_tiff(folder / f"{stem}.difference.tif", made.difference)
         write_tiff(folder / f"{stem}.t.tif", made.t)
         write_tiff(folder / f"{stem}.p.tif", made.p)
+    _forget_others(folder, {file_stem(title) for title in found})
     write_json(folder / "contrast.json", facts)
     return RunContrast(folder, {title: made for title, (made, _) in found.items()}, facts)
+
+
+def _forget_others(folder: Path, stems: set[str]) -> None:
+    """Remove maps of labels that an earlier contrast of this name had and this one has not."""
+    for kind in _MAPS:
+        for path in folder.glob(f"*.{kind}.tif"):
+            if path.name.removesuffix(f".{kind}.tif") not in stems:
+                path.unlink()
 
 
 class _Work:

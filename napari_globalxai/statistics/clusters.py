@@ -80,6 +80,8 @@ def find_clusters(shares: FloatArray, owner: npt.NDArray[np.intp], seed: int) ->
     found, first_p = _split_up(scores[fitted], owner[fitted], generator)
     stability = float("nan")
     if found.max() > 0:
+        # Their number is known now; a split in two of three may have cut one of them in halves.
+        found = bisect(scores[fitted], int(found.max()) + 1)
         stability = _stability(scores[fitted], owner[fitted], found, generator)
         if stability < LEAST_STABILITY:
             found = np.zeros_like(found)

@@ -106,7 +106,7 @@ def measure_shares(
     store: AttributionStore,
     label: str,
     rows: npt.NDArray[np.int64],
-    regions: Regions,
+    regions: Regions | Mapping[str, Mask],
     settings: AggregationSettings,
 ) -> RegionShares:
     """Measure the mass of image-wise maps in regions, without bringing any map to the frame.
@@ -122,11 +122,13 @@ def measure_shares(
         Which label.
     rows : numpy.ndarray
         Which images.
-    regions : Regions
-        On the store's grid.
+    regions : Regions or mapping of str to numpy.ndarray
+        Made ready on the store's grid, which several labels can share; or bool (*frame) by name.
     settings : AggregationSettings
         What of each map enters, and how it is scaled; smoothing is left out.
     """
+    if not isinstance(regions, Regions):
+        regions = Regions.on(store.grid, regions)
     found_rows, mass = [rows[:0]], [np.zeros((0, len(regions.weights)))]
     for part, raw in store.chunks(rows, store.labels.index(label)):
         maps = np.abs(prepare_maps(raw, settings))

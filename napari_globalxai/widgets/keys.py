@@ -37,7 +37,7 @@ def _going(viewer: Any, kind: str, step: int) -> Callable[[], None]:
 
     def go() -> None:
         # Imports the layers, which bind these keys.
-        from napari_globalxai.widgets.palette import go_to_next
+        from napari_globalxai.widgets.palette_commands import go_to_next
 
         there = known()
         if there is not None:
@@ -50,7 +50,7 @@ def _toggling(viewer: Any) -> Callable[[], None]:
     known = ref(viewer)
 
     def toggle() -> None:
-        from napari_globalxai.widgets.palette import toggle_map
+        from napari_globalxai.widgets.palette_commands import toggle_map
 
         there = known()
         if there is not None:

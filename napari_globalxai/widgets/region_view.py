@@ -71,13 +71,14 @@ def measure_region(
     """
     from napari_globalxai.statistics.region_shares import Regions, measure_shares
 
-    place, shares = Regions.on(run.store.grid, {_NAME: region}), []
+    drawn = Regions.on(run.store.grid, {_NAME: region})
+    shares = []
     for number, label in enumerate(run.labels):
         progress(Progress("Measuring the region", number, len(run.labels)))
         rows = run.members(label)
         if among is not None:
             rows = np.intersect1d(rows, np.asarray(among, np.int64))
-        found = measure_shares(run.store, label, rows, place, run.aggregation)
+        found = measure_shares(run.store, label, rows, drawn, run.aggregation)
         total = float(found.total.sum())
         share = float(found.mass.sum()) / total if total > 0 else float("nan")
         shares.append(

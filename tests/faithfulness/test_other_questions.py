@@ -247,7 +247,7 @@ def test_a_comparison_tells_what_it_leaves_out(tmp_path):
     share = maps["both"][~valid].sum() / maps["both"].sum()
     assert [each.mass_outside for each in result.maps] == pytest.approx([0, share])
     (caution,) = result.cautions
-    assert caution.startswith(f"{share:.0%} of the mass of both lies outside")
+    assert caution.startswith(f"{100 * share:.0f} % of the mass of both lies outside")
 
 
 def test_what_cannot_be_compared(compared):

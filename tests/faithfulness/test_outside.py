@@ -1,6 +1,7 @@
 """What lies outside the valid area, against slow answers."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from napari_globalxai.faithfulness.outside_share import outside_cautions, outside_share
 from napari_globalxai.faithfulness.result import PepprResult
+from napari_globalxai.faithfulness.verdict import FAITHFUL, Verdict
 from napari_globalxai.report.peppr_facts import peppr_facts
 
 
@@ -32,6 +34,11 @@ def test_the_share_of_mass_outside_pixel_by_pixel():
     assert outside_share(image, valid) == pytest.approx(outside / (inside + outside))
     assert outside_share(image, np.ones((5, 7), bool)) == 0
     assert np.isnan(outside_share(np.zeros((5, 7)), valid))
+
+
+def faithful(result):
+    """The result as it would be with a bare verdict, however few its controls."""
+    return replace(result, verdict={**result.verdict, "left": Verdict(FAITHFUL, "so")})
 
 
 @pytest.fixture(scope="module")
@@ -88,9 +95,8 @@ def test_rows_of_the_table(cut):
 
 
 def test_a_verdict_with_mass_outside_never_stands_bare(cut, tmp_path):
-    _, result = cut
-    assert result.verdict["left"].word == "faithful"
-    assert result.word("left") == "faithful, with a caution"
+    result = faithful(cut[1])
+    assert result.word("left") == f"{FAITHFUL}, with a caution"
     result.save(tmp_path)
     said = json.loads((tmp_path / "map.json").read_text())
     assert said["mass_outside"] == said["labels"]["left"]["mass_outside"] > 0.4
@@ -102,7 +108,7 @@ def test_a_verdict_with_mass_outside_never_stands_bare(cut, tmp_path):
     assert np.array_equal(again.whole, result.whole)
     facts = peppr_facts("map", again)
     (left,) = (row for row in facts.judged if row.label == "left")
-    assert left.word == "faithful, with a caution"
+    assert left.word == f"{FAITHFUL}, with a caution"
     assert left.cautions == result.cautions("left")
     assert "takes the AUC from" in left.outside
     assert left.cells["Mass outside"].startswith("5")
@@ -110,13 +116,14 @@ def test_a_verdict_with_mass_outside_never_stands_bare(cut, tmp_path):
 
 def test_nothing_is_said_where_nothing_lies_outside(tmp_path):
     evaluation = make_evaluation(tmp_path, count=60)
-    result = judged_run(tmp_path, evaluation, sign_map())
+    result = faithful(judged_run(tmp_path, evaluation, sign_map()))
     left = result.areas["left"]
     assert left["mass_outside"] == 0
     assert left["intact_auc_full"] == left["intact_auc"]
     assert "outside" not in left
-    assert result.cautions("left") == []
-    assert result.word("left") == result.verdict["left"].word == "faithful"
+    assert not any("outside" in text for text in result.cautions("left"))
+    assert left["cautioned"] is False
+    assert result.word("left") == FAITHFUL
     assert np.array_equal(result.own_output, result.probabilities["erase"][0])
 
 
@@ -124,7 +131,7 @@ def test_nothing_is_said_where_nothing_lies_outside(tmp_path):
     ("values", "expected"),
     [
         ({"mass_outside": 0.09, "intact_auc": 0.9, "intact_auc_full": 0.9}, []),
-        ({"mass_outside": 0.48, "intact_auc": 0.9, "intact_auc_full": 0.9}, ["48% of the map's"]),
+        ({"mass_outside": 0.48, "intact_auc": 0.9, "intact_auc_full": 0.9}, ["48 % of the map's"]),
         (
             {
                 "mass_outside": 0.0,

@@ -561,6 +561,10 @@ def test_the_overall_map_is_judged_by_the_mean_over_labels(tmp_path):
     own = result.areas[MACRO]["delta_on_control_steps"]
     p = (1 + sum(delta >= own for delta in shifted)) / 20
     assert result.areas[MACRO]["p_values"]["shifted"] == pytest.approx(p)
+    # Each label has patients with and without it, though hardly any patient has none.
+    low, high = result.areas[MACRO]["delta_ci"]
+    widths = [np.ptp(result.areas[label]["delta_ci"]) for label in tiny.LABELS]
+    assert high - low < 1.2 * max(widths)
     # All pairs of image and label in one ranking.
     logits = evaluation.logits(result.order, result.counts)
     curves = result.curves.query(f"label == '{POOLED}' and order == 'map'")

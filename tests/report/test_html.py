@@ -122,7 +122,7 @@ def hostile(tmp_path_factory):
     folder = tmp_path_factory.mktemp("hostile") / "cohort"
     run = explain(folder, HOSTILE_LABELS, weight, truth, [HOSTILE_FILE])
     for name in ("overall", *HOSTILE_LABELS[:3]):
-        gx.peppr(run, name, controls=0, **QUICK)
+        gx.peppr(run, name, controls=0, judge_labels=True, **QUICK)
     return run, Page(write_report(run))
 
 

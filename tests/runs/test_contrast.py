@@ -71,6 +71,16 @@ def test_the_same_seed_gives_the_same_p(run):
     assert made[0] != made[2]
 
 
+def test_a_contrast_made_anew_keeps_no_older_maps(run):
+    sides = ("site == 'A'", "site == 'B'")
+    folder = gx.contrast(run, "anew", *sides, permutations=19).folder
+    assert len(list(folder.glob("*.tif"))) == 6
+    gx.contrast(run, "anew", *sides, permutations=19, labels=("right",))
+    assert {path.name for path in folder.glob("*.tif")} == {
+        f"right.{kind}.tif" for kind in ("difference", "t", "p")
+    }
+
+
 def test_sides_by_truth_and_prediction_with_patients_on_both(run):
     found = gx.contrast(
         run, "with", "left == 1", "left == 0", correction="tfce", labels=("left",), permutations=19

@@ -242,3 +242,31 @@ def test_enhancement_favours_what_is_broad():
     found = enhance(np.stack([narrow, broad]).reshape(2, -1), (6, 8), 0.03).max(axis=1)
     assert found[1] == pytest.approx(3 * found[0])
     assert found[0] == pytest.approx(3**3 / 3, rel=0.02)
+
+
+@pytest.mark.parametrize("kind", ["two groups", "paired", "covariates"])
+def test_nilearn_gives_the_same(kind):
+    """Where its model is the same: sides of one size, or all patients on both."""
+    permuted_ols = pytest.importorskip("nilearn.mass_univariate").permuted_ols
+    rng = np.random.default_rng(0)
+    none, ages = np.zeros((0, CELLS)), rng.normal(size=(24, 2))
+    given = sides(0, 0, 14, shift=1.0) if kind == "paired" else sides(12, 12, 0, shift=1.0)
+    comparison = MeanDifference(given)
+    tested, maps = given.in_first.astype(float)[:, None], given.alone
+    if kind == "paired":
+        tested, maps = np.ones((14, 1)), given.first - given.second
+    if kind == "covariates":
+        empty = none[:, :2]
+        comparison = AdjustedDifference(given, Sides(ages, given.in_first, empty, empty))
+    found = permute(given, comparison, permutations=1000, seed=0)
+    due = permuted_ols(
+        tested,
+        maps,
+        confounding_vars=ages if kind == "covariates" else None,
+        model_intercept=kind != "paired",
+        n_perm=1000,
+        random_state=1,
+        output_type="dict",
+    )
+    np.testing.assert_allclose(found.t, due["t"][0], rtol=1e-9)
+    np.testing.assert_allclose(found.p, 10 ** -due["logp_max_t"][0], atol=0.08)

@@ -38,6 +38,8 @@ def test_shares_are_those_of_the_maps_in_the_frame(tmp_path, scale):
     regions, settings = random_regions(), AggregationSettings(scale=scale)
     store, rows = write_store(tmp_path, maps), np.array([1, 4, 5, 29])
     found = measure_shares(store, "one", rows, Regions.on(GRID, regions), settings)
+    plain = measure_shares(store, "one", rows, regions, settings)
+    assert np.array_equal(found.mass, plain.mass)
     shown = upsample(prepare_maps(maps[rows], settings), GRID).astype(float)
     assert found.rows.tolist() == rows.tolist()
     np.testing.assert_allclose(found.total, shown.sum(axis=(1, 2)), rtol=1e-5)
