@@ -102,8 +102,6 @@ def test_manifest_is_found_and_named_like_the_distribution():
     assert {widget.display_name for widget in manifest.contributions.widgets} == {
         "All images",
         "Global explanations",
-        "All images",
-        "Regions",
         "PEPPR",
         "Quality control",
         "Regions",
