@@ -23,7 +23,7 @@ from qtpy.QtWidgets import QDockWidget
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from cut_text import cut_texts
+from cut_text import cut_texts, overlapping
 
 from napari_globalxai.errors import Cancelled
 from napari_globalxai.progress import Progress
@@ -46,7 +46,8 @@ def wait_for(done: Callable[[], bool]) -> None:
 
 
 def settle() -> None:
-    QTest.qWait(250)
+    # Panels join the tabs once the event loop is idle, and layouts follow.
+    QTest.qWait(400)
 
 
 def save(viewer: Any, path: Path) -> None:
@@ -104,6 +105,7 @@ def draw(out: Path, run: Path, theme: str, font: int, size: tuple[int, int]) -> 
     viewer = napari.Viewer(show_welcome_screen=False)
     viewer.window.resize(*size)
     panels = {name: open_panel(viewer, name) for name in PANELS}
+    settle()
     if size[0] < 1200:
         window = viewer.window._qt_window
         docks = [each.parent() for each in panels.values()]
@@ -116,7 +118,7 @@ def draw(out: Path, run: Path, theme: str, font: int, size: tuple[int, int]) -> 
             settle()
             place = f"{theme}-{font}-{size[0]}/{name.replace(' ', '-').lower()}-{state}"
             save(viewer, out / f"{place}.png")
-            found += [f"{place}: {text}" for text in cut_texts(panel)]
+            found += [f"{place}: {text}" for text in (*cut_texts(panel), *overlapping(panel))]
     viewer.close()
     return found
 

@@ -90,3 +90,18 @@ def _table(table: QTableView) -> list[str]:
     if table.fontMetrics().height() > table.rowHeight(0) + SLACK and model.rowCount():
         cut.append("the rows")
     return cut
+
+
+def overlapping(panel: QWidget) -> list[str]:
+    """Return visible neighbours that lie on each other, as where a layout forgot one."""
+    inner: Any = panel.widget() if hasattr(panel, "widget") else panel
+    parts = [
+        each for each in inner.children() if isinstance(each, QWidget) and each.isVisibleTo(inner)
+    ]
+    found = []
+    for at, one in enumerate(parts):
+        for other in parts[at + 1 :]:
+            common = one.geometry().intersected(other.geometry())
+            if common.width() > SLACK and common.height() > SLACK:
+                found.append(f"{type(one).__name__} and {type(other).__name__}")
+    return found

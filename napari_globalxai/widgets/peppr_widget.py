@@ -5,7 +5,7 @@ from typing import Any
 import napari.viewer
 import numpy as np
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QLabel, QPushButton
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.result import PepprResult
@@ -19,7 +19,7 @@ from napari_globalxai.widgets.identity import make_header
 from napari_globalxai.widgets.layers import RunLayers, layers_of
 from napari_globalxai.widgets.panel import Panel, choice_box
 from napari_globalxai.widgets.panel_words import in_panel_words
-from napari_globalxai.widgets.parts import JobBar, flowing, heading, text_label
+from napari_globalxai.widgets.parts import JobBar, heading, text_label
 from napari_globalxai.widgets.peppr_plot import PepprPlot
 from napari_globalxai.widgets.peppr_results import ResultTable, map_of
 from napari_globalxai.widgets.peppr_words import probability_text, reason_text
@@ -177,9 +177,13 @@ class PepprWidget(Panel):
         self.job_bar = JobBar(self.runner)
         self.results = ResultTable()
         self.results_heading = heading("Results")
+        self.results_heading.hide()
         self.label_box = choice_box("Label", "The label whose performance is plotted")
         self.badge = QLabel()
         self.badge.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        # Verdicts are of several words.
+        self.badge.setWordWrap(True)
+        self.badge.hide()
         self.badge.setAccessibleName("Verdict")
         self.badge.setWordWrap(True)
         self.reason = text_label()
@@ -194,7 +198,9 @@ class PepprWidget(Panel):
         self.form.insertRow(0, map_label, self.map_box)
         label_label = QLabel("La&bel")
         label_label.setBuddy(self.label_box)
-        shown = flowing(label_label, self.label_box, self.badge)
+        shown = QHBoxLayout()
+        shown.addWidget(label_label)
+        shown.addWidget(self.label_box, 1)
         self.content.addWidget(self.header)
         self.content.addLayout(self.form)
         self.content.addWidget(self.more_form)
@@ -203,6 +209,7 @@ class PepprWidget(Panel):
         self.content.addWidget(self.results_heading)
         self.content.addWidget(self.results)
         self.content.addLayout(shown)
+        self.content.addWidget(self.badge)
         self.content.addWidget(self.reason)
         self.content.addWidget(self.scrubber)
         self.content.addWidget(self.probability)
@@ -255,13 +262,17 @@ class PepprWidget(Panel):
         self.compute_button.setEnabled(not self.runner.is_running)
         if not self.runner.is_running:
             self.job_bar.say("")
-        self.results.show_run(view.run)
+        self._list_results(view)
         self.map_box.blockSignals(True)
         self.map_box.clear()
         self.map_box.addItems(list(view.maps))
         self.map_box.setCurrentText(self.session.map_name)
         self.map_box.blockSignals(False)
         self._look_up()
+
+    def _list_results(self, view: RunView) -> None:
+        self.results.show_run(view.run)
+        self.results_heading.setVisible(bool(self.results.texts()))
 
     def _on_map(self, name: str) -> None:
         self.map_box.setCurrentText(name)
@@ -325,7 +336,7 @@ class PepprWidget(Panel):
         self.job_bar.say("")
         view = self.session.view
         if view is not None and self.session.result is result:
-            self.results.show_run(view.run)
+            self._list_results(view)
             self.results.mark(result, view.maps)
 
     # The result.

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cut_text import cut_texts
+from cut_text import cut_texts, overlapping
 from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from qtpy.QtGui import QDragEnterEvent, QDropEvent, QWheelEvent
 from qtpy.QtWidgets import (
@@ -151,6 +151,17 @@ def test_no_text_is_cut_in_a_narrow_dock(
         qtbot.wait(100)
         assert panel.width() <= 420, name
         assert cut_texts(panel) == [], name
+        assert overlapping(panel) == [], name
+
+
+def test_empty_panels_are_laid_out(make_napari_viewer: Any, qtbot: Any) -> None:
+    viewer = make_napari_viewer()
+    viewer.window.show()
+    for name in PANELS:
+        panel = open_panel(viewer, name)
+        qtbot.wait(150)
+        assert cut_texts(panel) == [], name
+        assert overlapping(panel) == [], name
 
 
 def test_a_cut_text_would_be_found(qtbot: Any) -> None:
