@@ -35,16 +35,6 @@ PLAIN = (
     "#x",
 )
 
-# Written while there was no one way yet, elsewhere; each is to go through `write_table`.
-NOT_YET = frozenset(
-    (
-        *("audit/failing_slices.py", "faithfulness/map_comparison.py"),
-        *("faithfulness/paper_protocol.py", "faithfulness/per_image.py"),
-        *("faithfulness/region_tests.py", "report/comparison_page.py", "runs/image_outliers.py"),
-        *("runs/map_stability.py", "runs/peppr_verdicts.py", "widgets/images_widget.py"),
-    )
-)
-
 
 @pytest.mark.parametrize("text", FORMULAS)
 def test_formulas_are_marked(text):
@@ -110,4 +100,4 @@ def test_one_function_writes_all_tables():
         for path in package.rglob("*.py")
         if re.search(r"\.to_csv\(|csv\.(Dict)?[wW]riter", path.read_text(encoding="utf-8"))
     ]
-    assert set(writers) <= {"storage.py", *NOT_YET}, "use storage.write_table"
+    assert set(writers) <= {"storage.py"}, "use storage.write_table"

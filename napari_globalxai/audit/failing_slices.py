@@ -29,7 +29,7 @@ from napari_globalxai.statistics.slices import (
     conjunctions,
     holm,
 )
-from napari_globalxai.storage import atomic_path, read_table, write_json
+from napari_globalxai.storage import read_table, write_json, write_table
 
 if TYPE_CHECKING:
     from napari_globalxai.progress import ProgressCallback
@@ -333,8 +333,7 @@ def _write(result: Slices, settings: SlicesSettings) -> None:
         ("calibration.csv", result.calibration),
         ("thresholds.csv", result.thresholds),
     ):
-        with atomic_path(result.folder / name) as path:
-            table.to_csv(path, index=False)
+        write_table(result.folder / name, table)
     write_json(
         result.folder / SLICES_FILE,
         {

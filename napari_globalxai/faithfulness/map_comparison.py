@@ -19,7 +19,7 @@ from napari_globalxai.faithfulness.outside_share import MASS_WORTH_SAYING, in_pe
 from napari_globalxai.faithfulness.scores import FloatArray, area
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.peppr_settings import PepprSettings
-from napari_globalxai.storage import atomic_path, write_json
+from napari_globalxai.storage import write_json, write_table
 
 PAIR_COLUMNS = (
     "label", "a", "b", "delta_a", "delta_b", "difference", "ci_low", "ci_high", "p", "p_holm"
@@ -140,8 +140,7 @@ class MapComparison:
         import pandas as pd
 
         pairs = self.rows
-        with atomic_path(folder / "compared.csv") as path:
-            pd.DataFrame(pairs, columns=list(PAIR_COLUMNS)).to_csv(path, index=False)
+        write_table(folder / "compared.csv", pd.DataFrame(pairs, columns=list(PAIR_COLUMNS)))
         write_json(
             folder / "compared.json",
             {

@@ -21,7 +21,7 @@ from napari_globalxai.faithfulness.scores import FloatArray, area
 from napari_globalxai.faithfulness.stored_results import result_stem
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.peppr_settings import PepprSettings
-from napari_globalxai.storage import atomic_path, write_json
+from napari_globalxai.storage import write_json, write_table
 
 PAPER = "paper"
 MACRO = "macro mean"
@@ -80,8 +80,7 @@ class PaperResult:
         columns = [
             "map", "label", "order", "arm", "fraction", "metric", "value", "ci_low", "ci_high"
         ]  # fmt: skip
-        with atomic_path(folder / f"{self.stem}.csv") as path:
-            pd.DataFrame(self.rows, columns=columns).to_csv(path, index=False)
+        write_table(folder / f"{self.stem}.csv", pd.DataFrame(self.rows, columns=columns))
         write_json(
             folder / f"{self.stem}.json",
             {

@@ -27,7 +27,7 @@ from napari_globalxai.faithfulness.scores import FloatArray, area, patient_resam
 from napari_globalxai.faithfulness.stored_results import result_stem
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.peppr_settings import PepprSettings
-from napari_globalxai.storage import atomic_path, write_json
+from napari_globalxai.storage import write_json, write_table
 
 QUESTION = (
     "Each image along its own map, mean and spread over images. This is not the cohort's PEPPR: it "
@@ -219,8 +219,7 @@ def save_per_image(
         for result in results
         for at, row in enumerate(result.rows)
     ]
-    with atomic_path(folder / f"{name}.csv") as path:
-        pd.DataFrame(rows).to_csv(path, index=False)
+    write_table(folder / f"{name}.csv", pd.DataFrame(rows))
     write_json(
         folder / f"{name}.json",
         {

@@ -24,7 +24,7 @@ from napari_globalxai.faithfulness.outside_share import in_percent
 from napari_globalxai.faithfulness.stored_results import result_stem
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.peppr_settings import PepprSettings
-from napari_globalxai.storage import atomic_path, write_json
+from napari_globalxai.storage import write_json, write_table
 
 ERASE, KEEP = "erase", "keep"
 ALONE, RANKED = "alone", "ranked"
@@ -120,8 +120,7 @@ class RegionResult:
 
         stem = self.stem
         cells = [row.cells() for row in self.rows]
-        with atomic_path(folder / f"{stem}.csv") as path:
-            pd.DataFrame(cells, columns=list(REGION_COLUMNS)).to_csv(path, index=False)
+        write_table(folder / f"{stem}.csv", pd.DataFrame(cells, columns=list(REGION_COLUMNS)))
         write_json(
             folder / f"{stem}.json",
             {

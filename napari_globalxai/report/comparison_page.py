@@ -30,7 +30,7 @@ from napari_globalxai.runs.folder import file_stem
 from napari_globalxai.runs.run import Run, open_run
 from napari_globalxai.runs.write_maps import write_tiff
 from napari_globalxai.settings.compare_settings import CompareSettings
-from napari_globalxai.storage import atomic_path, is_unused, write_json
+from napari_globalxai.storage import is_unused, write_json, write_table
 
 COMPARISON_FILE = "comparison.json"
 COMPARISON_PAGE = "comparison.html"
@@ -82,8 +82,7 @@ def compare(
     for label, each in found.labels.items():
         if each.difference.size:
             write_tiff(folder / f"{file_stem(label)}.difference.tif", each.difference)
-    with atomic_path(folder / "changed.csv") as path:
-        found.changed.to_csv(path, index=False)
+    write_table(folder / "changed.csv", found.changed)
     write_json(folder / COMPARISON_FILE, facts_of(found, chosen))
     _write_comparison_page(found, chosen, folder)
     return found

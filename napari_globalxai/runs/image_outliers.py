@@ -32,7 +32,7 @@ from napari_globalxai.statistics.image_against_map import (
     residuals,
 )
 from napari_globalxai.statistics.prepared_cells import CellReader
-from napari_globalxai.storage import atomic_path, read_json, write_json
+from napari_globalxai.storage import read_json, write_json, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -316,8 +316,7 @@ def _ranked(
 
 
 def _write_table(path: Path, table: pd.DataFrame) -> None:
-    with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False)
+    write_table(path, table)
 
 
 def _clear(folder: Path) -> None:

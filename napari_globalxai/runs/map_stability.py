@@ -36,7 +36,7 @@ from napari_globalxai.statistics.stability import (
     bootstrap_bands,
     measure_stability,
 )
-from napari_globalxai.storage import atomic_path, read_json, read_table, write_json
+from napari_globalxai.storage import read_json, read_table, write_json, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -279,8 +279,7 @@ def _write_tables(folder: Path, labels: Mapping[str, Mapping[str, Any]]) -> None
     ]
     names = ["label", "patients", "correlation", "low", "high", "draws"]
     for path, content in ((_TABLE, table), (_GROWTH, pd.DataFrame(growth, columns=names))):
-        with atomic_path(folder / path) as temporary:
-            content.to_csv(temporary, index=False)
+        write_table(folder / path, content)
 
 
 def _clear(folder: Path) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.sequential import holm
 from napari_globalxai.runs.folder import PEPPR_FOLDER, file_stem
-from napari_globalxai.storage import atomic_path
+from napari_globalxai.storage import write_table
 
 if TYPE_CHECKING:
     from napari_globalxai.runs.run import Run
@@ -47,5 +47,4 @@ def verdicts(run: Run) -> pd.DataFrame:
 
 def write_verdicts(run: Run) -> None:
     """Write the table beside the results."""
-    with atomic_path(run.folder / PEPPR_FOLDER / VERDICTS_TABLE) as path:
-        verdicts(run).to_csv(path, index=False)
+    write_table(run.folder / PEPPR_FOLDER / VERDICTS_TABLE, verdicts(run))

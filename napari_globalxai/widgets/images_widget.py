@@ -16,7 +16,7 @@ from qtpy.QtWidgets import (
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.statistics.query import parse_query
-from napari_globalxai.storage import atomic_path
+from napari_globalxai.storage import write_table
 from napari_globalxai.widgets.identity import make_header
 from napari_globalxai.widgets.images_model import ImagesModel
 from napari_globalxai.widgets.layers import RunLayers, layers_of
@@ -100,9 +100,8 @@ class ImagesWidget(Panel):
         )
         if path:
             try:
-                with atomic_path(Path(path)) as temporary:
-                    # The index is the row in the run, whatever the order here.
-                    view.run.images.iloc[self.model.order].to_csv(temporary, index_label="row")
+                # The index is the row in the run, whatever the order here.
+                write_table(Path(path), view.run.images.iloc[self.model.order], index_label="row")
             except OSError as why:
                 self.said.setText(f"⚠ {path}: cannot be written ({why.strerror}).")
                 return
