@@ -109,7 +109,9 @@ def _as_text(column: Any) -> list[str]:
     """Return a column's values as the table would write them."""
     import pandas as pd
 
-    return pd.Series(column).astype(object).fillna("").astype(str).tolist()
+    # Not by fillna, which in older releases guesses another type afterwards, with a warning.
+    values = pd.Series(column).astype(object)
+    return values.where(values.notna(), "").astype(str).tolist()
 
 
 def write_images(path: Path, columns: Mapping[str, Any]) -> None:
@@ -147,6 +149,9 @@ def _says_the_same(column: pd.Series, identity: pd.Series) -> bool:
     """Return whether a column names what another names, as text or as numbers: 7 for "007"."""
     if _as_text(column) == _as_text(identity):
         return True
+    # Takes half a second to import.
+    import pandas as pd
+
     numbers = pd.to_numeric(identity, errors="coerce")
     return bool(
         pd.api.types.is_numeric_dtype(column)
