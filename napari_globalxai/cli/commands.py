@@ -51,7 +51,7 @@ from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.settings.execution_settings import DeviceSettings, WorkerSettings
 from napari_globalxai.settings.explain_settings import ExplainSettings
 from napari_globalxai.settings.frame_settings import CohortFrameSettings
-from napari_globalxai.settings.peppr_settings import PepprSettings
+from napari_globalxai.settings.peppr_settings import PepprPlaces, PepprSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -189,24 +189,17 @@ def explain(
 
 @app.command()
 @with_json
-@with_settings(settings=PepprSettings, computing=DeviceSettings)
+@with_settings(settings=PepprSettings, computing=DeviceSettings, places=PepprPlaces)
 def peppr(
     run: RunArgument,
     settings: PepprSettings,
     computing: DeviceSettings,
+    places: PepprPlaces,
     maps: MapsOption = None,
     regions: RegionsOption = None,
     against: AgainstOption = None,
     per_image: PerImageOption = False,
     protocol: ProtocolOption = Protocol.OURS,
-    model: Annotated[Path | None, typer.Option(help="The model, if it has moved.")] = None,
-    map_from: Annotated[
-        Path | None,
-        typer.Option(help="Another run, whose map of that name is tested on the images of this."),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for the results, in place of the run's.")
-    ] = None,
     trust: TrustOption = False,
 ) -> None:
     """Test whether a global map is faithful: erase and restore along it, against controls."""
@@ -214,12 +207,12 @@ def peppr(
         run,
         PepprQuestion(tuple(maps or ()), regions, tuple(against or ()), per_image, protocol),
         settings,
-        map_from=map_from,
-        model=model,
+        map_from=places.map_from,
+        model=places.model,
         device=computing.device,
         batch_size=computing.batch_size,
         trust=trust,
-        out=out,
+        out=places.out,
         progress=ProgressPrinter(),
     )
     tell(said)

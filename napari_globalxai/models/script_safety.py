@@ -161,9 +161,14 @@ def _unescaped(text: bytes) -> bytes:
 
 @cache
 def _other_operators() -> frozenset[bytes]:
-    """Names of operators that PyTorch has and that are not among those that compute."""
+    """Names of PyTorch's own operators that are not among those that compute.
+
+    Those of other namespaces, of which any package may have made some, are not called by their name
+    alone; a class may have one of them, such as ``Attention``.
+    """
     computing = {kind.partition("::")[2] for kind in COMPUTING}
-    names = {schema.name.partition("::")[2] for schema in torch._C._jit_get_all_schemas()}
+    kinds = [schema.name.partition("::") for schema in torch._C._jit_get_all_schemas()]
+    names = {name for space, _, name in kinds if space in ("aten", "prim")}
     return frozenset(name.encode() for name in names - computing)
 
 

@@ -40,7 +40,7 @@ class PepprSettings(SettingsModel):
     )
     control_steps: int = Field(
         default=6,
-        ge=3,
+        ge=2,
         le=1000,
         title="Control steps",
         description="Steps, out of those, at which controls are evaluated, most of them early; "
@@ -113,3 +113,22 @@ class PepprSettings(SettingsModel):
         if not value:
             raise ValueError("name at least one fill")
         return value
+
+
+class PepprPlaces(SettingsModel):
+    """Where PEPPR finds what it needs, and where its results go."""
+
+    noun: ClassVar[str] = "PEPPR setting"
+    heading: ClassVar[str] = "PEPPR"
+
+    model: Path | None = Field(
+        default=None, title="Model", description="The model, if it has moved"
+    )
+    map_from: Path | None = Field(
+        default=None,
+        title="Map from",
+        description="Another run, whose map of that name is tested on the images of this one",
+    )
+    out: Path | None = Field(
+        default=None, title="Results", description="Folder for the results, in place of the run's"
+    )

@@ -146,7 +146,7 @@ def test_weights_outside_of_the_folder_are_not_read(absolute, tmp_path):
             if entry.key == "location":
                 entry.value = str(tmp_path / "weights.bin") if absolute else "../weights.bin"
     path.write_bytes(model.SerializeToString())
-    with pytest.raises(InputError, match="cannot be read as ONNX"):
+    with pytest.raises(InputError, match="outside its folder"):
         load_model(path, device="cpu")
 
 
@@ -162,7 +162,7 @@ def test_an_operation_that_is_not_known(tmp_path):
     opsets = [helper.make_opsetid("", 20), helper.make_opsetid("a.company", 1)]
     graph = helper.make_graph([node], "g", values[:1], values[1:])
     onnx.save(helper.make_model(graph, opset_imports=opsets), tmp_path / "odd.onnx")
-    with pytest.raises(InputError, match="an operation that cannot be built in PyTorch"):
+    with pytest.raises(InputError, match="which is not ONNX's own"):
         read_weights(WeightsFile(tmp_path / "odd.onnx"), trust=False)
 
 

@@ -179,7 +179,7 @@ def test_what_the_numbers_rest_on(faithful):
         "which images it was built on is not known",
         '"smoothing": 1.5',
         "The map is smoothed with a Gaussian of 1.5 pixels",
-        "White line: valid area. Smoothed with a Gaussian of 1.5 pixels (SD)",
+        "strongest 5, 10 and 20 % of it. Smoothed with a Gaussian of 1.5 pixels (SD)",
         "41, of 21 patients",
     ):
         assert wanted in page.text

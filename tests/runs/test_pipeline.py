@@ -200,7 +200,7 @@ def test_the_map_over_one_image_is_that_images_map(inputs, tmp_path):
     assert list(run.truth(tiny.LABELS)[:, 0]) == [0, 1]
     np.testing.assert_allclose(run.image_map(1, "left"), run.maps["left"], rtol=1e-6)
     assert np.isnan(run.statistics.set_index("map").loc["left", "reliability"])
-    assert any("left: only 1 images" in warning for warning in run.info["warnings"])
+    assert any("left: only 1 image:" in warning for warning in run.info["warnings"])
 
 
 @pytest.mark.parametrize("choice", [["right"], ["RIGHT", "right"]])
