@@ -125,7 +125,7 @@ class Run:
     def statistics(self) -> pd.DataFrame:  # noqa: D102 - see the class
         path = self.folder / MAPS_FOLDER / "maps.csv"
         table = read_table(path, dtype={"map": str})
-        if "map" not in table or set(table["map"]) != {OVERALL, *self.labels}:
+        if "map" not in table or {OVERALL, *table["map"]} != {OVERALL, *self.labels}:
             raise damaged(path)
         return table
 

@@ -85,7 +85,7 @@ def test_images_csv(finished, inputs):
     assert list(table.columns) == [
         "row", "file", "path", "laterality", "laterality_source", "patient", "left", "right",
         "probability_left", "probability_right", "logit_left", "logit_right", "similarity_left",
-        "similarity_right", "status", "error",
+        "similarity_right", "percentile_left", "percentile_right", "status", "error",
         # Those of the cohort table that are not ours.
         "filename", "ID", "LR", "age",
     ]  # fmt: skip
