@@ -42,7 +42,7 @@ MARKED_LABEL = "Gla"
 RANDOM_MAP = "smooth-random"
 RANDOM_MAP_SIGMA = 12.0
 # Fewer steps than by default: the demo is to be over within minutes.
-PEPPR = PepprSettings(steps=12, control_steps=2)
+PEPPR = PepprSettings(steps=12, control_steps=4)
 
 FloatImage = npt.NDArray[np.float32]
 Say = Callable[[str], None]

@@ -23,7 +23,7 @@ def control_steps(counts: npt.NDArray[np.int64], steps: int) -> npt.NDArray[np.i
     steps : int
         How many, rounded to even, beside the two ends.
     """
-    half = 1 if steps == 2 else max(steps // 2, 2)
+    half = max(steps // 2, 2)
     early = half if half <= 3 else -(-4 * half // 5)
     wanted = _EARLY * (np.arange(1, early + 1) / early) ** _CROWDING
     later = np.linspace(_EARLY, _HALF, half - early + 1)[1:]

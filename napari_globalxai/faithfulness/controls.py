@@ -20,7 +20,7 @@ from napari_globalxai.faithfulness.order_families import (
 )
 from napari_globalxai.faithfulness.orders import Order, order_by_map
 from napari_globalxai.faithfulness.scores import FloatArray
-from napari_globalxai.faithfulness.sequential import Count, exceedances
+from napari_globalxai.faithfulness.sequential import Count, exceedances, lies_far
 from napari_globalxai.faithfulness.targets import Targets
 from napari_globalxai.progress import Progress, ProgressCallback
 
@@ -210,8 +210,14 @@ def _count(
 
     def counts(places: list[int], *, together: bool) -> dict[str, Count]:
         reached = exceedances(of_map[places], of_controls[:, places], together=together)
+        drawn_alone = positions is None and not together
         return {
-            targets.names[place]: Count(int(number), len(curves), positions)
+            targets.names[place]: Count(
+                int(number),
+                len(curves),
+                positions,
+                drawn_alone and lies_far(of_map[place], of_controls[:, place]),
+            )
             for place, number in zip(places, reached, strict=True)
         }
 

@@ -10,6 +10,7 @@ from napari_globalxai.faithfulness.scores import FloatArray
 
 SIGNIFICANCE = 0.05
 _LEVEL = 0.95
+_FEWEST_FOR_A_LIMIT = 20
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,14 @@ class Count:
         Controls evaluated.
     every : int or None
         Controls that there are, where they can all be enumerated; None where they are drawn.
+    is_far : bool
+        Whether the map lies beyond the tolerance limit of drawn controls, see `lies_far`.
     """
 
     reached: int
     tested: int
     every: int | None = None
+    is_far: bool = False
 
     @property
     def p(self) -> float:
@@ -61,7 +65,7 @@ class Count:
             if high <= SIGNIFICANCE:
                 return True
             return False if low > SIGNIFICANCE else None
-        if high < SIGNIFICANCE:
+        if high < SIGNIFICANCE or (self.is_far and not self.reached):
             return True
         return False if low > SIGNIFICANCE else None
 
@@ -77,6 +81,30 @@ def clopper_pearson(hits: int, draws: int) -> tuple[float, float]:
     low = float(beta.ppf(tail, hits, draws - hits + 1)) if hits else 0.0
     high = float(beta.ppf(1 - tail, hits + 1, draws - hits)) if hits < draws else 1.0
     return low, high
+
+
+def lies_far(own: float, controls: FloatArray) -> bool:
+    """Return whether a map's Δ lies where fewer than 5 % of controls can be expected.
+
+    That is beyond the one-sided tolerance limit of a normal distribution (Howe, 1969, in its exact
+    form): at 97.5 % confidence 95 % of controls lie below it. A map far above all controls is so
+    recognised by its distance, after fewer draws than counting takes.
+
+    Parameters
+    ----------
+    own : float
+        Δ of the map.
+    controls : numpy.ndarray
+        Δ of drawn controls, (control,).
+    """
+    count = len(controls)
+    if count < _FEWEST_FOR_A_LIMIT:
+        return False
+    from scipy.stats import nct, norm
+
+    distance = float(norm.ppf(1 - SIGNIFICANCE)) * count**0.5
+    factor = float(nct.ppf(1 - (1 - _LEVEL) / 2, count - 1, distance)) / count**0.5
+    return bool(own > controls.mean() + factor * controls.std(ddof=1))
 
 
 def fewest_draws() -> int:

@@ -41,7 +41,7 @@ class PepprSettings(SettingsModel):
     )
     control_steps: int = Field(
         default=6,
-        ge=2,
+        ge=3,
         le=1000,
         title="Control steps",
         description="Steps, out of those, at which controls are evaluated, most of them early; "

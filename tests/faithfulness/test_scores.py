@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import beta, binom
+from scipy.stats import beta, binom, norm
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from napari_globalxai.faithfulness.crossings import (
@@ -26,6 +26,7 @@ from napari_globalxai.faithfulness.sequential import (
     exceedances,
     fewest_draws,
     holm,
+    lies_far,
 )
 from napari_globalxai.faithfulness.verdict import Evidence, Lead, judge
 
@@ -316,3 +317,24 @@ def test_verdict_words(changes, word):
     if word.startswith("faithful"):
         assert "whether it should is for you to judge" in verdict.reason
     assert ("does not beat map of B" in verdict.reason) == ("label_leads" in changes)
+
+
+@pytest.mark.parametrize(("count", "factor"), [(24, 2.4646), (48, 2.1693)])
+def test_the_tolerance_limit_holds_its_share_in_simulations(count, factor):
+    rng = np.random.default_rng(0)
+    samples = rng.normal(size=(4000, count))
+    limits = samples.mean(axis=1) + factor * samples.std(axis=1, ddof=1)
+    # How often less than 95 % of all lie below it: 2.5 %, within three standard errors.
+    short = (norm.cdf(limits) < 0.95).mean()
+    assert abs(short - 0.025) < 3 * np.sqrt(0.025 * 0.975 / 4000)
+    sample = samples[0]
+    limit = sample.mean() + factor * sample.std(ddof=1)
+    assert lies_far(limit + 0.01, sample)
+    assert not lies_far(limit - 0.01, sample)
+    assert not lies_far(1e9, sample[:19])
+
+
+def test_a_map_far_above_its_controls_is_settled_unless_one_did_as_well():
+    assert Count(0, 24).decision is None
+    assert Count(0, 24, is_far=True).decision is True
+    assert Count(1, 24, is_far=True).decision is None
