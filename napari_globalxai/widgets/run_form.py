@@ -14,7 +14,7 @@ from napari_globalxai.models.card import MODEL_SUFFIXES
 from napari_globalxai.runs.record import RunRecord
 from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.settings.declared import declared_fields
-from napari_globalxai.settings.execution_settings import ExecutionSettings
+from napari_globalxai.settings.execution_settings import ExecutionSettings, WorkerSettings
 from napari_globalxai.settings.explain_settings import ExplainSettings
 from napari_globalxai.widgets.alignment_form import AlignmentForm
 from napari_globalxai.widgets.cohort_preview import CohortPreview
@@ -156,9 +156,10 @@ class RunForm(Fold):
             ExplainSettings.heading,
             [each for each in chosen if each.heading == ExplainSettings.heading],
         )
+        computing = {*ExecutionSettings.model_fields, *WorkerSettings.model_fields}
         self.computing_form = SettingsForm(
             ExecutionSettings.heading,
-            [each for each in chosen if each.name in ExecutionSettings.model_fields],
+            [each for each in chosen if each.name in computing],
         )
         self.preview = CohortPreview()
 
