@@ -224,6 +224,9 @@ def _p_values(evidence: Evidence) -> str:
     for name, count in evidence.counts.items():
         low, high = count.interval
         sure = f"exact, {count.tested + 1} places" if count.is_exact else f"{low:.3f} to {high:.3f}"
+        if count.is_far and not count.reached and high >= SIGNIFICANCE:
+            # By counting alone it would not be settled.
+            sure += f"; beyond their tolerance limit, {count.tested} drawn"
         text = f"p = {count.p:.3f} ({sure}) against {name} orders"
         if name in evidence.corrected:
             text += f", {evidence.corrected[name].p:.3f} corrected for all labels"
