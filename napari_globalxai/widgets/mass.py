@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from napari_globalxai.faithfulness.outside_share import outside_share
+
 # From the innermost line to the outermost.
 CONTOUR_SHARES = (0.5, 0.8)
 # What a map may have beyond the field of view before somebody should be told.
@@ -41,9 +43,8 @@ def mass_zones(
 
 def mass_outside(image: npt.NDArray[np.floating], field: npt.NDArray[np.bool_]) -> float:
     """Return the share of a map's mass that lies outside the field of view, 0 without mass."""
-    mass = np.abs(np.nan_to_num(image.astype(np.float64)))
-    total = float(mass.sum())
-    return float(mass[~field].sum()) / total if total > 0 else 0.0
+    share = outside_share(image, field)
+    return share if np.isfinite(share) else 0.0
 
 
 def outside_warning(

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from faithfulness_cases import make_evaluation, sign_map
 from scipy.ndimage import gaussian_filter
 from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import nn
 
 from napari_globalxai.errors import Cancelled, InputError
-from napari_globalxai.faithfulness.evaluation import Evaluation
 from napari_globalxai.faithfulness.fills import fit_fill
 from napari_globalxai.faithfulness.folds import (
     CROSS_FITTED,
@@ -32,33 +32,6 @@ from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.settings.peppr_settings import PepprSettings
 
 QUICK = {"steps": 8, "control_steps": 4, "controls": 3, "bootstrap": 20, "fewest_positives": 5}
-
-
-def make_evaluation(folder, classifier=None, count=24, fill="mean-image", valid=None, **changes):
-    images, truth = tiny.sign_images(count)
-    stack = tiny.make_stack(folder / "aligned.zarr", images)
-    rows = np.arange(count)
-    if valid is None:
-        valid = np.ones((tiny.HEIGHT, tiny.WIDTH), bool)
-    values = {
-        "classifier": classifier or tiny.linear_classifier(),
-        "stack": stack,
-        "rows": rows,
-        "truth": truth,
-        "patients": tuple(f"P{row // 2}" for row in rows),
-        "valid": valid,
-        "fill": fit_fill(fill, stack, rows) if isinstance(fill, str) else fill,
-        "batch_size": 64,
-        "key": "tiny",
-    }
-    return Evaluation(**{**values, **changes})
-
-
-def sign_map(label="left", seed=0):
-    """The label's sign, with noise so that no two pixels tie."""
-    image = np.random.default_rng(seed).random((tiny.HEIGHT, tiny.WIDTH)) * 0.1
-    image[tiny.SIGNS[label]] += 1
-    return image.astype(np.float32)
 
 
 def run(folder, evaluation, image, judged=tiny.LABELS, **settings):
