@@ -34,10 +34,12 @@ demo: $(VENV)/.installed-gui
 test: lint
 	scripts/install_gui_dependencies.sh
 ifeq ($(strip $(PYTEST_ARGS)),)
-# Side by side what needs no display, a thread each; windows by themselves, as they are timed.
+# Two at a time, a thread each; windows on a display each; by itself what is timed.
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
 		-m "not gui"
-	scripts/with_display.sh $(BIN)/python -m pytest -m gui
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder \
+		--tx "2*popen//python=scripts/with_display.sh $(BIN)/python" -m "gui and not timed"
+	scripts/with_display.sh $(BIN)/python -m pytest -m timed
 else
 	scripts/with_display.sh $(BIN)/python -m pytest $(PYTEST_ARGS)
 endif
