@@ -125,7 +125,7 @@ class Plan:
             Processes that share the work; by default this one does it.
         """
         record = self.record()
-        before = claim_folder(self.folder, record, self.cohort, resume)
+        before = claim_folder(self.folder, record, self.cohort, self.frame, resume)
         if before is not None:
             # The store is known by the name that the model had when it was begun.
             record = record.model_copy(update={"model": record.model.named(before.model.card.name)})

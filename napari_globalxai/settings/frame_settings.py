@@ -21,8 +21,10 @@ from napari_globalxai.settings.declared import (
 )
 from napari_globalxai.storage import absence_of_file, hash_file, hash_value
 
-# To be counted up whenever the same file would come out differently in the same frame.
-_ALIGNMENT_VERSION = 1
+# To be counted up whenever the same file would come out differently in the same frame: what older
+# versions made is then not taken over. Since 2, files say how many bits they use and what colours
+# a JPEG stream in DICOM has, and an alpha that hides everything is left out.
+ALIGNMENT_VERSION = 2
 CHANNELS = {
     "red": "The red channel",
     "green": "The green channel",
@@ -123,6 +125,13 @@ class FrameSettings(AlignmentSettings):
     @cached_property
     def key(self) -> str:
         """Hash of the settings, and of how images are brought into a frame at all."""
+        return self._key_of(ALIGNMENT_VERSION)
+
+    def is_outdated(self, key: str) -> bool:
+        """Return whether a key is that of this frame as older versions brought images into it."""
+        return any(self._key_of(version) == key for version in range(1, ALIGNMENT_VERSION))
+
+    def _key_of(self, version: int) -> str:
         settings: dict[str, Any] = {
             "height": self.height,
             "width": self.width,
@@ -137,7 +146,7 @@ class FrameSettings(AlignmentSettings):
         # Keys of frames without it stay what they were.
         if self.stored_bits is not None:
             settings["stored_bits"] = self.stored_bits
-        return hash_value([_ALIGNMENT_VERSION, settings])
+        return hash_value([version, settings])
 
 
 class CohortFrameSettings(FrameSettings):
