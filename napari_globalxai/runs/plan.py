@@ -188,7 +188,7 @@ def plan_run(
             f"The maps of {method.name} have {' × '.join(map(str, grid.shape))} cells; only maps "
             "with a value a pixel are pooled."
         )
-    frame = settings.frame_of(model.frame_shape, tuple(model.card.input.channels))
+    frame = settings.frame_of(model.card.input.frame)
     reuse = None if aligned is None else aligned / STACK_FOLDER
     if reuse is not None:
         open_reusable(reuse, frame)
