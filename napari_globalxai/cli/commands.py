@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -371,9 +371,7 @@ def _check_quality(
     from napari_globalxai.runs.quality_control import check_quality
 
     settings, workers = chosen
-    of_model: dict[str, Any] = {}
-    if classifier is not None:
-        of_model = {"size": classifier.frame_shape, "channels": classifier.card.input.channels}
+    of_model = {} if classifier is None else classifier.card.input.frame
     # What was asked for goes before what the model takes.
     frame = CohortFrameSettings(**{**of_model, **settings.given()})
     quality = check_quality(

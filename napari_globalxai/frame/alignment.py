@@ -62,6 +62,7 @@ class Aligner:
             registration=frame.registration,
             estimate_sides=frame.estimate_laterality,
             stored_bits=frame.stored_bits,
+            fit=frame.fit,
         )
 
     def __call__(self, row: int) -> AlignedImage | str:
@@ -406,7 +407,10 @@ def _as_taken(cohort: Cohort, frame: FrameSettings) -> Aligner:
     return Aligner(
         replace(cohort, laterality=nothing, laterality_source=nothing),
         FrameSettings(
-            size=frame.size, channels=("red", "green", "blue"), stored_bits=frame.stored_bits
+            size=frame.size,
+            channels=("red", "green", "blue"),
+            stored_bits=frame.stored_bits,
+            fit=frame.fit,
         ),
     )
 

@@ -133,6 +133,11 @@ def open_reusable(folder: Path, frame: FrameSettings) -> AlignedStack:
         raise
     except (FileNotFoundError, ValueError, KeyError) as why:
         raise InputError(f"{folder.parent}: holds no aligned images.") from why
+    if frame.is_outdated(stack.frame_key):
+        raise InputError(
+            f"{folder.parent}: its images were aligned by a version that read some files "
+            "otherwise; align them again."
+        )
     if stack.frame_key != frame.key:
         raise InputError(
             f"{folder.parent}: its images were aligned to another frame or registered otherwise; "

@@ -8,11 +8,9 @@ network of MONAI's with plain arguments is built from it, by `build_network`.
 from __future__ import annotations
 
 import stat
-import sys
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
@@ -23,6 +21,7 @@ from napari_globalxai.errors import InputError
 from napari_globalxai.models.archive_sizes import check_archive
 from napari_globalxai.models.bundle_preprocessing import preprocessing_facts, preprocessing_notes
 from napari_globalxai.models.card import ModelCard, NetworkCard, validate_card
+from napari_globalxai.models.importing import importable
 from napari_globalxai.models.networks import TRUST
 from napari_globalxai.models.weights_file import WeightsFile
 from napari_globalxai.models.yaml_text import parse_text
@@ -317,7 +316,7 @@ def _run_config(files: _Files, config: Mapping[str, Any], key: str) -> nn.Module
     parser = ConfigParser(dict(config))
     parser["bundle_root"] = str(files.path)
     try:
-        with _importable(files.path):
+        with importable(files.path):
             network = parser.get_parsed_content(key)
     # Whatever the bundle's own code raises.
     except Exception as why:
@@ -326,16 +325,6 @@ def _run_config(files: _Files, config: Mapping[str, Any], key: str) -> nn.Module
     if not isinstance(network, nn.Module):
         raise InputError(f"{files.path}: its {key} is not a network.")
     return network
-
-
-@contextmanager
-def _importable(folder: Path) -> Iterator[None]:
-    """Let a bundle import its own scripts while it is parsed, as MONAI's command line does."""
-    sys.path.insert(0, str(folder))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder))
 
 
 def _read_mapping(files: _Files, name: str) -> dict[str, Any] | None:

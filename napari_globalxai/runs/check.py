@@ -33,7 +33,6 @@ from napari_globalxai.runs.performance import (
     performance_warnings,
 )
 from napari_globalxai.runs.run_warnings import expected_input
-from napari_globalxai.settings.declared import Size
 from napari_globalxai.settings.frame_settings import FrameSettings
 
 _IMAGES_AT_ONCE = 16
@@ -160,11 +159,7 @@ def _predict(
     list of str
         What looks wrong with those that could.
     """
-    frame = FrameSettings(
-        size=Size(model.frame_shape),
-        channels=model.card.input.channels,
-        stored_bits=stored_bits,
-    )
+    frame = FrameSettings(**model.card.input.frame, stored_bits=stored_bits)
     aligner = Aligner(cohort, frame)
     logits = np.full((len(cohort), len(model.labels)), np.nan, np.float32)
     errors: dict[int, str] = {}

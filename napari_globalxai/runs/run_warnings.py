@@ -43,8 +43,8 @@ def run_warnings(aggregated: Aggregated, performance: Sequence[LabelPerformance]
 
 def expected_input(card: InputCard) -> Expected:
     """Return what a card tells of the images that a model takes."""
-    if card.per_image is not None:
-        # Numbers that follow each image's own scale tell nothing of how the images look.
+    if card.per_image is not None or card.transforms:
+        # A chain, or each image's own scale, tells no number of how the images look.
         return Expected(card.channels, (0.0,) * len(card.channels), (1.0,) * len(card.channels))
     return Expected(card.channels, card.mean, card.std, card.range)
 
