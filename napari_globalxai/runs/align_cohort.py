@@ -47,7 +47,7 @@ def align(
     out: str | Path,
     settings: CohortFrameSettings | None = None,
     *,
-    workers: WorkerSettings | None = None,
+    workers: WorkerSettings | int | None = None,
     progress: ProgressCallback = ignore_progress,
     **keywords: Any,
 ) -> Path:
@@ -62,8 +62,8 @@ def align(
         What lies there of an earlier call is gone on with: only images of new content are aligned.
     settings : CohortFrameSettings, optional
         The frame.
-    workers : WorkerSettings, optional
-        Processes that share the work; by default this one does it.
+    workers : WorkerSettings or int, optional
+        Processes that share the work, or how many; by default this one does it.
     progress : callable, optional
         May raise `Cancelled`.
     **keywords
@@ -83,8 +83,9 @@ def align(
     folder, frame = Path(out), CohortFrameSettings.of(settings, keywords)
     if isinstance(cohort, str | Path):
         cohort = read_cohort(cohort)
-    with open_workers(workers or WorkerSettings()) as processes:
-        align_into(folder, cohort, frame, "align", JobProgress(progress, EFFORTS), processes)
+    told = JobProgress(progress, EFFORTS)
+    with open_workers(workers, told) as processes:
+        align_into(folder, cohort, frame, "align", told, processes)
     return folder
 
 

@@ -86,7 +86,7 @@ def explain(
             raise made_with_another(Path(out), "model") from why
     told(Progress("Loading the model", 1, 1))
     plan = plan_run(cohort, model, Path(out), chosen, None if aligned is None else Path(aligned))
-    with open_workers(chosen) as workers:
+    with open_workers(chosen, told) as workers:
         aligned_images = plan.align(resume=resume, progress=told, workers=workers)
         attributed = aligned_images.attribute(told, workers)
     return attributed.aggregate(told).write()

@@ -149,7 +149,7 @@ def check_quality(
     settings: CohortFrameSettings | None = None,
     *,
     problems: Sequence[str] | None = None,
-    workers: WorkerSettings | None = None,
+    workers: WorkerSettings | int | None = None,
     progress: ProgressCallback = ignore_progress,
     **keywords: Any,
 ) -> Quality:
@@ -167,8 +167,8 @@ def check_quality(
         The frame.
     problems : sequence of str, optional
         What is known to be wrong already; by default the problems of the cohort.
-    workers : WorkerSettings, optional
-        Processes that share the aligning; by default this one does it.
+    workers : WorkerSettings or int, optional
+        Processes that share the aligning, or how many; by default this one does it.
     progress : callable, optional
         May raise `Cancelled`.
     **keywords
@@ -187,7 +187,7 @@ def check_quality(
     if isinstance(cohort, str | Path):
         cohort = read_cohort(cohort)
     progress = JobProgress(progress, EFFORTS)
-    with open_workers(workers or WorkerSettings()) as processes:
+    with open_workers(workers, progress) as processes:
         record = align_into(folder, cohort, frame, "check", progress, processes)
     stack = AlignedStack(folder / STACK_FOLDER)
     errors = stack.status()
