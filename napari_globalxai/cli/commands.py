@@ -24,6 +24,7 @@ from napari_globalxai.cli.machine_output import tell, with_json
 from napari_globalxai.cli.options import (
     CohortArgument,
     ModelOption,
+    OutOption,
     RunArgument,
     TrustOption,
     with_settings,
@@ -153,7 +154,7 @@ def align(
 def explain(
     cohort: CohortArgument,
     model: ModelOption,
-    out: Annotated[Path, typer.Option(help="Run folder to make.")],
+    out: OutOption,
     reading: CohortSettings,
     settings: ExplainSettings,
     aligned: Annotated[

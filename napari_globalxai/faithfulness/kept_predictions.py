@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_globalxai.addresses import readable
 from napari_globalxai.faithfulness.evaluation import ARMS, Course, Evaluation, LogitsByArm
 from napari_globalxai.faithfulness.orders import Order
 from napari_globalxai.storage import atomic_path, is_regular
@@ -131,7 +132,7 @@ def _read(path: Path, shape: tuple[int, ...]) -> npt.NDArray[Any] | None:
     if not is_regular(path):
         return None
     try:
-        array: npt.NDArray[Any] = np.load(path, allow_pickle=False)
+        array: npt.NDArray[Any] = np.load(readable(path), allow_pickle=False)
     except (EOFError, OSError, ValueError):
         return None
     return array if array.shape == shape else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -11,7 +10,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from napari_globalxai.cohort.parts import part_to_read
+from napari_globalxai.addresses import remove_tree
+from napari_globalxai.cohort.rows_to_read import part_to_read
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.errors import InputError
 from napari_globalxai.execution.dask_workers import Workers
@@ -179,7 +179,7 @@ def align(
             done += count
             progress(Progress("Aligning images", done, len(cohort)))
     if former is not None:
-        shutil.rmtree(former.folder)
+        remove_tree(former.folder)
     return stack
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from napari_globalxai.addresses import place
 from napari_globalxai.cohort.table import Cohort, read_cohort
 from napari_globalxai.errors import InputError
 from napari_globalxai.execution.dask_workers import Workers, open_workers
@@ -80,7 +81,7 @@ def align(
     InputError
         When the folder holds something else, or no image can be read.
     """
-    folder, frame = Path(out), CohortFrameSettings.of(settings, keywords)
+    folder, frame = place(out), CohortFrameSettings.of(settings, keywords)
     if isinstance(cohort, str | Path):
         cohort = read_cohort(cohort)
     told = JobProgress(progress, EFFORTS)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from napari_globalxai.addresses import place
 from napari_globalxai.attribution.precision import choose_batch_size
 from napari_globalxai.faithfulness.controls import COMPARING, stage_of
 from napari_globalxai.faithfulness.evaluation import Evaluation
@@ -93,7 +94,7 @@ def peppr(
     chosen = PepprSettings.of(settings, keywords)
     if not isinstance(run, Run):
         run = open_run(run)
-    kept = (run.folder if out is None else Path(out)) / PEPPR_FOLDER
+    kept = (run.folder if out is None else place(out)) / PEPPR_FOLDER
     check_writable(kept, "give another folder with --out (out in Python)")
     found = find_map(run, map, map_from, judge_labels=chosen.judge_labels)
     told = JobProgress(progress, _efforts(chosen))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_globalxai.cohort.parts import part_to_read
+from napari_globalxai.cohort.rows_to_read import part_to_read
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.execution.dask_workers import Workers
 from napari_globalxai.execution.kept import IN_THIS_PROCESS

@@ -14,6 +14,7 @@ import pandas as pd
 import tifffile
 from pydantic import BaseModel
 
+from napari_globalxai.addresses import place, readable
 from napari_globalxai.cohort.table import Cohort, read_cohort
 from napari_globalxai.cohort.wording import counted, form, named
 from napari_globalxai.errors import InputError
@@ -130,7 +131,7 @@ class Quality:
     @cached_property
     def coverage(self) -> npt.NDArray[np.float32]:
         """Share of images whose field of view holds each pixel, (height, width)."""
-        return np.asarray(tifffile.imread(self.folder / "coverage.tif"), np.float32)
+        return np.asarray(tifffile.imread(readable(self.folder / "coverage.tif")), np.float32)
 
     @cached_property
     def mean(self) -> npt.NDArray[np.float32]:
@@ -183,7 +184,7 @@ def check_quality(
     InputError
         When the folder holds something else, or no image can be read.
     """
-    folder, frame = Path(out), CohortFrameSettings.of(settings, keywords)
+    folder, frame = place(out), CohortFrameSettings.of(settings, keywords)
     if isinstance(cohort, str | Path):
         cohort = read_cohort(cohort)
     progress = JobProgress(progress, EFFORTS)
@@ -234,7 +235,7 @@ def open_quality(folder: str | Path) -> Quality:
     InputError
         When the folder holds no finished quality control.
     """
-    path = Path(folder)
+    path = place(folder)
     if not has_record(path):
         raise InputError(f"{path}: holds no quality control, it has no {QUALITY_FILE}.")
     record = read_record(path)
@@ -286,5 +287,5 @@ def _identical_files(cohort: Cohort, stack: AlignedStack) -> list[str]:
 
 
 def _planes(path: Path) -> npt.NDArray[np.float32]:
-    image = np.asarray(tifffile.imread(path), np.float32)
+    image = np.asarray(tifffile.imread(readable(path)), np.float32)
     return image[None] if image.ndim == 2 else image

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from napari_globalxai.addresses import remove_tree
 from napari_globalxai.execution.dask_workers import open_workers
 from napari_globalxai.faithfulness.passes import PassRunner
 from napari_globalxai.progress import ProgressCallback
@@ -40,4 +40,4 @@ def passes_elsewhere(
         try:
             yield SpreadPasses(processes, shared)
         finally:
-            shutil.rmtree(shared, ignore_errors=True)
+            remove_tree(shared)

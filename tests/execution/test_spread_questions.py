@@ -1,4 +1,4 @@
-"""PEPPR, random weights and checks on workers: the bits of one process, whatever becomes of them."""
+"""PEPPR, random weights and checks on workers: the bits of one process."""
 
 import json
 import os
@@ -26,7 +26,7 @@ SETTINGS = {"steps": 6, "controls": 3, "bootstrap": 20, "batch_size": 16}
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A run of 48 images: patients enough for folds, which are each tested along a map of others."""
+    """A run of patients enough for folds, each of which is tested along a map of the others."""
     folder = tmp_path_factory.mktemp("run")
     table = tiny.write_cohort(folder / "cohort", size=48)
     (folder / "cohort" / "images" / "041.png").write_bytes(b"no picture")
@@ -55,6 +55,10 @@ def results(folder):
     return {path.name: path.read_bytes() for path in sorted((folder / "peppr").glob("*.*"))}
 
 
+def times(folder):
+    return {path.name: path.stat().st_mtime_ns for path in (folder / "peppr/controls").iterdir()}
+
+
 def test_peppr_gives_the_bits_of_one_process_though_a_worker_is_killed(
     run, cluster, workers, tmp_path
 ):
@@ -76,7 +80,9 @@ def test_peppr_gives_the_bits_of_one_process_though_a_worker_is_killed(
     here, there = results(tmp_path / "here"), results(tmp_path / "there")
     assert len(here) >= 4
     assert here == there
-    kept = [sorted((tmp_path / place / "peppr" / "controls").iterdir()) for place in ("here", "there")]
+    kept = [
+        sorted((tmp_path / place / "peppr" / "controls").iterdir()) for place in ("here", "there")
+    ]
     assert [path.name for path in kept[0]] == [path.name for path in kept[1]]
     for own, other in zip(*kept, strict=True):
         np.testing.assert_array_equal(np.load(own), np.load(other))
@@ -90,13 +96,11 @@ def test_peppr_that_was_stopped_on_workers_goes_on_without_them(run, workers, tm
 
     with pytest.raises(Cancelled):
         gx.peppr(run, out=tmp_path, workers=workers, progress=stop, **SETTINGS)
-    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "peppr/controls").iterdir()}
+    before = times(tmp_path)
     gx.peppr(run, out=tmp_path, **SETTINGS)
 
     assert before
-    assert before.items() <= {
-        path.name: path.stat().st_mtime_ns for path in (tmp_path / "peppr/controls").iterdir()
-    }.items()
+    assert before.items() <= times(tmp_path).items()
 
 
 def test_other_questions_to_peppr_give_the_same_on_workers(run, workers, tmp_path):
