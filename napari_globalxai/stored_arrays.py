@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from napari_globalxai.addresses import is_remote
 from napari_globalxai.errors import InputError
 
 _CODECS = frozenset(("blosc", "bytes", "crc32c", "gzip", "sharding_indexed", "transpose", "zstd"))
@@ -76,3 +77,13 @@ def _check_codecs(file: Path, codecs: list[dict[str, Any]]) -> None:
 
 def _strange(place: Path, reason: str) -> InputError:
     return InputError(f"{place}: {reason}; it is not opened. Make the folder anew.")
+
+
+def zarr_store(path: Path) -> Any:
+    """Return what Zarr opens a path or an address by."""
+    if not is_remote(path):
+        return path
+    from zarr.storage import FsspecStore
+
+    address: Any = path
+    return FsspecStore.from_url(str(address), storage_options=dict(address.storage_options))

@@ -24,6 +24,7 @@ from napari_globalxai.cli.machine_output import tell, with_json
 from napari_globalxai.cli.options import (
     CohortArgument,
     ModelOption,
+    OutOption,
     RunArgument,
     TrustOption,
     with_settings,
@@ -153,7 +154,7 @@ def align(
 def explain(
     cohort: CohortArgument,
     model: ModelOption,
-    out: Annotated[Path, typer.Option(help="Run folder to make.")],
+    out: OutOption,
     reading: CohortSettings,
     settings: ExplainSettings,
     aligned: Annotated[
@@ -189,12 +190,15 @@ def explain(
 
 @app.command()
 @with_json
-@with_settings(settings=PepprSettings, computing=DeviceSettings, places=PepprPlaces)
+@with_settings(
+    settings=PepprSettings, computing=DeviceSettings, places=PepprPlaces, workers=WorkerSettings
+)
 def peppr(
     run: RunArgument,
     settings: PepprSettings,
     computing: DeviceSettings,
     places: PepprPlaces,
+    workers: WorkerSettings,
     maps: MapsOption = None,
     regions: RegionsOption = None,
     against: AgainstOption = None,
@@ -213,6 +217,7 @@ def peppr(
         batch_size=computing.batch_size,
         trust=trust,
         out=places.out,
+        workers=workers,
         progress=ProgressPrinter(),
     )
     tell(said)
@@ -322,11 +327,6 @@ def check(
     """Read everything, say what would go wrong, and which images do not belong."""
     from napari_globalxai.runs.check import check_inputs
 
-    if out is None and workers != WorkerSettings():
-        raise InputError(
-            "Workers share the aligning of a quality control; give its folder with --out, or leave "
-            "out --workers and --scheduler."
-        )
     images = _read_cohort(cohort, reading)
     classifier = None
     if model is not None:
@@ -338,6 +338,7 @@ def check(
         classifier,
         read_images=out is None,
         stored_bits=settings.stored_bits,
+        workers=workers,
         progress=ProgressPrinter(),
     )
     for line in found.facts:

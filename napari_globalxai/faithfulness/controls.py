@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -177,23 +179,29 @@ def _judge_by(
     asked = rankings[0].count if positions is None else min(positions, rankings[0].count)
     progress(Progress(stage, 0, asked))
     curves: list[npt.NDArray[np.float64]] = []
-    for order in _orders(name, family, rankings):
-        if len(curves) == asked:
-            break
-        curves.append(cache.roc_auc_curves(order))
-        progress(Progress(stage, len(curves), asked))
-        if positions is None and question.adaptive and len(curves) % _A_LOOK == 0:
-            found = _count(np.stack(curves), own, cache, question, positions)
-            if _is_settled(found, controls, question):
-                break
-    else:
-        # A family may have fewer orders than were asked for.
-        asked = len(curves)
+    with closing(_curves(cache, islice(_orders(name, family, rankings), asked))) as found:
+        for curve in found:
+            curves.append(curve)
+            progress(Progress(stage, len(curves), asked))
+            if positions is None and question.adaptive and len(curves) % _A_LOOK == 0:
+                so_far = _count(np.stack(curves), own, cache, question, positions)
+                if _is_settled(so_far, controls, question):
+                    break
+        else:
+            # A family may have fewer orders than were asked for.
+            asked = len(curves)
     controls.judged[name] = np.stack(curves) if curves else np.empty((0, *own.shape))
     controls.asked[name] = asked
     counts = _count(controls.judged[name], own, cache, question, positions)
     controls.counts[name], controls.corrected[name] = counts
     progress(Progress(stage, len(curves), len(curves)))
+
+
+def _curves(cache: ControlCache, orders: Iterator[Order]) -> Generator[FloatArray, None, None]:
+    """Give the curves of orders, of which as many are drawn at once as there is use for."""
+    while some := list(islice(orders, cache.evaluation.orders_ahead)):
+        with closing(cache.roc_auc_curves(some)) as found:
+            yield from found
 
 
 def _count(

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from napari_globalxai.addresses import readable
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.fills import (
     Fill,
@@ -321,7 +322,7 @@ class PepprResult:
             areas[label] = values
         settings = summary["settings"]
         outside = summary.get("mass_outside")
-        with np.load(folder / f"{files}.npz") as arrays:
+        with np.load(readable(folder / f"{files}.npz")) as arrays:
             return cls(
                 map_name=map_name,
                 curves=read_table(folder / f"{files}.csv", dtype={"map": str, "label": str}),

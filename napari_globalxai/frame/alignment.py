@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -11,6 +10,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from napari_globalxai.addresses import remove_tree
+from napari_globalxai.cohort.rows_to_read import part_to_read
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.errors import InputError
 from napari_globalxai.execution.dask_workers import Workers
@@ -174,12 +175,12 @@ def align(
             made = _here(maker, rows, lambda: Aligner(cohort, frame, learn_atlas()), stack)
         else:
             learn_atlas()
-            made = _on_workers(workers, maker, rows, _AligningJob.of(cohort, frame, stack), stack)
+            made = _on_workers(workers, maker, rows, frame, stack)
         for count in made:
             done += count
             progress(Progress("Aligning images", done, len(cohort)))
     if former is not None:
-        shutil.rmtree(former.folder)
+        remove_tree(former.folder)
     return stack
 
 
@@ -203,43 +204,18 @@ def _here(
 
 
 @dataclass(frozen=True)
-class _AligningJob:
-    """What another process needs to align images of a cohort."""
-
-    frame: FrameSettings
-    stack: Path
-    # Without its rows: those that a task is about go with it.
-    cohort: Cohort
-
-    @classmethod
-    def of(cls, cohort: Cohort, frame: FrameSettings, stack: AlignedStack) -> _AligningJob:
-        empty = replace(
-            cohort,
-            files=(),
-            names=(),
-            laterality=(),
-            laterality_source=(),
-            patients=(),
-            table=cohort.table.iloc[:0],
-            warnings=[],
-        )
-        return cls(frame, stack.folder.absolute(), empty)
-
-
-@dataclass(frozen=True)
 class _AligningTask:
     """Images that another process is to align."""
 
-    job: _AligningJob
+    frame: FrameSettings
+    stack: Path
     made: tuple[_Made, ...]
-    files: tuple[Path, ...]
-    names: tuple[str, ...]
-    laterality: tuple[str, ...]
-    laterality_source: tuple[str, ...]
+    # Their rows alone.
+    cohort: Cohort
 
 
 def _on_workers(
-    workers: Workers, maker: _Maker, rows: Sequence[int], job: _AligningJob, stack: AlignedStack
+    workers: Workers, maker: _Maker, rows: Sequence[int], frame: FrameSettings, stack: AlignedStack
 ) -> Iterator[int]:
     """Align images side by side, and give the number of those that were finished together.
 
@@ -259,14 +235,8 @@ def _on_workers(
                 needed = tuple(each for each in known if each.result is None)
                 finished.append(len(made) - len(needed))
                 if needed:
-                    yield _AligningTask(
-                        job,
-                        needed,
-                        tuple(cohort.files[each.row].absolute() for each in needed),
-                        tuple(cohort.names[each.row] for each in needed),
-                        tuple(cohort.laterality[each.row] for each in needed),
-                        tuple(cohort.laterality_source[each.row] for each in needed),
-                    )
+                    part = part_to_read(cohort, [each.row for each in needed])
+                    yield _AligningTask(frame, stack.folder.absolute(), needed, part)
 
     for task, results in workers.run(_align_elsewhere, tasks()):
         stack.note(
@@ -282,19 +252,11 @@ def _on_workers(
 
 def _align_elsewhere(task: _AligningTask) -> list[dict[str, Any] | str]:
     """Align images in another process: store their pixels, and return how, or their error."""
-    job = task.job
-    stack = AlignedStack(job.stack)
+    stack = AlignedStack(task.stack)
     atlas = None
     if stack.atlas_file.is_file():
-        atlas = registrar_for(job.frame.registration).load(stack.atlas_file)
-    part = replace(
-        job.cohort,
-        files=task.files,
-        names=task.names,
-        laterality=task.laterality,
-        laterality_source=task.laterality_source,
-    )
-    aligner = Aligner(part, job.frame, atlas)
+        atlas = registrar_for(task.frame.registration).load(stack.atlas_file)
+    aligner = Aligner(task.cohort, task.frame, atlas)
     results: list[dict[str, Any] | str] = []
     for number, each in enumerate(task.made):
         found = aligner(number)

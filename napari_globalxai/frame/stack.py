@@ -18,7 +18,7 @@ from zarr.codecs import BloscCodec
 from napari_globalxai.frame.sources import FileState, Source
 from napari_globalxai.settings.frame_settings import FrameSettings
 from napari_globalxai.storage import Journal, hash_value
-from napari_globalxai.stored_arrays import check_store
+from napari_globalxai.stored_arrays import check_store, zarr_store
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ class AlignedStack:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         check_store(folder)
-        group = zarr.open_group(folder, mode="r+", zarr_format=3)
+        group = zarr.open_group(zarr_store(folder), mode="r+", zarr_format=3)
         self.images: Any = group["0"]
         self.fields: Any = group["field_of_view"]
         self.frame_key = str(group.attrs.get("key", ""))
@@ -64,7 +64,7 @@ class AlignedStack:
     @classmethod
     def create(cls, folder: Path, size: int, frame: FrameSettings) -> AlignedStack:
         """Make an empty stack for `size` images, replacing what is there."""
-        group = zarr.create_group(folder, overwrite=True)
+        group = zarr.create_group(zarr_store(folder), overwrite=True)
         channels = len(frame.channels)
         group.create_array(
             "0",

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_globalxai.addresses import is_remote
 from napari_globalxai.errors import InputError
 
 # Sizes in the header of a Blosc buffer: of what it unpacks to, and its own.
@@ -44,7 +45,12 @@ class ChunkFiles:
 
     @classmethod
     def of(cls, folder: Path) -> ChunkFiles | None:
-        """Return the files of an array; None where it is not laid out as we write it."""
+        """Return the files of an array; None where it is not laid out as we write it.
+
+        Nor where they are none, but objects of a store.
+        """
+        if is_remote(folder):
+            return None
         facts: dict[str, Any] = json.loads((folder / "zarr.json").read_bytes())
         chunk = facts["chunk_grid"].get("configuration", {}).get("chunk_shape", [])
         key = facts["chunk_key_encoding"]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from napari_globalxai.errors import InputError
 from napari_globalxai.maps.cell_grid import CellGrid
 from napari_globalxai.maps.chunk_files import ChunkFiles
-from napari_globalxai.stored_arrays import check_store
+from napari_globalxai.stored_arrays import check_store, zarr_store
 
 _CHUNK_BYTES = 1 << 20
 _MOST_IMAGES_A_CHUNK = 32
@@ -39,7 +39,7 @@ class AttributionStore:
         self.path = path
         try:
             check_store(path)
-            self._array: Any = zarr.open_array(path, mode="r+", zarr_format=3)
+            self._array: Any = zarr.open_array(zarr_store(path), mode="r+", zarr_format=3)
             attributes: dict[str, Any] = dict(self._array.attrs)
             self.labels: tuple[str, ...] = tuple(attributes["labels"])
             self.grid = CellGrid.from_dict(attributes["grid"])
@@ -71,7 +71,7 @@ class AttributionStore:
         # enough to go through one label of the whole cohort.
         images = max(1, min(_MOST_IMAGES_A_CHUNK, size, _CHUNK_BYTES // (math.prod(cells) * 4)))
         zarr.create_array(
-            path,
+            zarr_store(path),
             shape=(size, len(labels), *cells),
             chunks=(images, 1, *cells),
             dtype="float32",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import tifffile
 
+from napari_globalxai.addresses import readable
 from napari_globalxai.catalogue import STATISTICS
 from napari_globalxai.report.image_figures import (
     Example,
@@ -132,7 +133,7 @@ def map_panels(run: Run) -> list[MapPanel]:
 
 def _sd(run: Run, label: str) -> FloatImage | None:
     path = run.folder / "maps" / f"{file_stem(label)}.sd.tif"
-    return np.asarray(tifffile.imread(path), np.float32) if path.is_file() else None
+    return np.asarray(tifffile.imread(readable(path)), np.float32) if path.is_file() else None
 
 
 def _example(run: Run, images: LabelImages, at: int | None) -> Example | None:

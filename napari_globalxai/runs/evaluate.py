@@ -7,12 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from napari_globalxai.addresses import place
 from napari_globalxai.attribution.precision import choose_batch_size
 from napari_globalxai.faithfulness.controls import COMPARING, stage_of
 from napari_globalxai.faithfulness.evaluation import Evaluation
 from napari_globalxai.faithfulness.fill_agreement import fill_agreement
 from napari_globalxai.faithfulness.fills import fit_fill
 from napari_globalxai.faithfulness.folds import CROSS_FITTED
+from napari_globalxai.faithfulness.passes import PassRunner
 from napari_globalxai.faithfulness.peppr import ALONG, run_peppr
 from napari_globalxai.faithfulness.result import PepprResult
 from napari_globalxai.models.classifier import Classifier
@@ -21,7 +23,9 @@ from napari_globalxai.runs.fill_fitting import fitting_of, share_of_fields
 from napari_globalxai.runs.folder import PEPPR_FOLDER
 from napari_globalxai.runs.peppr_verdicts import write_verdicts
 from napari_globalxai.runs.run import Run, open_run
+from napari_globalxai.runs.spreading import passes_elsewhere
 from napari_globalxai.runs.tested_maps import TestedMap, find_map, fold_maps, maps_of_all
+from napari_globalxai.settings.execution_settings import WorkerSettings
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.statistics.global_map import OVERALL
 from napari_globalxai.storage import check_writable, hash_value
@@ -42,6 +46,7 @@ def peppr(
     trust: bool = False,
     batch_size: int | None = None,
     out: str | Path | None = None,
+    workers: WorkerSettings | int | None = None,
     progress: ProgressCallback = ignore_progress,
     **keywords: Any,
 ) -> PepprResult:
@@ -67,6 +72,9 @@ def peppr(
         As for `load_model`, where the model is not loaded yet.
     out : str or pathlib.Path, optional
         Folder to keep the result in, under ``peppr/``, in place of the run's.
+    workers : WorkerSettings or int, optional
+        Processes that share the work, or how many; by default this one does it. The bits are the
+        same.
     progress : callable, optional
         Receives `Progress`; may raise `Cancelled`. What was predicted by then is kept.
     **keywords
@@ -86,24 +94,21 @@ def peppr(
     chosen = PepprSettings.of(settings, keywords)
     if not isinstance(run, Run):
         run = open_run(run)
-    kept = (run.folder if out is None else Path(out)) / PEPPR_FOLDER
+    kept = (run.folder if out is None else place(out)) / PEPPR_FOLDER
     check_writable(kept, "give another folder with --out (out in Python)")
     found = find_map(run, map, map_from, judge_labels=chosen.judge_labels)
     told = JobProgress(progress, _efforts(chosen))
     told(Progress("Loading the model", 0, 1))
     classifier = run.classifier(device=device, model=model, trust=trust)
     told(Progress("Loading the model", 1, 1))
-    results = {
-        fill: _along(
-            run,
-            found,
-            PepprSettings.of(chosen, {"fill": fill}),
-            {"batch_size": batch_size, "classifier": classifier},
-            kept / "controls",
-            told,
-        )
-        for fill in chosen.fills
-    }
+    with passes_elsewhere(workers, kept, told) as elsewhere:
+        how = {"batch_size": batch_size, "classifier": classifier, "elsewhere": elsewhere}
+        results = {
+            fill: _along(
+                run, found, PepprSettings.of(chosen, {"fill": fill}), how, kept / "controls", told
+            )
+            for fill in chosen.fills
+        }
     agreement = fill_agreement(results) if len(results) > 1 else {}
     for result in results.values():
         result.settings["valid_share"] = share_of_fields(run, valid_share_of(chosen))
@@ -180,6 +185,7 @@ def make_evaluation(
     classifier: Classifier | None = None,
     judged: Sequence[str] | None = None,
     seed: int = 0,
+    elsewhere: PassRunner | None = None,
 ) -> Evaluation:
     """Return what PEPPR evaluates orders on: the finished images of a run.
 
@@ -197,6 +203,8 @@ def make_evaluation(
         Labels that a map is judged by, which some fills must be free of; by default all.
     seed : int, optional
         Of a fill's noise.
+    elsewhere : PassRunner, optional
+        Predicts in place of this process.
     """
     model = classifier or run.classifier()
     at_once = choose_batch_size(model) if batch_size is None else batch_size
@@ -221,6 +229,7 @@ def make_evaluation(
                 run.stack.key,
             ]
         ),
+        elsewhere=elsewhere,
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_globalxai.addresses import place, readable
 from napari_globalxai.errors import InputError
 from napari_globalxai.maps.preparing import prepare_maps
 from napari_globalxai.maps.upsampling import smooth, upsample
@@ -441,7 +442,7 @@ def _read_map(path: Path, shape: tuple[int, int] | None) -> npt.NDArray[np.float
 
     check_regular(path)
     try:
-        with tifffile.TiffFile(path) as file:
+        with tifffile.TiffFile(readable(path)) as file:
             if shape is not None and file.pages[0].shape != shape:
                 raise damaged(path)
             return np.asarray(file.pages[0].asarray(), np.float32)
@@ -458,7 +459,7 @@ def open_run(folder: str | Path) -> Run:
     InputError
         When the folder is no run, or the run was not finished.
     """
-    path = Path(folder)
+    path = place(folder)
     if read_record_of(path, RunRecord).status != "finished":
         raise InputError(f"{path}: the run is not finished; explain it again with --resume.")
     return Run(path)

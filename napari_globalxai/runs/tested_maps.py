@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
+from napari_globalxai.addresses import place, readable
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.evaluation import Evaluation
 from napari_globalxai.faithfulness.folds import (
@@ -81,13 +82,13 @@ def find_map(
     if name in run.maps:
         judged = _judged_by(run, name, judge_labels=judge_labels)
         return TestedMap(file_stem(name), name, run.maps[name], judged, SAME_IMAGES)
-    path = Path(name)
+    path = place(name)
     if not path.is_file():
         raise InputError(
             f"{name}: is neither a map of the run ({', '.join(run.maps)}) nor a TIFF file."
         )
     try:
-        image = np.asarray(tifffile.imread(path), dtype=np.float32)
+        image = np.asarray(tifffile.imread(readable(path)), dtype=np.float32)
     except (tifffile.TiffFileError, ValueError) as why:
         raise InputError(f"{path}: cannot be read as a TIFF file ({why}).") from why
     if image.ndim != 2:

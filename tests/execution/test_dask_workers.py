@@ -17,8 +17,8 @@ from napari_globalxai.runs.pipeline import explain
 from napari_globalxai.runs.run import open_run
 from napari_globalxai.settings.execution_settings import WorkerSettings
 
-# Four chunks of the store, the last of them not full.
-SIZE = 100
+# Three chunks of the store, the last of them not full.
+SIZE = 70
 POOLED = {"method": "saliency", "pooling": 2}
 
 
@@ -28,7 +28,7 @@ def inputs(tmp_path_factory):
     table = tiny.write_cohort(folder / "cohort", size=SIZE)
     # One image that cannot be read, and one that is not there.
     (folder / "cohort" / "images" / "041.png").write_bytes(b"no picture")
-    (folder / "cohort" / "images" / "070.png").unlink()
+    (folder / "cohort" / "images" / "060.png").unlink()
     tiny.write_resnet(folder / "resnet")
     return table, folder / "resnet" / "model.yaml"
 
@@ -214,7 +214,7 @@ def _refuse(task):
     raise InputError(f"of the part {task}")
 
 
-@pytest.mark.parametrize("command", ["explain", "align", "check"])
+@pytest.mark.parametrize("command", ["explain", "align", "check", "peppr", "sanity"])
 def test_the_commands_take_workers(command):
     shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "300"})
 
