@@ -25,7 +25,7 @@ from napari_globalxai.frame.registrar import (
 )
 from napari_globalxai.frame.reuse import ReadyImages, open_matching, open_reusable
 from napari_globalxai.frame.sources import Source, SourceFinder
-from napari_globalxai.frame.stack import AlignedImage, AlignedStack, batches
+from napari_globalxai.frame.stack import AlignedImage, AlignedStack
 from napari_globalxai.images.image_file import UnreadableImageError, one_line, split_page
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.frame_settings import FrameSettings
@@ -33,7 +33,6 @@ from napari_globalxai.storage import absence_of_file
 
 T = TypeVar("T")
 
-IMAGES_PER_COMMIT = 16
 DECODING_THREADS = 4
 
 
@@ -189,7 +188,7 @@ def _here(
 ) -> Iterator[int]:
     """Align images in threads, and give the number of those that were finished together."""
     with ThreadPoolExecutor(DECODING_THREADS) as pool:
-        for made in _ahead(pool, maker, batches(rows, IMAGES_PER_COMMIT)):
+        for made in _ahead(pool, maker, stack.parts(rows)):
             needed = [each.row for each in made if each.result is None]
             if needed:
                 # Not before it is needed, and not in a thread: atlas and MONAI take seconds,
@@ -226,7 +225,7 @@ def _on_workers(
 
     def tasks() -> Iterator[_AligningTask]:
         with ThreadPoolExecutor(DECODING_THREADS) as pool:
-            for made in _ahead(pool, maker, batches(rows, IMAGES_PER_COMMIT)):
+            for made in _ahead(pool, maker, stack.parts(rows)):
                 known = [
                     replace(each, result=each.result or absence(cohort, each.row) or None)
                     for each in made
@@ -257,12 +256,9 @@ def _align_elsewhere(task: _AligningTask) -> list[dict[str, Any] | str]:
     if stack.atlas_file.is_file():
         atlas = registrar_for(task.frame.registration).load(stack.atlas_file)
     aligner = Aligner(task.cohort, task.frame, atlas)
-    results: list[dict[str, Any] | str] = []
-    for number, each in enumerate(task.made):
-        found = aligner(number)
-        stack.put(each.row, found)
-        results.append(found if isinstance(found, str) else found.facts)
-    return results
+    results = [aligner(number) for number in range(len(task.made))]
+    stack.put({each.row: found for each, found in zip(task.made, results, strict=True)})
+    return [found if isinstance(found, str) else found.facts for found in results]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import zarr
 
 from napari_globalxai.addresses import move, remove_tree
@@ -38,7 +37,7 @@ class ReadyImages:
         if key not in self._places:
             return None
         stack, row, facts = self._places[key]
-        return AlignedImage(stack.read([row])[0], np.asarray(stack.fields[row]), facts)
+        return AlignedImage(stack.read([row])[0], stack.read_fields([row])[0], facts)
 
     def take_atlas(self, stack: AlignedStack) -> None:
         """Let new images be registered onto the same atlas as those that are taken over."""
@@ -75,7 +74,9 @@ def open_matching(
     if folder.exists():
         try:
             check_store(folder)
-            group = zarr.open_group(zarr_store(folder), mode="r", zarr_format=3)
+            group = zarr.open_group(
+                zarr_store(folder), mode="r", zarr_format=3, use_consolidated=False
+            )
         except InputError:
             raise
         except (FileNotFoundError, ValueError, KeyError) as why:
