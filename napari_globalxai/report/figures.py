@@ -62,8 +62,9 @@ def draw_figures(run: Run) -> Iterator[ReportFigure]:
     yield ReportFigure(
         "sd",
         "Spread of the image-wise attributions, as a share of the label's maximum. A low "
-        "split-half reliability (Spearman correlation between the maps of two halves of the "
-        "patients) means that the map would look different with other patients." + smoothed,
+        "reliability (Spearman correlation between the maps of random halves of the patients, "
+        "brought to all of them) means that the map would look different with other patients."
+        + smoothed,
         sd_figure(panels[1:], mean, run.valid),
     )
     yield from draw_question_figures(run, mean)

@@ -54,7 +54,7 @@ class MapPanel:
     sd : numpy.ndarray or None
         SD over images, (height, width).
     reliability : float
-        Spearman correlation of the maps of two halves of the patients; may be NaN.
+        How alike the maps of two cohorts of this size would be; may be NaN.
     more : tuple of str
         Statistics that other packages declare, a line each.
     """
@@ -222,7 +222,7 @@ def sd_figure(panels: Sequence[MapPanel], mean: FloatImage, valid: Mask) -> Figu
         outline(at, valid)
         at.set_title(name_text(panel.name, _title_length(len(panels))), fontsize=TITLE)
         at.set_xlabel(
-            f"{count(panel.n, 'image')}, split-half reliability {number(panel.reliability, 2)}",
+            f"{count(panel.n, 'image')}, reliability {number(panel.reliability, 2)}",
             fontsize=SMALL,
         )
         if panel.n < 2:
