@@ -20,6 +20,7 @@ from napari_globalxai.widgets.map_view import MapView
 from napari_globalxai.widgets.panel import Panel, choice_box
 from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import JobBar, flowing, heading, text_label
+from napari_globalxai.widgets.reader_choice import remember_reader
 from napari_globalxai.widgets.recognised import result_folder
 from napari_globalxai.widgets.remembered import (
     chosen,
@@ -356,6 +357,7 @@ class ExplainWidget(Panel):
         # What was asked for is in view; the next run is a click away.
         self.form.collapse()
         remember_run(view.run.folder)
+        remember_reader(view.run.folder)
         self._list_recent()
         self.maps.show_run(view)
         self.performance.show_run(view)
