@@ -41,7 +41,7 @@ def remember_reader(folder: Path) -> None:
     kept = {
         pattern: reader
         for pattern, reader in before.items()
-        if reader != _PLUGIN or pattern == _all_results() or _is_there(pattern)
+        if reader != _PLUGIN or not Path(pattern).is_absolute() or _is_there(pattern)
     }
     wanted = {**kept, _all_results(): _PLUGIN, _pattern(folder): _PLUGIN}
     if wanted != before:
@@ -59,7 +59,8 @@ def _all_results() -> str:
 
 def _is_there(pattern: str) -> bool:
     # Undoes the escape, which puts each sign in brackets of its own.
-    return Path(re.sub(r"\[(.)\]", r"\1", pattern)).is_dir()
+    path = re.sub(r"\[(.)\]", r"\1", pattern)
+    return "*" in path or Path(path).is_dir()
 
 
 class _Drops(QObject):
