@@ -113,6 +113,19 @@ def empty_maps(path: Path) -> Counter[str]:
     return Counter(chain.from_iterable(entry.get("empty", ()) for entry in latest.values()))
 
 
+def logits_so_far(path: Path) -> dict[int, list[float]]:
+    """Return the logits of the images whose maps a store holds, by row, from the journal beside it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The store, which may be written to meanwhile.
+    """
+    latest = _latest(Journal(path.with_suffix(".jsonl")).read())
+    # What was forgotten has no source.
+    return {row: entry["logits"] for row, entry in latest.items() if entry.get("source")}
+
+
 def _latest(lines: Sequence[dict[str, Any]]) -> dict[int, dict[str, Any]]:
     """Return the latest entry of each row, which counts."""
     return {entry["row"]: entry for line in lines for entry in line.get("images", ())}

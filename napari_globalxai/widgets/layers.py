@@ -18,6 +18,7 @@ from napari_globalxai.widgets.mass import mass_zones
 from napari_globalxai.widgets.names import IMAGES
 from napari_globalxai.widgets.native_layers import NativeLayers
 from napari_globalxai.widgets.peppr_layers import outline
+from napari_globalxai.widgets.reader_choice import take_drops
 from napari_globalxai.widgets.run_view import RunView
 from napari_globalxai.widgets.session import OVERALL, Session, plain_viewer, session_of
 from napari_globalxai.widgets.shown_maps import MapChoice, ShownMaps, make_maps
@@ -312,6 +313,7 @@ def layers_of(viewer: Any) -> RunLayers:
     if plain not in _layers:
         _layers[plain] = RunLayers(plain, session_of(plain))
         bind_keys(plain)
+        take_drops(plain)
     return _layers[plain]
 
 
