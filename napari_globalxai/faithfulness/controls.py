@@ -36,7 +36,8 @@ class Controls:
     Attributes
     ----------
     judged : dict of str to numpy.ndarray
-        By family whose rank counts: ROC AUC (order, arm, step, label and pooled) of its orders.
+        By family whose rank counts: ROC AUC (order, arm, step, label and pooled) of its orders, on
+        the early steps.
     compared : dict of str to dict
         By family of one order, or rival map: logits by arm. A family that gave none is missing.
     counts : dict of str to dict of str to Count
@@ -73,13 +74,16 @@ class Trial:
     course : Course
         Along the map.
     coarse : numpy.ndarray
-        Which of its steps the controls were evaluated at.
+        Which of its steps orders that it is compared with were evaluated at.
+    early : numpy.ndarray
+        Which of its steps those that it is judged by were evaluated at.
     controls : Controls
         Their results.
     """
 
     course: Course
     coarse: npt.NDArray[np.int64]
+    early: npt.NDArray[np.int64]
     controls: Controls
 
 
@@ -94,7 +98,7 @@ class Question:
     judged : tuple of str
         Those that get a verdict.
     adaptive : bool
-        Whether drawn controls stop as soon as p's interval leaves 0.05.
+        Whether controls stop as soon as no more of them can change the verdict.
     """
 
     targets: Targets
@@ -113,7 +117,8 @@ class Question:
 
 
 def run_controls(
-    cache: ControlCache,
+    judging: ControlCache,
+    comparing: ControlCache,
     rankings: Sequence[Ranking],
     rivals: Mapping[str, Sequence[npt.NDArray[np.floating]]],
     question: Question,
@@ -123,8 +128,10 @@ def run_controls(
 
     Parameters
     ----------
-    cache : ControlCache
-        Evaluates orders, or remembers them.
+    judging : ControlCache
+        Evaluates orders that the map is judged by, on the early steps, or remembers them.
+    comparing : ControlCache
+        Those that it is compared with, on all control steps.
     rankings : sequence of Ranking
         What orders are made from, one a fold.
     rivals : mapping of str to sequence of numpy.ndarray
@@ -136,12 +143,12 @@ def run_controls(
     """
     families = order_families()
     controls = Controls()
-    own = cache.evaluation.roc_auc_curves(cache.own.logits)
+    own = judging.evaluation.roc_auc_curves(judging.own.logits)
     # Families that can be enumerated are the cheaper ones, and may settle it.
     judged = [name for name, family in families.items() if family.judged]
     judged.sort(key=lambda name: positions_of(families[name], rankings[0]) is None)
     for name in judged:
-        _judge_by(name, families[name], cache, rankings, question, controls, own, progress)
+        _judge_by(name, families[name], judging, rankings, question, controls, own, progress)
     compared = [name for name, family in families.items() if not family.judged]
     total = len(compared) + len(rivals)
     for number, name in enumerate([*compared, *rivals]):
@@ -152,7 +159,7 @@ def run_controls(
             else next(_orders(name, families[name], rankings), None)
         )
         if order is not None:
-            controls.compared[name] = cache.logits(order)
+            controls.compared[name] = comparing.logits(order)
     progress(Progress(COMPARING, total, total))
     return controls
 
@@ -175,25 +182,31 @@ def _judge_by(
     """Evaluate orders of a judged family until its part of the question is answered."""
     stage, positions = stage_of(name), positions_of(family, rankings[0])
     asked = rankings[0].count if positions is None else min(positions, rankings[0].count)
-    progress(Progress(stage, 0, asked))
-    curves: list[npt.NDArray[np.float64]] = []
-    for order in _orders(name, family, rankings):
-        if len(curves) == asked:
+    curves: list[FloatArray] = []
+
+    def count() -> tuple[dict[str, Count], dict[str, Count]]:
+        every = np.stack(curves) if curves else np.empty((0, *own.shape))
+        return _count(every, own, cache, question, positions)
+
+    def is_settled() -> bool:
+        return question.adaptive and _is_settled(count(), controls, question)
+
+    # What is certain is seen at once; drawn ones are looked at now and then.
+    a_look = _A_LOOK if positions is None else 1
+    orders = _orders(name, family, rankings)
+    while len(curves) < asked and (len(curves) % a_look or not is_settled()):
+        order = next(orders, None)
+        if order is None:
+            # A family may have fewer orders than were asked for.
+            asked = len(curves)
             break
-        curves.append(cache.roc_auc_curves(order))
         progress(Progress(stage, len(curves), asked))
-        if positions is None and question.adaptive and len(curves) % _A_LOOK == 0:
-            found = _count(np.stack(curves), own, cache, question, positions)
-            if _is_settled(found, controls, question):
-                break
-    else:
-        # A family may have fewer orders than were asked for.
-        asked = len(curves)
+        curves.append(cache.roc_auc_curves(order))
     controls.judged[name] = np.stack(curves) if curves else np.empty((0, *own.shape))
     controls.asked[name] = asked
-    counts = _count(controls.judged[name], own, cache, question, positions)
-    controls.counts[name], controls.corrected[name] = counts
-    progress(Progress(stage, len(curves), len(curves)))
+    controls.counts[name], controls.corrected[name] = count()
+    if curves:
+        progress(Progress(stage, len(curves), len(curves)))
 
 
 def _count(
@@ -205,8 +218,8 @@ def _count(
 ) -> tuple[dict[str, Count], dict[str, Count]]:
     """Count by target the orders that did at least as well, raw and corrected."""
     targets, fractions = question.targets, cache.own.fractions
-    of_map = targets.deltas(own, fractions)
-    of_controls = targets.deltas(curves, fractions)
+    of_map = targets.early_deltas(own, fractions)
+    of_controls = targets.early_deltas(curves, fractions)
 
     def counts(places: list[int], *, together: bool) -> dict[str, Count]:
         reached = exceedances(of_map[places], of_controls[:, places], together=together)
@@ -236,7 +249,10 @@ def _is_settled(
         if name not in deciding:
             continue
         refuted = any(counts[name].decision is False for counts in before.values())
-        if not refuted and deciding[name].decision is None:
+        # Of orders that can be enumerated all are tested before a map passes.
+        count = deciding[name]
+        passed = count.decision is True and count.every is None
+        if not (refuted or passed or count.decision is False):
             return False
     return True
 

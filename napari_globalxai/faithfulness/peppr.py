@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.faithfulness.control_steps import control_steps
+from napari_globalxai.faithfulness.control_steps import control_steps, early_steps
 from napari_globalxai.faithfulness.controls import Question, Trial, join_folds, run_controls
 from napari_globalxai.faithfulness.evaluation import ARMS, Evaluation
 from napari_globalxai.faithfulness.folds import SAME_IMAGES, FoldMap
@@ -179,9 +179,16 @@ def _try_map(
     rivals = {
         name: [_finite(part.rivals[name], evaluation) for part in parts] for name in parts[0].rivals
     }
-    kept = ControlCache(evaluation, course.at(coarse), cache)
-    controls = run_controls(kept, rankings, rivals, question, progress)
-    return Trial(course, coarse, controls), lattice
+    early = coarse[early_steps(course.fractions[coarse])]
+    controls = run_controls(
+        ControlCache(evaluation, course.at(early), cache),
+        ControlCache(evaluation, course.at(coarse), cache),
+        rankings,
+        rivals,
+        question,
+        progress,
+    )
+    return Trial(course, coarse, early, controls), lattice
 
 
 def _judge(
