@@ -68,6 +68,12 @@ class PepprSettings(SettingsModel):
         description="Folds of patients, each tested along a map of the others; 1 tests on the "
         "images that the map is made of, as do cohorts with too few patients",
     )
+    random_weights: bool = Field(
+        default=True,
+        title="Random weights",
+        description="Compare a run's own map with that of the model with random weights, for which "
+        "some of the images are explained once more",
+    )
     judge_labels: bool = Field(
         default=False,
         title="Judge by label",
