@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_globalxai.errors import InputError
+from napari_globalxai.faithfulness.control_steps import EARLY
 from napari_globalxai.faithfulness.evaluation import Course, LogitsByArm
 from napari_globalxai.faithfulness.kept_predictions import ControlCache
 from napari_globalxai.faithfulness.order_families import (
@@ -19,6 +20,7 @@ from napari_globalxai.faithfulness.order_families import (
     positions_of,
 )
 from napari_globalxai.faithfulness.orders import Order, order_by_map
+from napari_globalxai.faithfulness.remade_maps import RemadeMaps
 from napari_globalxai.faithfulness.scores import FloatArray
 from napari_globalxai.faithfulness.sequential import Count, exceedances, lies_far
 from napari_globalxai.faithfulness.targets import Targets
@@ -79,12 +81,15 @@ class Trial:
         Which of its steps those that it is judged by were evaluated at.
     controls : Controls
         Their results.
+    remade : RemadeMaps
+        What was measured along maps of half of the patients.
     """
 
     course: Course
     coarse: npt.NDArray[np.int64]
     early: npt.NDArray[np.int64]
     controls: Controls
+    remade: RemadeMaps
 
 
 @dataclass(frozen=True)
@@ -218,8 +223,8 @@ def _count(
 ) -> tuple[dict[str, Count], dict[str, Count]]:
     """Count by target the orders that did at least as well, raw and corrected."""
     targets, fractions = question.targets, cache.own.fractions
-    of_map = targets.early_deltas(own, fractions)
-    of_controls = targets.early_deltas(curves, fractions)
+    of_map = targets.deltas(own, fractions, EARLY)
+    of_controls = targets.deltas(curves, fractions, EARLY)
 
     def counts(places: list[int], *, together: bool) -> dict[str, Count]:
         reached = exceedances(of_map[places], of_controls[:, places], together=together)

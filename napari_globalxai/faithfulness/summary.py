@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from napari_globalxai.faithfulness.cases import Cases, Curves
+from napari_globalxai.faithfulness.control_steps import EARLY
 from napari_globalxai.faithfulness.controls import Controls, Question, Trial
 from napari_globalxai.faithfulness.crossings import (
     necessary_fraction,
@@ -173,7 +174,7 @@ def _judged(
         if not len(every):
             continue
         curves = question.targets.curves(every)[..., place]
-        deltas[name] = question.targets.early_deltas(every, fractions)[:, place].tolist()
+        deltas[name] = question.targets.deltas(every, fractions, EARLY)[:, place].tolist()
         for arm, values in zip(ARMS, np.moveaxis(curves, 1, 0), strict=True):
             interval = np.quantile(values, _MIDDLE, axis=0)
             where = {"order": name, "arm": arm, "metric": "roc_auc"}

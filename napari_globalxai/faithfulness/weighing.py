@@ -49,7 +49,7 @@ def evidence_of(
         negatives=areas["patients_without"],
         intact_low=areas["intact_auc_ci"][0],
         delta=areas["delta"],
-        delta_low=areas["delta_ci"][0],
+        delta_low=areas.get("remade", areas)["delta_ci"][0],
         early=areas["early_delta"],
         counts={name: found[target] for name, found in controls.counts.items()},
         corrected={

@@ -143,7 +143,7 @@ def _along(
         random = _random_rival(run, found, how, settings, cache, progress)
         crossed = fold_maps(run, found, evaluation, settings, random)
         if crossed is None:
-            parts = [maps_of_all(run, found, evaluation, random)]
+            parts = [maps_of_all(run, found, evaluation, settings, random)]
         else:
             evaluation, parts = replace(evaluation, fold_of=crossed[0]), crossed[1]
             evaluated_on = CROSS_FITTED

@@ -86,6 +86,14 @@ class PepprSettings(SettingsModel):
         title="Resamples",
         description="Resamples of patients for the intervals",
     )
+    remade_maps: int = Field(
+        default=0,
+        ge=0,
+        le=1000,
+        title="Remade maps",
+        description="How often a run's own map is made again of half of its patients, and tested, "
+        "so that the interval of Δ holds the luck of who they were",
+    )
     fewest_positives: int = Field(
         default=10,
         ge=2,
