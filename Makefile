@@ -9,7 +9,7 @@ export TORCH
 # These ask for torchvision, each build of which fits one build of torch, and which MONAI would
 # import, slowly, from then on. The tests and benchmarks do without it.
 WITHOUT_TORCHVISION := onnx2pytorch timm
-PEERS_WITHOUT_TORCHVISION := grad-cam ttach opencv-python-headless
+PEERS_WITHOUT_TORCHVISION := grad-cam ttach opencv-python-headless quantus
 # More arguments for pytest, such as `-m "not gui"` or `-k peppr`.
 PYTEST_ARGS ?=
 
@@ -67,6 +67,7 @@ benchmark: $(VENV)/.installed-dev
 	$(BIN)/python -m pip install --quiet --no-deps $(PEERS_WITHOUT_TORCHVISION)
 	$(BIN)/python benchmarks/grad_cam.py
 	$(BIN)/python benchmarks/pixel_methods.py
+	$(BIN)/python benchmarks/pixel_flipping.py
 	$(BIN)/python benchmarks/aligning.py
 
 clean:
