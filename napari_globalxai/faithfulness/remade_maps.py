@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,11 +77,12 @@ def run_remade(
 ) -> RemadeMaps:
     """Evaluate orders of maps that were made again."""
     curves = []
-    for number, order in enumerate(orders):
-        progress(Progress(REMAKING, number, len(orders)))
-        curves.append(cache.roc_auc_curves(order))
-    if orders:
-        progress(Progress(REMAKING, len(orders), len(orders)))
+    for start in range(0, len(orders), cache.evaluation.orders_ahead):
+        some = orders[start : start + cache.evaluation.orders_ahead]
+        with closing(cache.roc_auc_curves(some)) as found:
+            for each in found:
+                curves.append(each)
+                progress(Progress(REMAKING, len(curves), len(orders)))
     own = cache.evaluation.roc_auc_curves(cache.own.logits)
     every = np.stack(curves) if curves else np.empty((0, *own.shape))
     return RemadeMaps(every, cache.own.fractions)
