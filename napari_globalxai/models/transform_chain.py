@@ -8,7 +8,7 @@ user trusts the model. What it does to places is then tried out, so that maps li
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,11 @@ def plain_name(target: str) -> str:
     name = target.rpartition(".")[2]
     for mark in ("Dict", "d", "D"):
         short = name.removesuffix(mark)
-        if short != name and short in HARMLESS | VALUES | TURNS | {"LoadImage", *_GEOMETRY}:
+        if short != name and short in HARMLESS | VALUES | TURNS | {
+            "LoadImage",
+            "RepeatChannel",
+            *_GEOMETRY,
+        }:
             return short
     return name
 
@@ -274,8 +278,3 @@ def _why_refused(step: Mapping[str, Any], name: str) -> str:
 
 def _first(why: BaseException) -> str:
     return (str(why).strip() or type(why).__name__).splitlines()[0][:200]
-
-
-def known_steps(steps: Sequence[Mapping[str, Any]]) -> bool:
-    """Return whether no transform of a chain needs trust."""
-    return all(map(is_known, steps))
