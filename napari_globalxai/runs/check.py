@@ -27,6 +27,7 @@ from napari_globalxai.images.image_file import UnreadableImageError
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.loaders import load_model
 from napari_globalxai.progress import JobProgress, Progress, ProgressCallback, ignore_progress
+from napari_globalxai.runs.mirrored import mirrored_by_guess
 from napari_globalxai.runs.performance import (
     LabelPerformance,
     measure_performance,
@@ -123,6 +124,7 @@ def _check_model(
         f"{classifier.card.input.width}; {classifier.device}"
     )
     problems += cohort.assumptions(classifier.labels)
+    problems += mirrored_by_guess(cohort, classifier.card.modality)
     try:
         facts.append(f"Grad-CAM layer: {split_of(classifier).layer}")
     except InputError as why:
