@@ -244,8 +244,9 @@ def _guess_labels(
             labels[name] = column
     if mixed:
         finder.warnings.append(
-            f"{source}: {named(map(repr, mixed))} spell yes and no in several ways and are not "
-            "taken as labels unless named with --label-columns."
+            f"{source}: {named(map(repr, mixed))} {form(len(mixed), 'spells', 'spell')} yes and no "
+            f"in several ways and {form(len(mixed), 'is', 'are')} not taken as "
+            f"{form(len(mixed), 'a label', 'labels')} unless named with --label-columns."
         )
     if uncertain:
         finder.warnings.append(
