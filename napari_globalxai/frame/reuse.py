@@ -142,7 +142,7 @@ def open_reusable(folder: Path, frame: FrameSettings) -> AlignedStack:
     if stack.frame_key != frame.key:
         raise InputError(
             f"{folder.parent}: its images were aligned to another frame or registered otherwise; "
-            "align them with this model's size and channels and the same --register and "
+            "align them with this model's size, channels and fit and the same --register and "
             "--estimate-laterality."
         )
     return stack

@@ -8,7 +8,7 @@ user trusts the model. What it does to places is then tried out, so that maps li
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,8 @@ _GEOMETRY = ["Resize", "ResizeWithPadOrCrop", "CenterSpatialCrop", "SpatialPad"]
 # Arguments that say which entries of a dictionary are meant; here it is the image.
 _OF_DICTIONARIES = frozenset(("keys", "allow_missing_keys", "meta_keys", "meta_key_postfix"))
 _FLOATS = ("float32", "torch.float32", "np.float32", "numpy.float32", "torch.float", "float")
+# More than these takes all memory or hours, which a file must not do unasked.
+_MOST = {"sigma": 100, "sigma1": 100, "sigma2": 100, "radius": 10, "num_bins": 65536}
 _FAR = 4
 _SPOT = 5
 
@@ -56,7 +58,11 @@ def plain_name(target: str) -> str:
     name = target.rpartition(".")[2]
     for mark in ("Dict", "d", "D"):
         short = name.removesuffix(mark)
-        if short != name and short in HARMLESS | VALUES | TURNS | {"LoadImage", *_GEOMETRY}:
+        if short != name and short in HARMLESS | VALUES | TURNS | {
+            "LoadImage",
+            "RepeatChannel",
+            *_GEOMETRY,
+        }:
             return short
     return name
 
@@ -71,8 +77,16 @@ def is_known(step: Mapping[str, Any]) -> bool:
     target, name = str(step["_target_"]), plain_name(str(step["_target_"]))
     special = {key for key in step if key.startswith("_")} - {"_target_", "_desc_", "_disabled_"}
     of_monai = "." not in target or target.startswith("monai.transforms.")
-    known = name in HARMLESS | VALUES | TURNS
-    return of_monai and known and not special and all(map(_is_plain, arguments_of(step).values()))
+    known = of_monai and name in HARMLESS | VALUES | TURNS and not special
+    given = arguments_of(step)
+    modest = all(_is_modest(given.get(key, 0), most) for key, most in _MOST.items())
+    return known and modest and all(map(_is_plain, given.values()))
+
+
+def _is_modest(value: Any, most: float) -> bool:
+    """Return whether a number, or each of several, is no larger than what is reasonable."""
+    values = value if isinstance(value, list | tuple) else [value]
+    return all(isinstance(each, int | float) and abs(each) <= most for each in values)
 
 
 def arguments_of(step: Mapping[str, Any]) -> dict[str, Any]:
@@ -274,8 +288,3 @@ def _why_refused(step: Mapping[str, Any], name: str) -> str:
 
 def _first(why: BaseException) -> str:
     return (str(why).strip() or type(why).__name__).splitlines()[0][:200]
-
-
-def known_steps(steps: Sequence[Mapping[str, Any]]) -> bool:
-    """Return whether no transform of a chain needs trust."""
-    return all(map(is_known, steps))

@@ -252,6 +252,9 @@ def test_trusted_or_not_no_map_lies_beside_its_pixels(given, said, model_file):
         (step("Transpose", indices=[2, 1, 0]), "turns"),
         (step("ScaleIntensity", smallest=1), "ScaleIntensity fails"),
         (step("ScaleIntensity", _requires_="$print(1)"), "--trust"),
+        (step("GaussianSmooth", sigma=1e9), "--trust"),
+        (step("MedianSmooth", radius=[1, 4000]), "--trust"),
+        (step("HistogramNormalize", num_bins=10**12), "--trust"),
     ],
 )
 def test_what_is_refused_is_named(given, said, model_file):
