@@ -24,6 +24,11 @@ def is_remote(path: object) -> bool:
     return not isinstance(path, str | Path)
 
 
+def is_address(text: str) -> bool:
+    """Return whether a text is an address with both its slashes, such as ``s3://bucket/x.png``."""
+    return "://" in text and _ADDRESS.fullmatch(text) is not None
+
+
 def place(path: str | Path) -> Path:
     """Return a path, or an address, as whoever wrote it meant it.
 
@@ -58,6 +63,30 @@ def place(path: str | Path) -> Path:
             "napari-globalxai[s3] or what fsspec asks for, or give a folder."
         ) from why
     return cast(Path, address)
+
+
+def local_path(path: str | Path, what: str) -> Path:
+    """Return a path of this machine, where something is read that is read from nowhere else.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        The path.
+    what : str
+        What lies there, such as ``the cohort table``.
+
+    Raises
+    ------
+    InputError
+        When it is an address.
+    """
+    found = place(path)
+    if is_remote(found):
+        raise InputError(
+            f"{found}: {what} is read from a path of this machine, not from an address; mount the "
+            "store, or copy it."
+        )
+    return found
 
 
 def readable(path: Path) -> Any:

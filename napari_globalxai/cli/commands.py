@@ -27,6 +27,7 @@ from napari_globalxai.cli.options import (
     OutOption,
     RunArgument,
     TrustOption,
+    folder_option,
     with_settings,
 )
 from napari_globalxai.cli.peppr_questions import (
@@ -128,7 +129,10 @@ def demo(
 @with_settings(reading=CohortSettings, settings=CohortFrameSettings, workers=WorkerSettings)
 def align(
     cohort: CohortArgument,
-    out: Annotated[Path, typer.Option(help="Folder for the stack and its transforms.")],
+    out: Annotated[
+        Path,
+        folder_option("Folder for the stack and its transforms."),
+    ],
     reading: CohortSettings,
     settings: CohortFrameSettings,
     workers: WorkerSettings,
@@ -243,7 +247,8 @@ app.command()(compare_command.compare)
 def report(
     run: RunArgument,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the report, in place of the run's.")
+        Path | None,
+        folder_option("Folder for the report, in place of the run's."),
     ] = None,
 ) -> None:
     """Draw the figures of a run and write its report.html."""
@@ -316,7 +321,7 @@ def check(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for quality control: every image beside all others, a report."),
+        folder_option("Folder for quality control: every image beside all others, a report."),
     ] = None,
     device: Annotated[str, DEVICE] = "auto",
     trust: TrustOption = False,

@@ -32,14 +32,6 @@ RunArgument = Annotated[
         help="Run folder, or its address such as s3://bucket/run.", parser=place, metavar="RUN"
     ),
 ]
-OutOption = Annotated[
-    Path,
-    typer.Option(
-        help="Run folder to make, or its address such as s3://bucket/run.",
-        parser=place,
-        metavar="PATH",
-    ),
-]
 ModelOption = Annotated[Path, typer.Option(help="Model card (model.yaml) or weights.")]
 TrustOption = Annotated[
     bool,
@@ -48,6 +40,16 @@ TrustOption = Annotated[
         help="Let code in the model's files run, as pickled modules and some bundles need; only "
         "for files whose origin you trust.",
     ),
+]
+
+
+def folder_option(help: str) -> Any:
+    """Return the option of a folder that is made, or of its address."""
+    return typer.Option(help=help, parser=place, metavar="PATH")
+
+
+OutOption = Annotated[
+    Path, folder_option("Run folder to make, or its address such as s3://bucket/run.")
 ]
 
 

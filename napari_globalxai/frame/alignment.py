@@ -26,7 +26,12 @@ from napari_globalxai.frame.registrar import (
 from napari_globalxai.frame.reuse import ReadyImages, open_matching, open_reusable
 from napari_globalxai.frame.sources import Source, SourceFinder
 from napari_globalxai.frame.stack import AlignedImage, AlignedStack
-from napari_globalxai.images.image_file import UnreadableImageError, one_line, split_page
+from napari_globalxai.images.image_file import (
+    UnreadableImageError,
+    local_copy,
+    one_line,
+    split_page,
+)
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.frame_settings import FrameSettings
 from napari_globalxai.storage import absence_of_file
@@ -72,13 +77,14 @@ class Aligner:
         if absent := absence(self.cohort, row):
             return absent
         try:
-            item = self.transforms(
-                {
-                    "image": self.cohort.files[row],
-                    "laterality": self.cohort.laterality[row],
-                    "laterality_source": self.cohort.laterality_source[row],
-                }
-            )
+            with local_copy(self.cohort.files[row]) as file:
+                item = self.transforms(
+                    {
+                        "image": file,
+                        "laterality": self.cohort.laterality[row],
+                        "laterality_source": self.cohort.laterality_source[row],
+                    }
+                )
         # Decoders fail in as many ways as files can be broken; each is one image's error.
         except Exception as why:
             return str(UnreadableImageError(self.cohort.names[row], _first_cause(why)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
+from napari_globalxai.addresses import place
 from napari_globalxai.report.chapters import collect_chapters
 from napari_globalxai.report.facts import collect_facts
 from napari_globalxai.report.figures import draw_figures
@@ -36,7 +37,7 @@ def write_report(run: Run, out: Path | None = None) -> Path:
     InputError
         When nothing can be written there.
     """
-    folder = run.folder if out is None else out
+    folder = run.folder if out is None else place(out)
     check_writable(folder, "give another folder with --out (out in Python)")
     target = folder / REPORT_FILE
     facts, chapters = collect_facts(run), collect_chapters(run)

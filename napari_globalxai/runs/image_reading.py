@@ -17,7 +17,7 @@ from napari_globalxai.execution.kept import IN_THIS_PROCESS
 from napari_globalxai.frame.alignment import DECODING_THREADS, Aligner, absence
 from napari_globalxai.frame.plausibility import IMAGES_LOOKED_AT
 from napari_globalxai.frame.stack import AlignedImage, batches
-from napari_globalxai.images.image_file import UnreadableImageError
+from napari_globalxai.images.image_file import UnreadableImageError, local_copy
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.elsewhere import ModelElsewhere
 from napari_globalxai.progress import Progress, ProgressCallback
@@ -200,7 +200,8 @@ def _look_at(cohort: Cohort, rows: Sequence[int], stored_bits: int | None) -> li
         if absence(cohort, row):
             return ""
         try:
-            reader.read(cohort.files[row])
+            with local_copy(cohort.files[row]) as file:
+                reader.read(file)
         except UnreadableImageError as why:
             return str(UnreadableImageError(cohort.names[row], why.reason))
         return ""

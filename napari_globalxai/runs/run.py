@@ -329,16 +329,17 @@ class Run:
             When the file has moved, cannot be read or is another one by now, or the image could
             not be explained.
         """
-        from napari_globalxai.images.image_file import is_there
+        from napari_globalxai.images.image_file import is_there, local_copy
 
         # Imports MONAI.
         from napari_globalxai.images.readers import read_stored
 
-        place, path = self._placement(row), str(self.images[tables.PATH].iloc[row])
+        placement, path = self._placement(row), place(str(self.images[tables.PATH].iloc[row]))
         if not is_there(path):
             raise InputError(f"{path}: is not there any more; put the file back.")
-        pixels = read_stored(path, self.record.settings.stored_bits)
-        if pixels.shape[:2] != place.shape:
+        with local_copy(path) as file:
+            pixels = read_stored(file, self.record.settings.stored_bits)
+        if pixels.shape[:2] != placement.shape:
             raise InputError(
                 f"{path}: has another size than when the run was made; explain the cohort again."
             )

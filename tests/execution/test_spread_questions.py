@@ -10,6 +10,7 @@ import pytest
 import tiny
 
 import napari_globalxai as gx
+from napari_globalxai.cli.peppr_questions import PepprQuestion, ask_peppr
 from napari_globalxai.cohort.table import read_cohort
 from napari_globalxai.errors import Cancelled, InputError
 from napari_globalxai.execution.kept import Kept
@@ -20,8 +21,9 @@ from napari_globalxai.runs.compare_maps import compare_maps
 from napari_globalxai.runs.evaluate_otherwise import peppr_as_published
 from napari_globalxai.runs.evaluate_regions import peppr_regions
 from napari_globalxai.settings.execution_settings import WorkerSettings
+from napari_globalxai.settings.peppr_settings import PepprSettings
 
-SETTINGS = {"steps": 6, "controls": 3, "bootstrap": 20, "batch_size": 16}
+SETTINGS = {"steps": 4, "controls": 1, "bootstrap": 20, "batch_size": 16}
 
 
 @pytest.fixture(scope="module")
@@ -110,8 +112,8 @@ def test_other_questions_to_peppr_give_the_same_on_workers(run, workers, tmp_pat
     settings = {"batch_size": 16, "bootstrap": 20}
     asked = {
         "regions": lambda **how: peppr_regions(run, tmp_path / "areas.npy", **settings, **how),
-        "published": lambda **how: peppr_as_published(run, steps=6, **settings, **how),
-        "compared": lambda **how: compare_maps(run, ["left", "right"], steps=6, **settings, **how),
+        "published": lambda **how: peppr_as_published(run, steps=4, **settings, **how),
+        "compared": lambda **how: compare_maps(run, ["left", "right"], steps=4, **settings, **how),
     }
     for ask in asked.values():
         ask()
@@ -120,8 +122,14 @@ def test_other_questions_to_peppr_give_the_same_on_workers(run, workers, tmp_pat
         assert results(run.folder) == here
 
 
+def test_single_images_are_left_to_this_process(run):
+    question = PepprQuestion(per_image=True)
+    with pytest.raises(InputError, match=r"--per-image: .* leave out --workers"):
+        ask_peppr(run.folder, question, PepprSettings(), workers=WorkerSettings(workers=2))
+
+
 def test_random_weights_give_the_same_on_workers(run, workers):
-    settings = {"seeds": 3, "stages": 2, "splits": 10}
+    settings = {"seeds": 2, "stages": 1, "splits": 10}
     told = []
     here = gx.sanity(run, **settings)
     (run.folder / "sanity" / "finished.jsonl").unlink()

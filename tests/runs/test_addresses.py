@@ -102,7 +102,7 @@ def test_maps_of_a_subgroup_are_made_there(here, there):
 
 
 def test_peppr_is_asked_there(here, there):
-    settings = {"steps": 3, "controls": 1, "bootstrap": 5, "batch_size": 40}
+    settings = {"steps": 4, "controls": 1, "bootstrap": 20, "batch_size": 40}
     results = [gx.peppr(run, "left", **settings) for run in (here, there)]
     pd.testing.assert_frame_equal(*(each.curves for each in results))
     pd.testing.assert_frame_equal(there.peppr_result("left").curves, results[0].curves)
@@ -148,6 +148,32 @@ def test_a_bucket_that_is_not_there_is_named(inputs, bucket):
         gx.explain(*inputs, "s3://no-such-bucket/run", **POOLED)
     with pytest.raises(InputError, match=r"s3://runs/nothing: is not a run folder"):
         open_run("s3://runs/nothing")
+
+
+def test_a_cohort_in_a_bucket_is_read_as_one_in_a_folder(inputs, here, bucket, tmp_path):
+    table, model = inputs
+    cohort = place(f"{bucket}/cohort")
+    for file in sorted((table.parent / "images").iterdir()):
+        (cohort / "images" / file.name).write_bytes(file.read_bytes())
+    (cohort / "cohort.csv").write_bytes(table.read_bytes())
+    # One that a table of this machine names by its address.
+    lines = table.read_text().replace("images/", f"{bucket}/cohort/images/")
+    (tmp_path / "cohort.csv").write_text(lines)
+    for number, source in enumerate((f"{bucket}/cohort/cohort.csv", tmp_path / "cohort.csv")):
+        run = gx.explain(source, model, tmp_path / f"run-{number}", **POOLED)
+        np.testing.assert_array_equal(run.maps["overall"], here.maps["overall"])
+        path = f"{bucket}/cohort/images/003.png"
+        assert run.images["path"].iloc[3] == path
+        assert "011.png" in run.images["error"].iloc[11]
+        np.testing.assert_array_equal(run.native_image(3), here.native_image(3))
+
+
+def test_models_and_folders_of_classes_at_addresses_are_refused(inputs, bucket, tmp_path):
+    with pytest.raises(InputError, match=r"s3://a/model\.yaml: the model is read from a path"):
+        gx.explain(inputs[0], "s3://a/model.yaml", tmp_path / "run")
+    (place(bucket) / "classes" / "left" / "a.png").write_bytes(b"")
+    with pytest.raises(InputError, match=r"s3://runs/classes: a folder of a folder for each class"):
+        gx.explain(f"{bucket}/classes", inputs[1], tmp_path / "run")
 
 
 def test_a_journal_keeps_its_order_at_an_address():
