@@ -46,8 +46,9 @@ COMMANDS = {
     "peppr": ("peppr", "run", "--map", "left", *QUICK),
     "maps": ("maps", "run", "--name", "some", "--where", "laterality == 'L'"),
     "contrast": ("contrast", "run", "--name", "sides", *SIDES, "--permutations", "99"),
-    "audit": "audit run --permutations 199 --bootstrap 100",
+    # Before an audit, whose clusters it would look at as well.
     "slices": "slices run",
+    "audit": "audit run --permutations 199 --bootstrap 100",
     "sanity": "sanity run --seeds 2 --images 8",
     "stability": "stability run --splits 100 --bootstrap 100",
     "outliers": "outliers run",
