@@ -39,6 +39,8 @@ from napari_globalxai.storage import absence_of_file
 T = TypeVar("T")
 
 DECODING_THREADS = 4
+# As often is an image read whose file is written meanwhile.
+_TRIES = 3
 
 
 class Aligner:
@@ -246,7 +248,11 @@ def _on_workers(
     for task, results in workers.run(_align_elsewhere, tasks()):
         stack.note(
             [
-                (each.row, each.source, result)
+                (
+                    each.row,
+                    each.source,
+                    result if maker.is_still(each.row, each.source) else maker.changed(each.row),
+                )
                 for each, result in zip(task.made, results, strict=True)
             ]
         )
@@ -284,11 +290,24 @@ class _Maker:
         self.aligner: Aligner | None = None
 
     def __call__(self, row: int) -> _Made:
-        source = self._finder.find(row)
-        found: AlignedImage | str | None = self._ready.find(source.key)
-        if found is None and self.aligner is not None:
+        for _ in range(_TRIES):
+            source = self._finder.find(row)
+            found: AlignedImage | str | None = self._ready.find(source.key)
+            if found is not None or self.aligner is None:
+                return _Made(row, source, found)
             found = self.aligner(row)
-        return _Made(row, source, found)
+            if self.is_still(row, source):
+                return _Made(row, source, found)
+        return _Made(row, source, self.changed(row))
+
+    def is_still(self, row: int, source: Source) -> bool:
+        """Return whether an image's file is what it was, now that it has been read."""
+        return self._finder.find(row).key == source.key
+
+    def changed(self, row: int) -> str:
+        """Return the error of an image that was another one before it was read to its end."""
+        reason = "its file changed while it was read; go on with --resume when it is whole"
+        return str(UnreadableImageError(self.cohort.names[row], reason))
 
 
 def _ahead(

@@ -18,6 +18,7 @@ from zarr.codecs import BloscCodec
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.frame.sources import FileState, Source
+from napari_globalxai.frame.stack_journal import is_whole
 from napari_globalxai.settings.frame_settings import FrameSettings
 from napari_globalxai.storage import Journal, hash_value
 from napari_globalxai.stored_arrays import ArrayLayout, check_store, zarr_store
@@ -49,17 +50,27 @@ class AlignedStack:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        check_store(folder)
-        # What lies in a file counts, not what another one says of it.
-        group = zarr.open_group(
-            zarr_store(folder), mode="r+", zarr_format=3, use_consolidated=False
-        )
-        self.images: Any = group["0"]
-        self.fields: Any = group["field_of_view"]
-        self._open_files()
-        self.frame_key = str(group.attrs.get("key", ""))
-        names: Any = group.attrs.get("channels", ())
-        self.channels: tuple[str, ...] = tuple(names)
+        try:
+            check_store(folder)
+            # What lies in a file counts, not what another one says of it.
+            group = zarr.open_group(
+                zarr_store(folder), mode="r+", zarr_format=3, use_consolidated=False
+            )
+            self.images: Any = group["0"]
+            self.fields: Any = group["field_of_view"]
+            names: Any = group.attrs.get("channels", ())
+            self.frame_key = str(group.attrs.get("key", ""))
+            self.channels: tuple[str, ...] = tuple(map(str, names))
+            self._open_files()
+        except InputError:
+            raise
+        except FileNotFoundError:
+            if folder.is_dir():
+                raise _no_images(folder) from None
+            raise
+        # What is of another kind; Zarr says so in several ways.
+        except (KeyError, IndexError, TypeError, ValueError) as why:
+            raise _no_images(folder) from why
         self._journal = Journal(folder / "rows.jsonl")
 
     def _open_files(self) -> None:
@@ -70,7 +81,7 @@ class AlignedStack:
     @cached_property
     def _entries(self) -> dict[int, dict[str, Any]]:
         """The latest entry of each row; read once, and kept in step by `_note`."""
-        return {entry["row"]: entry for entry in self._journal.read()}
+        return {entry["row"]: entry for entry in self._journal.read() if is_whole(entry)}
 
     def _note(self, entries: Sequence[dict[str, Any]]) -> None:
         known = self._entries
@@ -314,7 +325,11 @@ def _check_layouts(folder: Path, images: ArrayLayout, fields: ArrayLayout) -> No
         or (images.file_shape, fields.file_shape) != ((in_file, *shape), (in_file, *shape[1:]))
         or (images.fill, fields.fill) != (0, 0)
     ):
-        raise InputError(f"{folder}: does not hold images as we write them; align them again.")
+        raise _no_images(folder)
+
+
+def _no_images(folder: Path) -> InputError:
+    return InputError(f"{folder}: does not hold images as we write them; align them again.")
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

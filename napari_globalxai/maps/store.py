@@ -48,7 +48,8 @@ class AttributionStore:
             _check_layout(self._files.layout, self.labels, self.grid)
         except InputError:
             raise
-        except (FileNotFoundError, KeyError, ValueError) as why:
+        # What is not there, or is of another kind; Zarr says so in several ways.
+        except (FileNotFoundError, KeyError, IndexError, TypeError, ValueError) as why:
             raise InputError(
                 f"{path}: is not an attribution store; explain the cohort again."
             ) from why
