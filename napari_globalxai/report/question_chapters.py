@@ -27,8 +27,6 @@ from napari_globalxai.runs.folder import (
     STABILITY_FOLDER,
 )
 
-COMPARISONS_FOLDER = "comparisons"
-
 
 def stability_chapter(folder: Path) -> Chapter:
     """Return whether other patients would have given the same maps."""
@@ -181,34 +179,6 @@ def outliers_chapter(folder: Path) -> Chapter | None:
             )
         ],
     )
-
-
-def comparisons_chapter(folder: Path) -> Chapter | None:
-    """Return comparisons with other runs that lie in the run; None where there are none."""
-    tables, warnings = [], []
-    for path, record in _each(folder / COMPARISONS_FOLDER, "comparison.json"):
-        if isinstance(record, Damaged):
-            warnings.append(f"{path.parent.name}: {record.sentence}")
-            continue
-        rows = [
-            [
-                label,
-                figure_text(each.get("n")),
-                figure_text(each.get("spearman"), 2),
-                p_text(each.get("min_p")),
-                figure_text(each.get("auc_a")),
-                figure_text(each.get("auc_b")),
-                interval_text(
-                    each.get("auc_difference"), each.get("ci_low"), each.get("ci_high"), 3
-                ),
-            ]
-            for label, each in named_entries(record.get("labels")).items()
-        ]
-        columns = ["Label", "Images", "Spearman", "Least p", "AUC, A", "AUC, B", "Difference"]
-        tables.append(ChapterTable(columns, rows, path.parent.name))
-    if not tables and not warnings:
-        return None
-    return Chapter("comparisons", "Comparison with other runs", warnings=warnings, tables=tables)
 
 
 def _each(folder: Path, name: str) -> Iterator[tuple[Path, Mapping[str, Any] | Damaged]]:

@@ -164,9 +164,11 @@ def _selections(run: Run, mean: FloatImage) -> Iterator[ReportFigure]:
         if not isinstance(record, dict):
             continue
         panels = [
-            MapPanel(label, image, _whole(each.get("n")), _whole(each.get("n_patients")))
+            MapPanel(
+                label, image, whole_number(each.get("n")), whole_number(each.get("n_patients"))
+            )
             for label, each in named_entries(record.get("labels")).items()
-            if (image := _image(path.parent / f"{file_stem(label)}.tif", run)) is not None
+            if (image := image_in(path.parent / f"{file_stem(label)}.tif", run)) is not None
         ]
         if panels:
             settings = record.get("settings")
@@ -187,11 +189,13 @@ def _contrasts(run: Run, mean: FloatImage) -> Iterator[ReportFigure]:
         panels, sure = [], []
         for label, each in named_entries(record.get("labels")).items():
             stem = path.parent / file_stem(label)
-            difference = _image(Path(f"{stem}.difference.tif"), run)
-            p = _image(Path(f"{stem}.p.tif"), run)
+            difference = image_in(Path(f"{stem}.difference.tif"), run)
+            p = image_in(Path(f"{stem}.p.tif"), run)
             if difference is None or p is None:
                 continue
-            counts = [_whole(each.get(key)) for key in ("n_a", "n_b", "patients_a", "patients_b")]
+            counts = [
+                whole_number(each.get(key)) for key in ("n_a", "n_b", "patients_a", "patients_b")
+            ]
             panels.append(MapPanel(label, difference, counts[0] + counts[1], counts[2] + counts[3]))
             sure.append(np.nan_to_num(p, nan=1.0) <= _NEUTRAL)
         if panels:
@@ -199,7 +203,7 @@ def _contrasts(run: Run, mean: FloatImage) -> Iterator[ReportFigure]:
                 f"contrast_{path.parent.name}",
                 f"Difference of the mean maps, A ({record.get('where_a')}) minus B "
                 f"({record.get('where_b')}). Black line: p ≤ 0.05, corrected for all places.",
-                difference_figure(panels, sure, mean, run.valid),
+                difference_figure(panels, mean, run.valid, sure),
             )
 
 
@@ -209,7 +213,7 @@ def _strategies(run: Run, mean: FloatImage) -> Iterator[ReportFigure]:
         stem = file_stem(label)
         for path in sorted((run.folder / AUDIT_FOLDER / "clusters").glob(f"{stem}-*.tif")):
             number = path.stem.removeprefix(f"{stem}-")
-            image = _image(path, run)
+            image = image_in(path, run)
             if image is not None and number.lstrip("-").isdecimal():
                 panels.append((f"{label}, group {number}", image))
     if panels:
@@ -242,7 +246,7 @@ def _group_sizes(run: Run) -> dict[str, tuple[int, int]]:
     }
 
 
-def _image(path: Path, run: Run) -> npt.NDArray[np.float32] | None:
+def image_in(path: Path, run: Run) -> npt.NDArray[np.float32] | None:
     """Read a map of the frame; None where it is not there or does not fit."""
     try:
         image = np.asarray(tifffile.imread(path), np.float32)
@@ -251,5 +255,6 @@ def _image(path: Path, run: Run) -> npt.NDArray[np.float32] | None:
     return image if image.shape == run.stack.shape else None
 
 
-def _whole(value: object) -> int:
+def whole_number(value: object) -> int:
+    """Return a whole number of a file, 0 where it is none."""
     return value if isinstance(value, int) else 0
