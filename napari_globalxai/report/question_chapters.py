@@ -123,9 +123,18 @@ def _contrast_table(name: str, record: Mapping[str, Any]) -> ChapterTable:
         ]
         for label, each in named_entries(record.get("labels")).items()
     ]
-    sides = f"{figure_text(record.get('where_a'))} against {figure_text(record.get('where_b'))}"
+    sides = " against ".join(contrast_side(record, each) for each in "ab")
     columns = ["Label", "Images of patients, A", "B", "Least p", "Share of the frame, p ≤ 0.05"]
     return ChapterTable(columns, rows, f"{name}: {sides}")
+
+
+def contrast_side(record: Mapping[str, Any], side: str) -> str:
+    """Return in words whose maps a side of a contrast is made of."""
+    label, where = record.get(f"label_{side}"), record.get(f"where_{side}")
+    said = [f"maps of {label}"] * bool(label) + [f"where {where}" if label else str(where)] * bool(
+        where
+    )
+    return ", ".join(said) or "all images"
 
 
 def sanity_chapter(folder: Path) -> Chapter | None:

@@ -15,6 +15,7 @@ from napari_globalxai.report.chapter import Damaged, entries, mapping_in, named_
 from napari_globalxai.report.image_figures import Example, examples_figure
 from napari_globalxai.report.map_figures import MapPanel, difference_figure, maps_figure
 from napari_globalxai.report.page import ReportFigure
+from napari_globalxai.report.question_chapters import contrast_side
 from napari_globalxai.report.style import BODY, SMALL, FloatImage, name_text, new_figure, plain
 from napari_globalxai.runs.folder import (
     CONTRASTS_FOLDER,
@@ -201,8 +202,8 @@ def _contrasts(run: Run, mean: FloatImage) -> Iterator[ReportFigure]:
         if panels:
             yield ReportFigure(
                 f"contrast_{path.parent.name}",
-                f"Difference of the mean maps, A ({record.get('where_a')}) minus B "
-                f"({record.get('where_b')}). Black line: p ≤ 0.05, corrected for all places.",
+                f"Difference of the mean maps, A ({contrast_side(record, 'a')}) minus B "
+                f"({contrast_side(record, 'b')}). Black line: p ≤ 0.05, corrected for all places.",
                 difference_figure(panels, mean, run.valid, sure),
             )
 

@@ -157,6 +157,11 @@ class _Work:
             query = parse_query(settings.where)
             self._chosen = query.mask(first.images)[matched.first]
         self.remarks: list[str] = []
+        if settings.where:
+            self.remarks.append(
+                "ROC AUC, changed answers and PEPPR are of all images in common; maps are of those "
+                f"where {settings.where}."
+            )
         parts = [run.aggregation.part for run in self._runs]
         if parts[0] != parts[1]:
             self.remarks.append(

@@ -14,6 +14,7 @@ import napari_globalxai as gx
 from napari_globalxai.report.chapter import figure_text, interval_text, p_text
 from napari_globalxai.report.chapters import collect_chapters
 from napari_globalxai.report.html import write_report
+from napari_globalxai.report.question_chapters import contrast_side
 from napari_globalxai.report.slice_chapter import calibration_figure
 from napari_globalxai.storage import write_json
 
@@ -241,3 +242,16 @@ def test_calibration_is_drawn_label_by_label(run):
     assert any(
         np.allclose(each, first[["mean_probability", "observed"]].to_numpy()) for each in points
     )
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        ({"where_a": "site == 'A'"}, "site == 'A'"),
+        ({"where_a": "", "label_a": "AMD"}, "maps of AMD"),
+        ({"where_a": "age > 60", "label_a": "AMD"}, "maps of AMD, where age > 60"),
+        ({"where_a": None, "label_a": None}, "all images"),
+    ],
+)
+def test_the_sides_of_a_contrast_in_words(record, said):
+    assert contrast_side(record, "a") == said
