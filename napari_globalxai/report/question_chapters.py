@@ -27,6 +27,12 @@ from napari_globalxai.runs.folder import (
     STABILITY_FOLDER,
 )
 
+# Selections that hang on the threshold.
+_BY_PREDICTION = (
+    *("true positives", "false positives", "false negatives", "true negatives"),
+    "predicted positives",
+)
+
 
 def stability_chapter(folder: Path) -> Chapter:
     """Return whether other patients would have given the same maps."""
@@ -77,10 +83,10 @@ def selections_chapter(folder: Path) -> Chapter | None:
         warnings += [f"{name}: {each}" for each in texts(record.get("warnings"))]
         for label, each in named_entries(record.get("labels")).items():
             counts = [figure_text(each.get(key)) for key in ("n", "n_patients", "n_constant")]
-            rows.append([name, figure_text(record.get("where")), label, *counts])
+            rows.append([name, selected_images(record), label, *counts])
     if not rows and not warnings:
         return None
-    columns = ["Selection", "Where", "Label", "Images", "Patients", "Constant maps"]
+    columns = ["Selection", "Which images", "Label", "Images", "Patients", "Constant maps"]
     return Chapter(
         "selections",
         "Maps of subgroups",
@@ -88,6 +94,18 @@ def selections_chapter(folder: Path) -> Chapter | None:
         tables=[ChapterTable(columns, rows)] if rows else [],
         figures=figures,
     )
+
+
+def selected_images(record: Mapping[str, Any]) -> str:
+    """Return in words which images a selection's maps are made of."""
+    settings = record.get("settings")
+    chosen = settings if isinstance(settings, dict) else {}
+    kind = str(chosen.get("selection", "")).replace("-", " ")
+    if kind in _BY_PREDICTION:
+        kind += f" from a probability of {figure_text(chosen.get('threshold'), 2)}"
+    where = record.get("where")
+    said = ([kind] if kind else []) + ([f"where {where}"] if where else [])
+    return ", ".join(said) or "all images"
 
 
 def contrasts_chapter(folder: Path) -> Chapter | None:

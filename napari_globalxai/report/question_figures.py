@@ -15,7 +15,7 @@ from napari_globalxai.report.chapter import Damaged, entries, mapping_in, named_
 from napari_globalxai.report.image_figures import Example, examples_figure
 from napari_globalxai.report.map_figures import MapPanel, difference_figure, maps_figure
 from napari_globalxai.report.page import ReportFigure
-from napari_globalxai.report.question_chapters import contrast_side
+from napari_globalxai.report.question_chapters import contrast_side, selected_images
 from napari_globalxai.report.style import BODY, SMALL, FloatImage, name_text, new_figure, plain
 from napari_globalxai.runs.folder import (
     CONTRASTS_FOLDER,
@@ -177,7 +177,8 @@ def _selections(run: Run, mean: FloatImage) -> Iterator[ReportFigure]:
             shown = settings.get("statistic", "mean") if isinstance(settings, dict) else "mean"
             yield ReportFigure(
                 f"selection_{path.parent.name}",
-                f"Maps of the selection “{record.get('name')}” ({shown}): {record.get('where')}.",
+                f"Maps of the selection “{record.get('name')}” ({shown}): "
+                f"{selected_images(record)}.",
                 maps_figure(panels, mean, run.valid, signed=part == "signed"),
             )
 

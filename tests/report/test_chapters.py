@@ -14,7 +14,7 @@ import napari_globalxai as gx
 from napari_globalxai.report.chapter import figure_text, interval_text, p_text
 from napari_globalxai.report.chapters import collect_chapters
 from napari_globalxai.report.html import write_report
-from napari_globalxai.report.question_chapters import contrast_side
+from napari_globalxai.report.question_chapters import contrast_side, selected_images
 from napari_globalxai.report.slice_chapter import calibration_figure
 from napari_globalxai.storage import write_json
 
@@ -255,3 +255,16 @@ def test_calibration_is_drawn_label_by_label(run):
 )
 def test_the_sides_of_a_contrast_in_words(record, said):
     assert contrast_side(record, "a") == said
+
+
+@pytest.mark.parametrize(
+    ("settings", "where", "said"),
+    [
+        ({"selection": "false-negatives", "threshold": 0.4}, None,
+         "false negatives from a probability of 0.40"),
+        ({"selection": "positives", "threshold": 0.5}, "age > 60", "positives, where age > 60"),
+        ("odd", None, "all images"),
+    ],
+)  # fmt: skip
+def test_the_images_of_a_selection_in_words(settings, where, said):
+    assert selected_images({"settings": settings, "where": where}) == said
