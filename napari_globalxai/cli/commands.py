@@ -250,12 +250,15 @@ def report(
         Path | None,
         folder_option("Folder for the report, in place of the run's."),
     ] = None,
+    comparison: Annotated[
+        list[Path] | None, typer.Option(help="Folder that compare wrote, to show; repeatable.")
+    ] = None,
 ) -> None:
     """Draw the figures of a run and write its report.html."""
     from napari_globalxai.report.html import write_report
     from napari_globalxai.runs.run import open_run
 
-    page = write_report(open_run(run), out)
+    page = write_report(open_run(run), out, comparison or ())
     say(f"Report: {page}")
     tell({"report": page})
 

@@ -27,6 +27,7 @@ from napari_globalxai.runs.peppr_difference import PepprDifferences
 from napari_globalxai.runs.run import Run
 from napari_globalxai.runs.tables import FILE, PATIENT, logit_column, probability_column
 from napari_globalxai.settings.compare_settings import CompareSettings
+from napari_globalxai.settings.lists import join_names
 from napari_globalxai.statistics.contrasts import MeanDifference, Sides, mean_by_patient, permute
 from napari_globalxai.statistics.prepared_cells import CellReader
 from napari_globalxai.statistics.query import parse_query
@@ -129,7 +130,7 @@ def _labels(first: Run, second: Run, asked: Sequence[str] | None) -> tuple[str, 
     unknown = [label for label in asked or () if label not in common]
     if unknown:
         raise InputError(
-            f"--labels: {unknown[0]!r} is not a label of both runs; those are {', '.join(common)}."
+            f"--labels: {unknown[0]!r} is not a label of both runs; those are {join_names(common)}."
         )
     return common if asked is None else tuple(dict.fromkeys(asked))
 
@@ -156,6 +157,11 @@ class _Work:
             query = parse_query(settings.where)
             self._chosen = query.mask(first.images)[matched.first]
         self.remarks: list[str] = []
+        if settings.where:
+            self.remarks.append(
+                "ROC AUC, changed answers and PEPPR are of all images in common; maps are of those "
+                f"where {settings.where}."
+            )
         parts = [run.aggregation.part for run in self._runs]
         if parts[0] != parts[1]:
             self.remarks.append(
