@@ -1,0 +1,84 @@
+"""The form of PEPPR: which map, and what is chosen for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from napari_globalxai.settings.declared import declared_fields
+from napari_globalxai.settings.execution_settings import DeviceSettings
+from napari_globalxai.settings.peppr_settings import PepprSettings
+from napari_globalxai.widgets.panel import choice_box
+from napari_globalxai.widgets.setting_fields import field_value, set_field
+from napari_globalxai.widgets.settings_form import SettingsForm, add_setting, settings_layout
+
+# What stands in the panel itself, with the letter of its key; the rest is folded away.
+_IN_FRONT = {"fill": "F&ill", "steps": "&Steps", "controls": "C&ontrols"}
+
+
+class PepprForm(QWidget):
+    """What the next test is to be.
+
+    Attributes
+    ----------
+    map_box : QComboBox
+        Map to test.
+    fill_box, steps_box, controls_box : QWidget
+        The settings that most people change.
+    more_form : SettingsForm
+        The others.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.map_box = choice_box("Map", "The map whose order pixels are erased and restored in")
+        settings = declared_fields(PepprSettings)
+        form = settings_layout()
+        self._fields = {
+            each.name: add_setting(form, each, _IN_FRONT[each.name])
+            for each in settings
+            if each.name in _IN_FRONT
+        }
+        self.fill_box, self.steps_box, self.controls_box = (
+            self._fields[name] for name in _IN_FRONT
+        )
+        self.more_form = SettingsForm(
+            "More settings",
+            [
+                *(each for each in settings if each.name not in _IN_FRONT),
+                *declared_fields(DeviceSettings),
+            ],
+        )
+        map_label = QLabel("M&ap")
+        map_label.setBuddy(self.map_box)
+        form.insertRow(0, map_label, self.map_box)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.addLayout(form)
+        box.addWidget(self.more_form)
+
+    def settings(self) -> PepprSettings:
+        """Return what is chosen.
+
+        Raises
+        ------
+        InputError
+            When something does not fit.
+        """
+        in_front = {name: field_value(self._fields[name]) for name in _IN_FRONT}
+        return PepprSettings(**in_front, **self._more(PepprSettings))
+
+    def computing(self) -> DeviceSettings:
+        """Return where the model is to run."""
+        return DeviceSettings(**self._more(DeviceSettings))
+
+    def follow_settings(self, settings: dict[str, Any]) -> None:
+        """Let the boxes say what a result was made with."""
+        for name, field in self._fields.items():
+            if name in settings:
+                set_field(field, settings[name])
+
+    def _more(self, of: type[PepprSettings] | type[DeviceSettings]) -> dict[str, Any]:
+        known = of.model_fields
+        return {name: value for name, value in self.more_form.values().items() if name in known}
