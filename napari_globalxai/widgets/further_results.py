@@ -31,8 +31,7 @@ _PAIRS = {
 _REGIONS = {
     "Label": "Whose prediction",
     "Region": "The region that was erased",
-    "Share": "Share of the map's mass that it holds",
-    "Times": "How many times its share of the area that is",
+    "Times": "How many times its share of the area its share of the map's mass is",
     "AUC": "Change of the ROC AUC when it alone is erased",
     "95 %": "Interval over patients",
 }
@@ -85,7 +84,7 @@ def _pairs(path: Path) -> Lines:
         [
             str(row["label"]),
             f"{row['a']} − {row['b']}",
-            number(row["difference"]),
+            _difference(row["difference"]),
             _interval(row["ci_low"], row["ci_high"]),
             number(row["p_holm"], 3),
         ]
@@ -98,10 +97,9 @@ def _regions(path: Path) -> Lines:
         [
             str(row["label"]),
             str(row["region"]),
-            number(row["share"]),
             number(row["ratio"], 1),
-            number(row["auc_change"], 3),
-            _interval(row["auc_ci_low"], row["auc_ci_high"], 3),
+            _difference(row["auc_change"]),
+            _interval(row["auc_ci_low"], row["auc_ci_high"]),
         ]
         for row in read_table(path).to_dict("records")
         if row["arm"] == "erase" and row["ranked"] == "alone"
@@ -123,9 +121,14 @@ def _images(path: Path) -> Lines:
     ]
 
 
-def _interval(low: Any, high: Any, digits: int = 2) -> str:
-    said = f"{number(low, digits)} to {number(high, digits)}"
-    return said if NOTHING not in said else NOTHING
+def _difference(value: Any) -> str:
+    # Minus nothing is nothing.
+    return number(round(float(value), 2) + 0.0)
+
+
+def _interval(low: Any, high: Any) -> str:
+    ends = [_difference(low), _difference(high)]
+    return NOTHING if NOTHING in ends else " to ".join(ends)
 
 
 class FurtherResults(Fold):

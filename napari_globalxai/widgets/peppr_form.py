@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_globalxai.settings.declared import declared_fields
 from napari_globalxai.settings.execution_settings import DeviceSettings
 from napari_globalxai.settings.peppr_settings import PepprSettings
+from napari_globalxai.widgets.fold import Fold
 from napari_globalxai.widgets.panel import choice_box
 from napari_globalxai.widgets.setting_fields import field_value, set_field
 from napari_globalxai.widgets.settings_form import SettingsForm, add_setting, settings_layout
@@ -28,6 +29,8 @@ class PepprForm(QWidget):
         The settings that most people change.
     more_form : SettingsForm
         The others.
+    chosen : Fold
+        All of them; folded away where there is a result, so that its curves are in view.
     """
 
     def __init__(self) -> None:
@@ -50,13 +53,21 @@ class PepprForm(QWidget):
                 *declared_fields(DeviceSettings),
             ],
         )
-        map_label = QLabel("M&ap")
-        map_label.setBuddy(self.map_box)
-        form.insertRow(0, map_label, self.map_box)
+        self.chosen = Fold("Settings of the test")
+        content = QWidget()
+        inside = QVBoxLayout(content)
+        inside.setContentsMargins(0, 0, 0, 0)
+        inside.addLayout(form)
+        inside.addWidget(self.more_form)
+        self.chosen.show_content(content)
+        self.chosen.expand()
+        above = settings_layout()
+        above.addRow("M&ap", self.map_box)
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
-        box.addLayout(form)
-        box.addWidget(self.more_form)
+        box.setSpacing(6)
+        box.addLayout(above)
+        box.addWidget(self.chosen)
 
     def settings(self) -> PepprSettings:
         """Return what is chosen.
@@ -74,7 +85,8 @@ class PepprForm(QWidget):
         return DeviceSettings(**self._more(DeviceSettings))
 
     def follow_settings(self, settings: dict[str, Any]) -> None:
-        """Let the boxes say what a result was made with."""
+        """Let the boxes say what a result was made with, and make room for it."""
+        self.chosen.collapse()
         for name, field in self._fields.items():
             if name in settings:
                 set_field(field, settings[name])
