@@ -1,7 +1,7 @@
 """The panel that computes and shows global maps."""
 
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 import napari.viewer
 from qtpy.QtCore import Qt, QUrl
@@ -12,6 +12,7 @@ from napari_globalxai.errors import InputError
 from napari_globalxai.runs.tables import ERROR, FAILED, STATUS
 from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.settings.explain_settings import ExplainSettings
+from napari_globalxai.widgets.beside_view import BesideView
 from napari_globalxai.widgets.explain_jobs import checking, explaining, reading, reporting
 from napari_globalxai.widgets.fold import Fold
 from napari_globalxai.widgets.growing_layers import growing_layers_of
@@ -68,6 +69,8 @@ class ExplainWidget(Panel):
         The maps of a run under way.
     maps : MapView
         The map on show; its boxes are attributes of the panel as well.
+    beside : BesideView
+        A second run beside it.
     native_box : QCheckBox
         Whether the image in view is shown as its file stores it.
     """
@@ -79,8 +82,7 @@ class ExplainWidget(Panel):
         self.runner: JobRunner = runner_of(viewer, EXPLAINING)
         self.check_runner: JobRunner = runner_of(viewer, "Checking a cohort")
         self.report_runner: JobRunner = runner_of(viewer, "Writing a report")
-        self.growing = GrowingView(self, growing_layers_of(viewer))
-        self._make_controls()
+        self._make_controls(viewer)
         self._lay_out()
         self._connect()
         for layer in viewer.layers:
@@ -175,7 +177,7 @@ class ExplainWidget(Panel):
 
     # Making the panel.
 
-    def _make_controls(self) -> None:
+    def _make_controls(self, viewer: Any) -> None:
         self.header = make_header(self, self.session)
         self.form = form = RunForm(self.session)
         self.cohort_field, self.model_field = form.cohort_field, form.model_field
@@ -194,6 +196,7 @@ class ExplainWidget(Panel):
         self.report_button.setToolTip("Write the report of the run on show and open it")
         self.recent_box = choice_box("Recent runs", "Open one of the runs that were open last")
         self.job_bar = JobBar(self.runner)
+        self.growing = GrowingView(self, growing_layers_of(viewer))
         self.check_bar = JobBar(self.check_runner)
         self.warnings = Fold("")
         self.notes = text_label()
@@ -203,6 +206,7 @@ class ExplainWidget(Panel):
         self.shared_scale_box = self.maps.shared_scale_box
         self.global_map_box = self.maps.global_map_box
         self.attribution_box = self.maps.attribution_box
+        self.beside = BesideView(self, viewer, self.session)
         self.native_box = QCheckBox("Native image")
         self.native_box.setToolTip(
             "Show the image as its file stores it, in full resolution, with the maps laid on it"
@@ -225,12 +229,19 @@ class ExplainWidget(Panel):
         self.content.addWidget(self.check_bar)
         self.content.addWidget(heading("Global maps"))
         self.content.addWidget(self.maps)
+        self.content.addWidget(self.beside)
         self.content.addLayout(image_row)
         self.content.addWidget(self.image_panel)
         self.content.addWidget(heading("Performance"))
         self.content.addWidget(self.performance)
         self.content.addStretch(1)
-        self._results = (self.maps, self.native_box, self.image_panel, self.performance)
+        self._results = (
+            self.maps,
+            self.beside,
+            self.native_box,
+            self.image_panel,
+            self.performance,
+        )
         for part in (*self._results, self.report_button):
             part.setEnabled(False)
         self.warnings.hide()

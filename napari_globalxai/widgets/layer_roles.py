@@ -14,9 +14,10 @@ from psygnal import Signal
 METADATA_KEY = "napari_globalxai"
 RUN_ROLES = ("images", "native", "seen", "attribution", "global map", "contours", "area")
 QUALITY_ROLES = ("quality images", "quality mean", "quality sd", "quality coverage")
+OTHER_ROLES = ("other images", "other map")
 GROWING_ROLES = ("growing ground", "growing map")
 # From the bottom.
-_ORDER = (*QUALITY_ROLES, *RUN_ROLES, *GROWING_ROLES)
+_ORDER = (*QUALITY_ROLES, *OTHER_ROLES, *RUN_ROLES, *GROWING_ROLES)
 _MARGIN = 0.95  # as napari's own
 GAP = 0.06  # between layers side by side, as a share of the image
 
@@ -65,7 +66,7 @@ class RoleLayers:
         Parameters
         ----------
         role : str
-            One of `RUN_ROLES`, `QUALITY_ROLES` or `GROWING_ROLES`.
+            One of those above.
         """
         viewer = self._viewer()
         if viewer is not None:

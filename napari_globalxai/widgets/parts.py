@@ -16,6 +16,8 @@ from napari_globalxai.progress import Progress, format_seconds
 from napari_globalxai.widgets.workers import JobRunner
 
 _BETWEEN = 6
+# napari frames a button only where it is disabled, and Qt remembers the larger size.
+_FRAMED = "QPushButton { border: 1px solid transparent; }"
 
 
 class JobBar(QWidget):
@@ -127,6 +129,8 @@ def flowing(*widgets: QWidget) -> QFlowLayout:
     layout.setVerticalSpacing(_BETWEEN)
     for widget in widgets:
         layout.addWidget(widget)
+        if isinstance(widget, QPushButton):
+            widget.setStyleSheet(_FRAMED)
     return layout
 
 
