@@ -46,7 +46,8 @@ class Pictures:
 def important() -> np.ndarray:
     """Return a smooth map without ties, (height, width)."""
     y, x = np.mgrid[:HEIGHT, :WIDTH]
-    return -np.hypot(y - 0.4 * HEIGHT, x - 0.6 * WIDTH).astype(np.float32)
+    away = np.hypot(y - 0.4 * HEIGHT, x - 0.6 * WIDTH)
+    return (away.max() - away).astype(np.float32)
 
 
 def bare(batch: int) -> Callable[[], int]:

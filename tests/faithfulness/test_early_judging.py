@@ -89,3 +89,17 @@ def test_a_map_that_passes_has_met_every_shift(tmp_path):
     assert result.settings["controls_tested"]["shifted"] == places - 1
     assert result.settings["controls_spared"]["shifted"] == 0
     assert result.areas["left"]["p_values"]["shifted"] == pytest.approx(1 / places)
+
+
+def test_among_several_labels_no_few_shifts_refute_a_map_that_all_of_them_do_not(tmp_path):
+    """The maximum over labels is standardised by all controls; by few of them it says nothing."""
+    evaluation = make_evaluation(tmp_path, count=60)
+    image = gaussian_filter(sign_map(), 2)
+    quick = judged(tmp_path, evaluation, image, tiny.LABELS)
+    whole = judged(tmp_path, evaluation, image, tiny.LABELS, adaptive=False)
+    for label in tiny.LABELS:
+        found = [each.areas[label]["p_corrected"]["shifted"] for each in (quick, whole)]
+        assert found[0] == found[1]
+        assert quick.verdict[label].word == whole.verdict[label].word
+    assert not quick.verdict["left"].word.startswith("no better")
+    assert quick.settings["controls_tested"]["shifted"] == 19
