@@ -1,10 +1,11 @@
 """How often PEPPR is wrong over maps that say nothing, and how often right over true ones.
 
-By default the model is a stand-in, linear in the bundled images at a quarter of their resolution,
-whose predictions along an order are one product of matrices, so that thousands of maps take
-minutes; with ``--model random`` its weights are noise, and with ``--model honest`` or
-``--model shortcut`` it is the bundled network itself. All verdicts and predictions are kept in
-``--folder``, and a second call goes on there.
+By default the model is a stand-in, linear in the bundled images at a quarter of their resolution
+and fitted to them where lesions were planted, whose predictions along an order are one product of
+matrices, so that thousands of maps take minutes; ``--model contrast`` is a poor one, of
+``--model random`` the weights are noise, and with ``--model honest`` or ``--model shortcut`` it is
+the bundled network itself. All verdicts and predictions are kept in ``--folder``, and a second call
+goes on there.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from calibration_models import Bench, linear_bench, network_bench
 from calibration_nulls import false_positives, heading
 from calibration_power import stability
 
+_LINEAR = ("fitted", "contrast", "random")
+
 
 def main() -> None:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    models = ("linear", "random", "honest", "shortcut")
-    parser.add_argument("--model", default="linear", choices=models)
+    models = (*_LINEAR, "honest", "shortcut")
+    parser.add_argument("--model", default="fitted", choices=models)
     parser.add_argument("--folder", type=Path, default=Path("calibration"))
     parser.add_argument("--maps", type=int, default=300, help="null maps of each kind")
     parser.add_argument("--kinds", nargs="*", default=[], help="parts of the kinds' names")
@@ -44,14 +47,14 @@ def main() -> None:
         kept.mkdir(exist_ok=True)
         stability(bench, chosen.steps, chosen.seeds, chosen.bank, kept)
     # A network takes seconds an order.
-    if "nulls" in chosen.parts and chosen.model in ("linear", "random"):
+    if "nulls" in chosen.parts and chosen.model in _LINEAR:
         heading()
         false_positives(bench, chosen.maps, chosen.kinds, folder)
 
 
 def _bench(model: str, folder: Path) -> Bench:
-    if model in ("linear", "random"):
-        return linear_bench(folder, knows=model == "linear")
+    if model in _LINEAR:
+        return linear_bench(folder, model)
     return network_bench(model, folder)
 
 

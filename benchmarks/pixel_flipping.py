@@ -2,8 +2,9 @@
 
 A step is the prediction of all images with some pixels replaced. Quantus' PixelFlipping replaces
 them by one colour, as a fill that all images share does; ROAD, in pytorch-grad-cam, imputes them,
-as the fill `noisy-linear` does. Peers that are not installed are left out. Seconds are those that
-this process spent, so that a busy machine does not count, of one step of one image.
+as the fill `noisy-linear` does. Both score one label a call, ours all of them. Peers that are not
+installed are left out. Seconds are those that this process spent, so that a busy machine does not
+count, of one step of one image.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from grad_cam import pytorch_grad_cam
-from side_by_side import HEIGHT, WIDTH, arguments, classifier, images, network, print_table
+from side_by_side import HEIGHT, LABELS, WIDTH, arguments, classifier, images, network, print_table
 
 from napari_globalxai.faithfulness.fills import fit_fill
 from napari_globalxai.faithfulness.masked_prediction import predict_masked
@@ -46,7 +47,8 @@ class Pictures:
 def important() -> np.ndarray:
     """Return a smooth map without ties, (height, width)."""
     y, x = np.mgrid[:HEIGHT, :WIDTH]
-    return -np.hypot(y - 0.4 * HEIGHT, x - 0.6 * WIDTH).astype(np.float32)
+    away = np.hypot(y - 0.4 * HEIGHT, x - 0.6 * WIDTH)
+    return (away.max() - away).astype(np.float32)
 
 
 def bare(batch: int) -> Callable[[], int]:
@@ -155,9 +157,10 @@ def main() -> None:
     }
     rows = []
     for name, value in times.items():
-        peer = f"{value / times[against[name]]:.1f}" if name in against else ""
-        rows.append([name, f"{value:.4f}", f"{value / times['bare forward']:.2f}", peer])
-    head = ["what", "seconds an image and step", "bare forwards", "times ours"]
+        ratio = value / times[against[name]] if name in against else None
+        peer = ["", ""] if ratio is None else [f"{ratio:.1f}", f"{ratio * len(LABELS):.1f}"]
+        rows.append([name, f"{value:.4f}", f"{value / times['bare forward']:.2f}", *peer])
+    head = ["what", "seconds an image and step", "bare forwards", "times ours", "all labels"]
     print_table("Erasing and restoring", head, rows, options)
 
 

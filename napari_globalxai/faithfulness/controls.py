@@ -263,10 +263,13 @@ def _is_settled(
         if name not in deciding:
             continue
         refuted = any(counts[name].decision is False for counts in before.values())
-        # Of orders that can be enumerated all are tested before a map passes.
-        count = deciding[name]
-        passed = count.decision is True and count.every is None
-        if not (refuted or passed or count.decision is False):
+        if found[0][name].every is None:
+            settled = deciding[name].decision is not None
+        else:
+            # Of orders that can be enumerated all are tested before a map passes. What does as well
+            # for one label does so for all together, too; the reverse is known once all are there.
+            settled = found[0][name].decision is False
+        if not (refuted or settled):
             return False
     return True
 

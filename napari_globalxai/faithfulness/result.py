@@ -50,6 +50,7 @@ CURVE_COLUMNS = (
     "ci_low",
     "ci_high",
 )
+_GAP = 0.5
 _OWN_KEYS = ("map", "labels", "settings", *_TOGETHER, "evaluated_on", "folds", "mass_outside")
 
 
@@ -358,3 +359,18 @@ class PepprResult:
 
 def _origin(settings: dict[str, Any]) -> str:
     return SAME_IMAGES if settings.get("map_built_on_the_same_images") else GIVEN_MAP
+
+
+def evaluated_part(curve: pd.DataFrame) -> pd.DataFrame:
+    """Return a curve without an end behind a gap, over which a line would be invented.
+
+    Orders that a map is judged by are evaluated in the first fifth, and at the ends.
+
+    Parameters
+    ----------
+    curve : pandas.DataFrame
+        Rows of one curve, by rising ``fraction``.
+    """
+    fractions = curve["fraction"].to_numpy(float)
+    is_cut = len(fractions) > 2 and fractions[-1] - fractions[-2] > _GAP
+    return curve.iloc[:-1] if is_cut else curve

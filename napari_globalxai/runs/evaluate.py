@@ -16,6 +16,7 @@ from napari_globalxai.faithfulness.fills import fit_fill
 from napari_globalxai.faithfulness.folds import CROSS_FITTED
 from napari_globalxai.faithfulness.passes import PassRunner
 from napari_globalxai.faithfulness.peppr import ALONG, run_peppr
+from napari_globalxai.faithfulness.remade_maps import REMAKING
 from napari_globalxai.faithfulness.result import PepprResult
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.progress import JobProgress, Progress, ProgressCallback, ignore_progress
@@ -32,8 +33,8 @@ from napari_globalxai.statistics.global_map import OVERALL
 from napari_globalxai.storage import check_writable, hash_value
 
 # Orders that clear cases take: for the remaining time, until they are counted.
-_LIKELY = {"shifted": 19, "surrogate": 72}
-_SIMPLE = 9
+_LIKELY = {"shifted": 19, "surrogate": 48}
+_SIMPLE = 10
 _EXPLAINING_EFFORT = 3.0
 
 
@@ -193,8 +194,10 @@ def _efforts(settings: PepprSettings) -> dict[str, float]:
     return {
         **({EXPLAINING: _EXPLAINING_EFFORT} if settings.random_weights else {}),
         ALONG: 2.0 * settings.steps,
-        **{stage: float(an_order * count) for stage, count in orders.items() if count},
+        # What judges is evaluated on one side of the middle.
+        **{stage: an_order * count / 2 for stage, count in orders.items() if count},
         COMPARING: float(an_order * _SIMPLE),
+        **({REMAKING: float(an_order * settings.remade_maps)} if settings.remade_maps else {}),
     }
 
 

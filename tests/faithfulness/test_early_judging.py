@@ -10,6 +10,7 @@ from napari_globalxai.faithfulness.control_steps import control_steps, early_ste
 from napari_globalxai.faithfulness.lattice import shifted_orders
 from napari_globalxai.faithfulness.orders import order_by_map, step_counts
 from napari_globalxai.faithfulness.peppr import run_peppr
+from napari_globalxai.faithfulness.result import evaluated_part
 from napari_globalxai.settings.peppr_settings import PepprSettings
 
 
@@ -89,3 +90,30 @@ def test_a_map_that_passes_has_met_every_shift(tmp_path):
     assert result.settings["controls_tested"]["shifted"] == places - 1
     assert result.settings["controls_spared"]["shifted"] == 0
     assert result.areas["left"]["p_values"]["shifted"] == pytest.approx(1 / places)
+
+
+def test_among_several_labels_no_few_shifts_refute_a_map_that_all_of_them_do_not(tmp_path):
+    """The maximum over labels is standardised by all controls; by few of them it says nothing."""
+    evaluation = make_evaluation(tmp_path, count=60)
+    image = gaussian_filter(sign_map(), 2)
+    quick = judged(tmp_path, evaluation, image, tiny.LABELS)
+    whole = judged(tmp_path, evaluation, image, tiny.LABELS, adaptive=False)
+    for label in tiny.LABELS:
+        found = [each.areas[label]["p_corrected"]["shifted"] for each in (quick, whole)]
+        assert found[0] == found[1]
+        assert quick.verdict[label].word == whole.verdict[label].word
+    assert not quick.verdict["left"].word.startswith("no better")
+    assert quick.settings["controls_tested"]["shifted"] == 19
+
+
+def test_no_line_is_drawn_where_controls_were_not_evaluated(tmp_path):
+    evaluation = make_evaluation(tmp_path)
+    result = judged(tmp_path, evaluation, gaussian_filter(sign_map(), 2), controls=1)
+    curves = result.curves.query("label == 'left' and arm == 'erase' and metric == 'roc_auc'")
+    drawn = {
+        order: evaluated_part(curves[curves["order"] == order])["fraction"].to_numpy()
+        for order in ("map", "shifted", "sd-image")
+    }
+    assert drawn["map"][-1] == drawn["sd-image"][-1] == 1
+    assert drawn["shifted"][-1] == pytest.approx(0.2, abs=1e-2)
+    assert np.array_equal(drawn["shifted"], result.settings["judged_fractions"][:-1])
