@@ -33,5 +33,5 @@ def open_arrays(path: Path) -> Iterator[Any]:
             claimed = sum(entry.file_size for entry in archive.infolist())
         if claimed > _MOST_TIMES * path.stat().st_size + _MOST_MORE:
             raise damaged(path)
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+        with np.load(readable(path), allow_pickle=False) as arrays:
             yield arrays
