@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from napari_globalxai.addresses import local_path, place
 from napari_globalxai.cohort.class_folders import read_class_folders
 from napari_globalxai.cohort.classes import ClassReading, read_class_values, read_classes
 from napari_globalxai.cohort.columns import Roles, class_like, find_roles
@@ -223,7 +224,9 @@ def read_cohort(
         for that is not there: all of it in one message.
     """
     settings = CohortSettings.of(settings, keywords)
-    source = Path(path)
+    source = place(path)
+    if source.is_dir():
+        source = local_path(source, "a folder of a folder for each class")
     raw = read_class_folders(source) if source.is_dir() else read_raw_table(source)
     wrong: list[str] = []
     raw, settings = find_eye_rows(source, raw, settings, wrong)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import stat
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -18,7 +17,7 @@ from typing import Any, Protocol
 from torch import nn
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.archive_sizes import check_archive
+from napari_globalxai.models.archive_sizes import DAMAGED_ARCHIVE, check_archive
 from napari_globalxai.models.bundle_chain import is_turned
 from napari_globalxai.models.bundle_preprocessing import (
     preprocessing_differences,
@@ -93,7 +92,7 @@ class _Archive:
                     self._check(entry)
                 check_archive(archive, path.stat().st_size, path)
                 names = archive.namelist()
-        except (zipfile.BadZipFile, OSError) as why:
+        except DAMAGED_ARCHIVE as why:
             raise InputError(f"{path}: is not a zip file ({why}).") from why
         # Most archives hold one folder with everything in it.
         found = next((name for name in names if name.endswith(_METADATA)), _METADATA)
@@ -120,7 +119,7 @@ class _Archive:
                 return None
             try:
                 return archive.read(entry)
-            except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as why:
+            except (*DAMAGED_ARCHIVE, RuntimeError) as why:
                 raise InputError(
                     f"{self.path}: its entry {entry.filename!r} is damaged ({why}); get the bundle "
                     "anew."

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from napari_globalxai.addresses import move
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.errors import InputError
 from napari_globalxai.frame.reuse import continues
-from napari_globalxai.runs.folder import PEPPR_FOLDER, STACK_FOLDER
+from napari_globalxai.runs.folder import LOCK_FILE, PEPPR_FOLDER, STACK_FOLDER
 from napari_globalxai.runs.record import (
     CohortRecord,
     RunRecord,
@@ -67,7 +68,7 @@ def claim_folder(
         if (other := _differs(before, record)) is not None:
             raise made_with_another(folder, other)
         _check_cohort(folder, before.cohort, record.cohort, cohort)
-    elif not is_unused(folder):
+    elif not is_unused(folder, LOCK_FILE):
         raise InputError(f"{folder}: is not empty and not a run; choose another folder.")
     return before
 
@@ -109,7 +110,7 @@ def _check_cohort(folder: Path, before: CohortRecord, now: CohortRecord, cohort:
         )
     results = folder / PEPPR_FOLDER
     if results.exists():
-        results.rename(_unused(folder / f"peppr-of-{before.images}-images"))
+        move(results, _unused(folder / f"peppr-of-{before.images}-images"))
 
 
 def _unused(path: Path) -> Path:

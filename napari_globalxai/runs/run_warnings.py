@@ -12,6 +12,7 @@ from napari_globalxai.runs.mirrored import mirrored_by_guess
 from napari_globalxai.runs.performance import LabelPerformance, performance_warnings
 
 if TYPE_CHECKING:
+    from napari_globalxai.attribution.precision_check import PrecisionCheck
     from napari_globalxai.runs.plan import Plan
     from napari_globalxai.runs.stages import Aggregated
 
@@ -29,6 +30,7 @@ def run_warnings(aggregated: Aggregated, performance: Sequence[LabelPerformance]
     attributed = aggregated.attributed
     aligned, plan = attributed.aligned, attributed.aligned.plan
     return [
+        *_of_precision(attributed.precision_check),
         *performance_warnings(performance, plan.truth, attributed.logits, plan.model.activation),
         *look_at_stack(
             aligned.stack, aligned.rows, plan.cohort.names, expected_input(plan.model.card.input)
@@ -49,6 +51,15 @@ def expected_input(card: InputCard) -> Expected:
         # A chain, or each image's own scale, tells no number of how the images look.
         return Expected(card.channels, (0.0,) * len(card.channels), (1.0,) * len(card.channels))
     return Expected(card.channels, card.mean, card.std, card.range)
+
+
+def _of_precision(check: PrecisionCheck | None) -> list[str]:
+    if check is None or not check.beyond:
+        return []
+    return [
+        f"The number format that was chosen changes some predictions: {check.sentence}; explain "
+        "with --precision float32 where that matters."
+    ]
 
 
 def _left_out(plan: Plan) -> list[str]:

@@ -120,6 +120,9 @@ def test_a_tiff_tells_a_range_that_does_not_begin_at_nothing(tmp_path):
     np.testing.assert_allclose(read(path)[..., 0], floats / 4000 * 255, atol=0.001)
 
 
+@pytest.mark.skipif(
+    tifffile.__version__ < "2026", reason="older releases read packed samples, but write none"
+)
 @pytest.mark.parametrize("bits", [10, 12, 14])
 @pytest.mark.parametrize("options", [{}, {"rowsperstrip": 4}])
 def test_a_tiff_packs_samples_without_gaps(bits, options, tmp_path):
