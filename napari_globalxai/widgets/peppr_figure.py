@@ -152,12 +152,14 @@ class _Drawing:
         return [] if self._result is None else [family_look(n) for n in self._result.judged_by]
 
     def _draw_curves(self) -> None:
+        from napari_globalxai.faithfulness.result import evaluated_part
+
         assert self._result is not None
         axes = self.curves_axes
         self._draw_others()
         families = [] if self._others else self._families()
         for look, dashes in zip(families, cycle(_DASHES), strict=False):
-            curve = self._curve(look.name, self._arm)
+            curve = evaluated_part(self._curve(look.name, self._arm))
             if len(curve):
                 x = 100 * curve["fraction"]
                 colour = look.colour
