@@ -48,12 +48,12 @@ class PepprSettings(SettingsModel):
         "Δ is compared on these alone",
     )
     judged_up_to: float = Field(
-        default=0.2,
+        default=1.0,
         gt=0,
         le=1,
         title="Judged up to",
-        description="Share of the pixels over which the map is held against its controls; 1 takes "
-        "Δ over all of them, at the price of more forwards",
+        description="Share of the pixels over which the map is held against its controls; 0.2 "
+        "takes half of the forwards and suits compact findings, not scattered ones",
     )
     controls: int = Field(
         default=499,

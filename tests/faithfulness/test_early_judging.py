@@ -15,7 +15,7 @@ from napari_globalxai.settings.peppr_settings import PepprSettings
 
 
 def judged(folder, evaluation, image, judged_by=("left",), **settings):
-    chosen = PepprSettings(**{**QUICK, "controls": 99, **settings})
+    chosen = PepprSettings(**{**QUICK, "controls": 99, "judged_up_to": 0.2, **settings})
     return run_peppr(evaluation, "map", image, judged_by, chosen, cache=folder / "controls")
 
 
