@@ -321,7 +321,8 @@ class PepprResult:
             areas[label] = values
         settings = summary["settings"]
         outside = summary.get("mass_outside")
-        with np.load(folder / f"{files}.npz") as arrays:
+        # NumPy leaves a damaged file open that it opened itself.
+        with (folder / f"{files}.npz").open("rb") as file, np.load(file) as arrays:
             return cls(
                 map_name=map_name,
                 curves=read_table(folder / f"{files}.csv", dtype={"map": str, "label": str}),

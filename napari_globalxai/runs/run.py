@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -432,7 +433,13 @@ class Run:
             with_fill = "" if fill is None else f" with the fill {fill!r}"
             raise InputError(f"{self.folder}: PEPPR was not run along {name!r}{with_fill}.")
         stem = result_stem(file_stem(name), fills[0] if fill is None else fill)
-        return PepprResult.load(self.folder / PEPPR_FOLDER, file_stem(name), stem)
+        place = self.folder / PEPPR_FOLDER
+        try:
+            return PepprResult.load(place, file_stem(name), stem)
+        except (BadZipFile, EOFError, KeyError, OSError, ValueError) as why:
+            raise InputError(
+                f"{place / stem}: holds a damaged result of PEPPR; run peppr again."
+            ) from why
 
 
 def _read_map(path: Path, shape: tuple[int, int] | None) -> npt.NDArray[np.float32]:
