@@ -9,12 +9,17 @@ import os
 import re
 import stat
 import tempfile
+import time
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
+from napari_globalxai.addresses import is_remote, readable, remove_tree, upload
 from napari_globalxai.csv_text import has_returns, marked, unmarked, with_texts
 from napari_globalxai.errors import InputError, fault_of_the_system
 
@@ -30,6 +35,19 @@ _KINDS = {
     stat.S_IFBLK: "is a device",
 }
 _BLOCK = 1 << 20
+# What files that somebody has changed give rise to: other values, types, keys; no text, no archive.
+_NOT_AS_WE_WRITE = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 # As `atomic_path` names what it has not finished.
 _LEFTOVER = re.compile(r"\..+\.[a-z0-9_]{8}(\.\w+)?")
 
@@ -40,6 +58,15 @@ def oddity(path: str | Path) -> str:
     Links are followed, nothing is opened: opening a pipe waits for whoever writes to it, and
     reading a device may never end.
     """
+    if not is_remote(path):
+        return _oddity(path)
+    address = Path(path) if isinstance(path, str) else path
+    if address.is_file():
+        return ""
+    return _FOLDER if address.is_dir() else "does not exist"
+
+
+def _oddity(path: str | Path) -> str:
     try:
         found = os.stat(path)  # noqa: PTH116 - thousands of files, given as text
     except (OSError, ValueError):
@@ -64,6 +91,17 @@ def damaged(path: Path) -> InputError:
     )
 
 
+@contextmanager
+def as_we_write(path: Path) -> Iterator[None]:
+    """Say of a file of ours that it is damaged, whatever the block meets in it."""
+    try:
+        yield
+    except InputError:
+        raise
+    except _NOT_AS_WE_WRITE as why:
+        raise damaged(path) from why
+
+
 def is_regular(path: str | Path) -> bool:
     """Return whether a path, links followed, is a regular file: one that has an end."""
     return not oddity(path)
@@ -86,6 +124,8 @@ def read_bytes(path: Path) -> bytes:
         When it is a pipe, a device or the like.
     """
     check_regular(path)
+    if is_remote(path):
+        return path.read_bytes()
     with path.open("rb") as stream:
         return stream.read(os.fstat(stream.fileno()).st_size)
 
@@ -105,6 +145,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
     A reader therefore sees the old file or the new one, never half of it, even where the power goes
     while it is written.
     """
+    if is_remote(path):
+        with tempfile.TemporaryDirectory() as folder:
+            temporary = Path(folder, path.name)
+            temporary.touch()
+            yield temporary
+            upload(temporary, path)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
     os.close(handle)
@@ -130,6 +177,9 @@ def check_writable(folder: Path, way_out: str) -> None:
     way_out : str
         What to do then, in words.
     """
+    if is_remote(folder):
+        _check_store_takes(folder, way_out)
+        return
     place = next(each for each in (folder, *folder.absolute().parents) if each.exists())
     try:
         with tempfile.TemporaryFile(dir=place):
@@ -139,12 +189,27 @@ def check_writable(folder: Path, way_out: str) -> None:
         raise InputError(f"{folder}: {reason.rstrip('.').partition(';')[0]}; {way_out}.") from why
 
 
-def is_unused(folder: Path) -> bool:
-    """Return whether a path is not there, or a folder with at most what a stopped write left."""
+def _check_store_takes(folder: Path, way_out: str) -> None:
+    probe = folder / f".{uuid4().hex}"
+    try:
+        probe.write_bytes(b"")
+        probe.unlink()
+    # Each kind of store has errors of its own, and a library's beneath them.
+    except Exception as why:
+        reason = " ".join(str(why).split()).rstrip(".") or type(why).__name__
+        raise InputError(f"{folder}: cannot be written to ({reason}); {way_out}.") from why
+
+
+def is_unused(folder: Path, besides: str = "") -> bool:
+    """Return whether a path is not there, or a folder with at most what a stopped write left.
+
+    A file of the name `besides` does not count.
+    """
     if not folder.exists():
         return True
     return folder.is_dir() and all(
-        _LEFTOVER.fullmatch(entry.name) and entry.is_file() for entry in folder.iterdir()
+        (entry.name == besides or _LEFTOVER.fullmatch(entry.name)) and entry.is_file()
+        for entry in folder.iterdir()
     )
 
 
@@ -171,7 +236,9 @@ def read_table(path: Path, **options: Any) -> pd.DataFrame:
 
     check_regular(path)
     try:
-        table: pd.DataFrame = pd.read_csv(path, keep_default_na=False, na_values=[""], **options)
+        table: pd.DataFrame = pd.read_csv(
+            readable(path), keep_default_na=False, na_values=[""], **options
+        )
     # What is empty, cut, no text, or has other kinds of values.
     except (ValueError, OverflowError) as why:
         raise damaged(path) from why
@@ -209,7 +276,7 @@ def _plain(value: Any) -> Any:
         value = value.item()
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return None
-    if isinstance(value, Path):
+    if isinstance(value, Path) or type(value).__module__.startswith("upath."):
         return str(value)
     return value
 
@@ -218,7 +285,8 @@ class Journal:
     """An append-only file with one JSON object a line: what has been finished so far.
 
     A line is written only after the data it speaks of are on disk. A line cut short by a crash is
-    ignored, so the work it stood for is done again.
+    ignored, so the work it stood for is done again. Where nothing can be appended to, at an
+    address, it is a folder of such files, one for each time that something was added.
     """
 
     def __init__(self, path: Path) -> None:
@@ -226,23 +294,42 @@ class Journal:
 
     def read(self) -> list[dict[str, Any]]:
         """Return all whole entries, oldest first."""
-        if not self.path.exists():
-            return []
         entries = []
-        for line in read_bytes(self.path).decode().splitlines():
+        for line in self._content().splitlines():
             try:
-                entries.append(json.loads(line))
-            except json.JSONDecodeError:
+                entry = json.loads(line)
+            # No text, no JSON, or numbers and nesting beyond what Python reads.
+            except (ValueError, RecursionError):
                 continue
+            if isinstance(entry, dict):
+                entries.append(entry)
         return entries
+
+    def _content(self) -> bytes:
+        if not is_remote(self.path):
+            return read_bytes(self.path) if self.path.exists() else b""
+        address: Any = self.path
+        parts = address.fs.cat(f"{address.path}/*") if address.is_dir() else {}
+        return b"".join(parts[name] for name in sorted(parts))
+
+    def delete(self) -> None:
+        """Delete what was noted."""
+        if is_remote(self.path):
+            remove_tree(self.path)
+        else:
+            self.path.unlink(missing_ok=True)
 
     def append(self, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Append entries, force them to disk, and return them as they will be read."""
         if not entries:
             return []
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         lines = [json.dumps(_plain(entry)) for entry in entries]
         text = "".join(f"{line}\n" for line in lines)
+        if is_remote(self.path):
+            # In the order in which they were written, whoever did.
+            (self.path / f"{time.time_ns():020}-{uuid4().hex[:8]}.jsonl").write_text(text)
+            return [json.loads(line) for line in lines]
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a+b") as stream:
             # After a crash the last line may lack its end; a new entry must not be glued to it.
             if stream.seek(0, os.SEEK_END) > 0:
@@ -265,6 +352,8 @@ def hash_file(path: Path) -> str:
     """
     check_regular(path)
     digest = hashlib.sha256()
+    if is_remote(path):
+        return hashlib.sha256(path.read_bytes()).hexdigest()
     with path.open("rb") as stream:
         # A file that somebody goes on writing to would have no end.
         left = os.fstat(stream.fileno()).st_size

@@ -27,6 +27,7 @@ DISTRIBUTIONS = {
     "PIL": "pillow",
     "skimage": "scikit-image",
     "sklearn": "scikit-learn",
+    "upath": "universal-pathlib",
     "yaml": "pyyaml",
     # One of its extras brings it.
     "distributed": "dask",
@@ -111,7 +112,7 @@ def test_manifest_is_found_and_named_like_the_distribution():
 
 def test_the_core_imports_what_it_declares_and_nothing_else():
     files = set(PACKAGE.rglob("*.py")) - set((PACKAGE / "widgets").rglob("*.py"))
-    assert imported(files) - declared("timm", "onnx", "dask") == declared()
+    assert imported(files) - declared("timm", "onnx", "dask", "s3") == declared()
 
 
 def test_the_widgets_import_what_they_declare_beside_the_core():

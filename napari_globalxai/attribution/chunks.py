@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,11 +14,11 @@ from torch.nn.functional import avg_pool2d
 
 from napari_globalxai.attribution.batches import Batches
 from napari_globalxai.attribution.method import Method, make_method
-from napari_globalxai.errors import InputError
+from napari_globalxai.execution.kept import IN_THIS_PROCESS
 from napari_globalxai.frame.stack import AlignedStack
 from napari_globalxai.maps.store import AttributionStore
 from napari_globalxai.models.classifier import Classifier
-from napari_globalxai.models.loaders import load_model
+from napari_globalxai.models.elsewhere import ModelElsewhere
 
 if TYPE_CHECKING:
     from napari_globalxai.attribution.engine import MapObserver
@@ -123,14 +122,8 @@ class ExplainingJob:
 
     Attributes
     ----------
-    model : str
-        Card or weights.
-    digest : str
-        Hash of the weights, which must be those that the job was begun with.
-    loading : dict
-        Arguments of `load_model`.
-    images_a_forward : int
-        Batch size.
+    model : ModelElsewhere
+        The model.
     method : str
         Name of the attribution method.
     method_settings : dict
@@ -141,10 +134,7 @@ class ExplainingJob:
         Where images are and maps go.
     """
 
-    model: str
-    digest: str
-    loading: Mapping[str, Any]
-    images_a_forward: int
+    model: ModelElsewhere
     method: str
     method_settings: Mapping[str, Any]
     labels: tuple[str, ...]
@@ -160,29 +150,21 @@ class ExplainingJob:
         InputError
             When the model is in memory alone.
         """
-        classifier, method = explainer.classifier, explainer.method
-        if classifier.source is None:
-            raise InputError(
-                "Workers load the model from its file, but this one is in memory alone; save it, "
-                "or leave out the workers."
-            )
-        loading = {
-            "device": str(classifier.device),
-            "precision": classifier.precision,
-            "trust": classifier.trusted,
-            "cam_layer": classifier.card.cam_layer,
-        }
         return cls(
-            str(classifier.source.absolute()),
-            classifier.digest,
-            loading,
-            classifier.images_a_forward,
-            method.name,
-            method.settings.model_dump(),
+            ModelElsewhere.of(explainer.classifier),
+            explainer.method.name,
+            explainer.method.settings.model_dump(),
             explainer.labels,
             stack.folder.absolute(),
             explainer.store.path.absolute(),
         )
+
+    def prepare(self) -> tuple[ChunkExplainer, AlignedStack]:
+        """Return what explains chunks, and the images."""
+        method = make_method(self.method, **self.method_settings)
+        store = AttributionStore(self.store)
+        explainer = ChunkExplainer(self.model.load(), method, self.labels, store)
+        return explainer, AlignedStack(self.stack)
 
 
 @dataclass(frozen=True)
@@ -210,52 +192,14 @@ class ChunkTask:
     observed: Path | None = None
 
 
-class _Worker:
-    """What a process keeps from one task to the next: one model, loaded once."""
-
-    def __init__(self) -> None:
-        # A cluster's workers may have several threads, but a split network has one state.
-        self._lock = Lock()
-        self._job: ExplainingJob | None = None
-        self._explainer: ChunkExplainer | None = None
-        self._stack: AlignedStack | None = None
-
-    def explain(self, task: ChunkTask) -> ExplainedChunk:
-        with self._lock:
-            if self._job != task.job or self._explainer is None or self._stack is None:
-                # The model that was there goes before the next one comes.
-                self._explainer = None
-                self._explainer, self._stack = _prepare(task.job), AlignedStack(task.job.stack)
-                self._job = task.job
-            stack, classifier = self._stack, self._explainer.classifier
-
-            def read_input(rows: Sequence[int]) -> Tensor:
-                return classifier.to_input(stack.read(rows))
-
-            done = self._explainer.explain(task.start, task.rows, read_input, task.observer)
-        if task.observer is not None and task.observed is not None:
-            task.observer.save(task.observed)
-        return done
-
-
-def _prepare(job: ExplainingJob) -> ChunkExplainer:
-    classifier = load_model(job.model, **job.loading)
-    if classifier.digest != job.digest:
-        raise InputError(
-            f"{job.model}: is another model on a worker than where the job was begun; let all "
-            "workers see the same files."
-        )
-    return ChunkExplainer(
-        classifier.working_with(images_a_forward=job.images_a_forward),
-        make_method(job.method, **job.method_settings),
-        job.labels,
-        AttributionStore(job.store),
-    )
-
-
-_WORKER = _Worker()
-
-
 def explain_chunk(task: ChunkTask) -> ExplainedChunk:
     """Explain a chunk in this process, whose model stays for the next one."""
-    return _WORKER.explain(task)
+    with IN_THIS_PROCESS.lend(task.job, task.job.prepare) as (explainer, stack):
+
+        def read_input(rows: Sequence[int]) -> Tensor:
+            return explainer.classifier.to_input(stack.read(rows))
+
+        done = explainer.explain(task.start, task.rows, read_input, task.observer)
+    if task.observer is not None and task.observed is not None:
+        task.observer.save(task.observed)
+    return done

@@ -29,6 +29,7 @@ from napari_globalxai.frame.stack import AlignedStack
 from napari_globalxai.maps.store import AttributionStore
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
+from napari_globalxai.storage import Journal
 
 
 class MapObserver(Protocol):
@@ -255,7 +256,7 @@ def _open(
 ) -> AttributionStore:
     if not path.exists():
         # A journal without its store says nothing.
-        path.with_suffix(".jsonl").unlink(missing_ok=True)
+        Journal(path.with_suffix(".jsonl")).delete()
         grid = method.grid(classifier).pooled(pooling)
         return AttributionStore.create(path, len(stack), labels, grid, fingerprint, pooling)
     store = AttributionStore(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from napari_globalxai.addresses import remove_tree
 from napari_globalxai.audit.measured_maps import subgroups_of
 from napari_globalxai.audit.reliability_tables import calibration_table, threshold_table
 from napari_globalxai.faithfulness.scores import log_odds
@@ -162,7 +162,7 @@ def slices(
     tried = list(_tried(run, cases, chosen, told))
     folder = run.folder / SLICES_FOLDER
     # Of an earlier search there may be more maps.
-    shutil.rmtree(folder, ignore_errors=True)
+    remove_tree(folder)
     found = [_with_map(run, each, folder) for each in _failing(run, tried, chosen)]
     curves = [(each.label, each.truth[each.known], each.probability[each.known]) for each in cases]
     result = Slices(

@@ -161,7 +161,7 @@ def _images(run: Run, count: int, aspect: float) -> Iterator[FramedImage]:
     factor = max(1.0, run.stack.shape[1] / _LARGEST)
     size = (round(run.stack.shape[1] / factor), round(run.stack.shape[0] / factor))
     for row in chosen:
-        planes, field = run.stack.read([row])[0], np.asarray(run.stack.fields[int(row)])
+        planes, field = run.stack.read([row])[0], run.stack.read_fields([row])[0]
         small = [
             np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BOX))
             for plane in (*planes, field.astype(np.uint8) * 255)

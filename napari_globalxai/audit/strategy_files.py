@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from napari_globalxai.addresses import remove_tree
 from napari_globalxai.maps.preparing import prepare_maps
 from napari_globalxai.maps.upsampling import smooth, upsample
 from napari_globalxai.runs.folder import file_stem
@@ -34,7 +34,7 @@ def map_file(label: str, cluster: int) -> str:
 def write_strategies(folder: Path, run: Run, strategies: Sequence[Strategies]) -> pd.DataFrame:
     """Write clusters, their mean maps and the embedding; return the table of clusters."""
     # Of an earlier audit there may be more clusters.
-    shutil.rmtree(folder / _MAPS_FOLDER, ignore_errors=True)
+    remove_tree(folder / _MAPS_FOLDER)
     for each in strategies:
         for number, image in mean_maps(run, each).items():
             write_tiff(folder / map_file(each.maps.label, number), image)

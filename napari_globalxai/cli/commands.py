@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,8 +24,10 @@ from napari_globalxai.cli.machine_output import tell, with_json
 from napari_globalxai.cli.options import (
     CohortArgument,
     ModelOption,
+    OutOption,
     RunArgument,
     TrustOption,
+    folder_option,
     with_settings,
 )
 from napari_globalxai.cli.peppr_questions import (
@@ -127,7 +129,10 @@ def demo(
 @with_settings(reading=CohortSettings, settings=CohortFrameSettings, workers=WorkerSettings)
 def align(
     cohort: CohortArgument,
-    out: Annotated[Path, typer.Option(help="Folder for the stack and its transforms.")],
+    out: Annotated[
+        Path,
+        folder_option("Folder for the stack and its transforms."),
+    ],
     reading: CohortSettings,
     settings: CohortFrameSettings,
     workers: WorkerSettings,
@@ -153,7 +158,7 @@ def align(
 def explain(
     cohort: CohortArgument,
     model: ModelOption,
-    out: Annotated[Path, typer.Option(help="Run folder to make.")],
+    out: OutOption,
     reading: CohortSettings,
     settings: ExplainSettings,
     aligned: Annotated[
@@ -189,12 +194,15 @@ def explain(
 
 @app.command()
 @with_json
-@with_settings(settings=PepprSettings, computing=DeviceSettings, places=PepprPlaces)
+@with_settings(
+    settings=PepprSettings, computing=DeviceSettings, places=PepprPlaces, workers=WorkerSettings
+)
 def peppr(
     run: RunArgument,
     settings: PepprSettings,
     computing: DeviceSettings,
     places: PepprPlaces,
+    workers: WorkerSettings,
     maps: MapsOption = None,
     regions: RegionsOption = None,
     against: AgainstOption = None,
@@ -213,6 +221,7 @@ def peppr(
         batch_size=computing.batch_size,
         trust=trust,
         out=places.out,
+        workers=workers,
         progress=ProgressPrinter(),
     )
     tell(said)
@@ -238,7 +247,8 @@ app.command()(compare_command.compare)
 def report(
     run: RunArgument,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the report, in place of the run's.")
+        Path | None,
+        folder_option("Folder for the report, in place of the run's."),
     ] = None,
     comparison: Annotated[
         list[Path] | None, typer.Option(help="Folder that compare wrote, to show; repeatable.")
@@ -314,7 +324,7 @@ def check(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for quality control: every image beside all others, a report."),
+        folder_option("Folder for quality control: every image beside all others, a report."),
     ] = None,
     device: Annotated[str, DEVICE] = "auto",
     trust: TrustOption = False,
@@ -325,11 +335,6 @@ def check(
     """Read everything, say what would go wrong, and which images do not belong."""
     from napari_globalxai.runs.check import check_inputs
 
-    if out is None and workers != WorkerSettings():
-        raise InputError(
-            "Workers share the aligning of a quality control; give its folder with --out, or leave "
-            "out --workers and --scheduler."
-        )
     images = _read_cohort(cohort, reading)
     classifier = None
     if model is not None:
@@ -341,6 +346,7 @@ def check(
         classifier,
         read_images=out is None,
         stored_bits=settings.stored_bits,
+        workers=workers,
         progress=ProgressPrinter(),
     )
     for line in found.facts:
@@ -374,9 +380,7 @@ def _check_quality(
     from napari_globalxai.runs.quality_control import check_quality
 
     settings, workers = chosen
-    of_model: dict[str, Any] = {}
-    if classifier is not None:
-        of_model = {"size": classifier.frame_shape, "channels": classifier.card.input.channels}
+    of_model = {} if classifier is None else classifier.card.input.frame
     # What was asked for goes before what the model takes.
     frame = CohortFrameSettings(**{**of_model, **settings.given()})
     quality = check_quality(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from napari_globalxai.cli.machine_output import tell, with_json
-from napari_globalxai.cli.options import with_settings
+from napari_globalxai.cli.options import folder_option, with_settings
 from napari_globalxai.cli.printing import ProgressPrinter, say
 from napari_globalxai.settings.compare_settings import CompareSettings
 
@@ -18,7 +18,7 @@ from napari_globalxai.settings.compare_settings import CompareSettings
 def compare(
     first: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of A.")],
     second: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of B.")],
-    out: Annotated[Path, typer.Option(help="Folder for the page and the maps.")],
+    out: Annotated[Path, folder_option("Folder for the page and the maps.")],
     settings: CompareSettings,
 ) -> None:
     """Compare two runs of the same images, by two models or methods; differences are A minus B."""

@@ -10,6 +10,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from napari_globalxai.addresses import place
 from napari_globalxai.errors import InputError
 from napari_globalxai.settings.declared import (
     Declared,
@@ -25,7 +26,12 @@ CohortArgument = Annotated[
         help="Table of images, CSV or TSV; or a folder with a folder of images for each class."
     ),
 ]
-RunArgument = Annotated[Path, typer.Argument(help="Run folder.")]
+RunArgument = Annotated[
+    Path,
+    typer.Argument(
+        help="Run folder, or its address such as s3://bucket/run.", parser=place, metavar="RUN"
+    ),
+]
 ModelOption = Annotated[Path, typer.Option(help="Model card (model.yaml) or weights.")]
 TrustOption = Annotated[
     bool,
@@ -34,6 +40,16 @@ TrustOption = Annotated[
         help="Let code in the model's files run, as pickled modules and some bundles need; only "
         "for files whose origin you trust.",
     ),
+]
+
+
+def folder_option(help: str) -> Any:
+    """Return the option of a folder that is made, or of its address."""
+    return typer.Option(help=help, parser=place, metavar="PATH")
+
+
+OutOption = Annotated[
+    Path, folder_option("Run folder to make, or its address such as s3://bucket/run.")
 ]
 
 

@@ -10,16 +10,17 @@ import typer
 from napari_globalxai.cli.machine_output import tell, with_json
 from napari_globalxai.cli.options import RunArgument, TrustOption, with_settings
 from napari_globalxai.cli.printing import ProgressPrinter, say
-from napari_globalxai.settings.execution_settings import DeviceSettings
+from napari_globalxai.settings.execution_settings import DeviceSettings, WorkerSettings
 from napari_globalxai.settings.sanity_settings import SanitySettings
 
 
 @with_json
-@with_settings(settings=SanitySettings, computing=DeviceSettings)
+@with_settings(settings=SanitySettings, computing=DeviceSettings, workers=WorkerSettings)
 def sanity(
     run: RunArgument,
     settings: SanitySettings,
     computing: DeviceSettings,
+    workers: WorkerSettings,
     model: Annotated[Path | None, typer.Option(help="The model, if it has moved.")] = None,
     trust: TrustOption = False,
 ) -> None:
@@ -33,6 +34,7 @@ def sanity(
         device=computing.device,
         batch_size=computing.batch_size,
         trust=trust,
+        workers=workers,
         progress=ProgressPrinter(),
     )
     for label, each in found.items():

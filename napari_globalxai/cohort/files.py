@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from napari_globalxai.addresses import is_address, is_remote, place
 from napari_globalxai.cohort.wording import counted, form, named
 from napari_globalxai.images.image_file import is_there
 from napari_globalxai.storage import is_regular
@@ -48,7 +49,7 @@ def find_files(
         Gets a sentence on the files found otherwise than as written, and one on ambiguous ones.
     """
     slashed = [name.replace("\\", "/") for name in names]
-    written = {name: root / name for name in slashed if name}
+    written = {name: place(name) if is_address(name) else root / name for name in slashed if name}
     # Text in place of Path objects: a big cohort has thousands of files.
     missing = [name for name, path in written.items() if not is_there(path)]
     search = _Search(root)
@@ -103,7 +104,10 @@ class _Search:
         if folder not in self._folders:
             listing: dict[str, list[Path]] = {}
             try:
-                names = os.listdir(folder)  # noqa: PTH208 - a tenth of iterdir's time
+                if is_remote(folder):
+                    names = [each.name for each in folder.iterdir()]
+                else:
+                    names = os.listdir(folder)  # noqa: PTH208 - a tenth of iterdir's time
             except OSError:
                 names = []
             for name in names:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_globalxai.addresses import is_remote
 from napari_globalxai.cohort.labels import text_of
 from napari_globalxai.cohort.naming import name_key
 from napari_globalxai.cohort.patients import FROM_FOLDER
@@ -34,6 +36,11 @@ def find_problems(cohort: Cohort) -> list[str]:
     ]
 
 
+def _is_folder(path: Path) -> bool:
+    # Unlike Path.is_dir, os.path.isdir takes names that no disk has.
+    return path.is_dir() if is_remote(path) else os.path.isdir(path)  # noqa: PTH112
+
+
 def _files_that_are_not_there(cohort: Cohort) -> list[str]:
     problems = []
     if unnamed := [row for row, name in enumerate(cohort.names) if not name]:
@@ -45,7 +52,7 @@ def _files_that_are_not_there(cohort: Cohort) -> list[str]:
     absent = [name for name, path in files.items() if not is_there(path)]
     kinds = {name: absence_of_file(split_page(files[name])[0]) for name in absent}
     missing = [name for name, kind in kinds.items() if kind.startswith("does not exist")]
-    folders = [name for name in absent if os.path.isdir(files[name])]  # noqa: PTH112 - takes any name
+    folders = [name for name in absent if _is_folder(files[name])]
     if folders:
         problems.append(
             f"{cohort.source}: {counted(len(folders), 'row')} "
@@ -81,7 +88,7 @@ def _repeated_rows(cohort: Cohort) -> list[str]:
     rows_of: dict[str, list[int]] = {}
     for row, (name, path) in enumerate(zip(cohort.names, cohort.files, strict=True)):
         if name and not whole[row]:
-            rows_of.setdefault(os.path.normpath(path), []).append(row)
+            rows_of.setdefault(os.path.normpath(str(path)), []).append(row)
     several = [rows for rows in rows_of.values() if len(rows) > 1]
     if several:
         texts = (f"{cohort.names[rows[0]]} in {rows_named(rows)}" for rows in several)

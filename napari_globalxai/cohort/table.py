@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from napari_globalxai.addresses import local_path, place
 from napari_globalxai.cohort.class_folders import read_class_folders
 from napari_globalxai.cohort.classes import ClassReading, read_class_values, read_classes
 from napari_globalxai.cohort.columns import Roles, class_like, find_roles
@@ -71,6 +72,8 @@ class Cohort:
         What values of the label columns mean before what they would mean without it.
     class_values : dict of str to str
         The labels of values of the class column, likewise.
+    sides_are_guessed : bool
+        Whether nobody said where the sides of images are told.
     """
 
     source: Path
@@ -88,6 +91,7 @@ class Cohort:
     patient_source: str = ""
     label_values: Mapping[str, float] = field(default_factory=dict)
     class_values: Mapping[str, str] = field(default_factory=dict)
+    sides_are_guessed: bool = False
 
     def __len__(self) -> int:
         return len(self.files)
@@ -220,7 +224,9 @@ def read_cohort(
         for that is not there: all of it in one message.
     """
     settings = CohortSettings.of(settings, keywords)
-    source = Path(path)
+    source = place(path)
+    if source.is_dir():
+        source = local_path(source, "a folder of a folder for each class")
     raw = read_class_folders(source) if source.is_dir() else read_raw_table(source)
     wrong: list[str] = []
     raw, settings = find_eye_rows(source, raw, settings, wrong)
@@ -265,6 +271,8 @@ def read_cohort(
         patient_source=patient_source,
         label_values=label_values,
         class_values=class_values,
+        sides_are_guessed=settings.laterality_column is None
+        and settings.laterality_pattern is None,
     )
 
 

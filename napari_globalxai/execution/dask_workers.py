@@ -8,17 +8,17 @@ the scheduler stay small, however many images there are.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_globalxai.errors import InputError
+from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
+from napari_globalxai.settings.execution_settings import WorkerSettings
 
 if TYPE_CHECKING:
     from distributed import Client, Future
-
-    from napari_globalxai.settings.execution_settings import WorkerSettings
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -31,6 +31,7 @@ _GO_ON = "what was finished is kept: go on with --resume"
 # Enough that no worker waits for the next part, few enough that a stop leaves little behind.
 _PARTS_A_THREAD = 2
 _SECONDS_TO_CONNECT = 20
+_STARTING = "Starting workers"
 
 
 class Workers:
@@ -53,7 +54,7 @@ class Workers:
 
     def run(
         self, function: Callable[[Task], Result], tasks: Iterable[Task]
-    ) -> Iterator[tuple[Task, Result]]:
+    ) -> Generator[tuple[Task, Result], None, None]:
         """Give tasks and their results as they are finished, in whatever order that is.
 
         A worker that dies costs what it was working on, which another one does again. What is
@@ -97,10 +98,14 @@ class Workers:
             if running and self._client.status == "running":
                 self._client.cancel(list(running), force=True)
 
+    @property
+    def threads(self) -> int:
+        """How many parts can be worked on at once: workers come and go."""
+        return max(1, int(sum(self._client.nthreads().values())))
+
     def _width(self) -> int:
-        """Return how many tasks may be under way: workers come and go."""
-        threads = int(sum(self._client.nthreads().values()))
-        return max(1, threads) * _PARTS_A_THREAD
+        """Return how many tasks may be under way."""
+        return self.threads * _PARTS_A_THREAD
 
     def _result(self, future: Future[Result]) -> Result:
         from concurrent.futures import CancelledError
@@ -123,7 +128,9 @@ class Workers:
 
 
 @contextmanager
-def open_workers(settings: WorkerSettings) -> Iterator[Workers | None]:
+def open_workers(
+    settings: WorkerSettings | int | None, progress: ProgressCallback = ignore_progress
+) -> Iterator[Workers | None]:
     """Start workers, or connect to those that are there; None where this process does the work.
 
     Workers on this machine listen to nothing but it, and only to who has the key that is made for
@@ -131,15 +138,19 @@ def open_workers(settings: WorkerSettings) -> Iterator[Workers | None]:
 
     Parameters
     ----------
-    settings : WorkerSettings
+    settings : WorkerSettings or int, optional
         How many, or where the scheduler is.
+    progress : callable, optional
+        Told where Dask shows what the workers do.
 
     Raises
     ------
     InputError
         When Dask is not installed, or the scheduler cannot be reached.
     """
-    if settings.workers is None and settings.scheduler is None:
+    if isinstance(settings, int):
+        settings = WorkerSettings(workers=settings)
+    if settings is None or (settings.workers is None and settings.scheduler is None):
         yield None
         return
     try:
@@ -148,25 +159,28 @@ def open_workers(settings: WorkerSettings) -> Iterator[Workers | None]:
         raise InputError(_MISSING) from why
     # It tells in many lines of what is no fault of the user, such as a worker that was lost.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    if settings.scheduler is not None:
-        try:
-            client = distributed.Client(
-                settings.scheduler, timeout=_SECONDS_TO_CONNECT, set_as_default=False
-            )
-        except (OSError, TimeoutError, ValueError) as why:
-            raise InputError(
-                f"The scheduler {settings.scheduler} cannot be reached; start it, or mend the "
-                "address."
-            ) from why
-        with client:
+    progress(Progress(_STARTING, 0, 1))
+    with ExitStack() as opened:
+        if settings.scheduler is None:
+            cluster = opened.enter_context(_local_cluster(settings.workers or 1))
+            client = opened.enter_context(distributed.Client(cluster, set_as_default=False))
+        else:
+            client = opened.enter_context(_connected(settings.scheduler))
             _need_workers(client, settings.scheduler)
-            yield Workers(client)
-        return
-    with (
-        _local_cluster(settings.workers or 1) as cluster,
-        distributed.Client(cluster, set_as_default=False) as client,
-    ):
-        yield Workers(client)
+        workers = Workers(client)
+        progress(Progress(f"{_STARTING}, shown at {workers.link}", 1, 1))
+        yield workers
+
+
+def _connected(address: str) -> Client:
+    from distributed import Client
+
+    try:
+        return Client(address, timeout=_SECONDS_TO_CONNECT, set_as_default=False)
+    except (OSError, TimeoutError, ValueError) as why:
+        raise InputError(
+            f"The scheduler {address} cannot be reached; start it, or mend the address."
+        ) from why
 
 
 @contextmanager

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +16,7 @@ from napari_globalxai.faithfulness.fills import Fill, fill_key
 from napari_globalxai.faithfulness.masked_prediction import predict_masked
 from napari_globalxai.faithfulness.model_and_images import Images, Predictor
 from napari_globalxai.faithfulness.orders import Mask, Order, kept_pixels
+from napari_globalxai.faithfulness.passes import Logits, Passes, PassRunner, ignore_tick
 from napari_globalxai.faithfulness.scores import FloatArray, log_odds, roc_auc
 from napari_globalxai.storage import hash_value
 
@@ -77,6 +81,8 @@ class Evaluation:
         Under cross-fitting the fold of each of those images; then an order may be one a fold.
     together : tuple of int or None
         Places of the labels that are pooled; by default all.
+    elsewhere : PassRunner or None
+        Predicts in place of this process; what comes out is the same.
     """
 
     classifier: Predictor
@@ -90,58 +96,115 @@ class Evaluation:
     key: str
     fold_of: npt.NDArray[np.int64] | None = None
     together: tuple[int, ...] | None = None
+    elsewhere: PassRunner | None = None
 
     @cached_property
-    def ends(self) -> npt.NDArray[np.float32]:
+    def ends(self) -> Logits:
         """Logits (2, image, label) of what all orders share: all valid pixels kept, and none."""
-        kept = [self.valid, np.zeros_like(self.valid)]
-        return self._predict(np.arange(len(self.rows)), kept, lambda done, total: None)
+        return self.predict([self.valid, np.zeros_like(self.valid)])
+
+    @property
+    def orders_ahead(self) -> int:
+        """How many orders are worth being known at once."""
+        return 1 if self.elsewhere is None else self.elsewhere.orders_ahead
+
+    def predict(
+        self, kept: Sequence[Mask], tick: Callable[[int, int], None] = ignore_tick
+    ) -> Logits:
+        """Return logits (mask, image, label) of all images under masks."""
+        with closing(self._run([Passes(self.rows, kept, tick)])) as made:
+            return next(made)
 
     def logits(
         self,
         order: Order,
         counts: npt.NDArray[np.int64],
-        tick: Callable[[int, int], None] = lambda done, total: None,
+        tick: Callable[[int, int], None] = ignore_tick,
     ) -> LogitsByArm:
         """Return logits (step, image, label) of both arms along an order, or one a fold."""
-        pixels = order.shape[-1]
-        inner = np.flatnonzero((counts > 0) & (counts < pixels))
-        intact, blank = self.ends
-        result = {}
-        for arm in ARMS:
-            start, end = (intact, blank) if arm == "erase" else (blank, intact)
-            result[arm] = np.where((counts > 0)[:, None, None], end, start)
-        if len(inner):
-            both = self._along(np.atleast_2d(order), counts[inner], tick)
-            for arm, values in zip(ARMS, np.split(both, 2), strict=True):
-                result[arm][inner] = values
-        return result
+        with closing(self.logits_along([order], counts, tick)) as made:
+            return next(made)
 
-    def _along(
+    def logits_along(
         self,
-        orders: npt.NDArray[np.int64],
+        orders: Iterable[Order],
         counts: npt.NDArray[np.int64],
-        tick: Callable[[int, int], None],
-    ) -> npt.NDArray[np.float32]:
-        """Return logits (arm and step, image, label), each fold along its own order."""
-        shape = self.stack.shape
-        n_labels = len(self.classifier.labels)
-        result = np.empty((len(ARMS) * len(counts), len(self.rows), n_labels), np.float32)
-        before = 0
-        for fold, order in enumerate(orders):
-            members = (
-                np.arange(len(self.rows))
-                if len(orders) == 1 or self.fold_of is None
-                else np.flatnonzero(self.fold_of == fold)
-            )
-            kept = [kept_pixels(order, int(count), arm, shape) for arm in ARMS for count in counts]
+        tick: Callable[[int, int], None] = ignore_tick,
+    ) -> Generator[LogitsByArm, None, None]:
+        """Give the logits along several orders, in turn; see `logits`.
+
+        Where others predict, they begin with an order before the one ahead of it is finished.
+        """
+        intact, blank = self.ends
+        starts = {"erase": (intact, blank), "restore": (blank, intact)}
+        inner = np.flatnonzero((counts > 0) & (counts < self.valid.sum()))
+        waiting: deque[Order] = deque()
+
+        def passes() -> Iterator[Passes]:
+            for order in orders:
+                waiting.append(order)
+                yield from self._passes(order, counts[inner], tick)
+
+        made = self._run(passes())
+        with closing(made):
+            # An order has passes of its own even where all of its steps are ends.
+            for first in made:
+                order = np.atleast_2d(waiting.popleft())
+                both = self._joined(order, [first, *islice(made, len(order) - 1)])
+                result = {}
+                for arm, values in zip(ARMS, np.split(both, 2), strict=True):
+                    start, end = starts[arm]
+                    result[arm] = np.where((counts > 0)[:, None, None], end, start)
+                    result[arm][inner] = values
+                yield result
+
+    def _passes(
+        self, order: Order, counts: npt.NDArray[np.int64], tick: Callable[[int, int], None]
+    ) -> Iterator[Passes]:
+        """Give the passes along an order: its folds, each along its own."""
+        folds = np.atleast_2d(order)
+        steps = len(ARMS) * len(counts)
+        sizes = [
+            steps * -(-len(members) // self.batch_size) for members in self._members(len(folds))
+        ]
+        for fold, members in enumerate(self._members(len(folds))):
+            before = sum(sizes[:fold])
 
             def part(done: int, total: int, before: int = before) -> None:
-                tick(before + done, total * len(orders))
+                tick(before + done, sum(sizes))
 
-            result[:, members] = self._predict(members, kept, part)
-            before += len(kept) * -(-len(members) // self.batch_size)
+            shape = self.stack.shape
+            own = folds[fold]
+            kept = [kept_pixels(own, int(count), arm, shape) for arm in ARMS for count in counts]
+            yield Passes(self.rows[members], kept, part)
+
+    def _members(self, folds: int) -> list[npt.NDArray[np.int64]]:
+        """Return by fold the places of its images."""
+        if folds == 1 or self.fold_of is None:
+            return [np.arange(len(self.rows))] * folds
+        return [np.flatnonzero(self.fold_of == fold) for fold in range(folds)]
+
+    def _joined(self, folds: npt.NDArray[np.int64], parts: Sequence[Logits]) -> Logits:
+        """Return the logits of all images, of those of each fold."""
+        result = np.empty((len(parts[0]), len(self.rows), parts[0].shape[-1]), np.float32)
+        for members, values in zip(self._members(len(folds)), parts, strict=True):
+            result[:, members] = values
         return result
+
+    def _run(self, passes: Iterable[Passes]) -> Generator[Logits, None, None]:
+        if self.elsewhere is not None:
+            yield from self.elsewhere.run(self, passes)
+            return
+        for each in passes:
+            yield predict_masked(
+                self.classifier,
+                self.stack,
+                each.rows,
+                each.kept,
+                self.fill,
+                batch_size=self.batch_size,
+                tick=each.tick,
+            )
 
     @cached_property
     def identity(self) -> str:
@@ -157,22 +220,6 @@ class Evaluation:
                 # NaN is not equal to itself, text is.
                 [str(value) for value in self.truth.ravel()],
             ]
-        )
-
-    def _predict(
-        self,
-        members: npt.NDArray[np.int64],
-        kept: list[Mask],
-        tick: Callable[[int, int], None],
-    ) -> npt.NDArray[np.float32]:
-        return predict_masked(
-            self.classifier,
-            self.stack,
-            self.rows[members],
-            kept,
-            self.fill,
-            batch_size=self.batch_size,
-            tick=tick,
         )
 
     def course(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_globalxai.addresses import readable
 from napari_globalxai.faithfulness.evaluation import ARMS, Course, Evaluation, LogitsByArm
 from napari_globalxai.faithfulness.orders import Order
 from napari_globalxai.storage import atomic_path, is_regular
@@ -98,16 +100,20 @@ class ControlCache:
         _save(path, np.stack([result[arm] for arm in ARMS]))
         return result
 
-    def roc_auc_curves(self, order: Order) -> npt.NDArray[np.float64]:
-        """Return `Evaluation.roc_auc_curves`, which is all that is kept of the many controls."""
-        path = self._path(order, "auc")
+    def roc_auc_curves(
+        self, orders: Sequence[Order]
+    ) -> Generator[npt.NDArray[np.float64], None, None]:
+        """Give `Evaluation.roc_auc_curves` of orders in turn: all that is kept of controls."""
         shape = (len(ARMS), len(self.own.counts), len(self.evaluation.classifier.labels) + 1)
-        known = _read(path, shape)
-        if known is not None:
-            return known
-        result = self.evaluation.roc_auc_curves(self.evaluation.logits(order, self.own.counts))
-        _save(path, result)
-        return result
+        paths = [self._path(order, "auc") for order in orders]
+        known = [_read(path, shape) for path in paths]
+        missing = [order for order, found in zip(orders, known, strict=True) if found is None]
+        with closing(self.evaluation.logits_along(missing, self.own.counts)) as made:
+            for path, found in zip(paths, known, strict=True):
+                if found is None:
+                    found = self.evaluation.roc_auc_curves(next(made))
+                    _save(path, found)
+                yield found
 
     def _path(self, order: Order, what: str) -> Path:
         return self.folder / f"{_name(self.evaluation, self.own.counts, order)}-{what}.npy"
@@ -126,7 +132,7 @@ def _read(path: Path, shape: tuple[int, ...]) -> npt.NDArray[Any] | None:
     if not is_regular(path):
         return None
     try:
-        array: npt.NDArray[Any] = np.load(path, allow_pickle=False)
+        array: npt.NDArray[Any] = np.load(readable(path), allow_pickle=False)
     except (EOFError, OSError, ValueError):
         return None
     return array if array.shape == shape else None

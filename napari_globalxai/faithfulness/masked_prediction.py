@@ -54,7 +54,7 @@ def predict_masked(
     numpy.ndarray
         Logits, float32 (mask, image, label).
     """
-    distinct, index_of = _distinct(kept)
+    distinct, index_of = distinct_masks(kept)
     if depends_on_mask(fill):
         each = predict_imputed(
             classifier, stack, rows, distinct, fill, batch_size=batch_size, tick=tick
@@ -93,7 +93,7 @@ def predict_masked(
     return logits[index_of]
 
 
-def _distinct(kept: Sequence[Mask]) -> tuple[list[Mask], list[int]]:
+def distinct_masks(kept: Sequence[Mask]) -> tuple[list[Mask], list[int]]:
     """Return the masks that differ, and for each mask which of them it is."""
     position: dict[bytes, int] = {}
     index_of = [position.setdefault(mask.tobytes(), len(position)) for mask in kept]

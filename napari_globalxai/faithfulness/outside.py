@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from napari_globalxai.faithfulness.evaluation import Course, Evaluation
 from napari_globalxai.faithfulness.label_effects import LabelCases, Outputs
-from napari_globalxai.faithfulness.masked_prediction import predict_masked
 from napari_globalxai.faithfulness.outside_share import outside_cautions, outside_share
 from napari_globalxai.settings.peppr_settings import PepprSettings
 
@@ -110,14 +109,7 @@ def measure_outside(
 
 def _predict_whole(evaluation: Evaluation) -> npt.NDArray[np.float32]:
     whole = np.ones(evaluation.stack.shape, bool)
-    (logits,) = predict_masked(
-        evaluation.classifier,
-        evaluation.stack,
-        evaluation.rows,
-        [whole],
-        evaluation.fill,
-        batch_size=evaluation.batch_size,
-    )
+    (logits,) = evaluation.predict([whole])
     return np.asarray(logits)
 
 

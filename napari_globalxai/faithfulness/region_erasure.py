@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_globalxai.faithfulness.evaluation import Evaluation
-from napari_globalxai.faithfulness.masked_prediction import predict_masked
 from napari_globalxai.faithfulness.orders import Mask
 from napari_globalxai.faithfulness.scores import roc_auc
 
@@ -47,14 +46,7 @@ def erase_region(evaluation: Evaluation, region: Mask) -> dict[str, RegionEffect
         By label; labels with one class only are left out.
     """
     whole = np.ones(evaluation.stack.shape, dtype=bool)
-    logits = predict_masked(
-        evaluation.classifier,
-        evaluation.stack,
-        evaluation.rows,
-        [whole, ~region],
-        evaluation.fill,
-        batch_size=evaluation.batch_size,
-    )
+    logits = evaluation.predict([whole, ~region])
     ranking = evaluation.ranking(logits)
     effects = {}
     for index, label in enumerate(evaluation.classifier.labels):

@@ -17,7 +17,6 @@ import numpy.typing as npt
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.evaluation import Evaluation
 from napari_globalxai.faithfulness.label_effects import Effect, LabelCases
-from napari_globalxai.faithfulness.masked_prediction import predict_masked
 from napari_globalxai.faithfulness.orders import Mask
 from napari_globalxai.faithfulness.outside import outputs_of
 from napari_globalxai.faithfulness.outside_share import in_percent
@@ -172,15 +171,7 @@ def run_regions(
     def tick(done: int, total: int) -> None:
         progress(Progress("Keeping and erasing regions", done, total))
 
-    logits = predict_masked(
-        evaluation.classifier,
-        evaluation.stack,
-        evaluation.rows,
-        [whole, *(kept for _, _, _, kept in plan)],
-        evaluation.fill,
-        batch_size=evaluation.batch_size,
-        tick=tick,
-    )
+    logits = evaluation.predict([whole, *(kept for _, _, _, kept in plan)], tick)
     outputs = outputs_of(evaluation, logits)
     rows = [
         RegionRow(

@@ -107,6 +107,8 @@ class Evidence:
         Lower end of the 95 % interval of the intact AUC.
     delta, delta_low : float
         Area between restoring and erasing, and the lower end of its 95 % interval.
+    early : float
+        The same over the first fifth of the pixels, by which controls are counted.
     counts : mapping of str to Count
         By family of controls that is judged: how many did as well.
     corrected : mapping of str to Count
@@ -126,6 +128,7 @@ class Evidence:
     intact_low: float = float("nan")
     delta: float = float("nan")
     delta_low: float = float("nan")
+    early: float = float("nan")
     counts: Mapping[str, Count] = field(default_factory=dict)
     corrected: Mapping[str, Count] = field(default_factory=dict)
     controls: int = 0
@@ -155,7 +158,10 @@ def judge(evidence: Evidence, fewest: int, on_whom: str = "") -> Verdict:
     if lacking:
         return Verdict(NOT_ENOUGH_DATA, lacking, on_whom)
     tested = ". ".join(filter(None, [on_whom, _outside(evidence)]))
-    numbers = f"Δ = {evidence.delta:.3f}, {_p_values(evidence)}"
+    numbers = (
+        f"Δ = {evidence.delta:.3f}, over the first fifth of the pixels {evidence.early:.3f} with "
+        f"{_p_values(evidence)}"
+    )
     refuted = [name for name, count in evidence.deciding.items() if count.decision is False]
     if refuted:
         what = _WORDS.get(refuted[0], f"{refuted[0]} orders")
@@ -222,6 +228,8 @@ def _lacking(evidence: Evidence, fewest: int) -> str:
 def _p_values(evidence: Evidence) -> str:
     words = []
     for name, count in evidence.counts.items():
+        if not count.tested:
+            continue
         low, high = count.interval
         sure = f"exact, {count.tested + 1} places" if count.is_exact else f"{low:.3f} to {high:.3f}"
         if count.is_far and not count.reached and high >= SIGNIFICANCE:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -11,6 +10,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from napari_globalxai.addresses import remove_tree
+from napari_globalxai.cohort.rows_to_read import part_to_read
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.errors import InputError
 from napari_globalxai.execution.dask_workers import Workers
@@ -24,16 +25,22 @@ from napari_globalxai.frame.registrar import (
 )
 from napari_globalxai.frame.reuse import ReadyImages, open_matching, open_reusable
 from napari_globalxai.frame.sources import Source, SourceFinder
-from napari_globalxai.frame.stack import AlignedImage, AlignedStack, batches
-from napari_globalxai.images.image_file import UnreadableImageError, one_line, split_page
+from napari_globalxai.frame.stack import AlignedImage, AlignedStack
+from napari_globalxai.images.image_file import (
+    UnreadableImageError,
+    local_copy,
+    one_line,
+    split_page,
+)
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.frame_settings import FrameSettings
 from napari_globalxai.storage import absence_of_file
 
 T = TypeVar("T")
 
-IMAGES_PER_COMMIT = 16
 DECODING_THREADS = 4
+# As often is an image read whose file is written meanwhile.
+_TRIES = 3
 
 
 class Aligner:
@@ -62,6 +69,7 @@ class Aligner:
             registration=frame.registration,
             estimate_sides=frame.estimate_laterality,
             stored_bits=frame.stored_bits,
+            fit=frame.fit,
         )
 
     def __call__(self, row: int) -> AlignedImage | str:
@@ -71,13 +79,14 @@ class Aligner:
         if absent := absence(self.cohort, row):
             return absent
         try:
-            item = self.transforms(
-                {
-                    "image": self.cohort.files[row],
-                    "laterality": self.cohort.laterality[row],
-                    "laterality_source": self.cohort.laterality_source[row],
-                }
-            )
+            with local_copy(self.cohort.files[row]) as file:
+                item = self.transforms(
+                    {
+                        "image": file,
+                        "laterality": self.cohort.laterality[row],
+                        "laterality_source": self.cohort.laterality_source[row],
+                    }
+                )
         # Decoders fail in as many ways as files can be broken; each is one image's error.
         except Exception as why:
             return str(UnreadableImageError(self.cohort.names[row], _first_cause(why)))
@@ -173,12 +182,12 @@ def align(
             made = _here(maker, rows, lambda: Aligner(cohort, frame, learn_atlas()), stack)
         else:
             learn_atlas()
-            made = _on_workers(workers, maker, rows, _AligningJob.of(cohort, frame, stack), stack)
+            made = _on_workers(workers, maker, rows, frame, stack)
         for count in made:
             done += count
             progress(Progress("Aligning images", done, len(cohort)))
     if former is not None:
-        shutil.rmtree(former.folder)
+        remove_tree(former.folder)
     return stack
 
 
@@ -187,7 +196,7 @@ def _here(
 ) -> Iterator[int]:
     """Align images in threads, and give the number of those that were finished together."""
     with ThreadPoolExecutor(DECODING_THREADS) as pool:
-        for made in _ahead(pool, maker, batches(rows, IMAGES_PER_COMMIT)):
+        for made in _ahead(pool, maker, stack.parts(rows)):
             needed = [each.row for each in made if each.result is None]
             if needed:
                 # Not before it is needed, and not in a thread: atlas and MONAI take seconds,
@@ -202,43 +211,18 @@ def _here(
 
 
 @dataclass(frozen=True)
-class _AligningJob:
-    """What another process needs to align images of a cohort."""
-
-    frame: FrameSettings
-    stack: Path
-    # Without its rows: those that a task is about go with it.
-    cohort: Cohort
-
-    @classmethod
-    def of(cls, cohort: Cohort, frame: FrameSettings, stack: AlignedStack) -> _AligningJob:
-        empty = replace(
-            cohort,
-            files=(),
-            names=(),
-            laterality=(),
-            laterality_source=(),
-            patients=(),
-            table=cohort.table.iloc[:0],
-            warnings=[],
-        )
-        return cls(frame, stack.folder.absolute(), empty)
-
-
-@dataclass(frozen=True)
 class _AligningTask:
     """Images that another process is to align."""
 
-    job: _AligningJob
+    frame: FrameSettings
+    stack: Path
     made: tuple[_Made, ...]
-    files: tuple[Path, ...]
-    names: tuple[str, ...]
-    laterality: tuple[str, ...]
-    laterality_source: tuple[str, ...]
+    # Their rows alone.
+    cohort: Cohort
 
 
 def _on_workers(
-    workers: Workers, maker: _Maker, rows: Sequence[int], job: _AligningJob, stack: AlignedStack
+    workers: Workers, maker: _Maker, rows: Sequence[int], frame: FrameSettings, stack: AlignedStack
 ) -> Iterator[int]:
     """Align images side by side, and give the number of those that were finished together.
 
@@ -249,7 +233,7 @@ def _on_workers(
 
     def tasks() -> Iterator[_AligningTask]:
         with ThreadPoolExecutor(DECODING_THREADS) as pool:
-            for made in _ahead(pool, maker, batches(rows, IMAGES_PER_COMMIT)):
+            for made in _ahead(pool, maker, stack.parts(rows)):
                 known = [
                     replace(each, result=each.result or absence(cohort, each.row) or None)
                     for each in made
@@ -258,19 +242,17 @@ def _on_workers(
                 needed = tuple(each for each in known if each.result is None)
                 finished.append(len(made) - len(needed))
                 if needed:
-                    yield _AligningTask(
-                        job,
-                        needed,
-                        tuple(cohort.files[each.row].absolute() for each in needed),
-                        tuple(cohort.names[each.row] for each in needed),
-                        tuple(cohort.laterality[each.row] for each in needed),
-                        tuple(cohort.laterality_source[each.row] for each in needed),
-                    )
+                    part = part_to_read(cohort, [each.row for each in needed])
+                    yield _AligningTask(frame, stack.folder.absolute(), needed, part)
 
     for task, results in workers.run(_align_elsewhere, tasks()):
         stack.note(
             [
-                (each.row, each.source, result)
+                (
+                    each.row,
+                    each.source,
+                    result if maker.is_still(each.row, each.source) else maker.changed(each.row),
+                )
                 for each, result in zip(task.made, results, strict=True)
             ]
         )
@@ -281,25 +263,14 @@ def _on_workers(
 
 def _align_elsewhere(task: _AligningTask) -> list[dict[str, Any] | str]:
     """Align images in another process: store their pixels, and return how, or their error."""
-    job = task.job
-    stack = AlignedStack(job.stack)
+    stack = AlignedStack(task.stack)
     atlas = None
     if stack.atlas_file.is_file():
-        atlas = registrar_for(job.frame.registration).load(stack.atlas_file)
-    part = replace(
-        job.cohort,
-        files=task.files,
-        names=task.names,
-        laterality=task.laterality,
-        laterality_source=task.laterality_source,
-    )
-    aligner = Aligner(part, job.frame, atlas)
-    results: list[dict[str, Any] | str] = []
-    for number, each in enumerate(task.made):
-        found = aligner(number)
-        stack.put(each.row, found)
-        results.append(found if isinstance(found, str) else found.facts)
-    return results
+        atlas = registrar_for(task.frame.registration).load(stack.atlas_file)
+    aligner = Aligner(task.cohort, task.frame, atlas)
+    results = [aligner(number) for number in range(len(task.made))]
+    stack.put({each.row: found for each, found in zip(task.made, results, strict=True)})
+    return [found if isinstance(found, str) else found.facts for found in results]
 
 
 @dataclass(frozen=True)
@@ -319,11 +290,24 @@ class _Maker:
         self.aligner: Aligner | None = None
 
     def __call__(self, row: int) -> _Made:
-        source = self._finder.find(row)
-        found: AlignedImage | str | None = self._ready.find(source.key)
-        if found is None and self.aligner is not None:
+        for _ in range(_TRIES):
+            source = self._finder.find(row)
+            found: AlignedImage | str | None = self._ready.find(source.key)
+            if found is not None or self.aligner is None:
+                return _Made(row, source, found)
             found = self.aligner(row)
-        return _Made(row, source, found)
+            if self.is_still(row, source):
+                return _Made(row, source, found)
+        return _Made(row, source, self.changed(row))
+
+    def is_still(self, row: int, source: Source) -> bool:
+        """Return whether an image's file is what it was, now that it has been read."""
+        return self._finder.find(row).key == source.key
+
+    def changed(self, row: int) -> str:
+        """Return the error of an image that was another one before it was read to its end."""
+        reason = "its file changed while it was read; go on with --resume when it is whole"
+        return str(UnreadableImageError(self.cohort.names[row], reason))
 
 
 def _ahead(
@@ -406,7 +390,10 @@ def _as_taken(cohort: Cohort, frame: FrameSettings) -> Aligner:
     return Aligner(
         replace(cohort, laterality=nothing, laterality_source=nothing),
         FrameSettings(
-            size=frame.size, channels=("red", "green", "blue"), stored_bits=frame.stored_bits
+            size=frame.size,
+            channels=("red", "green", "blue"),
+            stored_bits=frame.stored_bits,
+            fit=frame.fit,
         ),
     )
 

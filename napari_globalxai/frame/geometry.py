@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_globalxai.storage import atomic_path
+
 Matrix = npt.NDArray[np.float64]
 """3 × 3, acts on homogeneous (x, y, 1)."""
 
@@ -87,8 +89,8 @@ def write_transform(path: Path, matrix: Matrix) -> None:
     """
     import SimpleITK as sitk
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sitk.WriteTransform(itk_affine(matrix), str(path))
+    with atomic_path(path) as temporary:
+        sitk.WriteTransform(itk_affine(matrix), str(temporary))
 
 
 def read_transform(path: Path) -> Matrix:

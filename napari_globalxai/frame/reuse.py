@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import zarr
 
+from napari_globalxai.addresses import move, remove_tree
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.errors import InputError
 from napari_globalxai.frame.sources import SourceFinder
@@ -17,7 +16,7 @@ from napari_globalxai.frame.stack import AlignedImage, AlignedStack
 from napari_globalxai.progress import ProgressCallback
 from napari_globalxai.settings.frame_settings import FrameSettings
 from napari_globalxai.storage import atomic_path
-from napari_globalxai.stored_arrays import check_store
+from napari_globalxai.stored_arrays import check_store, zarr_store
 
 
 class ReadyImages:
@@ -38,14 +37,14 @@ class ReadyImages:
         if key not in self._places:
             return None
         stack, row, facts = self._places[key]
-        return AlignedImage(stack.read([row])[0], np.asarray(stack.fields[row]), facts)
+        return AlignedImage(stack.read([row])[0], stack.read_fields([row])[0], facts)
 
     def take_atlas(self, stack: AlignedStack) -> None:
         """Let new images be registered onto the same atlas as those that are taken over."""
         for other in self._stacks:
             if other.atlas_file.is_file() and not stack.atlas_file.exists():
                 with atomic_path(stack.atlas_file) as path:
-                    shutil.copyfile(other.atlas_file, path)
+                    path.write_bytes(other.atlas_file.read_bytes())
 
 
 def continues(cohort: Cohort, folder: Path) -> bool:
@@ -75,7 +74,9 @@ def open_matching(
     if folder.exists():
         try:
             check_store(folder)
-            group = zarr.open_group(folder, mode="r", zarr_format=3)
+            group = zarr.open_group(
+                zarr_store(folder), mode="r", zarr_format=3, use_consolidated=False
+            )
         except InputError:
             raise
         except (FileNotFoundError, ValueError, KeyError) as why:
@@ -89,7 +90,7 @@ def open_matching(
             finder.learn(contents)
             finder.find_all((row for row in sources if row < len(cohort)), progress)
             if not former.exists() and _rows_have_moved(len(cohort), sources, finder):
-                folder.rename(former)
+                move(folder, former)
             elif len(stack) <= len(cohort):
                 if len(stack) < len(cohort):
                     stack.grow(len(cohort))
@@ -112,7 +113,7 @@ def _former_at(folder: Path, frame: FrameSettings) -> AlignedStack | None:
     stack = AlignedStack(folder)
     if stack.frame_key == frame.key:
         return stack
-    shutil.rmtree(folder)
+    remove_tree(folder)
     return None
 
 
@@ -133,10 +134,15 @@ def open_reusable(folder: Path, frame: FrameSettings) -> AlignedStack:
         raise
     except (FileNotFoundError, ValueError, KeyError) as why:
         raise InputError(f"{folder.parent}: holds no aligned images.") from why
+    if frame.is_outdated(stack.frame_key):
+        raise InputError(
+            f"{folder.parent}: its images were aligned by a version that read some files "
+            "otherwise; align them again."
+        )
     if stack.frame_key != frame.key:
         raise InputError(
             f"{folder.parent}: its images were aligned to another frame or registered otherwise; "
-            "align them with this model's size and channels and the same --register and "
+            "align them with this model's size, channels and fit and the same --register and "
             "--estimate-laterality."
         )
     return stack

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from napari_globalxai.addresses import is_remote
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.errors import InputError
 from napari_globalxai.images.image_file import split_page
@@ -106,8 +107,18 @@ def file_state(file: Path) -> FileState | None:
     """Return the state of a file, or None where there is none, or what is there is no file."""
     if not is_regular(file):
         return None
+    if is_remote(file):
+        return _state_of_object(file)
     try:
         stat = file.stat()
     except OSError:
         return None
     return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+
+
+def _state_of_object(address: Any) -> FileState:
+    """Return what a store tells of an object: what it calls its version, or when it was written."""
+    told = address.fs.info(address.path)
+    version = [str(told.get(name)) for name in ("ETag", "etag", "LastModified", "mtime", "created")]
+    number = int(hash_value([str(address), version])[:15], 16)
+    return number, int(told.get("size") or 0), 0, 0

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from napari_globalxai.addresses import is_remote
 from napari_globalxai.errors import InputError
 from napari_globalxai.storage import is_regular
 
@@ -47,12 +51,28 @@ def split_page(path: str | Path) -> tuple[Path, int | None]:
     page : int or None
         Counted from 1.
     """
-    whole = Path(path)
+    whole = Path(path) if isinstance(path, str) else path
     match = _PAGE.fullmatch(whole.name)
-    # Unlike Path.exists, this takes names that no disk has.
-    if match is None or os.path.exists(whole):  # noqa: PTH110
+    if match is None or _exists(whole):
         return whole, None
     return whole.with_name(match["file"]), int(match["page"])
+
+
+def _exists(path: Path) -> bool:
+    # Unlike Path.exists, os.path.exists takes names that no disk has.
+    return path.exists() if is_remote(path) else os.path.exists(path)  # noqa: PTH110
+
+
+@contextmanager
+def local_copy(path: Path) -> Iterator[Path]:
+    """Give an entry as decoders read it: itself, or, of an address, a copy that is then deleted."""
+    if not is_remote(path):
+        yield path
+        return
+    file, _ = split_page(path)
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / file.name).write_bytes(file.read_bytes())
+        yield Path(folder) / path.name
 
 
 def is_there(path: str | Path) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from torch import nn
 
+from napari_globalxai.addresses import local_path
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.building import bounded_building
 from napari_globalxai.models.bundle import is_bundle, read_bundle
@@ -120,7 +121,7 @@ def load_network(
     sha256: str | None = None,
 ) -> LoadedNetwork:
     """Load a network and its card, and hold neither against the other; see `load_model`."""
-    given = Path(path)
+    given = local_path(path, "the model")
     if is_bundle(given):
         if not given.is_dir():
             _check_hash(given, sha256)

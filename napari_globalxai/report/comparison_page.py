@@ -8,6 +8,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from napari_globalxai.addresses import place
 from napari_globalxai.errors import InputError
 from napari_globalxai.progress import JobProgress, ProgressCallback, ignore_progress
 from napari_globalxai.report.page import ReportFigure, write_page
@@ -75,7 +76,7 @@ def compare(
     """
     chosen = CompareSettings.of(settings, keywords)
     one, other = (each if isinstance(each, Run) else open_run(each) for each in (first, second))
-    folder = Path(out)
+    folder = place(out)
     if not is_unused(folder) and not (folder / COMPARISON_FILE).is_file():
         raise InputError(f"{folder}: holds something else; choose another folder.")
     found = compare_runs(one, other, chosen, JobProgress(progress))

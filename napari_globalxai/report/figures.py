@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
+from napari_globalxai.addresses import readable
 from napari_globalxai.catalogue import STATISTICS
 from napari_globalxai.report.comparison_chapter import draw_comparison_figures, find_comparisons
 from napari_globalxai.report.image_figures import (
@@ -141,7 +142,7 @@ def map_panels(run: Run) -> list[MapPanel]:
 
 def _sd(run: Run, label: str) -> FloatImage | None:
     path = run.folder / "maps" / f"{file_stem(label)}.sd.tif"
-    return np.asarray(tifffile.imread(path), np.float32) if path.is_file() else None
+    return np.asarray(tifffile.imread(readable(path)), np.float32) if path.is_file() else None
 
 
 def _example(run: Run, images: LabelImages, at: int | None) -> Example | None:

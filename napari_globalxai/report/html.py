@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from napari_globalxai.addresses import place
 from napari_globalxai.report.chapters import collect_chapters
 from napari_globalxai.report.facts import collect_facts
 from napari_globalxai.report.figures import draw_figures
@@ -40,7 +41,7 @@ def write_report(run: Run, out: Path | None = None, comparisons: Sequence[Path |
     InputError
         When a folder holds no comparison, or nothing can be written there.
     """
-    folder = run.folder if out is None else out
+    folder = run.folder if out is None else place(out)
     check_writable(folder, "give another folder with --out (out in Python)")
     target = folder / REPORT_FILE
     others = [Path(each) for each in comparisons]

@@ -16,7 +16,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from napari_globalxai.faithfulness.order_families import FamilyLook, family_look
-from napari_globalxai.faithfulness.result import PepprResult
+from napari_globalxai.faithfulness.result import PepprResult, evaluated_part
 from napari_globalxai.faithfulness.verdict import NECESSARY_SHARE, SUFFICIENT_SHARE
 from napari_globalxai.report.style import (
     BLUE,
@@ -106,7 +106,7 @@ def _draw_arm(
         part = of_arm[of_arm["order"] == look.name].sort_values("fraction")
         if part.empty:
             continue
-        q, value, low, high = _columns(part)
+        q, value, low, high = _columns(evaluated_part(part))
         axes.fill_between(q, low, high, color=look.colour, alpha=0.22, linewidth=0)
         axes.plot(q, value, color=look.colour, linewidth=1, linestyle=(0, (4, 2)))
         lowest.append(float(np.nanmin(low)))

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
+from napari_globalxai.addresses import readable
 from napari_globalxai.report.audit_chapters import AUDIT_FOLDER
 from napari_globalxai.report.chapter import Damaged, entries, mapping_in, named_entries, table_in
 from napari_globalxai.report.image_figures import Example, examples_figure
@@ -191,8 +192,8 @@ def _contrasts(run: Run, mean: FloatImage) -> Iterator[ReportFigure]:
         panels, sure = [], []
         for label, each in named_entries(record.get("labels")).items():
             stem = path.parent / file_stem(label)
-            difference = image_in(Path(f"{stem}.difference.tif"), run)
-            p = image_in(Path(f"{stem}.p.tif"), run)
+            difference = image_in(stem.with_name(f"{stem.name}.difference.tif"), run)
+            p = image_in(stem.with_name(f"{stem.name}.p.tif"), run)
             if difference is None or p is None:
                 continue
             counts = [
@@ -251,7 +252,7 @@ def _group_sizes(run: Run) -> dict[str, tuple[int, int]]:
 def image_in(path: Path, run: Run) -> npt.NDArray[np.float32] | None:
     """Read a map of the frame; None where it is not there or does not fit."""
     try:
-        image = np.asarray(tifffile.imread(path), np.float32)
+        image = np.asarray(tifffile.imread(readable(path)), np.float32)
     except (OSError, ValueError):
         return None
     return image if image.shape == run.stack.shape else None

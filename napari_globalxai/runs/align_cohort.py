@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from napari_globalxai.addresses import place
 from napari_globalxai.cohort.table import Cohort, read_cohort
 from napari_globalxai.errors import InputError
 from napari_globalxai.execution.dask_workers import Workers, open_workers
@@ -47,7 +48,7 @@ def align(
     out: str | Path,
     settings: CohortFrameSettings | None = None,
     *,
-    workers: WorkerSettings | None = None,
+    workers: WorkerSettings | int | None = None,
     progress: ProgressCallback = ignore_progress,
     **keywords: Any,
 ) -> Path:
@@ -62,8 +63,8 @@ def align(
         What lies there of an earlier call is gone on with: only images of new content are aligned.
     settings : CohortFrameSettings, optional
         The frame.
-    workers : WorkerSettings, optional
-        Processes that share the work; by default this one does it.
+    workers : WorkerSettings or int, optional
+        Processes that share the work, or how many; by default this one does it.
     progress : callable, optional
         May raise `Cancelled`.
     **keywords
@@ -80,11 +81,12 @@ def align(
     InputError
         When the folder holds something else, or no image can be read.
     """
-    folder, frame = Path(out), CohortFrameSettings.of(settings, keywords)
+    folder, frame = place(out), CohortFrameSettings.of(settings, keywords)
     if isinstance(cohort, str | Path):
         cohort = read_cohort(cohort)
-    with open_workers(workers or WorkerSettings()) as processes:
-        align_into(folder, cohort, frame, "align", JobProgress(progress, EFFORTS), processes)
+    told = JobProgress(progress, EFFORTS)
+    with open_workers(workers, told) as processes:
+        align_into(folder, cohort, frame, "align", told, processes)
     return folder
 
 

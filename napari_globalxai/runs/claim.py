@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from napari_globalxai.addresses import move
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.errors import InputError
 from napari_globalxai.frame.reuse import continues
-from napari_globalxai.runs.folder import PEPPR_FOLDER, STACK_FOLDER
+from napari_globalxai.runs.folder import LOCK_FILE, PEPPR_FOLDER, STACK_FOLDER
 from napari_globalxai.runs.record import (
     CohortRecord,
     RunRecord,
@@ -15,10 +16,13 @@ from napari_globalxai.runs.record import (
     other_kind,
     read_record,
 )
+from napari_globalxai.settings.frame_settings import FrameSettings
 from napari_globalxai.storage import hash_value, is_unused
 
 
-def claim_folder(folder: Path, record: RunRecord, cohort: Cohort, resume: bool) -> RunRecord | None:
+def claim_folder(
+    folder: Path, record: RunRecord, cohort: Cohort, frame: FrameSettings, resume: bool
+) -> RunRecord | None:
     """Take a run folder for a run with this record.
 
     Parameters
@@ -29,6 +33,8 @@ def claim_folder(folder: Path, record: RunRecord, cohort: Cohort, resume: bool) 
         Of the run to come.
     cohort : Cohort
         What is explained.
+    frame : FrameSettings
+        What its images are brought into.
     resume : bool
         Whether to go on with a run that is there.
 
@@ -54,10 +60,15 @@ def claim_folder(folder: Path, record: RunRecord, cohort: Cohort, resume: bool) 
                 f"{folder}: holds a run already; use --resume to go on, or choose another folder."
             )
         before = found
+        if frame.is_outdated(before.settings.alignment):
+            raise InputError(
+                f"{folder}: its images were aligned by a version that read some files otherwise; "
+                "explain into another folder."
+            )
         if (other := _differs(before, record)) is not None:
             raise made_with_another(folder, other)
         _check_cohort(folder, before.cohort, record.cohort, cohort)
-    elif not is_unused(folder):
+    elif not is_unused(folder, LOCK_FILE):
         raise InputError(f"{folder}: is not empty and not a run; choose another folder.")
     return before
 
@@ -99,7 +110,7 @@ def _check_cohort(folder: Path, before: CohortRecord, now: CohortRecord, cohort:
         )
     results = folder / PEPPR_FOLDER
     if results.exists():
-        results.rename(_unused(folder / f"peppr-of-{before.images}-images"))
+        move(results, _unused(folder / f"peppr-of-{before.images}-images"))
 
 
 def _unused(path: Path) -> Path:

@@ -20,8 +20,10 @@ from napari_globalxai.progress import JobProgress, ProgressCallback, ignore_prog
 from napari_globalxai.runs.evaluate import make_evaluation, valid_share_of
 from napari_globalxai.runs.folder import PEPPR_FOLDER
 from napari_globalxai.runs.run import Run, open_run
+from napari_globalxai.runs.spreading import passes_elsewhere
 from napari_globalxai.runs.tables import FILE
 from napari_globalxai.runs.tested_maps import TestedMap, find_map
+from napari_globalxai.settings.execution_settings import WorkerSettings
 from napari_globalxai.settings.peppr_settings import PepprSettings
 
 
@@ -35,6 +37,7 @@ def compare_maps(
     device: str = "auto",
     trust: bool = False,
     batch_size: int | None = None,
+    workers: WorkerSettings | int | None = None,
     progress: ProgressCallback = ignore_progress,
     **keywords: Any,
 ) -> MapComparison:
@@ -51,7 +54,7 @@ def compare_maps(
     against : sequence of Run, str or pathlib.Path, optional
         Other runs, whose maps of these names are compared, too. Maps of another method or layer
         are tried on this run's model; those of another model on their own, along the same images.
-    model, device, trust, batch_size, progress, **keywords
+    model, device, trust, batch_size, workers, progress, **keywords
         As for `peppr`.
 
     Returns
@@ -95,7 +98,13 @@ def compare_maps(
             found, of_map = _found(each, name)
             called = f"{place}:{found.name}" if others else found.name
             candidates.append(Candidate(called, found.image, of_map, evaluation))
-    result = compare_candidates(candidates, chosen, progress=JobProgress(progress))
+    told = JobProgress(progress)
+    with passes_elsewhere(workers, first.folder / PEPPR_FOLDER, told) as elsewhere:
+        spread = [
+            replace(each, evaluation=replace(each.evaluation, elsewhere=elsewhere))
+            for each in candidates
+        ]
+        result = compare_candidates(spread, chosen, progress=told)
     result.settings["runs"] = {
         name: str(each.folder) for name, (each, _) in zip(names, runs, strict=True)
     }

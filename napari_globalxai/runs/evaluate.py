@@ -7,28 +7,35 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from napari_globalxai.addresses import place
 from napari_globalxai.attribution.precision import choose_batch_size
 from napari_globalxai.faithfulness.controls import COMPARING, stage_of
 from napari_globalxai.faithfulness.evaluation import Evaluation
 from napari_globalxai.faithfulness.fill_agreement import fill_agreement
 from napari_globalxai.faithfulness.fills import fit_fill
 from napari_globalxai.faithfulness.folds import CROSS_FITTED
+from napari_globalxai.faithfulness.passes import PassRunner
 from napari_globalxai.faithfulness.peppr import ALONG, run_peppr
+from napari_globalxai.faithfulness.remade_maps import REMAKING
 from napari_globalxai.faithfulness.result import PepprResult
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.progress import JobProgress, Progress, ProgressCallback, ignore_progress
 from napari_globalxai.runs.fill_fitting import fitting_of, share_of_fields
 from napari_globalxai.runs.folder import PEPPR_FOLDER
 from napari_globalxai.runs.peppr_verdicts import write_verdicts
+from napari_globalxai.runs.random_rival import EXPLAINING, RandomRival, random_rival
 from napari_globalxai.runs.run import Run, open_run
+from napari_globalxai.runs.spreading import passes_elsewhere
 from napari_globalxai.runs.tested_maps import TestedMap, find_map, fold_maps, maps_of_all
+from napari_globalxai.settings.execution_settings import WorkerSettings
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.statistics.global_map import OVERALL
 from napari_globalxai.storage import check_writable, hash_value
 
 # Orders that clear cases take: for the remaining time, until they are counted.
-_LIKELY = {"shifted": 19, "surrogate": 72}
-_SIMPLE = 9
+_LIKELY = {"shifted": 19, "surrogate": 48}
+_SIMPLE = 10
+_EXPLAINING_EFFORT = 3.0
 
 
 def peppr(
@@ -42,6 +49,7 @@ def peppr(
     trust: bool = False,
     batch_size: int | None = None,
     out: str | Path | None = None,
+    workers: WorkerSettings | int | None = None,
     progress: ProgressCallback = ignore_progress,
     **keywords: Any,
 ) -> PepprResult:
@@ -67,6 +75,9 @@ def peppr(
         As for `load_model`, where the model is not loaded yet.
     out : str or pathlib.Path, optional
         Folder to keep the result in, under ``peppr/``, in place of the run's.
+    workers : WorkerSettings or int, optional
+        Processes that share the work, or how many; by default this one does it. The bits are the
+        same.
     progress : callable, optional
         Receives `Progress`; may raise `Cancelled`. What was predicted by then is kept.
     **keywords
@@ -86,24 +97,21 @@ def peppr(
     chosen = PepprSettings.of(settings, keywords)
     if not isinstance(run, Run):
         run = open_run(run)
-    kept = (run.folder if out is None else Path(out)) / PEPPR_FOLDER
+    kept = (run.folder if out is None else place(out)) / PEPPR_FOLDER
     check_writable(kept, "give another folder with --out (out in Python)")
     found = find_map(run, map, map_from, judge_labels=chosen.judge_labels)
     told = JobProgress(progress, _efforts(chosen))
     told(Progress("Loading the model", 0, 1))
     classifier = run.classifier(device=device, model=model, trust=trust)
     told(Progress("Loading the model", 1, 1))
-    results = {
-        fill: _along(
-            run,
-            found,
-            PepprSettings.of(chosen, {"fill": fill}),
-            {"batch_size": batch_size, "classifier": classifier},
-            kept / "controls",
-            told,
-        )
-        for fill in chosen.fills
-    }
+    with passes_elsewhere(workers, kept, told) as elsewhere:
+        how = {"batch_size": batch_size, "classifier": classifier, "elsewhere": elsewhere}
+        results = {
+            fill: _along(
+                run, found, PepprSettings.of(chosen, {"fill": fill}), how, kept / "controls", told
+            )
+            for fill in chosen.fills
+        }
     agreement = fill_agreement(results) if len(results) > 1 else {}
     for result in results.values():
         result.settings["valid_share"] = share_of_fields(run, valid_share_of(chosen))
@@ -138,9 +146,10 @@ def _along(
     )
     evaluated_on, parts = found.evaluated_on, []
     if found.is_own:
-        crossed = fold_maps(run, found, evaluation, settings)
+        random = _random_rival(run, found, how, settings, cache, progress)
+        crossed = fold_maps(run, found, evaluation, settings, random)
         if crossed is None:
-            parts = [maps_of_all(run, found, evaluation)]
+            parts = [maps_of_all(run, found, evaluation, settings, random)]
         else:
             evaluation, parts = replace(evaluation, fold_of=crossed[0]), crossed[1]
             evaluated_on = CROSS_FITTED
@@ -157,6 +166,24 @@ def _along(
     )
 
 
+def _random_rival(
+    run: Run,
+    found: TestedMap,
+    how: dict[str, Any],
+    settings: PepprSettings,
+    folder: Path,
+    progress: ProgressCallback,
+) -> RandomRival | None:
+    """Return maps of the model with random weights, where they are wanted and can be had."""
+    labels = run.labels if found.title == OVERALL else (found.title,)
+    if not settings.random_weights or not all(len(run.members(label)) for label in labels):
+        return None
+    model, batch_size = how["classifier"], how["batch_size"]
+    at_once = choose_batch_size(model) if batch_size is None else batch_size
+    worker = model.working_with(images_a_forward=at_once)
+    return random_rival(run, worker, labels, settings.seed, folder, progress)
+
+
 def _efforts(settings: PepprSettings) -> dict[str, float]:
     """Return how much work each stage is likely to be, in steps of one arm."""
     an_order = 2 * (settings.control_steps + settings.control_steps % 2)
@@ -165,9 +192,12 @@ def _efforts(settings: PepprSettings) -> dict[str, float]:
         for name, likely in _LIKELY.items()
     }
     return {
+        **({EXPLAINING: _EXPLAINING_EFFORT} if settings.random_weights else {}),
         ALONG: 2.0 * settings.steps,
-        **{stage: float(an_order * count) for stage, count in orders.items() if count},
+        # What judges is evaluated on one side of the middle.
+        **{stage: an_order * count / 2 for stage, count in orders.items() if count},
         COMPARING: float(an_order * _SIMPLE),
+        **({REMAKING: float(an_order * settings.remade_maps)} if settings.remade_maps else {}),
     }
 
 
@@ -180,6 +210,7 @@ def make_evaluation(
     classifier: Classifier | None = None,
     judged: Sequence[str] | None = None,
     seed: int = 0,
+    elsewhere: PassRunner | None = None,
 ) -> Evaluation:
     """Return what PEPPR evaluates orders on: the finished images of a run.
 
@@ -197,6 +228,8 @@ def make_evaluation(
         Labels that a map is judged by, which some fills must be free of; by default all.
     seed : int, optional
         Of a fill's noise.
+    elsewhere : PassRunner, optional
+        Predicts in place of this process.
     """
     model = classifier or run.classifier()
     at_once = choose_batch_size(model) if batch_size is None else batch_size
@@ -221,6 +254,7 @@ def make_evaluation(
                 run.stack.key,
             ]
         ),
+        elsewhere=elsewhere,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from napari_globalxai.progress import JobProgress, ProgressCallback, ignore_prog
 from napari_globalxai.runs.evaluate import make_evaluation, valid_share_of
 from napari_globalxai.runs.folder import PEPPR_FOLDER, file_stem
 from napari_globalxai.runs.run import Run, open_run
+from napari_globalxai.runs.spreading import passes_elsewhere
 from napari_globalxai.runs.tables import FILE
+from napari_globalxai.settings.execution_settings import WorkerSettings
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.statistics.global_map import OVERALL
 
@@ -83,6 +86,7 @@ def peppr_as_published(
     device: str = "auto",
     trust: bool = False,
     batch_size: int | None = None,
+    workers: WorkerSettings | int | None = None,
     progress: ProgressCallback = ignore_progress,
     **keywords: Any,
 ) -> PaperResult:
@@ -94,7 +98,7 @@ def peppr_as_published(
         The run or its folder.
     settings : PepprSettings, optional
         What is chosen; fill, steps, area, bootstrap and seed count.
-    model, device, trust, batch_size, progress, **keywords
+    model, device, trust, batch_size, workers, progress, **keywords
         As for `peppr`.
 
     Returns
@@ -106,9 +110,10 @@ def peppr_as_published(
     run = run if isinstance(run, Run) else open_run(run)
     evaluation = _evaluation(run, run.labels, chosen, model, device, trust, batch_size)
     one_fill = PepprSettings.of(chosen, {"fill": chosen.fills[0]})
-    result = run_paper(
-        evaluation, OVERALL, run.maps[OVERALL], one_fill, progress=JobProgress(progress)
-    )
+    told = JobProgress(progress)
+    with passes_elsewhere(workers, run.folder / PEPPR_FOLDER, told) as elsewhere:
+        spread = replace(evaluation, elsewhere=elsewhere)
+        result = run_paper(spread, OVERALL, run.maps[OVERALL], one_fill, progress=told)
     result.save(run.folder / PEPPR_FOLDER)
     return result
 

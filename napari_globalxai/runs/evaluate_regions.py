@@ -12,6 +12,8 @@ from napari_globalxai.progress import JobProgress, ProgressCallback, ignore_prog
 from napari_globalxai.runs.evaluate import make_evaluation
 from napari_globalxai.runs.folder import PEPPR_FOLDER
 from napari_globalxai.runs.run import Run, open_run
+from napari_globalxai.runs.spreading import passes_elsewhere
+from napari_globalxai.settings.execution_settings import WorkerSettings
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.statistics.global_map import OVERALL
 from napari_globalxai.storage import hash_file
@@ -27,6 +29,7 @@ def peppr_regions(
     device: str = "auto",
     trust: bool = False,
     batch_size: int | None = None,
+    workers: WorkerSettings | int | None = None,
     progress: ProgressCallback = ignore_progress,
     **keywords: Any,
 ) -> list[RegionResult]:
@@ -42,7 +45,7 @@ def peppr_regions(
         A label, to test that one; by default all labels of the run, each ranked by its own map.
     settings : PepprSettings, optional
         What is chosen; fill, bootstrap and seed count.
-    model, device, trust, batch_size, progress, **keywords
+    model, device, trust, batch_size, workers, progress, **keywords
         As for `peppr`.
 
     Returns
@@ -65,23 +68,25 @@ def peppr_regions(
     told = JobProgress(progress)
     classifier = run.classifier(device=device, model=model, trust=trust)
     results = []
-    for fill in chosen.fills:
-        evaluation = make_evaluation(
-            run,
-            fill=fill,
-            batch_size=batch_size,
-            classifier=classifier,
-            judged=labels,
-            seed=chosen.seed,
-        )
-        result = run_regions(
-            evaluation,
-            found,
-            {label: run.maps[label] for label in labels},
-            PepprSettings.of(chosen, {"fill": fill}),
-            progress=told,
-        )
-        result.settings.update({"file": str(regions), "file_sha256": hash_file(Path(regions))})
-        result.save(run.folder / PEPPR_FOLDER)
-        results.append(result)
+    with passes_elsewhere(workers, run.folder / PEPPR_FOLDER, told) as elsewhere:
+        for fill in chosen.fills:
+            evaluation = make_evaluation(
+                run,
+                fill=fill,
+                batch_size=batch_size,
+                classifier=classifier,
+                judged=labels,
+                seed=chosen.seed,
+                elsewhere=elsewhere,
+            )
+            result = run_regions(
+                evaluation,
+                found,
+                {label: run.maps[label] for label in labels},
+                PepprSettings.of(chosen, {"fill": fill}),
+                progress=told,
+            )
+            result.settings.update({"file": str(regions), "file_sha256": hash_file(Path(regions))})
+            result.save(run.folder / PEPPR_FOLDER)
+            results.append(result)
     return results

@@ -8,6 +8,7 @@ import unicodedata
 from napari_globalxai.storage import hash_value
 
 RUN_FILE = "run.json"
+LOCK_FILE = "run.lock"
 QUALITY_FILE = "quality.json"
 STACK_FOLDER = "aligned.zarr"
 STORE_FOLDER = "attributions.zarr"

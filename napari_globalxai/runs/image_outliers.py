@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_globalxai.addresses import remove_tree
 from napari_globalxai.errors import InputError
 from napari_globalxai.progress import JobProgress, Progress, ProgressCallback, ignore_progress
 from napari_globalxai.runs import tables
@@ -324,4 +324,4 @@ def _clear(folder: Path) -> None:
     (folder / OUTLIERS_FILE).unlink(missing_ok=True)
     for path in folder.glob("*.csv"):
         path.unlink()
-    shutil.rmtree(folder / _RESIDUALS, ignore_errors=True)
+    remove_tree(folder / _RESIDUALS)

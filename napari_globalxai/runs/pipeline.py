@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from napari_globalxai.addresses import place
 from napari_globalxai.cohort.table import Cohort, read_cohort
 from napari_globalxai.execution.dask_workers import open_workers
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.loaders import OtherModelError, load_model
 from napari_globalxai.progress import JobProgress, Progress, ProgressCallback, ignore_progress
 from napari_globalxai.runs.claim import made_with_another, recorded_weights
+from napari_globalxai.runs.lock import only_writer
 from napari_globalxai.runs.plan import plan_run
 from napari_globalxai.runs.run import Run
 from napari_globalxai.runs.stages import EFFORTS
@@ -71,6 +73,7 @@ def explain(
     if isinstance(cohort, str | Path):
         cohort = read_cohort(cohort)
     told = JobProgress(progress, EFFORTS)
+    folder = place(out)
     told(Progress("Loading the model", 0, 1))
     if isinstance(model, str | Path):
         try:
@@ -80,13 +83,13 @@ def explain(
                 precision=chosen.precision,
                 trust=trust,
                 cam_layer=chosen.cam_layer,
-                sha256=recorded_weights(Path(out)) if resume else None,
+                sha256=recorded_weights(folder) if resume else None,
             )
         except OtherModelError as why:
-            raise made_with_another(Path(out), "model") from why
+            raise made_with_another(folder, "model") from why
     told(Progress("Loading the model", 1, 1))
-    plan = plan_run(cohort, model, Path(out), chosen, None if aligned is None else Path(aligned))
-    with open_workers(chosen) as workers:
+    plan = plan_run(cohort, model, folder, chosen, None if aligned is None else place(aligned))
+    with only_writer(folder), open_workers(chosen, told) as workers:
         aligned_images = plan.align(resume=resume, progress=told, workers=workers)
         attributed = aligned_images.attribute(told, workers)
-    return attributed.aggregate(told).write()
+        return attributed.aggregate(told).write()

@@ -14,6 +14,7 @@ import pandas as pd
 import tifffile
 from pydantic import BaseModel
 
+from napari_globalxai.addresses import place, readable
 from napari_globalxai.cohort.table import Cohort, read_cohort
 from napari_globalxai.cohort.wording import counted, form, named
 from napari_globalxai.errors import InputError
@@ -130,7 +131,7 @@ class Quality:
     @cached_property
     def coverage(self) -> npt.NDArray[np.float32]:
         """Share of images whose field of view holds each pixel, (height, width)."""
-        return np.asarray(tifffile.imread(self.folder / "coverage.tif"), np.float32)
+        return np.asarray(tifffile.imread(readable(self.folder / "coverage.tif")), np.float32)
 
     @cached_property
     def mean(self) -> npt.NDArray[np.float32]:
@@ -149,7 +150,7 @@ def check_quality(
     settings: CohortFrameSettings | None = None,
     *,
     problems: Sequence[str] | None = None,
-    workers: WorkerSettings | None = None,
+    workers: WorkerSettings | int | None = None,
     progress: ProgressCallback = ignore_progress,
     **keywords: Any,
 ) -> Quality:
@@ -167,8 +168,8 @@ def check_quality(
         The frame.
     problems : sequence of str, optional
         What is known to be wrong already; by default the problems of the cohort.
-    workers : WorkerSettings, optional
-        Processes that share the aligning; by default this one does it.
+    workers : WorkerSettings or int, optional
+        Processes that share the aligning, or how many; by default this one does it.
     progress : callable, optional
         May raise `Cancelled`.
     **keywords
@@ -183,11 +184,11 @@ def check_quality(
     InputError
         When the folder holds something else, or no image can be read.
     """
-    folder, frame = Path(out), CohortFrameSettings.of(settings, keywords)
+    folder, frame = place(out), CohortFrameSettings.of(settings, keywords)
     if isinstance(cohort, str | Path):
         cohort = read_cohort(cohort)
     progress = JobProgress(progress, EFFORTS)
-    with open_workers(workers or WorkerSettings()) as processes:
+    with open_workers(workers, progress) as processes:
         record = align_into(folder, cohort, frame, "check", progress, processes)
     stack = AlignedStack(folder / STACK_FOLDER)
     errors = stack.status()
@@ -234,7 +235,7 @@ def open_quality(folder: str | Path) -> Quality:
     InputError
         When the folder holds no finished quality control.
     """
-    path = Path(folder)
+    path = place(folder)
     if not has_record(path):
         raise InputError(f"{path}: holds no quality control, it has no {QUALITY_FILE}.")
     record = read_record(path)
@@ -286,5 +287,5 @@ def _identical_files(cohort: Cohort, stack: AlignedStack) -> list[str]:
 
 
 def _planes(path: Path) -> npt.NDArray[np.float32]:
-    image = np.asarray(tifffile.imread(path), np.float32)
+    image = np.asarray(tifffile.imread(readable(path)), np.float32)
     return image[None] if image.ndim == 2 else image

@@ -75,7 +75,7 @@ class RunMaps:
         grid: CellGrid = run.store.grid.pooled(self._side)
         self.grid = grid
         self.valid = cells_inside(run.valid, grid)
-        self.every_row = np.unique(np.concatenate(list(rows.values()))).tolist()
+        self.every_row: list[int] = np.unique(np.concatenate(list(rows.values()))).tolist()
 
     def trained(self) -> dict[str, LabelMaps]:
         """Return the maps of the run itself."""

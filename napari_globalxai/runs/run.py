@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_globalxai.addresses import place, readable
 from napari_globalxai.errors import InputError
 from napari_globalxai.maps.preparing import prepare_maps
 from napari_globalxai.maps.upsampling import smooth, upsample
@@ -113,6 +113,13 @@ class Run:
         needed = (*tables.NEEDED, *map(tables.probability_column, self.labels))
         if any(name not in table for name in needed):
             raise damaged(self.folder / IMAGES_TABLE)
+        numbers = (
+            *map(tables.probability_column, self.labels),
+            *map(tables.truth_column, self.labels),
+        )
+        # Of a table that was changed by hand.
+        if any(name in table and table[name].dtype.kind not in "biuf" for name in numbers):
+            raise damaged(self.folder / IMAGES_TABLE)
         return table
 
     @cached_property
@@ -152,7 +159,10 @@ class Run:
         """The images in the frame."""
         from napari_globalxai.frame.stack import AlignedStack
 
-        stack = AlignedStack(self.folder / STACK_FOLDER)
+        try:
+            stack = AlignedStack(self.folder / STACK_FOLDER)
+        except FileNotFoundError as why:
+            raise damaged(self.folder / STACK_FOLDER) from why
         if stack.shape != self._shape:
             raise damaged(self.folder / STACK_FOLDER)
         return stack
@@ -329,16 +339,17 @@ class Run:
             When the file has moved, cannot be read or is another one by now, or the image could
             not be explained.
         """
-        from napari_globalxai.images.image_file import is_there
+        from napari_globalxai.images.image_file import is_there, local_copy
 
         # Imports MONAI.
         from napari_globalxai.images.readers import read_stored
 
-        place, path = self._placement(row), str(self.images[tables.PATH].iloc[row])
+        placement, path = self._placement(row), place(str(self.images[tables.PATH].iloc[row]))
         if not is_there(path):
             raise InputError(f"{path}: is not there any more; put the file back.")
-        pixels = read_stored(path, self.record.settings.stored_bits)
-        if pixels.shape[:2] != place.shape:
+        with local_copy(path) as file:
+            pixels = read_stored(file, self.record.settings.stored_bits)
+        if pixels.shape[:2] != placement.shape:
             raise InputError(
                 f"{path}: has another size than when the run was made; explain the cohort again."
             )
@@ -433,13 +444,7 @@ class Run:
             with_fill = "" if fill is None else f" with the fill {fill!r}"
             raise InputError(f"{self.folder}: PEPPR was not run along {name!r}{with_fill}.")
         stem = result_stem(file_stem(name), fills[0] if fill is None else fill)
-        place = self.folder / PEPPR_FOLDER
-        try:
-            return PepprResult.load(place, file_stem(name), stem)
-        except (BadZipFile, EOFError, KeyError, OSError, ValueError) as why:
-            raise InputError(
-                f"{place / stem}: holds a damaged result of PEPPR; run peppr again."
-            ) from why
+        return PepprResult.load(self.folder / PEPPR_FOLDER, file_stem(name), stem)
 
 
 def _read_map(path: Path, shape: tuple[int, int] | None) -> npt.NDArray[np.float32]:
@@ -448,7 +453,7 @@ def _read_map(path: Path, shape: tuple[int, int] | None) -> npt.NDArray[np.float
 
     check_regular(path)
     try:
-        with tifffile.TiffFile(path) as file:
+        with tifffile.TiffFile(readable(path)) as file:
             if shape is not None and file.pages[0].shape != shape:
                 raise damaged(path)
             return np.asarray(file.pages[0].asarray(), np.float32)
@@ -465,7 +470,7 @@ def open_run(folder: str | Path) -> Run:
     InputError
         When the folder is no run, or the run was not finished.
     """
-    path = Path(folder)
+    path = place(folder)
     if read_record_of(path, RunRecord).status != "finished":
         raise InputError(f"{path}: the run is not finished; explain it again with --resume.")
     return Run(path)

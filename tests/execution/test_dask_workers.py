@@ -17,8 +17,8 @@ from napari_globalxai.runs.pipeline import explain
 from napari_globalxai.runs.run import open_run
 from napari_globalxai.settings.execution_settings import WorkerSettings
 
-# Four chunks of the store, the last of them not full.
-SIZE = 100
+# Three chunks of the store, the last of them not full.
+SIZE = 70
 POOLED = {"method": "saliency", "pooling": 2}
 
 
@@ -28,7 +28,7 @@ def inputs(tmp_path_factory):
     table = tiny.write_cohort(folder / "cohort", size=SIZE)
     # One image that cannot be read, and one that is not there.
     (folder / "cohort" / "images" / "041.png").write_bytes(b"no picture")
-    (folder / "cohort" / "images" / "070.png").unlink()
+    (folder / "cohort" / "images" / "060.png").unlink()
     tiny.write_resnet(folder / "resnet")
     return table, folder / "resnet" / "model.yaml"
 
@@ -39,14 +39,22 @@ def alone(inputs, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def cluster():
+def processes():
     """A cluster as a hospital may have one: without keys, and started by somebody else."""
-    from distributed import LocalCluster
+    from distributed import Client, LocalCluster
 
-    with LocalCluster(
-        n_workers=1, threads_per_worker=2, host="127.0.0.1", dashboard_address="127.0.0.1:0"
-    ) as started:
-        yield started.scheduler_address
+    with (
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0"
+        ) as started,
+        Client(started, set_as_default=False) as client,
+    ):
+        yield client
+
+
+@pytest.fixture
+def cluster(processes):
+    return processes.scheduler.address
 
 
 def assert_same(run, expected):
@@ -65,30 +73,35 @@ def assert_same(run, expected):
     assert run.statistics.equals(expected.statistics)
 
 
-@pytest.mark.slow
-def test_a_worker_that_is_killed_costs_its_chunk_and_not_the_run(inputs, alone, tmp_path):
-    from napari_globalxai.cohort.table import read_cohort
-    from napari_globalxai.models.loaders import load_model
-    from napari_globalxai.runs.plan import plan_run
-    from napari_globalxai.settings.explain_settings import ExplainSettings
-
-    settings = ExplainSettings(**POOLED)
-    plan = plan_run(read_cohort(inputs[0]), load_model(inputs[1]), tmp_path / "run", settings)
+def test_a_worker_that_is_killed_costs_its_chunk_and_not_the_run(
+    inputs, alone, processes, cluster, tmp_path
+):
     killed = []
 
-    with open_workers(WorkerSettings(workers=2)) as workers:
-        pids = workers._client.run(os.getpid)
+    def kill_one(progress):
+        if progress.stage.startswith("Explaining") and progress.done and not killed:
+            killed.append(sorted(processes.run(os.getpid).values())[0])
+            os.kill(killed[0], signal.SIGKILL)
 
-        def kill_one(progress):
-            if progress.stage.startswith("Explaining") and progress.done and not killed:
-                killed.append(sorted(pids.values())[0])
-                os.kill(killed[0], signal.SIGKILL)
-
-        run = plan.align(workers=workers).attribute(kill_one, workers).aggregate().write()
+    run = explain(*inputs, tmp_path / "run", **POOLED, scheduler=cluster, progress=kill_one)
 
     assert killed
-    assert os.getpid() not in pids.values()
+    assert {os.getpid(), *processes.run(os.getpid).values()}.isdisjoint(killed)
     assert_same(run, alone)
+
+
+def test_workers_of_this_machine_are_other_processes_that_need_a_key():
+    with open_workers(WorkerSettings(workers=2)) as workers:
+        assert workers._client.scheduler.address.startswith("tls://127.0.0.1:")
+        found = dict(workers.run(_process, range(8)))
+        assert sorted(found) == list(range(8))
+        assert os.getpid() not in found.values()
+        assert set(workers._client.nthreads().values()) == {1}
+        assert workers.threads == 2
+
+
+def _process(task):
+    return os.getpid()
 
 
 def test_a_cluster_gives_the_bits_of_one_process(inputs, alone, cluster, tmp_path):
@@ -134,7 +147,7 @@ def test_a_cluster_that_goes_away_leaves_a_run_to_go_on_with(inputs, alone, tmp_
     from distributed import LocalCluster
 
     with LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0"
     ) as started:
 
         def leave(progress):
@@ -214,7 +227,7 @@ def _refuse(task):
     raise InputError(f"of the part {task}")
 
 
-@pytest.mark.parametrize("command", ["explain", "align", "check"])
+@pytest.mark.parametrize("command", ["explain", "align", "check", "peppr", "sanity"])
 def test_the_commands_take_workers(command):
     shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "300"})
 

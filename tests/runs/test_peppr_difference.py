@@ -148,6 +148,6 @@ def test_a_damaged_result_is_one_sentence(runs, folder):
     whole = path.read_bytes()
     for content in (whole[:500], b"", b"no archive"):
         path.write_bytes(content)
-        with pytest.raises(gx.InputError, match="peppr/left: holds a damaged result of PEPPR"):
+        with pytest.raises(gx.InputError, match=r"left\.npz: is damaged"):
             gx.compare(*runs[:2], folder / "damaged", permutations=19, bootstrap=100)
     path.write_bytes(whole)

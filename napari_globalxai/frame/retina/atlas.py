@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_globalxai.addresses import readable
 from napari_globalxai.frame.geometry import Matrix, apply, similarity, warp
 from napari_globalxai.frame.local_detail import FloatImage, Mask
 from napari_globalxai.frame.retina.filters import distance_to, median_patch, patch_at
@@ -205,7 +206,7 @@ class Atlas:
     @classmethod
     def load(cls, path: Path) -> Atlas:
         """Read an atlas that `save` wrote."""
-        with np.load(path, allow_pickle=False) as stored:
+        with np.load(readable(path), allow_pickle=False) as stored:
             values = {name: stored[name] for name in stored.files}
         maculae = tuple(values[name] for name in sorted(values) if name.startswith("macula_"))
         template = LandmarkTemplate(

@@ -1,0 +1,131 @@
+"""Where results lie: a path of this machine, or an address of a store such as ``s3://bucket/run``.
+
+An address is a `upath.UPath`, which does what a path does; only what differs, such as appending,
+which no object store knows, asks `is_remote`.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+from pathlib import Path
+from typing import Any, cast
+
+from napari_globalxai.errors import InputError
+
+# Of two letters or more: one is a drive of Windows. A path has lost one of two slashes.
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/{1,3}([^/].*)")
+_LOCAL = ("file", "local")
+
+
+def is_remote(path: object) -> bool:
+    """Return whether a place is an address, not a path of this machine."""
+    return not isinstance(path, str | Path)
+
+
+def is_address(text: str) -> bool:
+    """Return whether a text is an address with both its slashes, such as ``s3://bucket/x.png``."""
+    return "://" in text and _ADDRESS.fullmatch(text) is not None
+
+
+def place(path: str | Path) -> Path:
+    """Return a path, or an address, as whoever wrote it meant it.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        A path, or an address of any store that fsspec opens; also one that was taken for a path.
+
+    Raises
+    ------
+    InputError
+        When what opens such addresses is not installed.
+    """
+    if is_remote(path):
+        return cast(Path, path)
+    found = _ADDRESS.fullmatch(Path(path).as_posix() if isinstance(path, Path) else path)
+    if found is None:
+        return Path(path)
+    scheme, rest = found[1].lower(), found[2]
+    if scheme in _LOCAL:
+        return Path("/", rest)
+    try:
+        from upath import UPath
+
+        # Other processes write beside this one, so that what a listing told may be past.
+        address = UPath(f"{scheme}://{rest}", use_listings_cache=False)
+        # Opens it, and so imports what its kind needs.
+        _ = address.fs
+    except (ImportError, ValueError) as why:
+        raise InputError(
+            f"{scheme}://{rest}: addresses of this kind cannot be opened here; install "
+            "napari-globalxai[s3] or what fsspec asks for, or give a folder."
+        ) from why
+    return cast(Path, address)
+
+
+def local_path(path: str | Path, what: str) -> Path:
+    """Return a path of this machine, where something is read that is read from nowhere else.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        The path.
+    what : str
+        What lies there, such as ``the cohort table``.
+
+    Raises
+    ------
+    InputError
+        When it is an address.
+    """
+    found = place(path)
+    if is_remote(found):
+        raise InputError(
+            f"{found}: {what} is read from a path of this machine, not from an address; mount the "
+            "store, or copy it."
+        )
+    return found
+
+
+def readable(path: Path) -> Any:
+    """Return what libraries read that know files but no addresses: the path, or all its bytes."""
+    return io.BytesIO(path.read_bytes()) if is_remote(path) else path
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Write an address that must not exist yet, in one step as far as its store can.
+
+    Raises
+    ------
+    FileExistsError
+        When it exists.
+    """
+    address: Any = path
+    address.fs.pipe_file(address.path, content, mode="create")
+
+
+def upload(file: Path, path: Path) -> None:
+    """Put a file of this machine in the place of an address, whole."""
+    address: Any = path
+    address.fs.put_file(str(file), address.path)
+
+
+def move(path: Path, to: Path) -> None:
+    """Move a folder to another name beside it."""
+    if is_remote(path):
+        one, other = cast(Any, path), cast(Any, to)
+        one.fs.mv(one.path, other.path, recursive=True)
+    else:
+        path.rename(to)
+
+
+def remove_tree(path: Path) -> None:
+    """Delete a folder with all that is in it, if it is there."""
+    if is_remote(path):
+        address: Any = path
+        if address.exists():
+            address.fs.rm(address.path, recursive=True)
+    else:
+        shutil.rmtree(path, ignore_errors=True)
