@@ -47,6 +47,14 @@ class PepprSettings(SettingsModel):
         description="Steps, out of those, at which controls are evaluated, most of them early; "
         "Δ is compared on these alone",
     )
+    judged_up_to: float = Field(
+        default=0.2,
+        gt=0,
+        le=1,
+        title="Judged up to",
+        description="Share of the pixels over which the map is held against its controls; 1 takes "
+        "Δ over all of them, at the price of more forwards",
+    )
     controls: int = Field(
         default=499,
         ge=0,
