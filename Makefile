@@ -9,7 +9,7 @@ export TORCH
 # These ask for torchvision, each build of which fits one build of torch, and which MONAI would
 # import, slowly, from then on. The tests and benchmarks do without it.
 WITHOUT_TORCHVISION := onnx2pytorch timm
-PEERS_WITHOUT_TORCHVISION := grad-cam ttach opencv-python-headless
+PEERS_WITHOUT_TORCHVISION := grad-cam ttach opencv-python-headless quantus
 # More arguments for pytest, such as `-m "not gui"` or `-k peppr`.
 PYTEST_ARGS ?=
 
@@ -34,10 +34,12 @@ demo: $(VENV)/.installed-gui
 test: lint
 	scripts/install_gui_dependencies.sh
 ifeq ($(strip $(PYTEST_ARGS)),)
-# Side by side what needs no display, a thread each; windows by themselves, as they are timed.
+# Two at a time, a thread each; windows on a display each; by itself what is timed.
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
 		-m "not gui"
-	scripts/with_display.sh $(BIN)/python -m pytest -m gui
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder \
+		--tx "2*popen//python=scripts/with_display.sh $(BIN)/python" -m "gui and not timed"
+	scripts/with_display.sh $(BIN)/python -m pytest -m timed
 else
 	scripts/with_display.sh $(BIN)/python -m pytest $(PYTEST_ARGS)
 endif
@@ -65,6 +67,7 @@ benchmark: $(VENV)/.installed-dev
 	$(BIN)/python -m pip install --quiet --no-deps $(PEERS_WITHOUT_TORCHVISION)
 	$(BIN)/python benchmarks/grad_cam.py
 	$(BIN)/python benchmarks/pixel_methods.py
+	$(BIN)/python benchmarks/pixel_flipping.py
 	$(BIN)/python benchmarks/aligning.py
 
 clean:

@@ -9,9 +9,11 @@ Every run counts once, however many findings it has: the level is of any false f
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -80,24 +82,27 @@ def shuffles(folder: Path, count: int) -> Iterator[tuple[bool, bool]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cohorts", type=int, default=100)
+    parser.add_argument("--images", type=int, nargs="+", default=[120, 400])
     parser.add_argument("--run", type=Path)
     asked = parser.parse_args()
     count = asked.cohorts
     print("| cohorts | images | with a false finding | with the shortcut found |")
     print("|---|---|---|---|")
-    for images in (120, 400):
-        empty = [audited(Plan(images, seed=seed), settings()) for seed in range(count)]
-        false = sum(bool(each) for each in empty)
-        print(f"| {count} without a shortcut | {images} | {false} | |", flush=True)
+    for images, round_field in itertools.product(asked.images, (True, False)):
+        shape = "round" if round_field else "whole frame"
+        plain = [Plan(images, seed=seed, round_field=round_field) for seed in range(count)]
+        false = sum(bool(audited(plan, settings())) for plan in plain)
+        print(f"| {count} without a shortcut, {shape} | {images} | {false} | |", flush=True)
         for strength in (0.3, 1.0):
-            plans = [
-                Plan(images, shortcut=True, strength=strength, seed=seed) for seed in range(count)
+            found = [
+                audited(replace(plan, shortcut=True, strength=strength), settings())
+                for plan in plain
             ]
-            found = [audited(plan, settings()) for plan in plans]
             false = sum(any(label != "L0" for label in each) for each in found)
             right = sum("L0" in each for each in found)
             print(
-                f"| {count} with one of strength {strength} | {images} | {false} | {right} |",
+                f"| {count} with one of strength {strength}, {shape} | {images} | {false} | "
+                f"{right} |",
                 flush=True,
             )
     if asked.run is not None:

@@ -109,16 +109,18 @@ def ask(folder: Path, store: AttributionStore, images: int) -> None:
     for statistic in ("median", "trimmed-mean", "standard-error", "positive-share"):
         line(f"{statistic} of {images}", averaged(statistic, rows), whole)
 
-    def rank(measures: tuple[str, ...] | None) -> None:
-        reference = Reference.of(reader, label, rows)
+    def rank(measures: tuple[str, ...] | None, likes: int = 0) -> None:
+        # As `outliers` does: a label is read once.
+        kept = reader.keeping(rows)
+        reference = Reference.of(kept, label, rows)
         chosen = {} if measures is None else {"measures": measures}
-        compare_images(reader, label, rows, reference, **chosen)
+        compare_images(kept, label, rows, reference, **chosen)
+        if likes:
+            nearest_images(kept, label, rows[:likes], rows, 5)
 
     line("images ranked by similarity", lambda: rank((SIMILARITY,)), whole)
     line("the same with all measures", lambda: rank(None), whole)
-    line(
-        "five likes of 20 images", lambda: nearest_images(reader, label, rows[:20], rows, 5), whole
-    )
+    line("and five likes of the first 20", lambda: rank(None, 20), whole)
 
     found = reader.cells(label, rows)
     groups = PatientGroups(codes[found.rows])

@@ -6,9 +6,11 @@ appears by itself on the command line, in the panels, in tables, figures and the
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
@@ -59,7 +61,7 @@ class Catalogue:
 
     @property
     def _others(self) -> dict[str, Entry]:
-        points = sorted(entry_points(group=self.group), key=lambda point: point.name)
+        points = sorted(_points(tuple(sys.path)).select(group=self.group), key=lambda p: p.name)
         return {
             point.name: Entry(point.value, f"From {point.value.partition(':')[0]}")
             for point in points
@@ -93,6 +95,15 @@ class Catalogue:
             return getattr(import_module(module), attribute)
         except (ImportError, AttributeError) as why:
             raise InputError(f"The {self.noun} {name!r} cannot be loaded ({why}).") from why
+
+
+@lru_cache(maxsize=1)
+def _points(path: tuple[str, ...]) -> Any:
+    """Return all entry points that packages on a path declare: a file of each, so read once.
+
+    What it is depends on the release of Python; all can select a group.
+    """
+    return entry_points()
 
 
 def names_like(name: str, known: Iterable[str], noun: str) -> str:

@@ -10,6 +10,8 @@ import re
 import stat
 import tempfile
 import time
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -33,6 +35,19 @@ _KINDS = {
     stat.S_IFBLK: "is a device",
 }
 _BLOCK = 1 << 20
+# What files that somebody has changed give rise to: other values, types, keys; no text, no archive.
+_NOT_AS_WE_WRITE = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 # As `atomic_path` names what it has not finished.
 _LEFTOVER = re.compile(r"\..+\.[a-z0-9_]{8}(\.\w+)?")
 
@@ -74,6 +89,17 @@ def damaged(path: Path) -> InputError:
     return InputError(
         f"{path}: is damaged or was not written by napari-globalxai; make the folder anew."
     )
+
+
+@contextmanager
+def as_we_write(path: Path) -> Iterator[None]:
+    """Say of a file of ours that it is damaged, whatever the block meets in it."""
+    try:
+        yield
+    except InputError:
+        raise
+    except _NOT_AS_WE_WRITE as why:
+        raise damaged(path) from why
 
 
 def is_regular(path: str | Path) -> bool:
@@ -269,11 +295,14 @@ class Journal:
     def read(self) -> list[dict[str, Any]]:
         """Return all whole entries, oldest first."""
         entries = []
-        for line in self._content().decode().splitlines():
+        for line in self._content().splitlines():
             try:
-                entries.append(json.loads(line))
-            except json.JSONDecodeError:
+                entry = json.loads(line)
+            # No text, no JSON, or numbers and nesting beyond what Python reads.
+            except (ValueError, RecursionError):
                 continue
+            if isinstance(entry, dict):
+                entries.append(entry)
         return entries
 
     def _content(self) -> bytes:

@@ -75,7 +75,9 @@ def test(folder: Path, gui: bool) -> None:
     pip("--no-deps", *(f"{name}=={floors[name]}" for name in WITHOUT_TORCHVISION))
     # Old releases call others, which are not at their floors, by names that those deprecate.
     pytest = (python, "-m", "pytest", "-q", "-W", "ignore::DeprecationWarning")
-    run(*pytest, "-m", "not gui and not slow")
+    # As the Makefile does: side by side what needs no display, a thread each.
+    os.environ["OMP_NUM_THREADS"] = "1"
+    run(*pytest, "--numprocesses", "2", "--dist", "loadfile", "-m", "not gui and not slow")
     if gui:
         run("scripts/with_display.sh", *pytest, "-m", "gui and not slow")
 

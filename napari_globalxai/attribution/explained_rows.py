@@ -56,11 +56,14 @@ class ExplainedRows:
             # Noted before they are forgotten: an image that comes back is explained again.
             self._append({"images": [{"row": row, "source": ""} for row in gone]})
             for row in gone:
-                store.clear(row)
+                if row < len(store):
+                    store.clear(row)
         known = {
             row: entry
             for row, entry in latest.items()
-            if row in wanted and entry.get("source") == sources[row]
+            if row in wanted
+            and entry.get("source") == sources[row]
+            and len(entry.get("logits", ())) == outputs
         }
         for row in store.rows_with_maps(known):
             self.finished.add(row)
@@ -71,8 +74,9 @@ class ExplainedRows:
     @property
     def observed(self) -> Path | None:
         """File in which an observer kept what it had seen up to the last line, if there is one."""
-        names = [line["observed"] for line in self._lines if "observed" in line]
-        return self._path.parent / names[-1] if names else None
+        names = [line["observed"] for line in self._lines if isinstance(line.get("observed"), str)]
+        # Beside the store, whatever somebody wrote here.
+        return self._path.parent / Path(names[-1]).name if names else None
 
     def next_observed(self) -> Path:
         """Return a file for what an observer has seen; one a line, so that the two go together."""
@@ -113,6 +117,39 @@ def empty_maps(path: Path) -> Counter[str]:
     return Counter(chain.from_iterable(entry.get("empty", ()) for entry in latest.values()))
 
 
+def logits_so_far(path: Path) -> dict[int, list[float]]:
+    """Return the logits of the images whose maps a store holds, by row, from the journal beside it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The store, which may be written to meanwhile.
+    """
+    latest = _latest(Journal(path.with_suffix(".jsonl")).read())
+    # What was forgotten has no source.
+    return {row: entry["logits"] for row, entry in latest.items() if entry.get("source")}
+
+
 def _latest(lines: Sequence[dict[str, Any]]) -> dict[int, dict[str, Any]]:
     """Return the latest entry of each row, which counts."""
-    return {entry["row"]: entry for line in lines for entry in line.get("images", ())}
+    found = {}
+    for line in lines:
+        images = line.get("images")
+        for entry in images if isinstance(images, list) else ():
+            if _is_whole(entry):
+                found[entry["row"]] = entry
+    return found
+
+
+def _is_whole(entry: Any) -> bool:
+    """Return whether an entry is as we write it; one that is not counts as none."""
+    if not isinstance(entry, dict) or type(entry.get("row")) is not int or entry["row"] < 0:
+        return False
+    logits, empty = entry.get("logits", []), entry.get("empty", [])
+    return (
+        isinstance(entry.get("source"), str)
+        and isinstance(logits, list)
+        and all(isinstance(each, int | float) for each in logits)
+        and isinstance(empty, list)
+        and all(isinstance(each, str) for each in empty)
+    )

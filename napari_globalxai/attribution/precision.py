@@ -20,6 +20,7 @@ from napari_globalxai.errors import InputError
 from napari_globalxai.models.classifier import ROUGH_GRADIENTS, Classifier
 
 # A half-size format is taken where it changes probabilities and maps by at most this.
+HALF_SIZE = ("bfloat16", "float16")
 PROBABILITY_TOLERANCE = 0.01
 MAP_TOLERANCE = 0.02
 # Maps cost far more than predictions, and differ less from image to image.

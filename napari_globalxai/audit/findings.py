@@ -66,6 +66,8 @@ class Finding:
         Other regions of which the same holds.
     shown : tuple of ShownImage
         Images that show it best.
+    pictured : bool
+        Whether `beyond` is a guess: a corner of a picture that fills the frame.
     sentence : str
         All of it in words.
     """
@@ -88,6 +90,7 @@ class Finding:
     also: tuple[str, ...] = ()
     also_where: tuple[str, ...] = ()
     shown: tuple[ShownImage, ...] = field(default=())
+    pictured: bool = False
     sentence: str = ""
 
     def to_dict(self) -> dict[str, Any]:

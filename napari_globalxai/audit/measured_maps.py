@@ -56,7 +56,7 @@ class MeasuredMaps:
         By label; those without any map are left out.
     regions, tiles : dict of str to numpy.ndarray
         Named regions, and tiles of the frame for what no region holds.
-    beyond : tuple of str
+    beyond, pictured : tuple of str
         See `Places`.
     subgroups : Subgroups
         Of all images of the run.
@@ -68,6 +68,7 @@ class MeasuredMaps:
     regions: Mapping[str, Mask]
     tiles: Mapping[str, Mask]
     beyond: tuple[str, ...]
+    pictured: tuple[str, ...]
     subgroups: Subgroups
     co_labels: Subgroups
 
@@ -109,6 +110,7 @@ def measure_maps(
         regions=places.regions,
         tiles=grid_of_tiles,
         beyond=places.beyond,
+        pictured=places.pictured,
         subgroups=subgroups,
         co_labels=_labels_as_subgroups(run, settings),
     )

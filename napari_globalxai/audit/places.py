@@ -42,12 +42,16 @@ class Places:
         bool (*frame); they may overlap, and none is empty.
     beyond : tuple of str
         Those in which no picture is expected: outside of the field of view, and corners.
+    pictured : tuple of str
+        Those of `beyond` that lie in the field of view for the most part, as corners do where it
+        fills the frame: something may be seen there after all.
     remarks : tuple of str
         What could not be made, a sentence each.
     """
 
     regions: dict[str, Mask]
     beyond: tuple[str, ...]
+    pictured: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
 
@@ -74,7 +78,9 @@ def find_places(run: Run, regions_file: Path | None) -> Places:
     if not regions[OUTSIDE].any():
         remarks.append("the field of view fills the frame, so there is nothing outside of it")
     regions = {name: mask for name, mask in regions.items() if mask.any()}
-    return Places(regions, tuple(name for name in beyond if name in regions), tuple(remarks))
+    there = tuple(name for name in beyond if name in regions)
+    pictured = tuple(name for name in there if field[regions[name]].mean() > 1 - _MOSTLY)
+    return Places(regions, there, pictured, tuple(remarks))
 
 
 def corners(shape: tuple[int, ...]) -> dict[str, Mask]:
@@ -155,7 +161,7 @@ def _images(run: Run, count: int, aspect: float) -> Iterator[FramedImage]:
     factor = max(1.0, run.stack.shape[1] / _LARGEST)
     size = (round(run.stack.shape[1] / factor), round(run.stack.shape[0] / factor))
     for row in chosen:
-        planes, field = run.stack.read([row])[0], np.asarray(run.stack.fields[int(row)])
+        planes, field = run.stack.read([row])[0], run.stack.read_fields([row])[0]
         small = [
             np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BOX))
             for plane in (*planes, field.astype(np.uint8) * 255)

@@ -77,10 +77,12 @@ class Comparison:
 def beyond_the_picture(measured: MeasuredMaps, settings: AuditSettings) -> list[Finding]:
     """Return findings on places that hold more of a label's map than of the area.
 
-    Nothing is to be seen there, so that an honest map holds less.
+    Nothing is to be seen there, so that an honest map holds less. Where the picture fills the frame
+    a lesion may lie near a corner, so that one must hold twice as much to be told.
     """
     tested = len(measured.labels) * len(measured.beyond)
     columns = measured.columns_of(measured.beyond)
+    least = settings.least_ratio * np.where(np.isin(measured.beyond, measured.pictured), 2, 1)
     findings = []
     for maps in measured.labels:
         shares = maps.shares
@@ -91,7 +93,7 @@ def beyond_the_picture(measured: MeasuredMaps, settings: AuditSettings) -> list[
         )
         everybody = np.ones(len(maps.owner), dtype=bool)
         ratios = ratios_of(maps, everybody)[columns]
-        passing = np.flatnonzero((p <= settings.level) & (ratios >= settings.least_ratio))
+        passing = np.flatnonzero((p <= settings.level) & (ratios >= least))
         if maps.patients < settings.fewest_patients or not len(passing):
             continue
         ordered = passing[np.argsort(-ratios[passing])]
@@ -137,7 +139,9 @@ def between_subgroups(measured: MeasuredMaps, settings: AuditSettings) -> list[F
 
 def _comparisons(measured: MeasuredMaps, settings: AuditSettings) -> list[Comparison]:
     everywhere = np.arange(len(measured.places))
-    beyond = measured.columns_of(measured.beyond)
+    beyond = measured.columns_of(
+        tuple(name for name in measured.beyond if name not in measured.pictured)
+    )
     found = []
     for number, maps in enumerate(measured.labels):
         chosen = maps.shares.has_mass
@@ -247,6 +251,7 @@ def make_finding(
         kind="subgroup",
         where=name_of_place(measured, column),
         beyond=is_beyond(measured, column),
+        pictured=list(measured.places)[column] in measured.pictured,
         covariate=None if group is None else group.column,
         value=None if group is None else group.value,
         query="" if group is None else group.query,
@@ -310,8 +315,9 @@ def in_words(finding: Finding) -> str:
     place = place_in_words(finding.where)
     if finding.kind in ("outside-field", "region"):
         start = f"{finding.label}: {place} holds {numbers}"
+        seen = "little" if finding.pictured else "nothing"
         goes = f", and that goes with {finding.query}" if finding.query else ""
-        return f"{start}, though nothing is to be seen there{goes}{_also(finding)}."
+        return f"{start}, though {seen} is to be seen there{goes}{_also(finding)}."
     rest = "" if finding.rest is None else f", against {finding.rest:.1f} times in the others"
     if finding.kind == "cluster":
         return (
@@ -325,7 +331,9 @@ def _also(finding: Finding) -> str:
     parts = [f"{', '.join(finding.same_columns)} parts the images alike"] * bool(
         finding.same_columns
     )
-    parts += [f"so it does with {', '.join(finding.also)}"] * bool(finding.also)
+    if finding.also:
+        goes = "goes" if len(finding.also) == 1 else "go"
+        parts.append(f"{' and '.join(finding.also)} {goes} with it, too")
     return f" ({'; '.join(parts)})" if parts else ""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -250,12 +250,15 @@ def report(
         Path | None,
         folder_option("Folder for the report, in place of the run's."),
     ] = None,
+    comparison: Annotated[
+        list[Path] | None, typer.Option(help="Folder that compare wrote, to show; repeatable.")
+    ] = None,
 ) -> None:
     """Draw the figures of a run and write its report.html."""
     from napari_globalxai.report.html import write_report
     from napari_globalxai.runs.run import open_run
 
-    page = write_report(open_run(run), out)
+    page = write_report(open_run(run), out, comparison or ())
     say(f"Report: {page}")
     tell({"report": page})
 
@@ -377,9 +380,7 @@ def _check_quality(
     from napari_globalxai.runs.quality_control import check_quality
 
     settings, workers = chosen
-    of_model: dict[str, Any] = {}
-    if classifier is not None:
-        of_model = {"size": classifier.frame_shape, "channels": classifier.card.input.channels}
+    of_model = {} if classifier is None else classifier.card.input.frame
     # What was asked for goes before what the model takes.
     frame = CohortFrameSettings(**{**of_model, **settings.given()})
     quality = check_quality(

@@ -43,6 +43,12 @@ def compare(
                 f"({facts['ci_low']:.3f} to {facts['ci_high']:.3f})"
             )
         say(f"{label}: {'; '.join(said)}")
+    for row in found.peppr:
+        say(
+            f"PEPPR along {row['map']} ({row['fill']}), {row['label']}: Δ {row['delta_a']:.3f} "
+            f"and {row['delta_b']:.3f}, difference {row['difference']:.3f} "
+            f"({row['ci_low']:.3f} to {row['ci_high']:.3f})"
+        )
     say(f"{len(found.changed)} answers changed")
     say(f"Comparison: {out / 'comparison.html'}")
     tell({"folder": out, **facts_of(found, settings)})

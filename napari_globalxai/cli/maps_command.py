@@ -9,7 +9,7 @@ import typer
 from napari_globalxai.cli.machine_answers import records
 from napari_globalxai.cli.machine_output import tell, with_json
 from napari_globalxai.cli.options import RunArgument, with_settings
-from napari_globalxai.cli.printing import ProgressPrinter, say
+from napari_globalxai.cli.printing import ProgressPrinter, counted, say
 from napari_globalxai.settings.map_settings import MapsSettings
 
 
@@ -25,7 +25,7 @@ def maps(
 
     found = make_maps(run, name, settings, progress=ProgressPrinter())
     for row in found.statistics.itertuples():
-        say(f"map {row.map}: {row.n} images of {row.n_patients} patients")
+        say(f"map {row.map}: {counted(row.n, 'image')} of {counted(row.n_patients, 'patient')}")
     for warning in found.warnings:
         say(f"  warning: {warning}")
     say(f"Maps: {found.folder}")

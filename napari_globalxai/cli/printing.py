@@ -25,6 +25,11 @@ def say(line: str) -> None:
         typer.echo(line)
 
 
+def counted(number: object, noun: str) -> str:
+    """Return a number with its noun, in the plural where it is due."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def say_problems(cohort: Cohort) -> None:
     """Print the warnings of a cohort and what else is wrong with it."""
     for problem in cohort.problems:
@@ -46,7 +51,7 @@ def say_run(run: Run) -> int:
     for each in run.performance:
         say(f"  {each}")
     for row in run.statistics.itertuples():
-        say(f"  map {row.map}: {row.n} images of {row.n_patients} patients")
+        say(f"  map {row.map}: {counted(row.n, 'image')} of {counted(row.n_patients, 'patient')}")
     say(f"Run: {run.folder}")
     return len(failed)
 

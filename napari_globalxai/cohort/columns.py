@@ -82,8 +82,12 @@ def find_roles(
     file = finder.one("file", settings.file_column, FILE_COLUMNS)
     if file is None and settings.file_column is None:
         file = _file_by_content(finder)
-    laterality = finder.one("laterality", settings.laterality_column, ())
-    if settings.laterality_column is None:
+    asked = settings.laterality_column
+    if asked is not None and asked.casefold() == "none" and not finder.has(asked):
+        laterality = None
+    else:
+        laterality = finder.one("laterality", asked, ())
+    if asked is None:
         # A column "position" may tell where on the retina; a column of sides goes first.
         fitting = finder.guesses(LATERALITY_COLUMNS)
         sides = [name for name in fitting if names_sides(raw.table[name])]
@@ -146,6 +150,10 @@ class _Finder:
         why = f"more than one column {asked!r}" if fitting else f"no column {asked!r}"
         self.wrong.append(f"there is {why} for the {role}")
         return None
+
+    def has(self, name: str) -> bool:
+        """Return whether there is a column of a name."""
+        return name_key(name) in map(name_key, self.names)
 
     def several(self, role: str, asked: Sequence[str]) -> list[str]:
         """Return the columns asked for that are there, each once."""
@@ -236,8 +244,9 @@ def _guess_labels(
             labels[name] = column
     if mixed:
         finder.warnings.append(
-            f"{source}: {named(map(repr, mixed))} spell yes and no in several ways and are not "
-            "taken as labels unless named with --label-columns."
+            f"{source}: {named(map(repr, mixed))} {form(len(mixed), 'spells', 'spell')} yes and no "
+            f"in several ways and {form(len(mixed), 'is', 'are')} not taken as "
+            f"{form(len(mixed), 'a label', 'labels')} unless named with --label-columns."
         )
     if uncertain:
         finder.warnings.append(

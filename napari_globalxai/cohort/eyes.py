@@ -1,4 +1,4 @@
-"""Tables with one row a patient and a column for each eye's file: read as a row an eye."""
+"""Tables with one row a patient and a column for each side's file: read as a row a side."""
 
 from __future__ import annotations
 
@@ -22,9 +22,25 @@ from napari_globalxai.settings.lists import split_names
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_]+")
 
 
+_EYES = {
+    "eye",
+    "eyes",
+    "fundus",
+    "retina",
+    "oct",
+    "od",
+    "os",
+    "oculus",
+    "oeil",
+    "œil",
+    "auge",
+    "ojo",
+}
+
+
 @dataclass(frozen=True)
 class EyePair:
-    """Two columns that say the same of the left and of the right eye."""
+    """Two columns that say the same of the left and of the right side."""
 
     left: str
     right: str
@@ -34,6 +50,12 @@ class EyePair:
     def columns(self) -> tuple[str, str]:
         """Both columns."""
         return self.left, self.right
+
+    @property
+    def is_of_eyes(self) -> bool:
+        """Whether the names of both columns are those that only eyes have."""
+        words = [{word.casefold() for word in _WORD.findall(name)} for name in self.columns]
+        return all(_EYES & each for each in words)
 
 
 def find_eye_rows(
@@ -76,7 +98,7 @@ def find_eye_rows(
         if not found:
             wrong.append(
                 f"--file-column {settings.file_column} names several columns, which are not there "
-                "or not one for the left and one for the right eye"
+                "or not one for the left and one for the right side"
             )
             return raw, settings.model_copy(update={"file_column": None})
         pair = found[0]
@@ -137,12 +159,15 @@ def _a_row_an_eye(source: Path, raw: RawTable, pair: EyePair) -> tuple[RawTable,
     absent = table[file].isna().to_numpy()
     kept = ~absent | (is_left & np.roll(absent, -1))
     table = table[kept].reset_index(drop=True)
-    each = f"{named(map(repr, own))} {form(len(own), 'is', 'are')} each eye's, and " if own else ""
+    # Breasts, knees and lungs come in pairs, too.
+    one, article = ("eye", "an") if pair.is_of_eyes else ("side", "a")
+    are = form(len(own), "is", "are")
+    each = f"{named(map(repr, own))} {are} each {one}'s, and " if own else ""
     message = (
-        f"{source}: each of its {counted(len(raw.table), 'row')} names a left eye's file in "
-        f"{pair.left!r} and a right eye's in {pair.right!r}, and is read as one row an eye, so "
-        f"that rows are counted by eyes here; {each}what else it says, labels too, is taken for "
-        "both eyes."
+        f"{source}: each of its {counted(len(raw.table), 'row')} names a left {one}'s file in "
+        f"{pair.left!r} and a right {one}'s in {pair.right!r}, and is read as one row {article} "
+        f"{one}, so that rows are counted by {one}s here; {each}what else it says, labels too, is "
+        f"taken for both {one}s."
     )
     warnings = [*raw.warnings, message]
     return replace(raw, table=table, spare=raw.spare | spare, warnings=warnings), file, laterality

@@ -72,6 +72,8 @@ class Cohort:
         What values of the label columns mean before what they would mean without it.
     class_values : dict of str to str
         The labels of values of the class column, likewise.
+    sides_are_guessed : bool
+        Whether nobody said where the sides of images are told.
     """
 
     source: Path
@@ -89,6 +91,7 @@ class Cohort:
     patient_source: str = ""
     label_values: Mapping[str, float] = field(default_factory=dict)
     class_values: Mapping[str, str] = field(default_factory=dict)
+    sides_are_guessed: bool = False
 
     def __len__(self) -> int:
         return len(self.files)
@@ -268,6 +271,8 @@ def read_cohort(
         patient_source=patient_source,
         label_values=label_values,
         class_values=class_values,
+        sides_are_guessed=settings.laterality_column is None
+        and settings.laterality_pattern is None,
     )
 
 

@@ -8,15 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from napari_globalxai.faithfulness.control_steps import EARLY
 from napari_globalxai.faithfulness.crossings import early_area
 from napari_globalxai.faithfulness.evaluation import ARMS, Evaluation, LogitsByArm
 from napari_globalxai.faithfulness.intervals import Resamples
 from napari_globalxai.faithfulness.scores import FloatArray, area, weighted_roc_auc
 from napari_globalxai.faithfulness.targets import MACRO, Targets
 from napari_globalxai.settings.peppr_settings import PepprSettings
-
-# Where maps must beat simple orders: beyond it, all that is not the lesion is told apart.
-EARLY = 0.2
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,11 @@ class Curves:
     @property
     def early_deltas(self) -> FloatArray:
         """Δ over the first fifth of the pixels, by row."""
-        return early_area(self.fractions, self.auc["restore"] - self.auc["erase"], EARLY)
+        return self.deltas_up_to(EARLY)
+
+    def deltas_up_to(self, until: float) -> FloatArray:
+        """Return Δ over the first pixels, by row."""
+        return early_area(self.fractions, self.auc["restore"] - self.auc["erase"], until)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from napari_globalxai.faithfulness.order_families import (
     positions_of,
 )
 from napari_globalxai.faithfulness.orders import Order, order_by_map
+from napari_globalxai.faithfulness.remade_maps import RemadeMaps
 from napari_globalxai.faithfulness.scores import FloatArray
 from napari_globalxai.faithfulness.sequential import Count, exceedances, lies_far
 from napari_globalxai.faithfulness.targets import Targets
@@ -38,7 +39,8 @@ class Controls:
     Attributes
     ----------
     judged : dict of str to numpy.ndarray
-        By family whose rank counts: ROC AUC (order, arm, step, label and pooled) of its orders.
+        By family whose rank counts: ROC AUC (order, arm, step, label and pooled) of its orders, on
+        the early steps.
     compared : dict of str to dict
         By family of one order, or rival map: logits by arm. A family that gave none is missing.
     counts : dict of str to dict of str to Count
@@ -75,14 +77,20 @@ class Trial:
     course : Course
         Along the map.
     coarse : numpy.ndarray
-        Which of its steps the controls were evaluated at.
+        Which of its steps orders that it is compared with were evaluated at.
+    early : numpy.ndarray
+        Which of its steps those that it is judged by were evaluated at.
     controls : Controls
         Their results.
+    remade : RemadeMaps
+        What was measured along maps of half of the patients.
     """
 
     course: Course
     coarse: npt.NDArray[np.int64]
+    early: npt.NDArray[np.int64]
     controls: Controls
+    remade: RemadeMaps
 
 
 @dataclass(frozen=True)
@@ -96,12 +104,15 @@ class Question:
     judged : tuple of str
         Those that get a verdict.
     adaptive : bool
-        Whether drawn controls stop as soon as p's interval leaves 0.05.
+        Whether controls stop as soon as no more of them can change the verdict.
+    up_to : float
+        Share of the pixels over which Δ of the map is held against that of its controls.
     """
 
     targets: Targets
     judged: tuple[str, ...]
     adaptive: bool
+    up_to: float
 
     @property
     def places(self) -> list[int]:
@@ -115,7 +126,8 @@ class Question:
 
 
 def run_controls(
-    cache: ControlCache,
+    judging: ControlCache,
+    comparing: ControlCache,
     rankings: Sequence[Ranking],
     rivals: Mapping[str, Sequence[npt.NDArray[np.floating]]],
     question: Question,
@@ -125,8 +137,10 @@ def run_controls(
 
     Parameters
     ----------
-    cache : ControlCache
-        Evaluates orders, or remembers them.
+    judging : ControlCache
+        Evaluates orders that the map is judged by, on the early steps, or remembers them.
+    comparing : ControlCache
+        Those that it is compared with, on all control steps.
     rankings : sequence of Ranking
         What orders are made from, one a fold.
     rivals : mapping of str to sequence of numpy.ndarray
@@ -138,12 +152,12 @@ def run_controls(
     """
     families = order_families()
     controls = Controls()
-    own = cache.evaluation.roc_auc_curves(cache.own.logits)
+    own = judging.evaluation.roc_auc_curves(judging.own.logits)
     # Families that can be enumerated are the cheaper ones, and may settle it.
     judged = [name for name, family in families.items() if family.judged]
     judged.sort(key=lambda name: positions_of(families[name], rankings[0]) is None)
     for name in judged:
-        _judge_by(name, families[name], cache, rankings, question, controls, own, progress)
+        _judge_by(name, families[name], judging, rankings, question, controls, own, progress)
     compared = [name for name, family in families.items() if not family.judged]
     total = len(compared) + len(rivals)
     for number, name in enumerate([*compared, *rivals]):
@@ -154,7 +168,7 @@ def run_controls(
             else next(_orders(name, families[name], rankings), None)
         )
         if order is not None:
-            controls.compared[name] = cache.logits(order)
+            controls.compared[name] = comparing.logits(order)
     progress(Progress(COMPARING, total, total))
     return controls
 
@@ -177,24 +191,31 @@ def _judge_by(
     """Evaluate orders of a judged family until its part of the question is answered."""
     stage, positions = stage_of(name), positions_of(family, rankings[0])
     asked = rankings[0].count if positions is None else min(positions, rankings[0].count)
-    progress(Progress(stage, 0, asked))
-    curves: list[npt.NDArray[np.float64]] = []
+    curves: list[FloatArray] = []
+
+    def count() -> tuple[dict[str, Count], dict[str, Count]]:
+        every = np.stack(curves) if curves else np.empty((0, *own.shape))
+        return _count(every, own, cache, question, positions)
+
+    def is_settled() -> bool:
+        return question.adaptive and _is_settled(count(), controls, question)
+
+    # What is certain is seen at once; drawn ones are looked at now and then.
+    a_look = _A_LOOK if positions is None else 1
     with closing(_curves(cache, islice(_orders(name, family, rankings), asked))) as found:
-        for curve in found:
+        while len(curves) < asked and (len(curves) % a_look or not is_settled()):
+            curve = next(found, None)
+            if curve is None:
+                # A family may have fewer orders than were asked for.
+                asked = len(curves)
+                break
             curves.append(curve)
             progress(Progress(stage, len(curves), asked))
-            if positions is None and question.adaptive and len(curves) % _A_LOOK == 0:
-                so_far = _count(np.stack(curves), own, cache, question, positions)
-                if _is_settled(so_far, controls, question):
-                    break
-        else:
-            # A family may have fewer orders than were asked for.
-            asked = len(curves)
     controls.judged[name] = np.stack(curves) if curves else np.empty((0, *own.shape))
     controls.asked[name] = asked
-    counts = _count(controls.judged[name], own, cache, question, positions)
-    controls.counts[name], controls.corrected[name] = counts
-    progress(Progress(stage, len(curves), len(curves)))
+    controls.counts[name], controls.corrected[name] = count()
+    if curves:
+        progress(Progress(stage, len(curves), len(curves)))
 
 
 def _curves(cache: ControlCache, orders: Iterator[Order]) -> Generator[FloatArray, None, None]:
@@ -213,8 +234,8 @@ def _count(
 ) -> tuple[dict[str, Count], dict[str, Count]]:
     """Count by target the orders that did at least as well, raw and corrected."""
     targets, fractions = question.targets, cache.own.fractions
-    of_map = targets.deltas(own, fractions)
-    of_controls = targets.deltas(curves, fractions)
+    of_map = targets.deltas(own, fractions, question.up_to)
+    of_controls = targets.deltas(curves, fractions, question.up_to)
 
     def counts(places: list[int], *, together: bool) -> dict[str, Count]:
         reached = exceedances(of_map[places], of_controls[:, places], together=together)
@@ -244,7 +265,13 @@ def _is_settled(
         if name not in deciding:
             continue
         refuted = any(counts[name].decision is False for counts in before.values())
-        if not refuted and deciding[name].decision is None:
+        if found[0][name].every is None:
+            settled = deciding[name].decision is not None
+        else:
+            # Of orders that can be enumerated all are tested before a map passes. What does as well
+            # for one label does so for all together, too; the reverse is known once all are there.
+            settled = found[0][name].decision is False
+        if not (refuted or settled):
             return False
     return True
 

@@ -27,10 +27,13 @@ class FoldMap:
         The map, (*spatial).
     rivals : mapping of str to numpy.ndarray
         Maps that it is compared with, by what they are called, made of the same patients.
+    remade : tuple of numpy.ndarray
+        The same map, made again of halves of those patients.
     """
 
     image: npt.NDArray[np.floating]
     rivals: Mapping[str, npt.NDArray[np.floating]] = field(default_factory=dict)
+    remade: tuple[npt.NDArray[np.floating], ...] = ()
 
 
 def assign_folds(

@@ -134,9 +134,9 @@ class Surrogate:
         # Imports much of SciPy, which a report or a viewer need not wait for.
         from napari_globalxai.faithfulness.surrogates import ValidArea
 
-        area = ValidArea.of(ranking.valid)
+        source = ValidArea.of(ranking.valid).source(ranking.image)
         for child in np.random.SeedSequence([ranking.seed, 5]).spawn(ranking.count):
-            drawn = area.surrogate(ranking.image, np.random.default_rng(child))
+            drawn = source.draw(np.random.default_rng(child))
             yield orders.order_by_map(drawn, ranking.valid, ranking.seed)
 
 

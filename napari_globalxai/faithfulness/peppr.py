@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.faithfulness.control_steps import control_steps
+from napari_globalxai.faithfulness.control_steps import control_steps, early_steps
 from napari_globalxai.faithfulness.controls import Question, Trial, join_folds, run_controls
 from napari_globalxai.faithfulness.evaluation import ARMS, Evaluation
 from napari_globalxai.faithfulness.folds import SAME_IMAGES, FoldMap
@@ -28,6 +28,7 @@ from napari_globalxai.faithfulness.lattice import (
 )
 from napari_globalxai.faithfulness.order_families import Ranking
 from napari_globalxai.faithfulness.orders import order_by_map, step_counts
+from napari_globalxai.faithfulness.remade_maps import run_remade
 from napari_globalxai.faithfulness.reservations import reservations_on
 from napari_globalxai.faithfulness.result import CURVE_COLUMNS, PepprResult
 from napari_globalxai.faithfulness.summary import summarise
@@ -94,7 +95,7 @@ def run_peppr(
         evaluation = replace(evaluation, fold_of=None)
     usable, left_out = _usable_labels(evaluation)
     targets = Targets.of(evaluation.classifier.labels, usable, judged, evaluation.together)
-    question = Question(targets, tuple(judged), settings.adaptive)
+    question = Question(targets, tuple(judged), settings.adaptive, settings.judged_up_to)
     trial, lattice = _try_map(
         evaluation, map_name, image, parts, question, settings, cache, progress
     )
@@ -103,6 +104,7 @@ def run_peppr(
     for target in targets.names:
         areas[target], of_target = summarise(evaluation, target, trial, question, settings)
         rows += [{"map": map_name, "label": target, **row} for row in of_target]
+    trial.remade.enter(areas, targets)
     reserved = reservations_on(evaluation, image, trial.course, usable, settings)
     reserved.enter(map_name, areas, rows)
     for label in (label for label in judged if label in left_out):
@@ -179,9 +181,16 @@ def _try_map(
     rivals = {
         name: [_finite(part.rivals[name], evaluation) for part in parts] for name in parts[0].rivals
     }
-    kept = ControlCache(evaluation, course.at(coarse), cache)
-    controls = run_controls(kept, rankings, rivals, question, progress)
-    return Trial(course, coarse, controls), lattice
+    early = coarse[early_steps(course.fractions[coarse], question.up_to)]
+    judging = ControlCache(evaluation, course.at(early), cache)
+    comparing = ControlCache(evaluation, course.at(coarse), cache)
+    controls = run_controls(judging, comparing, rankings, rivals, question, progress)
+    again = [
+        join_folds([order_by_map(_finite(image, evaluation), valid, seed) for image in images])
+        for images in zip(*(part.remade for part in parts), strict=True)
+    ]
+    remade = run_remade(comparing, again, progress)
+    return Trial(course, coarse, early, controls, remade), lattice
 
 
 def _judge(

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from napari_globalxai.addresses import readable
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.fills import (
     Fill,
@@ -24,10 +23,18 @@ from napari_globalxai.faithfulness.fills import (
 from napari_globalxai.faithfulness.folds import GIVEN_MAP, SAME_IMAGES
 from napari_globalxai.faithfulness.model_and_images import Images
 from napari_globalxai.faithfulness.orders import Mask, kept_pixels
+from napari_globalxai.faithfulness.saved_arrays import open_arrays
 from napari_globalxai.faithfulness.stored_results import DEFAULT_FILL, result_stem
 from napari_globalxai.faithfulness.targets import MACRO, POOLED
 from napari_globalxai.faithfulness.verdict import FAITHFUL, WITH_A_CAUTION, Verdict
-from napari_globalxai.storage import atomic_path, read_json, read_table, write_json, write_table
+from napari_globalxai.storage import (
+    as_we_write,
+    atomic_path,
+    read_json,
+    read_table,
+    write_json,
+    write_table,
+)
 
 # Under which key of the JSON stands what is measured of all labels together.
 _TOGETHER = {"macro": MACRO, "pooled": POOLED}
@@ -43,6 +50,7 @@ CURVE_COLUMNS = (
     "ci_low",
     "ci_high",
 )
+_GAP = 0.5
 _OWN_KEYS = ("map", "labels", "settings", *_TOGETHER, "evaluated_on", "folds", "mass_outside")
 
 
@@ -311,18 +319,20 @@ class PepprResult:
     def load(cls, folder: Path, map_name: str, stem: str | None = None) -> PepprResult:
         """Read what `save` wrote, under the map's name or another `stem`."""
         files = map_name if stem is None else stem
-        summary = read_json(folder / f"{files}.json")
-        told = dict(summary["labels"])
-        told |= {name: summary[key] for key, name in _TOGETHER.items() if key in summary}
-        areas, verdict = {}, {}
-        for label, values in told.items():
-            if "verdict" in values:
-                words = [values.pop(key, "") for key in ("verdict", "reason", "tested")]
-                verdict[label] = Verdict(*words)
-            areas[label] = values
-        settings = summary["settings"]
-        outside = summary.get("mass_outside")
-        with np.load(readable(folder / f"{files}.npz")) as arrays:
+        file = folder / f"{files}.json"
+        with as_we_write(file):
+            summary = read_json(file)
+            told = dict(summary["labels"])
+            told |= {name: summary[key] for key, name in _TOGETHER.items() if key in summary}
+            areas, verdict = {}, {}
+            for label, values in told.items():
+                if "verdict" in values:
+                    words = [values.pop(key, "") for key in ("verdict", "reason", "tested")]
+                    verdict[label] = Verdict(*words)
+                areas[label] = values
+            settings = summary["settings"]
+            outside = summary.get("mass_outside")
+        with open_arrays(folder / f"{files}.npz") as arrays:
             return cls(
                 map_name=map_name,
                 curves=read_table(folder / f"{files}.csv", dtype={"map": str, "label": str}),
@@ -349,3 +359,18 @@ class PepprResult:
 
 def _origin(settings: dict[str, Any]) -> str:
     return SAME_IMAGES if settings.get("map_built_on_the_same_images") else GIVEN_MAP
+
+
+def evaluated_part(curve: pd.DataFrame) -> pd.DataFrame:
+    """Return a curve without an end behind a gap, over which a line would be invented.
+
+    Orders that a map is judged by are evaluated in the first fifth, and at the ends.
+
+    Parameters
+    ----------
+    curve : pandas.DataFrame
+        Rows of one curve, by rising ``fraction``.
+    """
+    fractions = curve["fraction"].to_numpy(float)
+    is_cut = len(fractions) > 2 and fractions[-1] - fractions[-2] > _GAP
+    return curve.iloc[:-1] if is_cut else curve

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_globalxai.storage import read_json
+from napari_globalxai.storage import as_we_write, read_json
 
 DEFAULT_FILL = "mean-image"
 
@@ -48,7 +48,8 @@ def stored_results(folder: Path) -> list[StoredResult]:
         if not path.with_suffix(".npz").is_file():
             # Of regions, of images one by one, of several maps.
             continue
-        summary = read_json(path)
-        fill = str(summary.get("settings", {}).get("fill", DEFAULT_FILL))
-        found.append(StoredResult(str(summary.get("map", path.stem)), fill, path.stem))
+        with as_we_write(path):
+            summary = read_json(path)
+            fill = str(summary.get("settings", {}).get("fill", DEFAULT_FILL))
+            found.append(StoredResult(str(summary.get("map", path.stem)), fill, path.stem))
     return sorted(found, key=lambda each: (each.map_name, each.fill != DEFAULT_FILL, each.fill))

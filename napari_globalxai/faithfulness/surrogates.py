@@ -9,7 +9,7 @@ the area, and the coefficients are drawn anew with the power that they have.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -77,17 +77,21 @@ class ValidArea:
         generator : numpy.random.Generator
             Of the same state gives the same directions for any map.
         """
+        return self.source(image).draw(generator)
+
+    def source(self, image: npt.NDArray[np.floating]) -> SurrogateSource:
+        """Return what all surrogates of a map have in common, for when many are drawn."""
         values = np.asarray(image[self.valid], np.float64)
         mean, spread = self._trend(values)
         standard = (values - mean) / spread
         cells = self._cell_means(standard)
-        coarse = self._spread_out(cells)
-        drawn = self._spread_out(self._redrawn(cells, generator))
-        # What is finer than a cell is shuffled.
-        fine = generator.permutation(standard - coarse)
-        result = np.zeros(self.valid.shape)
-        result[self.valid] = mean + spread * (drawn + fine)
-        return result
+        return SurrogateSource(
+            area=self,
+            mean=mean,
+            spread=spread,
+            coefficients=self.vectors.T @ (cells - cells.mean()),
+            fine=standard - self.spread_out(cells),
+        )
 
     def _trend(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return mean and spread of a map over the depth below the rim."""
@@ -103,28 +107,67 @@ class ValidArea:
         sums = np.bincount(self.cell_of, weights=values, minlength=count)
         return np.asarray(sums / np.bincount(self.cell_of, minlength=count))
 
-    def _redrawn(self, cells: FloatArray, generator: np.random.Generator) -> FloatArray:
-        """Turn the coefficients of each band in a random direction, keeping its power."""
-        coefficients = self.vectors.T @ (cells - cells.mean())
-        drawn = generator.standard_normal(len(coefficients))
-        for first, last in _bands(len(coefficients)):
-            power = np.linalg.norm(coefficients[first:last])
-            drawn[first:last] *= power / np.linalg.norm(drawn[first:last])
-        return np.asarray(self.vectors @ drawn)
-
-    def _spread_out(self, cells: FloatArray) -> FloatArray:
+    def spread_out(self, cells: FloatArray) -> FloatArray:
         """Interpolate cells to the valid pixels."""
         field = np.zeros(int(np.prod(self.grid)))
         field[self.inside] = cells
-        empty = np.ones(field.shape, bool)
+        whole = field.reshape(self.grid)[self._nearest]
+        return np.asarray(map_coordinates(whole, self._places, order=1, mode="nearest"))
+
+    @cached_property
+    def _nearest(self) -> tuple[npt.NDArray[np.int32], ...]:
+        """For each cell of the grid the nearest one inside, along each axis."""
+        empty = np.ones(int(np.prod(self.grid)), bool)
         empty[self.inside] = False
-        # Cells outside take the value of the nearest one inside.
-        nearest = distance_transform_edt(
+        found = distance_transform_edt(
             empty.reshape(self.grid), return_distances=False, return_indices=True
         )
-        whole = field.reshape(self.grid)[tuple(nearest)]
-        places = [(at + 0.5) / self.side - 0.5 for at in np.nonzero(self.valid)]
-        return np.asarray(map_coordinates(whole, places, order=1, mode="nearest"))
+        return tuple(found)
+
+    @cached_property
+    def _places(self) -> FloatArray:
+        """Where the valid pixels lie, in cells, (axis, pixel)."""
+        return np.stack([(at + 0.5) / self.side - 0.5 for at in np.nonzero(self.valid)])
+
+
+@dataclass(frozen=True)
+class SurrogateSource:
+    """What all surrogates of a map have in common.
+
+    Attributes
+    ----------
+    area : ValidArea
+        The valid area.
+    mean, spread : numpy.ndarray
+        The trend of the map, (pixel,).
+    coefficients : numpy.ndarray
+        Of the map without its trend, in the area's eigenvectors.
+    fine : numpy.ndarray
+        What is finer than a cell, (pixel,).
+    """
+
+    area: ValidArea
+    mean: FloatArray
+    spread: FloatArray
+    coefficients: FloatArray
+    fine: FloatArray
+
+    def draw(self, generator: np.random.Generator) -> npt.NDArray[np.float64]:
+        """Draw a surrogate, (*spatial); outside the valid area it is 0."""
+        drawn = self.area.spread_out(self.area.vectors @ self._redrawn(generator))
+        # What is finer than a cell is shuffled.
+        fine = generator.permutation(self.fine)
+        result = np.zeros(self.area.valid.shape)
+        result[self.area.valid] = self.mean + self.spread * (drawn + fine)
+        return result
+
+    def _redrawn(self, generator: np.random.Generator) -> FloatArray:
+        """Turn the coefficients of each band in a random direction, keeping its power."""
+        drawn = generator.standard_normal(len(self.coefficients))
+        for first, last in _bands(len(self.coefficients)):
+            power = np.linalg.norm(self.coefficients[first:last])
+            drawn[first:last] *= power / np.linalg.norm(drawn[first:last])
+        return drawn
 
 
 @lru_cache(maxsize=4)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from napari_globalxai.faithfulness.scores import FloatArray, area
+from napari_globalxai.faithfulness.crossings import early_area
+from napari_globalxai.faithfulness.scores import FloatArray
 
 # Rows of the result that stand for all labels; a label of the same name goes before them.
 MACRO = "macro mean"
@@ -77,8 +78,7 @@ class Targets:
         macro = by_label[..., self.among].mean(axis=-1, keepdims=True)
         return np.concatenate([by_label, macro, values[..., -1:]], axis=-1)
 
-    def deltas(self, values: FloatArray, fractions: FloatArray) -> FloatArray:
-        """Return Δ (..., target) of ROC AUC (..., arm, step, label and pooled)."""
+    def deltas(self, values: FloatArray, fractions: FloatArray, until: float = 1.0) -> FloatArray:
+        """Return Δ up to a fraction, (..., target), of ROC AUC (..., arm, step, label, pooled)."""
         erase, restore = np.moveaxis(self.curves(values), -3, 0)
-        difference = np.moveaxis(restore - erase, -1, -2)
-        return area(fractions, difference)
+        return early_area(fractions, np.moveaxis(restore - erase, -1, -2), until)

@@ -49,7 +49,9 @@ def evidence_of(
         negatives=areas["patients_without"],
         intact_low=areas["intact_auc_ci"][0],
         delta=areas["delta"],
-        delta_low=areas["delta_ci"][0],
+        delta_low=areas.get("remade", areas)["delta_ci"][0],
+        judged=areas["delta_on_control_steps"],
+        up_to=areas["judged_up_to"],
         counts={name: found[target] for name, found in controls.counts.items()},
         corrected={
             name: found[target] for name, found in controls.corrected.items() if target in found
@@ -82,7 +84,7 @@ def what_it_rests_on(
 ) -> dict[str, Any]:
     """Return all that was chosen, and what the evaluation rests on."""
     controls = trial.controls
-    inner = 2 * (len(trial.coarse) - 2) * len(evaluation.rows)
+    inner = 2 * (len(trial.early) - 2) * len(evaluation.rows)
     spared = {name: controls.asked[name] - done for name, done in controls.tested.items()}
     size = evaluation.stack.shape
     return {
@@ -91,6 +93,7 @@ def what_it_rests_on(
         "patients": len(set(evaluation.patients)),
         "valid_pixels": trial.course.order.shape[-1],
         "control_fractions": [float(q) for q in trial.course.fractions[trial.coarse]],
+        "judged_fractions": [float(q) for q in trial.course.fractions[trial.early]],
         "lattice": list(lattice),
         "lattice_step": [-(-a // b) for a, b in zip(size, lattice, strict=True)],
         "controls_tested": controls.tested,

@@ -25,7 +25,7 @@ from napari_globalxai.frame.registrar import (
 )
 from napari_globalxai.frame.reuse import ReadyImages, open_matching, open_reusable
 from napari_globalxai.frame.sources import Source, SourceFinder
-from napari_globalxai.frame.stack import AlignedImage, AlignedStack, batches
+from napari_globalxai.frame.stack import AlignedImage, AlignedStack
 from napari_globalxai.images.image_file import (
     UnreadableImageError,
     local_copy,
@@ -38,8 +38,9 @@ from napari_globalxai.storage import absence_of_file
 
 T = TypeVar("T")
 
-IMAGES_PER_COMMIT = 16
 DECODING_THREADS = 4
+# As often is an image read whose file is written meanwhile.
+_TRIES = 3
 
 
 class Aligner:
@@ -68,6 +69,7 @@ class Aligner:
             registration=frame.registration,
             estimate_sides=frame.estimate_laterality,
             stored_bits=frame.stored_bits,
+            fit=frame.fit,
         )
 
     def __call__(self, row: int) -> AlignedImage | str:
@@ -194,7 +196,7 @@ def _here(
 ) -> Iterator[int]:
     """Align images in threads, and give the number of those that were finished together."""
     with ThreadPoolExecutor(DECODING_THREADS) as pool:
-        for made in _ahead(pool, maker, batches(rows, IMAGES_PER_COMMIT)):
+        for made in _ahead(pool, maker, stack.parts(rows)):
             needed = [each.row for each in made if each.result is None]
             if needed:
                 # Not before it is needed, and not in a thread: atlas and MONAI take seconds,
@@ -231,7 +233,7 @@ def _on_workers(
 
     def tasks() -> Iterator[_AligningTask]:
         with ThreadPoolExecutor(DECODING_THREADS) as pool:
-            for made in _ahead(pool, maker, batches(rows, IMAGES_PER_COMMIT)):
+            for made in _ahead(pool, maker, stack.parts(rows)):
                 known = [
                     replace(each, result=each.result or absence(cohort, each.row) or None)
                     for each in made
@@ -246,7 +248,11 @@ def _on_workers(
     for task, results in workers.run(_align_elsewhere, tasks()):
         stack.note(
             [
-                (each.row, each.source, result)
+                (
+                    each.row,
+                    each.source,
+                    result if maker.is_still(each.row, each.source) else maker.changed(each.row),
+                )
                 for each, result in zip(task.made, results, strict=True)
             ]
         )
@@ -262,12 +268,9 @@ def _align_elsewhere(task: _AligningTask) -> list[dict[str, Any] | str]:
     if stack.atlas_file.is_file():
         atlas = registrar_for(task.frame.registration).load(stack.atlas_file)
     aligner = Aligner(task.cohort, task.frame, atlas)
-    results: list[dict[str, Any] | str] = []
-    for number, each in enumerate(task.made):
-        found = aligner(number)
-        stack.put(each.row, found)
-        results.append(found if isinstance(found, str) else found.facts)
-    return results
+    results = [aligner(number) for number in range(len(task.made))]
+    stack.put({each.row: found for each, found in zip(task.made, results, strict=True)})
+    return [found if isinstance(found, str) else found.facts for found in results]
 
 
 @dataclass(frozen=True)
@@ -287,11 +290,24 @@ class _Maker:
         self.aligner: Aligner | None = None
 
     def __call__(self, row: int) -> _Made:
-        source = self._finder.find(row)
-        found: AlignedImage | str | None = self._ready.find(source.key)
-        if found is None and self.aligner is not None:
+        for _ in range(_TRIES):
+            source = self._finder.find(row)
+            found: AlignedImage | str | None = self._ready.find(source.key)
+            if found is not None or self.aligner is None:
+                return _Made(row, source, found)
             found = self.aligner(row)
-        return _Made(row, source, found)
+            if self.is_still(row, source):
+                return _Made(row, source, found)
+        return _Made(row, source, self.changed(row))
+
+    def is_still(self, row: int, source: Source) -> bool:
+        """Return whether an image's file is what it was, now that it has been read."""
+        return self._finder.find(row).key == source.key
+
+    def changed(self, row: int) -> str:
+        """Return the error of an image that was another one before it was read to its end."""
+        reason = "its file changed while it was read; go on with --resume when it is whole"
+        return str(UnreadableImageError(self.cohort.names[row], reason))
 
 
 def _ahead(
@@ -374,7 +390,10 @@ def _as_taken(cohort: Cohort, frame: FrameSettings) -> Aligner:
     return Aligner(
         replace(cohort, laterality=nothing, laterality_source=nothing),
         FrameSettings(
-            size=frame.size, channels=("red", "green", "blue"), stored_bits=frame.stored_bits
+            size=frame.size,
+            channels=("red", "green", "blue"),
+            stored_bits=frame.stored_bits,
+            fit=frame.fit,
         ),
     )
 

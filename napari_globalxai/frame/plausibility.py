@@ -156,7 +156,7 @@ def look_at_stack(
     """
     spread = np.linspace(0, len(rows) - 1, min(len(rows), IMAGES_LOOKED_AT)).astype(int)
     some = [rows[place] for place in np.unique(spread)] if len(rows) else []
-    fields = np.asarray(stack.fields.oindex[np.asarray(some, int)])
+    fields = stack.read_fields(some)
     found = implausibilities(stack.read(some), fields, expected, [names[row] for row in some])
     return [*found, *reading_notes(stack.facts(), names)]
 

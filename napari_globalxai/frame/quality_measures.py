@@ -195,7 +195,7 @@ def measure_sides(
     def framed(row: int) -> FramedImage:
         return FramedImage(
             stack.read([row])[0],
-            np.asarray(stack.fields[row]),
+            stack.read_fields([row])[0],
             stack.channels,
             "L" if facts[row].get("laterality") else "",
             pixel_aspect(facts[row]["matrix"]),
@@ -373,4 +373,4 @@ def _read(
     stack: AlignedStack, rows: Sequence[int] | npt.NDArray[np.int64]
 ) -> Iterator[tuple[list[int], npt.NDArray[np.uint8], Mask]]:
     for part in batches(rows, _BATCH):
-        yield part, stack.read(part), np.asarray(stack.fields.oindex[np.asarray(part)])
+        yield part, stack.read(part), stack.read_fields(part)

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import zarr
 
 from napari_globalxai.addresses import move, remove_tree
@@ -38,7 +37,7 @@ class ReadyImages:
         if key not in self._places:
             return None
         stack, row, facts = self._places[key]
-        return AlignedImage(stack.read([row])[0], np.asarray(stack.fields[row]), facts)
+        return AlignedImage(stack.read([row])[0], stack.read_fields([row])[0], facts)
 
     def take_atlas(self, stack: AlignedStack) -> None:
         """Let new images be registered onto the same atlas as those that are taken over."""
@@ -75,7 +74,9 @@ def open_matching(
     if folder.exists():
         try:
             check_store(folder)
-            group = zarr.open_group(zarr_store(folder), mode="r", zarr_format=3)
+            group = zarr.open_group(
+                zarr_store(folder), mode="r", zarr_format=3, use_consolidated=False
+            )
         except InputError:
             raise
         except (FileNotFoundError, ValueError, KeyError) as why:
@@ -133,10 +134,15 @@ def open_reusable(folder: Path, frame: FrameSettings) -> AlignedStack:
         raise
     except (FileNotFoundError, ValueError, KeyError) as why:
         raise InputError(f"{folder.parent}: holds no aligned images.") from why
+    if frame.is_outdated(stack.frame_key):
+        raise InputError(
+            f"{folder.parent}: its images were aligned by a version that read some files "
+            "otherwise; align them again."
+        )
     if stack.frame_key != frame.key:
         raise InputError(
             f"{folder.parent}: its images were aligned to another frame or registered otherwise; "
-            "align them with this model's size and channels and the same --register and "
+            "align them with this model's size, channels and fit and the same --register and "
             "--estimate-laterality."
         )
     return stack

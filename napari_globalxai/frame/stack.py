@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,12 +16,18 @@ import numpy.typing as npt
 import zarr
 from zarr.codecs import BloscCodec
 
+from napari_globalxai.errors import InputError
 from napari_globalxai.frame.sources import FileState, Source
+from napari_globalxai.frame.stack_journal import is_whole
 from napari_globalxai.settings.frame_settings import FrameSettings
 from napari_globalxai.storage import Journal, hash_value
-from napari_globalxai.stored_arrays import check_store, zarr_store
+from napari_globalxai.stored_arrays import ArrayLayout, check_store, zarr_store
+from napari_globalxai.stored_chunks import ChunkFiles
 
 T = TypeVar("T")
+# Images that share a file, and are finished together.
+_IMAGES_A_FILE = 16
+_MOST_BYTES_A_FILE = 256 << 20
 
 
 class AlignedStack:
@@ -43,19 +50,38 @@ class AlignedStack:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        check_store(folder)
-        group = zarr.open_group(zarr_store(folder), mode="r+", zarr_format=3)
-        self.images: Any = group["0"]
-        self.fields: Any = group["field_of_view"]
-        self.frame_key = str(group.attrs.get("key", ""))
-        names: Any = group.attrs.get("channels", ())
-        self.channels: tuple[str, ...] = tuple(names)
+        try:
+            check_store(folder)
+            # What lies in a file counts, not what another one says of it.
+            group = zarr.open_group(
+                zarr_store(folder), mode="r+", zarr_format=3, use_consolidated=False
+            )
+            self.images: Any = group["0"]
+            self.fields: Any = group["field_of_view"]
+            names: Any = group.attrs.get("channels", ())
+            self.frame_key = str(group.attrs.get("key", ""))
+            self.channels: tuple[str, ...] = tuple(map(str, names))
+            self._open_files()
+        except InputError:
+            raise
+        except FileNotFoundError:
+            if folder.is_dir():
+                raise _no_images(folder) from None
+            raise
+        # What is of another kind; Zarr says so in several ways.
+        except (KeyError, IndexError, TypeError, ValueError) as why:
+            raise _no_images(folder) from why
         self._journal = Journal(folder / "rows.jsonl")
+
+    def _open_files(self) -> None:
+        self._image_files = ChunkFiles(self.folder / "0")
+        self._field_files = ChunkFiles(self.folder / "field_of_view")
+        _check_layouts(self.folder, self._image_files.layout, self._field_files.layout)
 
     @cached_property
     def _entries(self) -> dict[int, dict[str, Any]]:
         """The latest entry of each row; read once, and kept in step by `_note`."""
-        return {entry["row"]: entry for entry in self._journal.read()}
+        return {entry["row"]: entry for entry in self._journal.read() if is_whole(entry)}
 
     def _note(self, entries: Sequence[dict[str, Any]]) -> None:
         known = self._entries
@@ -65,19 +91,22 @@ class AlignedStack:
     def create(cls, folder: Path, size: int, frame: FrameSettings) -> AlignedStack:
         """Make an empty stack for `size` images, replacing what is there."""
         group = zarr.create_group(zarr_store(folder), overwrite=True)
-        channels = len(frame.channels)
+        shape = (len(frame.channels), frame.height, frame.width)
+        images = max(1, min(_IMAGES_A_FILE, _MOST_BYTES_A_FILE // math.prod(shape)))
         group.create_array(
             "0",
-            shape=(size, channels, frame.height, frame.width),
-            chunks=(1, channels, frame.height, frame.width),
+            shape=(size, *shape),
+            chunks=(1, *shape),
+            shards=(images, *shape),
             dtype="uint8",
             compressors=BloscCodec(cname="zstd", clevel=1),
             dimension_names=("image", "c", "y", "x"),
         )
         group.create_array(
             "field_of_view",
-            shape=(size, frame.height, frame.width),
-            chunks=(1, frame.height, frame.width),
+            shape=(size, *shape[1:]),
+            chunks=(1, *shape[1:]),
+            shards=(images, *shape[1:]),
             dtype="bool",
             compressors=BloscCodec(cname="zstd", clevel=1),
         )
@@ -163,11 +192,21 @@ class AlignedStack:
         """Make room for `size` images; those that are there stay."""
         for array in (self.images, self.fields):
             array.resize((size, *array.shape[1:]))
+        self._open_files()
+
+    def parts(self, rows: Sequence[int]) -> Iterator[list[int]]:
+        """Split rows, in ascending order, into parts of which no two share a file.
+
+        So several processes can write side by side, each a part.
+        """
+        in_file = self._image_files.layout.file_shape[0]
+        size = in_file * max(1, _IMAGES_A_FILE // in_file)
+        for _, part in groupby(rows, key=lambda row: row // size):
+            yield list(part)
 
     def write(self, entries: Sequence[tuple[int, Source, AlignedImage | str]]) -> None:
         """Store aligned images, or the error that stands for one, and what each was made from."""
-        for row, _, result in entries:
-            self.put(row, result)
+        self.put({row: result for row, _, result in entries})
         self.note(
             [
                 (row, source, result if isinstance(result, str) else result.facts)
@@ -175,13 +214,28 @@ class AlignedStack:
             ]
         )
 
-    def put(self, row: int, result: AlignedImage | str) -> None:
-        """Store the pixels of an image, of which nothing is noted yet; none where there is one."""
-        if isinstance(result, AlignedImage):
-            self.images[row], self.fields[row] = result.image, result.field
-        else:
-            # There may have been an image that cannot be read any more.
-            self.images[row], self.fields[row] = 0, False
+    def put(self, results: Mapping[int, AlignedImage | str]) -> None:
+        """Store the pixels of images, of which nothing is noted yet; none where there is one.
+
+        Whole files are written, so that a kill leaves the old one or the new one.
+        """
+        size = self._image_files.layout.file_shape[0]
+        for number, group in groupby(sorted(results), key=lambda row: row // size):
+            start, given = number * size, set(group)
+            block = range(start, min(start + size, len(self)))
+            kept = [row for row in block if row not in given]
+            images = np.zeros((len(block), *self.images.shape[1:]), np.uint8)
+            fields = np.zeros((len(block), *self.shape), bool)
+            inside = [row - start for row in kept]
+            images[inside], fields[inside] = self.read(kept), self.read_fields(kept)
+            for row in given:
+                # There may have been an image that cannot be read any more.
+                if isinstance(found := results[row], AlignedImage):
+                    images[row - start], fields[row - start] = found.image, found.field
+            self.images[block.start : block.stop] = images
+            self.fields[block.start : block.stop] = fields
+            self._image_files.force_to_disk([(start, 0, 0, 0)])
+            self._field_files.force_to_disk([(start, 0, 0)])
 
     def note(self, entries: Sequence[tuple[int, Source, dict[str, Any] | str]]) -> None:
         """Note of images whose pixels are stored how they were aligned, or their error."""
@@ -213,13 +267,23 @@ class AlignedStack:
 
     def read(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         """Return images as uint8 (len(rows), channel, height, width)."""
-        return np.asarray(self.images.oindex[np.asarray(rows, dtype=int)])
+        images = np.empty((len(rows), *self.images.shape[1:]), np.uint8)
+        for at, row in enumerate(rows):
+            images[at] = self._image_files.read((int(row), 0, 0, 0))[0]
+        return images
+
+    def read_fields(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Return masks of the field of view, bool (len(rows), height, width)."""
+        fields = np.empty((len(rows), *self.shape), bool)
+        for at, row in enumerate(rows):
+            fields[at] = self._field_files.read((int(row), 0, 0))[0]
+        return fields
 
     def coverage(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """Return the share of images whose field of view holds each pixel, (height, width)."""
         total = np.zeros(self.shape, np.int64)
         for part in batches(rows, 256):
-            total += self.fields.oindex[np.asarray(part)].sum(axis=0)
+            total += self.read_fields(part).sum(axis=0)
         return (total / max(1, len(rows))).astype(np.float32)
 
     def mean_image(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
@@ -247,6 +311,25 @@ class AlignedImage:
     image: npt.NDArray[np.uint8]
     field: npt.NDArray[np.bool_]
     facts: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def _check_layouts(folder: Path, images: ArrayLayout, fields: ArrayLayout) -> None:
+    """Refuse arrays that are no images and their fields, an image a chunk."""
+    count, *shape = images.shape
+    in_file = images.file_shape[0]
+    if (
+        (images.data_type, fields.data_type) != ("uint8", "bool")
+        or len(shape) != 3
+        or fields.shape != (count, *shape[1:])
+        or (images.chunk_shape, fields.chunk_shape) != ((1, *shape), (1, *shape[1:]))
+        or (images.file_shape, fields.file_shape) != ((in_file, *shape), (in_file, *shape[1:]))
+        or (images.fill, fields.fill) != (0, 0)
+    ):
+        raise _no_images(folder)
+
+
+def _no_images(folder: Path) -> InputError:
+    return InputError(f"{folder}: does not hold images as we write them; align them again.")
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

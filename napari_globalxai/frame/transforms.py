@@ -21,7 +21,9 @@ from monai.transforms import (
     InvertibleTransform,
     KeepLargestConnectedComponent,
     MapTransform,
+    Resize,
     Resized,
+    ResizeWithPadOrCrop,
 )
 from monai.transforms.utils import convert_applied_interp_mode
 from monai.utils import ImageMetaKey, MetaKeys, TraceKeys
@@ -30,9 +32,11 @@ from napari_globalxai.frame.geometry import swap_axes
 from napari_globalxai.frame.registrar import NO_REGISTRATION, Atlas, FramedImage, Steps
 from napari_globalxai.frame.resampling import plain_array, resample, with_affine
 from napari_globalxai.images.readers import FundusReader
+from napari_globalxai.settings.fit import STRETCH, Fit
 
 __all__ = [
     "FieldOfViewd",
+    "FitToFramed",
     "LateralityFromImaged",
     "LoadWithd",
     "MirrorRightSided",
@@ -132,6 +136,65 @@ class ResizeToFramed(Resized):
         return result
 
 
+class FitToFramed(MapTransform, InvertibleTransform):
+    """Resize images as a fit says, and cut or fill them around their middle to the frame.
+
+    Parameters
+    ----------
+    keys : str or sequence of str
+        Images, channel first.
+    spatial_size : tuple of int
+        Height and width of the frame.
+    fit : Fit
+        How they fill it.
+    inside_key : str
+        Where the boolean mask (1, height, width) of what shows the image goes.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        spatial_size: tuple[int, int],
+        fit: Fit,
+        inside_key: str = "inside",
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.size, self.fit, self.inside_key = spatial_size, fit, inside_key
+        self.place = ResizeWithPadOrCrop(spatial_size, value=fit.level)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Apply to one item."""
+        item = dict(data)
+        for key in self.key_iterator(item):
+            image = item[key]
+            height, width = (int(side) for side in image.shape[-2:])
+            size = self.fit.size_of((height, width), self.size)
+            resize = Resize(size, mode="area")
+            # The trace is this transform's own, whose inverse knows what was cut off.
+            with resize.trace_transform(False), self.place.trace_transform(False):
+                moved: Any = self.place(resize(image))
+                shown = self.place(torch.full((1, *size), self.fit.level - 1))
+            step = torch.linalg.inv(image.affine) @ moved.affine
+            stored = {"matrix": swap_axes(step.numpy()).tolist(), "shape": [height, width]}
+            item[key] = self.push_transform(  # type: ignore[no-untyped-call]
+                moved, extra_info=stored
+            )
+            item[self.inside_key] = torch.as_tensor(shown) != self.fit.level
+        return item
+
+    def inverse(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Bring maps under the keys back to the size before; what was cut off is 0."""
+        item = dict(data)
+        for key in self.key_iterator(item):
+            stored = self.pop_transform(item[key])[TraceKeys.EXTRA_INFO]
+            back = np.linalg.inv(np.asarray(stored["matrix"]))
+            moved = resample(item[key], back, stored["shape"], "bilinear")
+            step = torch.as_tensor(swap_axes(back))
+            item[key] = with_affine(moved, (item[key].affine @ step).numpy())
+        return item
+
+
 class MirrorRightSided(MapTransform, InvertibleTransform):
     """Mirror images of right sides left to right, so that all lie as left ones do.
 
@@ -191,6 +254,8 @@ class FieldOfViewd(MapTransform):
         Where the boolean mask (1, height, width) goes.
     threshold : float
         Brightness above which a pixel may belong to the field.
+    inside_key : str
+        Where a mask may lie of what shows the image at all, as `FitToFramed` leaves it.
     """
 
     def __init__(
@@ -198,11 +263,13 @@ class FieldOfViewd(MapTransform):
         keys: KeysCollection,
         mask_key: str = "field_of_view",
         threshold: float = FIELD_THRESHOLD,
+        inside_key: str = "inside",
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         self.mask_key = mask_key
         self.threshold = threshold
+        self.inside_key = inside_key
         self.largest = KeepLargestConnectedComponent(is_onehot=False)
         self.fill = FillHoles()
 
@@ -212,6 +279,8 @@ class FieldOfViewd(MapTransform):
         for key in self.key_iterator(item):
             image = torch.as_tensor(item[key])
             bright = (image.amax(dim=0, keepdim=True) > self.threshold).to(torch.uint8)
+            if self.inside_key in item:
+                bright = bright * item[self.inside_key]
             if bright.any():
                 bright = torch.as_tensor(self.fill(self.largest(bright)))
             item[self.mask_key] = bright.bool()
@@ -316,6 +385,7 @@ def frame_transforms(
     registration: str = NO_REGISTRATION,
     estimate_sides: bool = True,
     stored_bits: int | None = None,
+    fit: str = STRETCH,
 ) -> Compose:
     """Return the MONAI pipeline from an image file to the frame.
 
@@ -325,7 +395,7 @@ def frame_transforms(
     Parameters
     ----------
     height, width : int
-        Size of the frame in pixels. Images are stretched to it, as classifiers are trained.
+        Size of the frame in pixels.
     channels : sequence of str
         Channels the model reads, see `SelectChannelsd`.
     atlas : Atlas, optional
@@ -337,6 +407,8 @@ def frame_transforms(
         Whether the atlas tells sides that nothing else tells.
     stored_bits : int, optional
         As for `FundusReader`.
+    fit : str, optional
+        How images fill the frame, as `Fit.read` takes it; stretched, if left out.
 
     Returns
     -------
@@ -348,10 +420,11 @@ def frame_transforms(
     registering = Steps()
     if atlas is not None and registration != NO_REGISTRATION:
         registering = atlas.steps(registration, both, (height, width))
+    size, how = (height, width), Fit.read(fit)
     steps: list[Any] = [
-        LoadWithd("image", FundusReader(at_least=(height, width), stored_bits=stored_bits)),
+        LoadWithd("image", FundusReader(at_least=how.needed(size), stored_bits=stored_bits)),
         *registering.before_resizing,
-        ResizeToFramed("image", (height, width)),
+        ResizeToFramed("image", size) if how.kind == STRETCH else FitToFramed("image", size, how),
         FieldOfViewd("image"),
         LateralityFromImaged("image", atlas, estimate_sides),
         MirrorRightSided(both),

@@ -48,13 +48,13 @@ def read_labels_image(path: Path, shape: Sequence[int]) -> dict[str, npt.NDArray
             f"{path}: cannot be read as a TIFF, PNG or npy file ({type(why).__name__}); save the "
             "regions anew."
         ) from why
-    return _regions(path, values)
+    return regions_of(path, values)
 
 
 def _npy(path: Path, shape: tuple[int, ...]) -> npt.NDArray[Any]:
     # Looked at before it is read: nothing says how large it is.
     values = np.load(path, mmap_mode="r", allow_pickle=False)
-    _check_shape(path, values.shape, shape)
+    check_size(path, values.shape, shape)
     return np.array(values)
 
 
@@ -62,7 +62,7 @@ def _png(path: Path, shape: tuple[int, ...]) -> npt.NDArray[Any]:
     from PIL import Image
 
     with Image.open(path) as image:
-        _check_shape(path, (image.height, image.width), shape)
+        check_size(path, (image.height, image.width), shape)
         if image.mode not in ("1", "L", "P", "I", "I;16", "I;16B"):
             raise InputError(f"{path}: has colours; save one number a pixel.")
         return np.asarray(image)
@@ -73,11 +73,12 @@ def _tiff(path: Path, shape: tuple[int, ...]) -> npt.NDArray[Any]:
 
     with tifffile.TiffFile(path) as tiff:
         found = tiff.series[0].shape
-        _check_shape(path, found, shape)
+        check_size(path, found, shape)
         return np.asarray(tiff.series[0].asarray())
 
 
-def _check_shape(path: Path, found: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+def check_size(path: Path, found: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    """Refuse an image of another size than the frame."""
     if tuple(found) != wanted:
         sizes = ["×".join(map(str, each)) for each in (found, wanted)]
         raise InputError(
@@ -85,7 +86,8 @@ def _check_shape(path: Path, found: tuple[int, ...], wanted: tuple[int, ...]) ->
         )
 
 
-def _regions(path: Path, values: npt.NDArray[Any]) -> dict[str, npt.NDArray[np.bool_]]:
+def regions_of(path: Path, values: npt.NDArray[Any]) -> dict[str, npt.NDArray[np.bool_]]:
+    """Return the regions that an image numbers, refusing what numbers none."""
     if values.dtype.kind not in "biuf" or not (np.isfinite(values) & (values == values // 1)).all():
         raise InputError(f"{path}: has other values than whole numbers; save one a region.")
     numbers = np.unique(values)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.images.labels_image import _check_shape, _regions, read_labels_image
+from napari_globalxai.images.labels_image import check_size, read_labels_image, regions_of
 from napari_globalxai.storage import check_regular
 
 _NIFTI = (".nii", ".nii.gz")
@@ -43,8 +43,8 @@ def read_regions(path: Path, shape: Sequence[int]) -> dict[str, npt.NDArray[np.b
         found = tuple(reversed(reader.GetSize()))
         while len(found) > len(shape) and found[0] == 1:
             found = found[1:]
-        _check_shape(path, found, tuple(shape))
+        check_size(path, found, tuple(shape))
         values = np.asarray(sitk.GetArrayFromImage(reader.Execute()))
     except RuntimeError as why:
         raise InputError(f"{path}: cannot be read as a NIfTI file; save the regions anew.") from why
-    return _regions(path, values.reshape(tuple(shape)))
+    return regions_of(path, values.reshape(tuple(shape)))

@@ -33,7 +33,8 @@ class Moments:
         if count == 0:
             return
         mean = maps.mean(axis=0)
-        self._merge(count, mean, ((maps - mean) ** 2).sum(axis=0))
+        away = maps - mean
+        self._merge(count, mean, np.einsum("m...,m...->...", away, away))
 
     def merge(self, other: Moments) -> None:
         """Take in all that others hold."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -10,16 +10,14 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from napari_globalxai.settings.aggregation_settings import AggregationSettings
 
+Maps = TypeVar("Maps", npt.NDArray[np.float32], npt.NDArray[np.float64])
+
 
 def prepare_maps(
     maps: npt.NDArray[np.float32], settings: AggregationSettings
 ) -> npt.NDArray[np.float64]:
     """Take the chosen part of each image-wise map and scale it, (image, *cells)."""
-    values = maps.astype(np.float64)
-    if settings.part == "positive":
-        values = np.maximum(values, 0)
-    elif settings.part == "absolute":
-        values = np.abs(values)
+    values = part_of(maps.astype(np.float64), settings)
     if settings.scale != "none":
         size = np.abs(values)
         cells = tuple(range(1, values.ndim))
@@ -31,6 +29,13 @@ def prepare_maps(
         # An all-zero map has no scale; it stays zero.
         values = values / np.where(norm > 0, norm, 1)
     return values
+
+
+def part_of(maps: Maps, settings: AggregationSettings) -> Maps:
+    """Take the chosen part of each image-wise map, (image, *cells), unscaled and exactly."""
+    if settings.part == "positive":
+        return np.maximum(maps, 0)
+    return np.abs(maps) if settings.part == "absolute" else maps
 
 
 def is_constant(maps: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.maps.cell_grid import CellGrid
-from napari_globalxai.maps.chunk_files import ChunkFiles
-from napari_globalxai.stored_arrays import check_store, zarr_store
+from napari_globalxai.stored_arrays import ArrayLayout, check_store, zarr_store
+from napari_globalxai.stored_chunks import ChunkFiles
 
 _CHUNK_BYTES = 1 << 20
 _MOST_IMAGES_A_CHUNK = 32
@@ -44,10 +44,12 @@ class AttributionStore:
             self.labels: tuple[str, ...] = tuple(attributes["labels"])
             self.grid = CellGrid.from_dict(attributes["grid"])
             self.pooling = int(attributes["pooling"])
-            self._files = ChunkFiles.of(path)
+            self._files = ChunkFiles(path)
+            _check_layout(self._files.layout, self.labels, self.grid)
         except InputError:
             raise
-        except (FileNotFoundError, KeyError, ValueError) as why:
+        # What is not there, or is of another kind; Zarr says so in several ways.
+        except (FileNotFoundError, KeyError, IndexError, TypeError, ValueError) as why:
             raise InputError(
                 f"{path}: is not an attribution store; explain the cohort again."
             ) from why
@@ -70,10 +72,12 @@ class AttributionStore:
         # One chunk holds one label of several images: small enough to look at one image, large
         # enough to go through one label of the whole cohort.
         images = max(1, min(_MOST_IMAGES_A_CHUNK, size, _CHUNK_BYTES // (math.prod(cells) * 4)))
+        # All labels of these images are written together, so they share a file.
         zarr.create_array(
             zarr_store(path),
             shape=(size, len(labels), *cells),
             chunks=(images, 1, *cells),
+            shards=(images, len(labels), *cells),
             dtype="float32",
             fill_value=np.nan,
             compressors=BloscCodec(cname="zstd", clevel=1),
@@ -105,6 +109,7 @@ class AttributionStore:
     def grow(self, size: int) -> None:
         """Make room for `size` images; what is there stays."""
         self._array.resize((size, *self._array.shape[1:]))
+        self._files = ChunkFiles(self.path)
 
     def clear(self, row: int) -> None:
         """Forget the maps of one image."""
@@ -121,15 +126,21 @@ class AttributionStore:
 
     def read_block(self, start: int) -> npt.NDArray[np.float32]:
         """Return the maps of the chunk of images from `start` on, NaN where there is none yet."""
-        return np.asarray(self._array[start : start + self.images_per_chunk])
+        number = start // self.images_per_chunk
+        labels = [self._block(number, label) for label in range(len(self.labels))]
+        return np.stack(labels, axis=1)[: len(self) - start]
 
     def write(self, start: int, maps: npt.NDArray[np.float32]) -> None:
         """Write whole chunks of images, (image, label, *cells), from row `start` on."""
         self._array[start : start + len(maps)] = maps
+        size = self.images_per_chunk
+        numbers = range(start // size, math.ceil((start + len(maps)) / size))
+        self._files.force_to_disk([self._place(number, 0) for number in numbers])
 
     def read(self, row: int, label: int) -> npt.NDArray[np.float32]:
         """Return the map of one image and label, (*cells)."""
-        return np.asarray(self._array[row, label])
+        size = self.images_per_chunk
+        return np.asarray(self._block(row // size, label)[row % size])
 
     def chunks(
         self, rows: npt.NDArray[np.int64], label: int
@@ -158,10 +169,24 @@ class AttributionStore:
 
     def _block(self, number: int, label: int) -> npt.NDArray[np.float32]:
         """Return the maps of a chunk for one label."""
-        if self._files is not None:
-            return self._files.read(number, label)
-        start = number * self.images_per_chunk
-        return np.asarray(self._array[start : start + self.images_per_chunk, label])
+        return np.asarray(self._files.read(self._place(number, label))[:, 0], np.float32)
+
+    def _place(self, number: int, label: int) -> tuple[int, ...]:
+        """Return the place of a chunk on the grid of chunks."""
+        return (number, label, *(0,) * len(self.grid.shape))
+
+
+def _check_layout(layout: ArrayLayout, labels: Sequence[str], grid: CellGrid) -> None:
+    """Raise `ValueError` where an array does not hold such maps, a label a chunk."""
+    images, *rest = layout.chunk_shape
+    if (
+        layout.data_type != "float32"
+        or not math.isnan(layout.fill)
+        or layout.shape[1:] != (len(labels), *grid.shape)
+        or rest != [1, *grid.shape]
+        or layout.file_shape[0] != images
+    ):
+        raise ValueError("no maps of these labels")
 
 
 def _by_block(

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 
 from napari_globalxai.errors import InputError
 
+# How Python's reader of archives fails: on damaged ones, unknown versions and packings.
+DAMAGED_ARCHIVE = (
+    zipfile.BadZipFile,
+    EOFError,
+    NotImplementedError,
+    OSError,
+    OverflowError,
+    UnicodeDecodeError,
+    struct.error,
+    zlib.error,
+)
 # Weights hardly shrink; text does, but there is little of it.
 _MOST_TIMES = 4
 _MOST_MORE = 256 << 20

@@ -8,11 +8,8 @@ network of MONAI's with plain arguments is built from it, by `build_network`.
 from __future__ import annotations
 
 import stat
-import sys
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
@@ -20,9 +17,15 @@ from typing import Any, Protocol
 from torch import nn
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.archive_sizes import check_archive
-from napari_globalxai.models.bundle_preprocessing import preprocessing_facts, preprocessing_notes
+from napari_globalxai.models.archive_sizes import DAMAGED_ARCHIVE, check_archive
+from napari_globalxai.models.bundle_chain import is_turned
+from napari_globalxai.models.bundle_preprocessing import (
+    preprocessing_differences,
+    preprocessing_facts,
+    preprocessing_notes,
+)
 from napari_globalxai.models.card import ModelCard, NetworkCard, validate_card
+from napari_globalxai.models.importing import importable
 from napari_globalxai.models.networks import TRUST
 from napari_globalxai.models.weights_file import WeightsFile
 from napari_globalxai.models.yaml_text import parse_text
@@ -34,6 +37,7 @@ _CONFIGS = tuple(
     for kind in ("json", "yaml", "yml")
 )  # fmt: skip
 _WEIGHTS = ("models/model.safetensors", "models/model.pt", "models/model.ts")
+_SCALES = ("range", "mean", "std", "per_image")
 _NETWORKS = "monai.networks.nets."
 # Names under which configurations define their network.
 _NETWORK_KEYS = ("network_def", "network", "net")
@@ -88,7 +92,7 @@ class _Archive:
                     self._check(entry)
                 check_archive(archive, path.stat().st_size, path)
                 names = archive.namelist()
-        except (zipfile.BadZipFile, OSError) as why:
+        except DAMAGED_ARCHIVE as why:
             raise InputError(f"{path}: is not a zip file ({why}).") from why
         # Most archives hold one folder with everything in it.
         found = next((name for name in names if name.endswith(_METADATA)), _METADATA)
@@ -115,7 +119,7 @@ class _Archive:
                 return None
             try:
                 return archive.read(entry)
-            except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as why:
+            except (*DAMAGED_ARCHIVE, RuntimeError) as why:
                 raise InputError(
                     f"{self.path}: its entry {entry.filename!r} is damaged ({why}); get the bundle "
                     "anew."
@@ -145,7 +149,7 @@ def read_bundle(path: Path, trust: bool) -> Bundle:
         When a part is missing or wrong, or would have to be trusted.
     """
     files = _open(path)
-    content = card_content(files)
+    content = card_content(files, trust)
     weights = next(
         (
             WeightsFile(path / name, found if isinstance(files, _Archive) else None)
@@ -168,6 +172,13 @@ def read_bundle(path: Path, trust: bool) -> Bundle:
     if network is None and weights.path.suffix != ".ts":
         network = _network_of(files, trust)
     notes = preprocessing_notes(_configs(files), card.input)
+    unlike = preprocessing_differences(_configs(files), card.input)
+    if unlike and not _says_input(_own_card(files)):
+        raise InputError(
+            f"{path}: its preprocessing has what is not known here: {'; '.join(unlike)}; say in a "
+            "model.yaml in it, under input, what the network takes (transposed, fit, transforms or "
+            f"range, mean and std), or let its transforms run: {TRUST}."
+        )
     return Bundle(card, weights, network, tuple(notes))
 
 
@@ -183,7 +194,7 @@ def bundle_facts(path: Path) -> dict[str, Any]:
     return card_content(_open(path))
 
 
-def card_content(files: _Files) -> dict[str, Any]:
+def card_content(files: _Files, trust: bool = False) -> dict[str, Any]:
     """Return the content of a bundle's card; what ``model.yaml`` says comes first."""
     try:
         content = _facts(_read_mapping(files, _METADATA) or {})
@@ -191,17 +202,33 @@ def card_content(files: _Files) -> dict[str, Any]:
         raise InputError(
             f"{files.path / _METADATA}: is not as MONAI's metadata are ({why})."
         ) from why
-    own = _read_mapping(files, "model.yaml")
-    beside = files.path.with_suffix(".yaml")
-    if own is None and isinstance(files, _Archive) and is_regular(beside):
-        own = _parse(read_bytes(beside), beside)
-    _add_chain(content, own or {}, preprocessing_facts(_configs(files)))
-    for key, value in (own or {}).items():
+    own = _own_card(files)
+    shape = content.get("input", {})
+    size = [shape["height"], shape["width"]] if "height" in shape else []
+    _add_chain(content, own, preprocessing_facts(_configs(files), size, trust))
+    for key, value in own.items():
         if isinstance(value, Mapping) and isinstance(content.get(key), Mapping):
             content[key] = {**content[key], **value}
         else:
             content[key] = value
     return content
+
+
+def _own_card(files: _Files) -> dict[str, Any]:
+    """Return the card in a bundle, or beside its zip file; empty where there is none."""
+    own = _read_mapping(files, "model.yaml")
+    beside = files.path.with_suffix(".yaml")
+    if own is None and isinstance(files, _Archive) and is_regular(beside):
+        own = _parse(read_bytes(beside), beside)
+    return own or {}
+
+
+def _says_input(own: Mapping[str, Any]) -> bool:
+    """Return whether a bundle's card says itself what the network takes."""
+    told = own.get("input")
+    return isinstance(told, Mapping) and any(
+        key in told for key in (*_SCALES, "transposed", "fit", "transforms")
+    )
 
 
 def _add_chain(content: dict[str, Any], own: Mapping[str, Any], chain: Mapping[str, Any]) -> None:
@@ -211,11 +238,14 @@ def _add_chain(content: dict[str, Any], own: Mapping[str, Any], chain: Mapping[s
     if not chain or given is None:
         return
     facts, told = dict(chain), told if isinstance(told, Mapping) else {}
-    if any(key in told for key in ("range", "mean", "std", "per_image")):
-        facts = {key: value for key, value in facts.items() if key == "transposed"}
-    elif facts.get("per_image", {}).get("scaling") == "z-score":
+    if any(key in told for key in (*_SCALES, "transforms")):
+        facts = {key: facts[key] for key in ("transposed", "fit") if key in facts}
+    elif "transforms" in facts or facts.get("per_image", {}).get("scaling") == "z-score":
         given.pop("range", None)
-    if told.get("transposed", facts.get("transposed")):
+    if is_turned(
+        told.get("transposed", facts.get("transposed", False)),
+        told.get("transforms", facts.get("transforms", ())),
+    ):
         # Metadata tell the shape that the network sees.
         given["height"], given["width"] = given["width"], given["height"]
     given.update(facts)
@@ -317,7 +347,7 @@ def _run_config(files: _Files, config: Mapping[str, Any], key: str) -> nn.Module
     parser = ConfigParser(dict(config))
     parser["bundle_root"] = str(files.path)
     try:
-        with _importable(files.path):
+        with importable(files.path):
             network = parser.get_parsed_content(key)
     # Whatever the bundle's own code raises.
     except Exception as why:
@@ -326,16 +356,6 @@ def _run_config(files: _Files, config: Mapping[str, Any], key: str) -> nn.Module
     if not isinstance(network, nn.Module):
         raise InputError(f"{files.path}: its {key} is not a network.")
     return network
-
-
-@contextmanager
-def _importable(folder: Path) -> Iterator[None]:
-    """Let a bundle import its own scripts while it is parsed, as MONAI's command line does."""
-    sys.path.insert(0, str(folder))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder))
 
 
 def _read_mapping(files: _Files, name: str) -> dict[str, Any] | None:

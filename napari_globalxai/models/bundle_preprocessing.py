@@ -2,45 +2,77 @@
 
 Images are read, mirrored and normalised here by the card. What the bundle's own chain of MONAI
 transforms tells fills the card's gaps. Where the chain does something else than the card, the
-network was fed otherwise than here, and that is said.
+network was fed otherwise than here: that is said, and refused where nobody has said better.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from napari_globalxai.models.card import InputCard, PerImageCard
-
-# These change neither values nor places.
-_HARMLESS = frozenset(
-    (
-        *("EnsureChannelFirst", "AsChannelFirst", "EnsureType", "ToTensor", "CastToType"),
-        *("Identity", "SelectItems", "ToDevice", "CopyItems", "DeleteItems"),
-    )
+from napari_globalxai.models.bundle_chain import (
+    LOAD,
+    find_chain,
+    is_swap,
+    is_turned,
+    name_of,
+    target_of,
 )
+from napari_globalxai.models.bundle_fit import GEOMETRY, fit_of, is_resized_later, is_resized_to
+from napari_globalxai.models.input_card import InputCard, PerImageCard
+from napari_globalxai.models.transform_chain import (
+    HARMLESS,
+    TURNS,
+    VALUES,
+    arguments_of,
+    is_float,
+    is_known,
+)
+from napari_globalxai.settings.fit import STRETCH
+
 _SCALES = frozenset(("NormalizeIntensity", "ScaleIntensity", "ScaleIntensityRange"))
-_LOAD = {"_target_": "LoadImage"}
-_SWAPPED = ([0, 2, 1], [0, -1, -2])
+# White of files of 8 to 16 bit; images are in 0-255 here, whatever their file has.
+_WHITES = tuple(2**bits - 1 for bits in range(8, 17))
 
 
-def preprocessing_facts(configs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def preprocessing_facts(
+    configs: Iterable[Mapping[str, Any]],
+    shape: Sequence[int] = (),
+    trust: bool = False,
+) -> dict[str, Any]:
     """Return what a bundle's chain tells of the network's input, in the form of a card's input.
 
     Parameters
     ----------
     configs : iterable of mapping
         The bundle's configurations, those that tell of inference first.
+    shape : sequence of int, optional
+        Height and width that the network takes, by the bundle's metadata.
+    trust : bool, optional
+        Whether transforms that are not known here may run, and are named for it.
     """
-    chain = next((found for config in configs for found in _chains(config)), ())
-    steps = [step for step in chain if isinstance(step, Mapping) and not _is_off(step)]
-    facts: dict[str, Any] = {"transposed": True} if _turns(steps) else {}
-    if not _scales_in_order(steps):
+    chain = find_chain(configs)
+    if chain is None or not chain.steps:
+        return {}
+    steps = chain.steps
+    listed = _listed(steps, trust)
+    facts: dict[str, Any] = {"transposed": True} if _turns(steps, listed) else {}
+    facts |= {"transforms": listed} if listed else _scale_facts(steps)
+    if shape and (fit := fit_of(steps, shape)) not in (None, STRETCH):
+        facts["fit"] = fit
+    return facts
+
+
+def _scale_facts(steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return range, mean, SD and each image's own scale, where a card has them in that order."""
+    facts: dict[str, Any] = {}
+    scales = [step for step in steps if name_of(step) in VALUES]
+    if not all(name_of(step) in _SCALES for step in scales) or not _scales_in_order(steps):
         return facts
-    for step in steps:
-        name = _name(step)
+    for step in scales:
+        name = name_of(step)
         if name == "NormalizeIntensity" and step.get("subtrahend") is step.get("divisor") is None:
             facts["per_image"] = {
                 "scaling": "z-score",
@@ -55,28 +87,74 @@ def preprocessing_facts(configs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
                 "channel_wise": step.get("channel_wise", False),
             }
             facts["range"] = [step.get("minv", 0.0), step.get("maxv", 1.0)]
-        elif name == "ScaleIntensityRange" and [step.get("a_min"), step.get("a_max")] == [0, 255]:
+        elif name == "ScaleIntensityRange" and _is_from_black_to_white(step):
             facts["range"] = [step.get("b_min"), step.get("b_max")]
     # A z-score undoes every scale before it.
     if facts.get("per_image", {}).get("scaling") == "z-score":
-        facts = {key: facts[key] for key in ("transposed", "per_image") if key in facts}
+        facts = {"per_image": facts["per_image"]}
+    elif all(map(_is_plain, facts.values())):
+        # What no step scales, comes as the file has it.
+        facts.setdefault("range", [0, 255])
     return {key: value for key, value in facts.items() if _is_plain(value)}
+
+
+def _is_from_black_to_white(step: Mapping[str, Any]) -> bool:
+    return step.get("a_min") == 0 and step.get("a_max") in _WHITES
+
+
+def _listed(steps: Sequence[Mapping[str, Any]], trust: bool) -> list[dict[str, Any]]:
+    """Return the transforms that a card must name one by one; none where its other words do."""
+    acting = [
+        step for step in steps if name_of(step) not in GEOMETRY | {LOAD} and not _is_harmless(step)
+    ]
+    if not all("_target_" in step and (trust or is_known(step)) for step in acting):
+        return []
+    if any(name_of(step) == "ScaleIntensityRange" and not _fits_8_bit(step) for step in acting):
+        return []
+    others = [step for step in acting if name_of(step) not in _SCALES]
+    swaps = all(name_of(step) == "Transpose" and is_swap(step) for step in others)
+    if swaps and _scales_in_order(steps) and all(_is_said(step) for step in acting):
+        return []
+    if not {"Flip", "Rotate90"} & {name_of(step) for step in acting}:
+        # Whether columns come first is said in another word.
+        acting = [step for step in acting if not (name_of(step) == "Transpose" and is_swap(step))]
+    return [
+        {"_target_": name_of(step), **arguments_of(step)} if is_known(step) else dict(step)
+        for step in acting
+    ]
+
+
+def _fits_8_bit(step: Mapping[str, Any]) -> bool:
+    white = step.get("a_max")
+    return isinstance(white, int | float) and white <= 255
+
+
+def _is_said(step: Mapping[str, Any]) -> bool:
+    """Return whether a scale is one that a card says without naming a transform."""
+    name = name_of(step)
+    if name == "NormalizeIntensity":
+        given = [step.get("subtrahend"), step.get("divisor")]
+        return given == [None, None] or (None not in given and not step.get("nonzero"))
+    if name == "ScaleIntensity":
+        return step.get("factor") is None
+    return name != "ScaleIntensityRange" or _is_from_black_to_white(step)
+
+
+def _is_harmless(step: Mapping[str, Any]) -> bool:
+    name = name_of(step)
+    return name in HARMLESS and is_float(step.get("dtype"))
 
 
 def _scales_in_order(steps: Sequence[Mapping[str, Any]]) -> bool:
     """Return whether scales come as a card has them: to a range, by image, then mean and SD."""
     places = []
     for step in steps:
-        name = _name(step)
+        name = name_of(step)
         if name == "NormalizeIntensity":
             places.append(1 if step.get("subtrahend") is step.get("divisor") is None else 2)
         elif name in ("ScaleIntensity", "ScaleIntensityRange"):
             places.append(("ScaleIntensityRange", "ScaleIntensity").index(name))
     return places == sorted(set(places))
-
-
-def _is_off(step: Mapping[str, Any]) -> bool:
-    return step.get("_disabled_") is True
 
 
 def _is_plain(value: Any) -> bool:
@@ -88,14 +166,66 @@ def _is_plain(value: Any) -> bool:
     return isinstance(value, int | float)
 
 
-def _turns(steps: Sequence[Mapping[str, Any]]) -> bool:
-    """Return whether a chain gives columns before rows, as `LoadImage` does."""
-    loads = [step for step in steps if _name(step) == "LoadImage"]
-    turned = [
-        step for step in steps if _name(step) == "Transpose" and step.get("indices") in _SWAPPED
-    ]
+def _turns(steps: Sequence[Mapping[str, Any]], listed: Sequence[Mapping[str, Any]] = ()) -> bool:
+    """Return whether a chain gives columns before rows, as `LoadImage` does.
+
+    Turns among the transforms that a card names one by one do not count.
+    """
+    loads = [step for step in steps if name_of(step) == LOAD]
+    turned = [step for step in steps if name_of(step) == "Transpose" and is_swap(step)]
+    turned = [] if any(name_of(step) == "Transpose" for step in listed) else turned
     reversed_already = [step for step in loads if step.get("reverse_indexing") is False]
     return (len(loads) - len(reversed_already) + len(turned)) % 2 == 1
+
+
+def preprocessing_differences(configs: Iterable[Mapping[str, Any]], card: InputCard) -> list[str]:
+    """Return what a bundle does to images that the card does not say, a few words each.
+
+    Parameters
+    ----------
+    configs : iterable of mapping
+        The bundle's configurations, those that tell of inference first.
+    card : InputCard
+        What is done here.
+    """
+    chain = find_chain(configs)
+    if chain is None:
+        return []
+    unlike = [] if chain.is_whole else ["expressions"]
+    if not chain.steps:
+        return unlike
+    due = [card.height, card.width]
+    due = due[::-1] if is_turned(card.transposed, card.transforms) else due
+    if fit_of(chain.steps, due) != card.fit:
+        cuts = [step for step in chain.steps if name_of(step) in GEOMETRY]
+        wrong = [step for step in cuts if not is_resized_to(step, due)]
+        unlike += [target_of(step) for step in wrong or cuts]
+    if card.transforms:
+        unlike += _unlisted(chain.steps, card)
+        return unlike + _other_turn(_turns(chain.steps, card.transforms), card)
+    unlike += [text for step in chain.steps if (text := _unlike(step, card))]
+    scales = [step for step in chain.steps if name_of(step) in _SCALES]
+    # Where a scale is named itself, that says enough.
+    if not _scales_in_order(chain.steps) and not any(_unlike(step, card) for step in scales):
+        unlike.append("the order of its scales")
+    return unlike + _other_turn(_turns(chain.steps), card)
+
+
+def _other_turn(turns: bool, card: InputCard) -> list[str]:
+    if turns == card.transposed:
+        return []
+    return [
+        "its order of rows and columns (MONAI's LoadImage gives columns first, so that a "
+        "network sees images transposed unless they are turned)"
+    ]
+
+
+def _unlisted(steps: Sequence[Mapping[str, Any]], card: InputCard) -> list[str]:
+    """Return the transforms of a chain that are not those that the card names."""
+    listed = _listed(steps, trust=True)
+    same = [dict(step) for step in card.transforms] == listed
+    acting = [step for step in steps if name_of(step) in VALUES | TURNS]
+    return [] if same else [target_of(step) for step in acting]
 
 
 def preprocessing_notes(configs: Iterable[Mapping[str, Any]], card: InputCard) -> list[str]:
@@ -108,71 +238,53 @@ def preprocessing_notes(configs: Iterable[Mapping[str, Any]], card: InputCard) -
     card : InputCard
         What is done here.
     """
-    chain = next((found for config in configs for found in _chains(config)), None)
-    if chain is None:
-        return []
-    given = [step for step in chain if isinstance(step, Mapping)]
-    unlike = [] if len(given) == len(chain) else ["expressions"]
-    steps = [step for step in given if not _is_off(step)]
-    unlike += [text for step in steps if (text := _unlike(step, card))]
-    scales = [step for step in steps if _name(step) in _SCALES]
-    # Where a scale is named itself, that says enough.
-    if not _scales_in_order(steps) and not any(_unlike(step, card) for step in scales):
-        unlike.append("the order of its scales")
-    if _turns(steps) != card.transposed:
-        unlike.append(
-            "its order of rows and columns (MONAI's LoadImage gives columns first, so that a "
-            "network sees images transposed unless they are turned)"
+    known = list(configs)
+    notes = []
+    if unlike := preprocessing_differences(known, card):
+        notes.append(
+            "The bundle's own preprocessing is not run here, images are read as the card says; "
+            f"not the same: {'; '.join(unlike)}. See whether the ROC AUC is that of the bundle."
         )
-    if not unlike:
-        return []
-    return [
-        "The bundle's own preprocessing is not run here, images are read as the card says; not the "
-        f"same: {'; '.join(unlike)}. See whether the ROC AUC is that of the bundle."
+    chain = find_chain(known)
+    steps = () if chain is None else chain.steps
+    roughly = (
+        [f"{name} runs before images are resized"] if (name := is_resized_later(steps)) else []
+    )
+    roughly += [
+        f"{target_of(step)} interpolates by {step['mode']}"
+        for step in steps
+        if name_of(step) == "Resize" and step.get("mode", "area") != "area"
     ]
-
-
-def _chains(value: Any) -> Iterator[Sequence[Any]]:
-    """Give the chains of transforms in a configuration that begin by loading images."""
-    if isinstance(value, Mapping):
-        steps = value.get("transforms")
-        if isinstance(steps, list) and any(_name(step) == "LoadImage" for step in steps):
-            yield steps
-        for item in value.values():
-            yield from _chains(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _chains(item)
-
-
-def _name(step: Any) -> str:
-    """Return a transform's name without the module and without MONAI's mark of dictionaries."""
-    target = step.get("_target_") if isinstance(step, Mapping) else None
-    name = str(target or "").rpartition(".")[2]
-    return name[:-1] if name.endswith(("d", "D")) and name[:-1] else name
+    if roughly:
+        notes.append(
+            f"The bundle's own preprocessing is followed but for roundings: {'; '.join(roughly)}; "
+            "here images are resized first, by averages over areas."
+        )
+    return notes
 
 
 def _unlike(step: Mapping[str, Any], card: InputCard) -> str:
     """Return what a transform does that the card does not say, or an empty text."""
-    name, target = _name(step), str(step.get("_target_", "a step without _target_"))
-    if name in _HARMLESS or name == "LoadImage":
+    name, target = name_of(step), target_of(step)
+    if name == LOAD or name in GEOMETRY or _is_harmless(step):
         return ""
-    if name == "Transpose" and step.get("indices") in _SWAPPED:
+    if name == "RepeatChannel":
+        # Grey files are read in as many channels as the network takes.
+        return "" if step.get("repeats") == len(card.channels) else target
+    if name == "Transpose" and is_swap(step):
         return ""
-    shape = [card.height, card.width]
-    if name == "Resize":
-        due = shape[::-1] if card.transposed else shape
-        return "" if step.get("spatial_size") == due else target
     if name == "ScaleIntensityRange":
         told = [step.get(each) for each in ("a_min", "a_max", "b_min", "b_max")]
         # A scale of each image's own undoes it.
-        same = card.per_image is not None or _equal(told, (0, 255, *card.range))
+        same = card.per_image is not None or (
+            _is_from_black_to_white(step) and _equal(told[2:], card.range)
+        )
         return "" if same else f"{target} ({told})"
     if name == "NormalizeIntensity" and step.get("subtrahend") is not None:
         same = _equal(step.get("subtrahend"), card.mean) and _equal(step.get("divisor"), card.std)
         return "" if same and not step.get("nonzero") else target
     if name in ("NormalizeIntensity", "ScaleIntensity"):
-        facts = preprocessing_facts([{"transforms": [_LOAD, step]}])
+        facts = _scale_facts([step])
         how = facts.get("per_image")
         same = how is not None and PerImageCard(**how) == card.per_image
         return "" if same and _equal(facts.get("range", card.range), card.range) else target

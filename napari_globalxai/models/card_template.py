@@ -34,6 +34,8 @@ _INPUT_COMMENTS = {
     "std": "one value, or one a channel",
     "per_image": "each image is scaled by its own values",
     "transposed": "the network sees columns as rows",
+    "fit": "how images of another shape fill the frame",
+    "transforms": "what takes an image of 0-255 to the network's input",
 }
 
 
@@ -130,10 +132,10 @@ def _render(facts: Mapping[str, Any]) -> tuple[str, list[str]]:
             "std": given.get("std", FILL_IN),
         },
     }
-    for key in ("per_image", "transposed"):
+    for key in ("per_image", "transposed", "fit", "transforms"):
         if key in given:
             card["input"][key] = given[key]
-    if given.get("per_image", {}).get("scaling") == "z-score":
+    if given.get("per_image", {}).get("scaling") == "z-score" or "transforms" in given:
         for key in ("range", "mean", "std"):
             card["input"].pop(key)
     if "network" in known:

@@ -27,11 +27,12 @@ from napari_globalxai.models.cell_places import CellPlaces
 from napari_globalxai.models.checks import NetworkChecks
 from napari_globalxai.models.copying import copy_network
 from napari_globalxai.models.folding import fold_batch_norms
-from napari_globalxai.models.input_steps import INNER, scale_each_image, transpose_input
+from napari_globalxai.models.input_steps import INNER, Turn, scale_each_image
 from napari_globalxai.models.last_activation import Activation, take_off_last_activation
 from napari_globalxai.models.rough_gradients import RoughGradients
 from napari_globalxai.models.splitting import cam_layers, split_network
 from napari_globalxai.models.tracing import CamLayer
+from napari_globalxai.models.transform_chain import TransformChain
 from napari_globalxai.models.weights import hash_weights
 
 # Probabilities this close to 0 or 1 have no finite logit in float32.
@@ -73,6 +74,8 @@ class Classifier:
         ``none`` where it was not found: logits are those of the probabilities one by one.
     given : torch.nn.Module or None
         The network as it was given, where it came from no file.
+    turn : Turn
+        What the network does to the places of its images before anything else, as the card says.
     warnings : list of str
         What is odd about the model, a sentence each. What concerns the CAM layer is added when the
         network is split.
@@ -111,8 +114,9 @@ class Classifier:
         for parameter in self.network.parameters():
             # One by one, because TorchScript modules lack requires_grad_.
             parameter.requires_grad_(False)
-        if card.input.transposed:
-            self.network = transpose_input(self.network)
+        self._chain = TransformChain(card.input, source, trusted) if card.input.transforms else None
+        self.turn = self._chain.turn if self._chain else Turn(transposed=card.input.transposed)
+        self.network = self.turn.before(self.network)
         shape = (card.input.height, card.input.width)
         low, high = card.input.range
         # One fused multiply-add takes 0-255 to the model's input.
@@ -148,7 +152,7 @@ class Classifier:
     @property
     def scales_each_image(self) -> bool:
         """Whether an image's input depends on all of its pixels, so that inputs cannot be mixed."""
-        return self.card.input.per_image is not None
+        return self.card.input.per_image is not None or self._chain is not None
 
     @property
     def split(self) -> Split:
@@ -160,7 +164,7 @@ class Classifier:
         layer = self.card.cam_layer
         if (
             layer is not None
-            and self.card.input.transposed
+            and not self.turn.is_none
             and isinstance(self.network, torch.jit.ScriptModule)
             and not layer.startswith(f"{INNER}.")
         ):
@@ -215,6 +219,9 @@ class Classifier:
         """
         tensor = torch.as_tensor(images).to(self.device)
         tensor = tensor.contiguous(memory_format=torch.channels_last)
+        if self._chain is not None:
+            inputs = self._chain(tensor.float())
+            return inputs.contiguous(memory_format=torch.channels_last)
         if self.card.input.per_image is not None:
             return scale_each_image(tensor.float(), self.card.input, self.card.input.per_image)
         return tensor.float() * self._scale + self._shift

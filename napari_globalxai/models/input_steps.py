@@ -9,13 +9,15 @@ through it and lie on the image as people see it.
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 
-from napari_globalxai.models.card import InputCard, PerImageCard
+from napari_globalxai.models.input_card import InputCard, PerImageCard
 
-# What TorchScript calls the modules of `TransposedScript`.
-TURN = "Transpose"
+# What TorchScript calls the modules of `TurnedScript`.
+TURN = "ScriptTurn"
 INNER = "network"
 
 
@@ -55,6 +57,62 @@ def scale_each_image(pixels: Tensor, card: InputCard, how: PerImageCard) -> Tens
     return (low + share * (high - low) - mean) / std
 
 
+class Turn:
+    """A turn of images by right angles, a mirroring, or both.
+
+    Parameters
+    ----------
+    transposed : bool, optional
+        Whether rows and columns are exchanged.
+    flipped : tuple of int, optional
+        Dimensions of (n, channel, row, column) that are then turned round, of 2 and 3.
+    """
+
+    def __init__(self, transposed: bool = False, flipped: tuple[int, ...] = ()) -> None:
+        self.transposed, self.flipped = transposed, flipped
+
+    @classmethod
+    def of(cls, shape: tuple[int, int], places: Tensor) -> Turn | None:
+        """Return the turn that leaves pixels of an image, numbered row by row, in these places."""
+        numbers = torch.arange(shape[0] * shape[1], dtype=places.dtype).reshape(1, 1, *shape)
+        turns = (cls(*each) for each in itertools.product((False, True), ((), (2,), (3,), (2, 3))))
+        return next((turn for turn in turns if torch.equal(turn(numbers)[0, 0], places)), None)
+
+    @property
+    def is_none(self) -> bool:
+        """Whether nothing is turned."""
+        return not self.transposed and not self.flipped
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return images (n, channel, row, column) turned."""
+        turned = images.transpose(2, 3) if self.transposed else images
+        return turned.flip(self.flipped) if self.flipped else turned
+
+    def back(self, images: Tensor) -> Tensor:
+        """Return images as they were before they were turned."""
+        turned = images.flip(self.flipped) if self.flipped else images
+        return turned.transpose(2, 3) if self.transposed else turned
+
+    def before(self, network: nn.Module) -> nn.Module:
+        """Make a network, which is changed, turn its images; names of its modules stay.
+
+        Those of TorchScript stand behind ``network.`` then.
+        """
+        if self.is_none:
+            return network
+        if isinstance(network, torch.jit.ScriptModule):
+            parts: list[nn.Module] = [Transpose()] if self.transposed else []
+            parts += [Flip(list(self.flipped))] if self.flipped else []
+            whole = TurnedScript(network, ScriptTurn(*parts))
+            scripted: nn.Module = torch.jit.script(whole.eval())
+            return scripted
+        network.register_forward_pre_hook(self._hook)
+        return network
+
+    def _hook(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return self(inputs[0]), *inputs[1:]
+
+
 class Transpose(nn.Module):
     """Exchanges rows and columns."""
 
@@ -63,31 +121,31 @@ class Transpose(nn.Module):
         return images.transpose(2, 3)
 
 
-class TransposedScript(nn.Module):
+class Flip(nn.Module):
+    """Turns dimensions round."""
+
+    def __init__(self, dims: list[int]) -> None:
+        super().__init__()
+        self.dims = dims
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return images in the order from their ends."""
+        return images.flip(self.dims)
+
+
+class ScriptTurn(nn.Sequential):
+    """A turn that TorchScript can run."""
+
+
+class TurnedScript(nn.Module):
     """A TorchScript network, which takes no hooks, behind the turn of its images."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, turn: ScriptTurn) -> None:
         super().__init__()
-        self.turn = Transpose()
+        self.turn = turn
         self.network = network
 
     # TorchScript finds out by itself what the network gives.
     def forward(self, images: Tensor):  # type: ignore[no-untyped-def]
         """Return what the network gives for turned images."""
         return self.network(self.turn(images))
-
-
-def transpose_input(network: nn.Module) -> nn.Module:
-    """Make a network, which is changed, turn its images; names of its modules stay.
-
-    Those of TorchScript stand behind ``network.`` then.
-    """
-    if isinstance(network, torch.jit.ScriptModule):
-        scripted: nn.Module = torch.jit.script(TransposedScript(network).eval())
-        return scripted
-    network.register_forward_pre_hook(_turn)
-    return network
-
-
-def _turn(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    return inputs[0].transpose(2, 3), *inputs[1:]

@@ -123,8 +123,7 @@ class RandomWeights:
 
     def _input(self, images: npt.NDArray[Any]) -> Tensor:
         """Return images as the network took them when it was read."""
-        inputs = self._trained.to_input(images)
-        return inputs.transpose(2, 3) if self._trained.card.input.transposed else inputs
+        return self._trained.turn(self._trained.to_input(images))
 
 
 def randomise(

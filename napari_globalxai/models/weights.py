@@ -13,7 +13,7 @@ from torch import nn
 from torch.fx import Graph
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.archive_sizes import check_archive
+from napari_globalxai.models.archive_sizes import DAMAGED_ARCHIVE, check_archive
 from napari_globalxai.models.networks import TRUST
 from napari_globalxai.models.onnx_file import external_files, read_onnx
 from napari_globalxai.models.script_safety import check_graphs, check_source
@@ -114,9 +114,12 @@ def _is_torchscript(file: WeightsFile) -> bool:
     """TorchScript archives hold a `constants.pkl`; state dicts saved by torch do not."""
     if not zipfile.is_zipfile(file.source()):
         return False
-    with zipfile.ZipFile(file.source()) as archive:
-        check_archive(archive, file.size, file.path)
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    try:
+        with zipfile.ZipFile(file.source()) as archive:
+            check_archive(archive, file.size, file.path)
+            return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    except DAMAGED_ARCHIVE:
+        return False
 
 
 def _read_torchscript(file: WeightsFile, trust: bool) -> nn.Module:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from napari_globalxai.report.audit_chapters import (
     audit_chapter,
     findings_chapter,
@@ -9,19 +12,28 @@ from napari_globalxai.report.audit_chapters import (
 )
 from napari_globalxai.report.chapter import Chapter
 from napari_globalxai.report.cohort_chapters import alignment_chapter, performance_chapter
+from napari_globalxai.report.comparison_chapter import comparisons_chapter, find_comparisons
 from napari_globalxai.report.question_chapters import (
-    comparisons_chapter,
     contrasts_chapter,
     outliers_chapter,
     sanity_chapter,
     selections_chapter,
     stability_chapter,
 )
+from napari_globalxai.report.slice_chapter import slices_chapter
 from napari_globalxai.runs.run import Run
 
 
-def collect_chapters(run: Run) -> dict[str, Chapter | None]:
-    """Return the chapters by name; None where a command that would fill one was not run."""
+def collect_chapters(run: Run, comparisons: Sequence[Path] = ()) -> dict[str, Chapter | None]:
+    """Return the chapters by name; None where a command that would fill one was not run.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    comparisons : sequence of pathlib.Path, optional
+        Folders of comparisons that lie elsewhere than in the run.
+    """
     folder = run.folder
     return {
         "findings": findings_chapter(folder),
@@ -31,8 +43,9 @@ def collect_chapters(run: Run) -> dict[str, Chapter | None]:
         "sanity": sanity_chapter(folder),
         "audit": audit_chapter(folder),
         "strategies": strategies_chapter(folder),
+        "slices": slices_chapter(folder),
         "selections": selections_chapter(folder),
         "contrasts": contrasts_chapter(folder),
         "outliers": outliers_chapter(folder),
-        "comparisons": comparisons_chapter(folder),
+        "comparisons": comparisons_chapter(run, find_comparisons(run, comparisons)),
     }

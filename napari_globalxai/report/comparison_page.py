@@ -112,18 +112,12 @@ def _write_comparison_page(found: Comparison, settings: CompareSettings, folder:
         names=[_title(run) for run in (found.first, found.second)],
         images=found.images,
         remarks=found.remarks,
-        answers=[_answer(label, each) for label, each in found.labels.items()],
+        answers=[_answer(label, each, found.peppr) for label, each in found.labels.items()],
         rows=[_row(label, each) for label, each in found.labels.items()],
         stems={label: f"comparison_{file_stem(label)}" for label in found.labels},
         changed=[_changed(row) for row in found.changed.head(_LISTED).to_dict("records")],
         unlisted=max(0, len(found.changed) - _LISTED),
-        peppr=[
-            {
-                **each,
-                **{name: number(each[name]) for name in ("delta_a", "delta_b", "difference")},
-            }
-            for each in found.peppr
-        ],
+        peppr=[_peppr_row(each) for each in found.peppr],
         settings=settings.model_dump(),
     )
 
@@ -138,7 +132,7 @@ def _title(run: Run) -> dict[str, str]:
     }
 
 
-def _answer(label: str, each: LabelComparison) -> str:
+def _answer(label: str, each: LabelComparison, peppr: list[dict[str, Any]]) -> str:
     """Say in a sentence what has changed for a label."""
     facts = each.facts
     said = []
@@ -154,7 +148,30 @@ def _answer(label: str, each: LabelComparison) -> str:
             f"{percent(facts['moved_share'])} of the map's mass lies elsewhere "
             f"(p = {number(facts['min_p'])})"
         )
+    own = [row for row in peppr if row["label"] == label and row["map"] == label]
+    said += [f"Δ of PEPPR along its own map {_in_words(row)}" for row in own[:1]]
     return f"{label}: {'; '.join(said) or 'nothing could be compared'}."
+
+
+def _in_words(row: dict[str, Any]) -> str:
+    """Say what two Δ come to."""
+    certain = "a difference" if row["ci_low"] > 0 or row["ci_high"] < 0 else "no certain difference"
+    return (
+        f"{number(row['delta_a'])} against {number(row['delta_b'])}, {certain} ({_difference(row)})"
+    )
+
+
+def _difference(row: dict[str, Any]) -> str:
+    return f"{number(row['difference'])}, {number(row['ci_low'])} to {number(row['ci_high'])}"
+
+
+def _peppr_row(row: dict[str, Any]) -> dict[str, str]:
+    return {
+        **{name: str(row[name]) for name in ("map", "label", "fill", "images", "patients")},
+        "delta_a": number(row["delta_a"]),
+        "delta_b": number(row["delta_b"]),
+        "difference": _difference(row).replace(", ", " (") + ")",
+    }
 
 
 def _row(label: str, each: LabelComparison) -> dict[str, str]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import tifffile
 
 from napari_globalxai.addresses import readable
 from napari_globalxai.catalogue import STATISTICS
+from napari_globalxai.report.comparison_chapter import draw_comparison_figures, find_comparisons
 from napari_globalxai.report.image_figures import (
     Example,
     SimilarityRow,
@@ -20,6 +22,7 @@ from napari_globalxai.report.members import LabelImages, images_by_label
 from napari_globalxai.report.page import ReportFigure
 from napari_globalxai.report.peppr_figures import peppr_figure
 from napari_globalxai.report.question_figures import draw_question_figures
+from napari_globalxai.report.slice_chapter import draw_slice_figures
 from napari_globalxai.report.style import FloatImage
 from napari_globalxai.runs.folder import file_stem
 from napari_globalxai.runs.run import Run
@@ -27,19 +30,22 @@ from napari_globalxai.statistics.global_map import OVERALL
 from napari_globalxai.statistics.recorded_statistics import recorded_statistics
 
 
-def draw_figures(run: Run) -> Iterator[ReportFigure]:
+def draw_figures(run: Run, comparisons: Sequence[Path] = ()) -> Iterator[ReportFigure]:
     """Draw the figures of a run, one at a time.
 
     Parameters
     ----------
     run : Run
         A finished run.
+    comparisons : sequence of pathlib.Path, optional
+        Folders of comparisons that lie elsewhere than in the run.
 
     Yields
     ------
     ReportFigure
-        ``frame``, ``maps``, ``sd``, those of `draw_question_figures`, ``similarity``,
-        ``examples``, and ``peppr_<map>`` for each result of PEPPR that has a curve to show.
+        ``frame``, ``maps``, ``sd``, those of `draw_question_figures`, `draw_slice_figures` and
+        `draw_comparison_figures`, ``similarity``, ``examples``, and ``peppr_<map>`` for each result
+        of PEPPR that has a curve to show.
     """
     mean = run.stack.mean_image(run.finished_rows)
     channels = run.record.frame.channels
@@ -62,11 +68,14 @@ def draw_figures(run: Run) -> Iterator[ReportFigure]:
     yield ReportFigure(
         "sd",
         "Spread of the image-wise attributions, as a share of the label's maximum. A low "
-        "split-half reliability (Spearman correlation between the maps of two halves of the "
-        "patients) means that the map would look different with other patients." + smoothed,
+        "reliability (Spearman correlation between the maps of random halves of the patients, "
+        "brought to all of them) means that the map would look different with other patients."
+        + smoothed,
         sd_figure(panels[1:], mean, run.valid),
     )
     yield from draw_question_figures(run, mean)
+    yield from draw_slice_figures(run, mean)
+    yield from draw_comparison_figures(run, mean, find_comparisons(run, comparisons))
     by_label = images_by_label(run)
     yield ReportFigure(
         "similarity",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,7 +18,7 @@ REPORT_FILE = "report.html"
 TWIN_FILE = "report.json"
 
 
-def write_report(run: Run, out: Path | None = None) -> Path:
+def write_report(run: Run, out: Path | None = None, comparisons: Sequence[Path | str] = ()) -> Path:
     """Draw the figures of a run into ``figures/`` and write ``report.html`` and ``report.json``.
 
     Parameters
@@ -26,6 +27,9 @@ def write_report(run: Run, out: Path | None = None) -> Path:
         A finished run; what other commands left in its folder is taken as it lies there.
     out : pathlib.Path, optional
         Where to write; by default the run's folder.
+    comparisons : sequence of pathlib.Path or str, optional
+        Folders that `compare` wrote outside of the run; those in its folder ``comparisons`` are
+        taken anyway.
 
     Returns
     -------
@@ -35,14 +39,15 @@ def write_report(run: Run, out: Path | None = None) -> Path:
     Raises
     ------
     InputError
-        When nothing can be written there.
+        When a folder holds no comparison, or nothing can be written there.
     """
     folder = run.folder if out is None else place(out)
     check_writable(folder, "give another folder with --out (out in Python)")
     target = folder / REPORT_FILE
-    facts, chapters = collect_facts(run), collect_chapters(run)
+    others = [Path(each) for each in comparisons]
+    facts, chapters = collect_facts(run), collect_chapters(run, others)
     figures = write_page(
-        target, "report.html.j2", draw_figures(run), facts=facts, chapters=chapters
+        target, "report.html.j2", draw_figures(run, others), facts=facts, chapters=chapters
     )
     twin = {
         "format": 1,

@@ -54,7 +54,7 @@ class MapPanel:
     sd : numpy.ndarray or None
         SD over images, (height, width).
     reliability : float
-        Spearman correlation of the maps of two halves of the patients; may be NaN.
+        How alike the maps of two cohorts of this size would be; may be NaN.
     more : tuple of str
         Statistics that other packages declare, a line each.
     """
@@ -157,7 +157,10 @@ def maps_figure(
 
 
 def difference_figure(
-    panels: Sequence[MapPanel], sure: Sequence[Mask], mean: FloatImage, valid: Mask
+    panels: Sequence[MapPanel],
+    mean: FloatImage,
+    valid: Mask,
+    sure: Sequence[Mask] | None = None,
 ) -> Figure:
     """Draw differences of maps over the dimmed mean image, each on the scale of its own peak.
 
@@ -165,30 +168,32 @@ def difference_figure(
     ----------
     panels : sequence of MapPanel
         The differences, with the images and patients of both sides.
-    sure : sequence of numpy.ndarray
-        Where each difference is significant, (height, width).
     mean : numpy.ndarray
         Mean image of the cohort, (channel, height, width).
     valid : numpy.ndarray
         Valid area, (height, width).
+    sure : sequence of numpy.ndarray, optional
+        Where each difference is significant, (height, width), where that is known.
     """
     figure, axes = _grid(len(panels), valid.shape, _BAR_WIDTH)
     background = grey_background(mean)
-    for panel, where, at in zip(panels, sure, axes, strict=True):
+    lines: Sequence[Mask | None] = [None] * len(panels) if sure is None else sure
+    for panel, where, at in zip(panels, lines, axes, strict=True):
         top = peak(panel.image)
         relative = panel.image / top if top > 0 else np.zeros_like(panel.image)
         at.imshow(overlay(background, relative, signed=True), interpolation="nearest")
         outline(at, valid)
-        # A line that is seen on any ground.
-        outline(at, where, "white", 2.4)
-        outline(at, where, "black", 1.0)
+        if where is not None:
+            # A line that is seen on any ground.
+            outline(at, where, "white", 2.4)
+            outline(at, where, "black", 1.0)
         at.set_title(name_text(panel.name, _title_length(len(panels))), fontsize=TITLE)
         at.set_xlabel(
             f"{count(panel.n, 'image')} of {count(panel.n_patients, 'patient')}, "
             f"peak {number(top, 3)}",
             fontsize=SMALL,
         )
-        if not where.any():
+        if where is not None and not where.any():
             note(at, "no place differs")
     _colour_bar(figure, axes, colour_scale(signed=True), "A − B, relative\nto each map's own peak")
     return figure
@@ -222,7 +227,7 @@ def sd_figure(panels: Sequence[MapPanel], mean: FloatImage, valid: Mask) -> Figu
         outline(at, valid)
         at.set_title(name_text(panel.name, _title_length(len(panels))), fontsize=TITLE)
         at.set_xlabel(
-            f"{count(panel.n, 'image')}, split-half reliability {number(panel.reliability, 2)}",
+            f"{count(panel.n, 'image')}, reliability {number(panel.reliability, 2)}",
             fontsize=SMALL,
         )
         if panel.n < 2:

@@ -27,7 +27,11 @@ from napari_globalxai.runs.folder import (
     STABILITY_FOLDER,
 )
 
-COMPARISONS_FOLDER = "comparisons"
+# Selections that hang on the threshold.
+_BY_PREDICTION = (
+    *("true positives", "false positives", "false negatives", "true negatives"),
+    "predicted positives",
+)
 
 
 def stability_chapter(folder: Path) -> Chapter:
@@ -79,10 +83,10 @@ def selections_chapter(folder: Path) -> Chapter | None:
         warnings += [f"{name}: {each}" for each in texts(record.get("warnings"))]
         for label, each in named_entries(record.get("labels")).items():
             counts = [figure_text(each.get(key)) for key in ("n", "n_patients", "n_constant")]
-            rows.append([name, figure_text(record.get("where")), label, *counts])
+            rows.append([name, selected_images(record), label, *counts])
     if not rows and not warnings:
         return None
-    columns = ["Selection", "Where", "Label", "Images", "Patients", "Constant maps"]
+    columns = ["Selection", "Which images", "Label", "Images", "Patients", "Constant maps"]
     return Chapter(
         "selections",
         "Maps of subgroups",
@@ -90,6 +94,18 @@ def selections_chapter(folder: Path) -> Chapter | None:
         tables=[ChapterTable(columns, rows)] if rows else [],
         figures=figures,
     )
+
+
+def selected_images(record: Mapping[str, Any]) -> str:
+    """Return in words which images a selection's maps are made of."""
+    settings = record.get("settings")
+    chosen = settings if isinstance(settings, dict) else {}
+    kind = str(chosen.get("selection", "")).replace("-", " ")
+    if kind in _BY_PREDICTION:
+        kind += f" from a probability of {figure_text(chosen.get('threshold'), 2)}"
+    where = record.get("where")
+    said = ([kind] if kind else []) + ([f"where {where}"] if where else [])
+    return ", ".join(said) or "all images"
 
 
 def contrasts_chapter(folder: Path) -> Chapter | None:
@@ -125,9 +141,18 @@ def _contrast_table(name: str, record: Mapping[str, Any]) -> ChapterTable:
         ]
         for label, each in named_entries(record.get("labels")).items()
     ]
-    sides = f"{figure_text(record.get('where_a'))} against {figure_text(record.get('where_b'))}"
+    sides = " against ".join(contrast_side(record, each) for each in "ab")
     columns = ["Label", "Images of patients, A", "B", "Least p", "Share of the frame, p ≤ 0.05"]
     return ChapterTable(columns, rows, f"{name}: {sides}")
+
+
+def contrast_side(record: Mapping[str, Any], side: str) -> str:
+    """Return in words whose maps a side of a contrast is made of."""
+    label, where = record.get(f"label_{side}"), record.get(f"where_{side}")
+    said = [f"maps of {label}"] * bool(label) + [f"where {where}" if label else str(where)] * bool(
+        where
+    )
+    return ", ".join(said) or "all images"
 
 
 def sanity_chapter(folder: Path) -> Chapter | None:
@@ -181,34 +206,6 @@ def outliers_chapter(folder: Path) -> Chapter | None:
             )
         ],
     )
-
-
-def comparisons_chapter(folder: Path) -> Chapter | None:
-    """Return comparisons with other runs that lie in the run; None where there are none."""
-    tables, warnings = [], []
-    for path, record in _each(folder / COMPARISONS_FOLDER, "comparison.json"):
-        if isinstance(record, Damaged):
-            warnings.append(f"{path.parent.name}: {record.sentence}")
-            continue
-        rows = [
-            [
-                label,
-                figure_text(each.get("n")),
-                figure_text(each.get("spearman"), 2),
-                p_text(each.get("min_p")),
-                figure_text(each.get("auc_a")),
-                figure_text(each.get("auc_b")),
-                interval_text(
-                    each.get("auc_difference"), each.get("ci_low"), each.get("ci_high"), 3
-                ),
-            ]
-            for label, each in named_entries(record.get("labels")).items()
-        ]
-        columns = ["Label", "Images", "Spearman", "Least p", "AUC, A", "AUC, B", "Difference"]
-        tables.append(ChapterTable(columns, rows, path.parent.name))
-    if not tables and not warnings:
-        return None
-    return Chapter("comparisons", "Comparison with other runs", warnings=warnings, tables=tables)
 
 
 def _each(folder: Path, name: str) -> Iterator[tuple[Path, Mapping[str, Any] | Damaged]]:

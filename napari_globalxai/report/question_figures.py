@@ -16,6 +16,7 @@ from napari_globalxai.report.chapter import Damaged, entries, mapping_in, named_
 from napari_globalxai.report.image_figures import Example, examples_figure
 from napari_globalxai.report.map_figures import MapPanel, difference_figure, maps_figure
 from napari_globalxai.report.page import ReportFigure
+from napari_globalxai.report.question_chapters import contrast_side, selected_images
 from napari_globalxai.report.style import BODY, SMALL, FloatImage, name_text, new_figure, plain
 from napari_globalxai.runs.folder import (
     CONTRASTS_FOLDER,
@@ -165,9 +166,11 @@ def _selections(run: Run, mean: FloatImage) -> Iterator[ReportFigure]:
         if not isinstance(record, dict):
             continue
         panels = [
-            MapPanel(label, image, _whole(each.get("n")), _whole(each.get("n_patients")))
+            MapPanel(
+                label, image, whole_number(each.get("n")), whole_number(each.get("n_patients"))
+            )
             for label, each in named_entries(record.get("labels")).items()
-            if (image := _image(path.parent / f"{file_stem(label)}.tif", run)) is not None
+            if (image := image_in(path.parent / f"{file_stem(label)}.tif", run)) is not None
         ]
         if panels:
             settings = record.get("settings")
@@ -175,7 +178,8 @@ def _selections(run: Run, mean: FloatImage) -> Iterator[ReportFigure]:
             shown = settings.get("statistic", "mean") if isinstance(settings, dict) else "mean"
             yield ReportFigure(
                 f"selection_{path.parent.name}",
-                f"Maps of the selection “{record.get('name')}” ({shown}): {record.get('where')}.",
+                f"Maps of the selection “{record.get('name')}” ({shown}): "
+                f"{selected_images(record)}.",
                 maps_figure(panels, mean, run.valid, signed=part == "signed"),
             )
 
@@ -188,19 +192,21 @@ def _contrasts(run: Run, mean: FloatImage) -> Iterator[ReportFigure]:
         panels, sure = [], []
         for label, each in named_entries(record.get("labels")).items():
             stem = path.parent / file_stem(label)
-            difference = _image(stem.with_name(f"{stem.name}.difference.tif"), run)
-            p = _image(stem.with_name(f"{stem.name}.p.tif"), run)
+            difference = image_in(stem.with_name(f"{stem.name}.difference.tif"), run)
+            p = image_in(stem.with_name(f"{stem.name}.p.tif"), run)
             if difference is None or p is None:
                 continue
-            counts = [_whole(each.get(key)) for key in ("n_a", "n_b", "patients_a", "patients_b")]
+            counts = [
+                whole_number(each.get(key)) for key in ("n_a", "n_b", "patients_a", "patients_b")
+            ]
             panels.append(MapPanel(label, difference, counts[0] + counts[1], counts[2] + counts[3]))
             sure.append(np.nan_to_num(p, nan=1.0) <= _NEUTRAL)
         if panels:
             yield ReportFigure(
                 f"contrast_{path.parent.name}",
-                f"Difference of the mean maps, A ({record.get('where_a')}) minus B "
-                f"({record.get('where_b')}). Black line: p ≤ 0.05, corrected for all places.",
-                difference_figure(panels, sure, mean, run.valid),
+                f"Difference of the mean maps, A ({contrast_side(record, 'a')}) minus B "
+                f"({contrast_side(record, 'b')}). Black line: p ≤ 0.05, corrected for all places.",
+                difference_figure(panels, mean, run.valid, sure),
             )
 
 
@@ -210,7 +216,7 @@ def _strategies(run: Run, mean: FloatImage) -> Iterator[ReportFigure]:
         stem = file_stem(label)
         for path in sorted((run.folder / AUDIT_FOLDER / "clusters").glob(f"{stem}-*.tif")):
             number = path.stem.removeprefix(f"{stem}-")
-            image = _image(path, run)
+            image = image_in(path, run)
             if image is not None and number.lstrip("-").isdecimal():
                 panels.append((f"{label}, group {number}", image))
     if panels:
@@ -243,7 +249,7 @@ def _group_sizes(run: Run) -> dict[str, tuple[int, int]]:
     }
 
 
-def _image(path: Path, run: Run) -> npt.NDArray[np.float32] | None:
+def image_in(path: Path, run: Run) -> npt.NDArray[np.float32] | None:
     """Read a map of the frame; None where it is not there or does not fit."""
     try:
         image = np.asarray(tifffile.imread(readable(path)), np.float32)
@@ -252,5 +258,6 @@ def _image(path: Path, run: Run) -> npt.NDArray[np.float32] | None:
     return image if image.shape == run.stack.shape else None
 
 
-def _whole(value: object) -> int:
+def whole_number(value: object) -> int:
+    """Return a whole number of a file, 0 where it is none."""
     return value if isinstance(value, int) else 0

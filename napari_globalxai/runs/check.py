@@ -24,6 +24,7 @@ from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.loaders import load_model
 from napari_globalxai.progress import JobProgress, ProgressCallback, ignore_progress
 from napari_globalxai.runs.image_reading import ImageReading
+from napari_globalxai.runs.mirrored import mirrored_by_guess
 from napari_globalxai.runs.performance import (
     LabelPerformance,
     measure_performance,
@@ -129,6 +130,7 @@ def _check_model(
         f"{classifier.card.input.width}; {classifier.device}"
     )
     problems += cohort.assumptions(classifier.labels)
+    problems += mirrored_by_guess(cohort, classifier.card.modality)
     try:
         facts.append(f"Grad-CAM layer: {split_of(classifier).layer}")
     except InputError as why:

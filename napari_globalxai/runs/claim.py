@@ -16,10 +16,13 @@ from napari_globalxai.runs.record import (
     other_kind,
     read_record,
 )
+from napari_globalxai.settings.frame_settings import FrameSettings
 from napari_globalxai.storage import hash_value, is_unused
 
 
-def claim_folder(folder: Path, record: RunRecord, cohort: Cohort, resume: bool) -> RunRecord | None:
+def claim_folder(
+    folder: Path, record: RunRecord, cohort: Cohort, frame: FrameSettings, resume: bool
+) -> RunRecord | None:
     """Take a run folder for a run with this record.
 
     Parameters
@@ -30,6 +33,8 @@ def claim_folder(folder: Path, record: RunRecord, cohort: Cohort, resume: bool) 
         Of the run to come.
     cohort : Cohort
         What is explained.
+    frame : FrameSettings
+        What its images are brought into.
     resume : bool
         Whether to go on with a run that is there.
 
@@ -55,6 +60,11 @@ def claim_folder(folder: Path, record: RunRecord, cohort: Cohort, resume: bool) 
                 f"{folder}: holds a run already; use --resume to go on, or choose another folder."
             )
         before = found
+        if frame.is_outdated(before.settings.alignment):
+            raise InputError(
+                f"{folder}: its images were aligned by a version that read some files otherwise; "
+                "explain into another folder."
+            )
         if (other := _differs(before, record)) is not None:
             raise made_with_another(folder, other)
         _check_cohort(folder, before.cohort, record.cohort, cohort)

@@ -23,9 +23,11 @@ from napari_globalxai.maps.upsampling import cells_inside, upsample
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.runs.contrast import LEVEL, nearest
 from napari_globalxai.runs.matching import Matched, match_images
+from napari_globalxai.runs.peppr_difference import PepprDifferences
 from napari_globalxai.runs.run import Run
 from napari_globalxai.runs.tables import FILE, PATIENT, logit_column, probability_column
 from napari_globalxai.settings.compare_settings import CompareSettings
+from napari_globalxai.settings.lists import join_names
 from napari_globalxai.statistics.contrasts import MeanDifference, Sides, mean_by_patient, permute
 from napari_globalxai.statistics.prepared_cells import CellReader
 from napari_globalxai.statistics.query import parse_query
@@ -69,7 +71,7 @@ class Comparison:
     changed : pandas.DataFrame
         Images whose answer changed, columns `CHANGED_COLUMNS`, a row an image and label.
     peppr : list of dict
-        Δ of maps that PEPPR was run along in both.
+        Δ of maps that PEPPR was run along in both, and its difference, over the same patients.
     images : int
         Images in common.
     remarks : tuple of str
@@ -102,6 +104,8 @@ def compare_runs(
     matched = match_images(first, second)
     work = _Work(first, second, matched, settings, progress)
     found = {label: work.label(number, label, len(labels)) for number, label in enumerate(labels)}
+    peppr = PepprDifferences((first, second), matched, labels)
+    differences = list(peppr.rows())
     return Comparison(
         first,
         second,
@@ -109,9 +113,9 @@ def compare_runs(
         pd.DataFrame(
             [row for label in labels for row in work.changed(label)], columns=CHANGED_COLUMNS
         ),
-        list(_peppr(first, second, labels)),
+        differences,
         len(matched.first),
-        (*matched.remarks, *dict.fromkeys(work.remarks)),
+        (*matched.remarks, *dict.fromkeys((*work.remarks, *peppr.remarks))),
     )
 
 
@@ -126,7 +130,7 @@ def _labels(first: Run, second: Run, asked: Sequence[str] | None) -> tuple[str, 
     unknown = [label for label in asked or () if label not in common]
     if unknown:
         raise InputError(
-            f"--labels: {unknown[0]!r} is not a label of both runs; those are {', '.join(common)}."
+            f"--labels: {unknown[0]!r} is not a label of both runs; those are {join_names(common)}."
         )
     return common if asked is None else tuple(dict.fromkeys(asked))
 
@@ -153,6 +157,11 @@ class _Work:
             query = parse_query(settings.where)
             self._chosen = query.mask(first.images)[matched.first]
         self.remarks: list[str] = []
+        if settings.where:
+            self.remarks.append(
+                "ROC AUC, changed answers and PEPPR are of all images in common; maps are of those "
+                f"where {settings.where}."
+            )
         parts = [run.aggregation.part for run in self._runs]
         if parts[0] != parts[1]:
             self.remarks.append(
@@ -326,26 +335,3 @@ def _mass(
         "significant_share": float((nearest(p, grid) <= LEVEL).mean()),
         "cells": int(np.prod(grid.shape)),
     }
-
-
-def _peppr(first: Run, second: Run, labels: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Give Δ of each map and label that PEPPR was run along in both runs."""
-    for name in first.peppr_names:
-        if name not in second.peppr_names:
-            continue
-        one, other = first.peppr_result(name), second.peppr_result(name)
-        for label in one.areas:
-            areas = [each.areas.get(label, {}) for each in (one, other)]
-            if not all("delta" in each for each in areas):
-                continue
-            deltas = [float(each["delta"]) for each in areas]
-            intervals = [each.get("delta_ci") for each in areas]
-            yield {
-                "map": name,
-                "label": label,
-                "delta_a": deltas[0],
-                "delta_b": deltas[1],
-                "difference": deltas[0] - deltas[1],
-                "ci_a": intervals[0],
-                "ci_b": intervals[1],
-            }

@@ -25,6 +25,7 @@ from napari_globalxai.runs.folder import CONTRASTS_FOLDER, file_stem
 from napari_globalxai.runs.run import Run, open_run
 from napari_globalxai.runs.write_maps import write_tiff
 from napari_globalxai.settings.contrast_settings import ContrastSettings
+from napari_globalxai.settings.lists import join_names
 from napari_globalxai.statistics.cluster_enhancement import STEPS, enhance
 from napari_globalxai.statistics.contrasts import (
     AdjustedDifference,
@@ -207,7 +208,7 @@ class _Work:
         unknown = [label for label in labels if label not in run.labels]
         if unknown or not pairs:
             lacking = f"has no label {unknown[0]!r}" if unknown else "no label was chosen"
-            raise InputError(f"{run.folder}: {lacking}; its labels are {', '.join(run.labels)}.")
+            raise InputError(f"{run.folder}: {lacking}; its labels are {join_names(run.labels)}.")
         return pairs
 
     def _contrast(
@@ -228,6 +229,13 @@ class _Work:
         comparison: Comparison = MeanDifference(sides)
         if settings.covariates:
             covariates = covariate_sides(run, one, other, settings.covariates)
+            rows = np.concatenate([one.rows, other.rows])
+            self.warnings += [
+                f"{each} has one value only among the images that are compared, and adjusts for "
+                "nothing."
+                for each in settings.covariates
+                if run.images[each].iloc[rows].nunique() == 1
+            ]
             try:
                 comparison = AdjustedDifference(sides, covariates)
             except ValueError as why:

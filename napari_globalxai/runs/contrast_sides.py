@@ -152,6 +152,6 @@ def check_sizes(sides: Sides, label: str) -> None:
     for name, size in zip("ab", sides.sizes, strict=True):
         if size < _FEWEST_PATIENTS:
             raise InputError(
-                f"--{name}: has {size} patients for {label}, and at least {_FEWEST_PATIENTS} are "
-                "needed to say how far patients differ; widen the query."
+                f"--{name}: has {size} patient{'' if size == 1 else 's'} for {label}, and at least "
+                f"{_FEWEST_PATIENTS} are needed to say how far patients differ; widen the query."
             )

@@ -16,12 +16,14 @@ from napari_globalxai.faithfulness.fills import fit_fill
 from napari_globalxai.faithfulness.folds import CROSS_FITTED
 from napari_globalxai.faithfulness.passes import PassRunner
 from napari_globalxai.faithfulness.peppr import ALONG, run_peppr
+from napari_globalxai.faithfulness.remade_maps import REMAKING
 from napari_globalxai.faithfulness.result import PepprResult
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.progress import JobProgress, Progress, ProgressCallback, ignore_progress
 from napari_globalxai.runs.fill_fitting import fitting_of, share_of_fields
 from napari_globalxai.runs.folder import PEPPR_FOLDER
 from napari_globalxai.runs.peppr_verdicts import write_verdicts
+from napari_globalxai.runs.random_rival import EXPLAINING, RandomRival, random_rival
 from napari_globalxai.runs.run import Run, open_run
 from napari_globalxai.runs.spreading import passes_elsewhere
 from napari_globalxai.runs.tested_maps import TestedMap, find_map, fold_maps, maps_of_all
@@ -31,8 +33,9 @@ from napari_globalxai.statistics.global_map import OVERALL
 from napari_globalxai.storage import check_writable, hash_value
 
 # Orders that clear cases take: for the remaining time, until they are counted.
-_LIKELY = {"shifted": 19, "surrogate": 72}
-_SIMPLE = 9
+_LIKELY = {"shifted": 19, "surrogate": 48}
+_SIMPLE = 10
+_EXPLAINING_EFFORT = 3.0
 
 
 def peppr(
@@ -143,9 +146,10 @@ def _along(
     )
     evaluated_on, parts = found.evaluated_on, []
     if found.is_own:
-        crossed = fold_maps(run, found, evaluation, settings)
+        random = _random_rival(run, found, how, settings, cache, progress)
+        crossed = fold_maps(run, found, evaluation, settings, random)
         if crossed is None:
-            parts = [maps_of_all(run, found, evaluation)]
+            parts = [maps_of_all(run, found, evaluation, settings, random)]
         else:
             evaluation, parts = replace(evaluation, fold_of=crossed[0]), crossed[1]
             evaluated_on = CROSS_FITTED
@@ -162,6 +166,24 @@ def _along(
     )
 
 
+def _random_rival(
+    run: Run,
+    found: TestedMap,
+    how: dict[str, Any],
+    settings: PepprSettings,
+    folder: Path,
+    progress: ProgressCallback,
+) -> RandomRival | None:
+    """Return maps of the model with random weights, where they are wanted and can be had."""
+    labels = run.labels if found.title == OVERALL else (found.title,)
+    if not settings.random_weights or not all(len(run.members(label)) for label in labels):
+        return None
+    model, batch_size = how["classifier"], how["batch_size"]
+    at_once = choose_batch_size(model) if batch_size is None else batch_size
+    worker = model.working_with(images_a_forward=at_once)
+    return random_rival(run, worker, labels, settings.seed, folder, progress)
+
+
 def _efforts(settings: PepprSettings) -> dict[str, float]:
     """Return how much work each stage is likely to be, in steps of one arm."""
     an_order = 2 * (settings.control_steps + settings.control_steps % 2)
@@ -170,9 +192,12 @@ def _efforts(settings: PepprSettings) -> dict[str, float]:
         for name, likely in _LIKELY.items()
     }
     return {
+        **({EXPLAINING: _EXPLAINING_EFFORT} if settings.random_weights else {}),
         ALONG: 2.0 * settings.steps,
-        **{stage: float(an_order * count) for stage, count in orders.items() if count},
+        # What judges is evaluated on one side of the middle.
+        **{stage: an_order * count / 2 for stage, count in orders.items() if count},
         COMPARING: float(an_order * _SIMPLE),
+        **({REMAKING: float(an_order * settings.remade_maps)} if settings.remade_maps else {}),
     }
 
 

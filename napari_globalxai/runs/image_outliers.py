@@ -216,7 +216,7 @@ class _OfLabel:
         cls, run: Run, label: str, chosen: OutlierSettings, rows: npt.NDArray[np.int64]
     ) -> _OfLabel:
         own = run.aggregation
-        reader = CellReader(run.store, own, run.valid)
+        reader = CellReader(run.store, own, run.valid).keeping(run.finished_rows)
         members = run.members(label)
         reference = Reference.of(reader, label, members)
         asked = (

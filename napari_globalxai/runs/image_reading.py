@@ -21,7 +21,6 @@ from napari_globalxai.images.image_file import UnreadableImageError, local_copy
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.elsewhere import ModelElsewhere
 from napari_globalxai.progress import Progress, ProgressCallback
-from napari_globalxai.settings.declared import Size
 from napari_globalxai.settings.frame_settings import FrameSettings
 
 _IMAGES_AT_ONCE = 16
@@ -146,11 +145,7 @@ class _Predictor:
     """Brings images into the frame of a model, and predicts them."""
 
     def __init__(self, cohort: Cohort, model: Classifier, stored_bits: int | None) -> None:
-        frame = FrameSettings(
-            size=Size(model.frame_shape),
-            channels=model.card.input.channels,
-            stored_bits=stored_bits,
-        )
+        frame = FrameSettings(**model.card.input.frame, stored_bits=stored_bits)
         self._aligner, self._model = Aligner(cohort, frame), model
 
     def __call__(self, rows: Sequence[int]) -> _Predicted:

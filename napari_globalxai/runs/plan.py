@@ -125,7 +125,7 @@ class Plan:
             Processes that share the work; by default this one does it.
         """
         record = self.record()
-        before = claim_folder(self.folder, record, self.cohort, resume)
+        before = claim_folder(self.folder, record, self.cohort, self.frame, resume)
         if before is not None:
             # The store is known by the name that the model had when it was begun.
             record = record.model_copy(update={"model": record.model.named(before.model.card.name)})
@@ -188,7 +188,7 @@ def plan_run(
             f"The maps of {method.name} have {' × '.join(map(str, grid.shape))} cells; only maps "
             "with a value a pixel are pooled."
         )
-    frame = settings.frame_of(model.frame_shape, tuple(model.card.input.channels))
+    frame = settings.frame_of(model.card.input.frame)
     reuse = None if aligned is None else aligned / STACK_FOLDER
     if reuse is not None:
         open_reusable(reuse, frame)

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch.nn.functional import avg_pool2d
 
 from napari_globalxai.attribution.batches import Batches
 from napari_globalxai.maps.cell_grid import CellGrid
 from napari_globalxai.maps.preparing import is_constant, prepare_maps
 from napari_globalxai.maps.upsampling import cells_inside
+from napari_globalxai.statistics.prepared_cells import pooled
 
 if TYPE_CHECKING:
     from napari_globalxai.attribution.method import Method
@@ -102,10 +101,10 @@ class RunMaps:
         for part, result in Batches(classifier, method, indices).explain(
             self.every_row, lambda each: classifier.to_input(stack.read(each))
         ):
-            maps = result.maps
+            native = result.maps.cpu().numpy()
             if pooling > 1:
-                maps = avg_pool2d(maps, pooling, ceil_mode=True)
-            native = maps.cpu().numpy()
+                few = pooled(native.reshape(-1, *native.shape[2:]), pooling)
+                native = few.reshape(*native.shape[:2], *few.shape[1:]).astype(np.float32)
             for index, (label, rows) in enumerate(self.rows.items()):
                 inside = np.isin(part, rows)
                 yield label, np.asarray(part)[inside], native[inside, index]
@@ -136,10 +135,7 @@ class RunMaps:
 
     def _coarse(self, maps: FloatArray) -> FloatArray:
         """Average squares of cells where there are very many."""
-        if self._side == 1:
-            return maps
-        pooled = avg_pool2d(torch.from_numpy(maps)[:, None], self._side, ceil_mode=True)
-        return np.asarray(pooled[:, 0].numpy())
+        return maps if self._side == 1 else pooled(maps, self._side)
 
 
 def choose_rows(

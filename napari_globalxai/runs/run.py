@@ -113,6 +113,13 @@ class Run:
         needed = (*tables.NEEDED, *map(tables.probability_column, self.labels))
         if any(name not in table for name in needed):
             raise damaged(self.folder / IMAGES_TABLE)
+        numbers = (
+            *map(tables.probability_column, self.labels),
+            *map(tables.truth_column, self.labels),
+        )
+        # Of a table that was changed by hand.
+        if any(name in table and table[name].dtype.kind not in "biuf" for name in numbers):
+            raise damaged(self.folder / IMAGES_TABLE)
         return table
 
     @cached_property
@@ -152,7 +159,10 @@ class Run:
         """The images in the frame."""
         from napari_globalxai.frame.stack import AlignedStack
 
-        stack = AlignedStack(self.folder / STACK_FOLDER)
+        try:
+            stack = AlignedStack(self.folder / STACK_FOLDER)
+        except FileNotFoundError as why:
+            raise damaged(self.folder / STACK_FOLDER) from why
         if stack.shape != self._shape:
             raise damaged(self.folder / STACK_FOLDER)
         return stack

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from napari_globalxai.frame.plausibility import Expected, look_at_stack
 from napari_globalxai.models.card import InputCard
 from napari_globalxai.runs.align_cohort import alignment_warnings
+from napari_globalxai.runs.mirrored import mirrored_by_guess
 from napari_globalxai.runs.performance import LabelPerformance, performance_warnings
 
 if TYPE_CHECKING:
+    from napari_globalxai.attribution.precision_check import PrecisionCheck
     from napari_globalxai.runs.plan import Plan
     from napari_globalxai.runs.stages import Aggregated
 
@@ -28,12 +30,14 @@ def run_warnings(aggregated: Aggregated, performance: Sequence[LabelPerformance]
     attributed = aggregated.attributed
     aligned, plan = attributed.aligned, attributed.aligned.plan
     return [
+        *_of_precision(attributed.precision_check),
         *performance_warnings(performance, plan.truth, attributed.logits, plan.model.activation),
         *look_at_stack(
             aligned.stack, aligned.rows, plan.cohort.names, expected_input(plan.model.card.input)
         ),
         *plan.cohort.warnings,
         *plan.cohort.assumptions(plan.model.labels),
+        *mirrored_by_guess(plan.cohort, plan.model.card.modality),
         *plan.model.warnings,
         *_left_out(plan),
         *_of_maps(aggregated),
@@ -43,10 +47,19 @@ def run_warnings(aggregated: Aggregated, performance: Sequence[LabelPerformance]
 
 def expected_input(card: InputCard) -> Expected:
     """Return what a card tells of the images that a model takes."""
-    if card.per_image is not None:
-        # Numbers that follow each image's own scale tell nothing of how the images look.
+    if card.per_image is not None or card.transforms:
+        # A chain, or each image's own scale, tells no number of how the images look.
         return Expected(card.channels, (0.0,) * len(card.channels), (1.0,) * len(card.channels))
     return Expected(card.channels, card.mean, card.std, card.range)
+
+
+def _of_precision(check: PrecisionCheck | None) -> list[str]:
+    if check is None or not check.beyond:
+        return []
+    return [
+        f"The number format that was chosen changes some predictions: {check.sentence}; explain "
+        "with --precision float32 where that matters."
+    ]
 
 
 def _left_out(plan: Plan) -> list[str]:

@@ -15,11 +15,17 @@ import numpy.typing as npt
 
 from napari_globalxai.attribution.engine import attribute_stack
 from napari_globalxai.attribution.precision import (
+    HALF_SIZE,
     TRIED_MAPS,
     TRIED_PREDICTIONS,
     Precision,
     choose_batch_size,
     choose_precision,
+)
+from napari_globalxai.attribution.precision_check import (
+    IMAGES_CHECKED,
+    PrecisionCheck,
+    check_precision,
 )
 from napari_globalxai.execution.dask_workers import Workers
 from napari_globalxai.faithfulness.scores import log_odds
@@ -57,6 +63,7 @@ EFFORTS = {
 }
 _CHOOSING = "Choosing number format and batch size"
 _AVERAGING = "Averaging maps"
+_CHECKED = "; held against float32, "
 _COMPARING = "Comparing images with their global maps"
 
 
@@ -118,7 +125,22 @@ class Aligned:
             workers=workers,
             progress=progress,
         )
-        return Attributed(replace(self, record=record), store, logits, full)
+        check = self._check_precision(record, logits)
+        if check is not None:
+            reason = f"{record.precision_reason}{_CHECKED}{check.sentence}"
+            record = record.model_copy(update={"precision_reason": reason})
+        return Attributed(replace(self, record=record), store, logits, full, check)
+
+    def _check_precision(
+        self, record: RunRecord, logits: npt.NDArray[np.float32]
+    ) -> PrecisionCheck | None:
+        """Hold predictions against those in float32 where the run has chosen another format."""
+        rows = self._trial_rows(TRIED_PREDICTIONS + IMAGES_CHECKED)[TRIED_PREDICTIONS:]
+        chosen = self.plan.model.precision == "auto" and record.precision in HALF_SIZE
+        if not chosen or not rows:
+            return None
+        images = (self.stack.read([row]) for row in rows)
+        return check_precision(self.plan.model, images, logits[rows])
 
     def _choose_arithmetic(self) -> tuple[Classifier, RunRecord]:
         """Return the model at the precision and batch size to explain with, and note them.
@@ -130,7 +152,10 @@ class Aligned:
         if model.precision != "auto":
             precision = Precision(model.precision, "as asked")
         elif earlier is not None:
-            precision = Precision(earlier.precision, earlier.precision_reason)
+            # What was found of the images before is found again, of all.
+            precision = Precision(
+                earlier.precision, earlier.precision_reason.partition(_CHECKED)[0]
+            )
         else:
             precision = choose_precision(
                 model,
@@ -188,12 +213,15 @@ class Attributed:
         float32 (image, all labels of the model); NaN where an image was not explained.
     full_resolution : FullResolutionMaps or None
         Moments of the maps before they were pooled.
+    precision_check : PrecisionCheck or None
+        What the chosen number format has done to predictions; None in float32.
     """
 
     aligned: Aligned
     store: AttributionStore
     logits: npt.NDArray[np.float32]
     full_resolution: FullResolutionMaps | None
+    precision_check: PrecisionCheck | None = None
 
     @property
     def probability(self) -> npt.NDArray[np.float64]:

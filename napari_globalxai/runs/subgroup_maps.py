@@ -11,6 +11,7 @@ import numpy.typing as npt
 from napari_globalxai.errors import InputError
 from napari_globalxai.runs.tables import PATIENT
 from napari_globalxai.settings.aggregation_settings import AggregationSettings
+from napari_globalxai.settings.lists import join_names
 from napari_globalxai.settings.map_settings import MapsSettings
 from napari_globalxai.statistics.global_map import Averaging, GlobalMap
 from napari_globalxai.statistics.query import parse_query
@@ -60,7 +61,7 @@ def chosen_labels(run: Run, labels: Sequence[str] | None) -> tuple[str, ...]:
     unknown = [label for label in chosen if label not in run.labels]
     if unknown or not chosen:
         lacking = f"has no label {unknown[0]!r}" if unknown else "no label was chosen"
-        raise InputError(f"{run.folder}: {lacking}; its labels are {', '.join(run.labels)}.")
+        raise InputError(f"{run.folder}: {lacking}; its labels are {join_names(run.labels)}.")
     return chosen
 
 

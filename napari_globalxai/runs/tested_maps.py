@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +21,11 @@ from napari_globalxai.faithfulness.folds import (
     assign_folds,
     can_cross_fit,
 )
+from napari_globalxai.faithfulness.remade_maps import halves
 from napari_globalxai.faithfulness.targets import MACRO
+from napari_globalxai.faithfulness.weighing import RANDOM_WEIGHTS
 from napari_globalxai.runs.folder import file_stem
+from napari_globalxai.runs.random_rival import RandomRival
 from napari_globalxai.runs.run import Run, open_run
 from napari_globalxai.runs.tables import PATIENT
 from napari_globalxai.settings.peppr_settings import PepprSettings
@@ -115,9 +118,26 @@ def _judged_by(run: Run, name: str, *, judge_labels: bool) -> tuple[str, ...]:
 
 
 def fold_maps(
-    run: Run, found: TestedMap, evaluation: Evaluation, settings: PepprSettings
+    run: Run,
+    found: TestedMap,
+    evaluation: Evaluation,
+    settings: PepprSettings,
+    random: RandomRival | None = None,
 ) -> tuple[Rows, list[FoldMap]] | None:
     """Return the fold of each image, and each fold's map of the other folds' patients.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    found : TestedMap
+        Its map.
+    evaluation : Evaluation
+        On which images.
+    settings : PepprSettings
+        How many folds, and how many patients a map needs.
+    random : RandomRival, optional
+        Maps of the model with random weights, to compare with.
 
     Returns
     -------
@@ -133,43 +153,72 @@ def fold_maps(
     if not can_cross_fit(evaluation.patients, members, fold_of, settings.fewest_positives):
         return None
     parts = [
-        _made_of(run, found, rows[fold_of != fold], evaluation.valid)
+        _made_of(run, found, evaluation, fold_of != fold, settings, random)
         for fold in range(settings.folds)
     ]
     return fold_of, _with_common_rivals(parts)
 
 
-def maps_of_all(run: Run, found: TestedMap, evaluation: Evaluation) -> FoldMap:
+def maps_of_all(
+    run: Run,
+    found: TestedMap,
+    evaluation: Evaluation,
+    settings: PepprSettings,
+    random: RandomRival | None = None,
+) -> FoldMap:
     """Return the run's own map, and what it is compared with, made of all images."""
-    (part,) = _with_common_rivals([_made_of(run, found, evaluation.rows, evaluation.valid)])
-    return FoldMap(found.image, part.rivals)
+    everyone = np.ones(len(evaluation.rows), bool)
+    made = _made_of(run, found, evaluation, everyone, settings, random)
+    (part,) = _with_common_rivals([made])
+    return replace(part, image=found.image)
 
 
-def _made_of(run: Run, found: TestedMap, among: Rows, valid: npt.NDArray[np.bool_]) -> FoldMap:
-    """Make a map of some of the images, and those of other labels and of images without it."""
+def _made_of(
+    run: Run,
+    found: TestedMap,
+    evaluation: Evaluation,
+    use: npt.NDArray[np.bool_],
+    settings: PepprSettings,
+    random: RandomRival | None,
+) -> FoldMap:
+    """Make a map of some of the images, and those that it is compared with."""
+    among = evaluation.rows[use]
     averaging = Averaging(
         run.store,
         run.images[PATIENT].tolist(),
         run.aggregation,
         run.record.settings.seed,
-        valid,
+        evaluation.valid,
         statistics=(),
     )
 
     def mean(label: str, rows: Rows) -> FloatImage:
         return averaging.label_map(label, rows).mean
 
+    def map_of(rows: Rows) -> FloatImage:
+        labels = run.labels if found.title == OVERALL else (found.title,)
+        each = {label: mean(label, np.intersect1d(run.members(label), rows)) for label in labels}
+        return overall_map(each) if found.title == OVERALL else each[found.title]
+
+    again = halves(evaluation.patients, settings.remade_maps, settings.seed)
+    remade = tuple(map_of(evaluation.rows[use & half]) for half in again)
     by_label = {
         label: mean(label, np.intersect1d(run.members(label), among)) for label in run.labels
     }
     if found.title == OVERALL:
-        return FoldMap(overall_map(by_label))
+        untrained = {}
+        if random is not None:
+            each = {label: random.label_map(label, among) for label in run.labels}
+            untrained = {RANDOM_WEIGHTS: overall_map(each)}
+        return FoldMap(overall_map(by_label), untrained, remade)
     own = found.title
     rivals = {f"map of {label}": image for label, image in by_label.items() if label != own}
     without = among[run.truth((own,))[among, 0] == 0]
     if len(without):
         rivals[f"map of images without {own}"] = mean(own, without)
-    return FoldMap(by_label[own], rivals)
+    if random is not None:
+        rivals[RANDOM_WEIGHTS] = random.label_map(own, among)
+    return FoldMap(by_label[own], rivals, remade)
 
 
 def _with_common_rivals(parts: Sequence[FoldMap]) -> list[FoldMap]:
@@ -184,4 +233,4 @@ def _with_common_rivals(parts: Sequence[FoldMap]) -> list[FoldMap]:
             for part in parts
         )
     ]
-    return [FoldMap(part.image, {name: part.rivals[name] for name in usable}) for part in parts]
+    return [replace(part, rivals={name: part.rivals[name] for name in usable}) for part in parts]

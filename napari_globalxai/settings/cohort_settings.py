@@ -32,7 +32,9 @@ class CohortSettings(SettingsModel):
         description="Column of the image files; two, one for each side, where a row is a patient",
     )
     laterality_column: Annotated[str | None, _GUESSED] = Field(
-        default=None, title="Side column", description="Column of L and R"
+        default=None,
+        title="Side column",
+        description="Column of L and R, by which images are mirrored; none: there is no such",
     )
     laterality_values: Annotated[str | None, Placeholder("0=L,1=R")] = Field(
         default=None,

@@ -18,7 +18,6 @@ from napari_globalxai.settings.declared import (
     OptionName,
     Placeholder,
     SettingsModel,
-    Size,
 )
 from napari_globalxai.settings.execution_settings import ExecutionSettings, WorkerSettings
 from napari_globalxai.settings.frame_settings import AlignmentSettings, FrameSettings
@@ -114,7 +113,7 @@ class ExplainSettings(
         chosen = {name: getattr(self, name) for name in AggregationSettings.model_fields}
         return AggregationSettings.model_validate({**chosen, "part": self.part or part})
 
-    def frame_of(self, size: tuple[int, int], channels: tuple[str, ...]) -> FrameSettings:
-        """Return the frame of a model's input with the alignment chosen."""
+    def frame_of(self, of_model: Mapping[str, Any]) -> FrameSettings:
+        """Return the frame that a model's card tells, with the alignment chosen."""
         alignment = {name: getattr(self, name) for name in AlignmentSettings.model_fields}
-        return FrameSettings(size=Size(size), channels=channels, **alignment)
+        return FrameSettings(**of_model, **alignment)

@@ -19,10 +19,13 @@ from napari_globalxai.settings.declared import (
     Size,
     redeclared,
 )
+from napari_globalxai.settings.fit import FITS, MORE, STRETCH, Fit
 from napari_globalxai.storage import absence_of_file, hash_file, hash_value
 
-# To be counted up whenever the same file would come out differently in the same frame.
-_ALIGNMENT_VERSION = 1
+# To be counted up whenever the same file would come out differently in the same frame: what older
+# versions made is then not taken over. Since 2, files say how many bits they use and what colours
+# a JPEG stream in DICOM has, and an alpha that hides everything is left out.
+ALIGNMENT_VERSION = 2
 CHANNELS = {
     "red": "The red channel",
     "green": "The green channel",
@@ -98,6 +101,13 @@ class FrameSettings(AlignmentSettings):
         title="Channels",
         description="Channels to keep",
     )
+    fit: Annotated[str, Choices(FITS, prefixes=MORE)] = Field(
+        default=STRETCH,
+        title="Fit",
+        description="How images of another shape fill the frame: stretched; letterbox, resized "
+        "with their aspect and filled up; crop, resized with their aspect and cut; native, as "
+        "large as they are",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -109,6 +119,15 @@ class FrameSettings(AlignmentSettings):
             sides = (values.get(name, side) for name, side in zip(_SIDES, default, strict=True))
             return {"size": tuple(sides), **rest}
         return values
+
+    @model_validator(mode="after")
+    def _fit_is_known(self) -> Self:
+        fit = Fit.read(self.fit)
+        if fit.kind != STRETCH and self.registration != "none" and not self.is_record:
+            raise ValueError(
+                f"images that fit by {fit.kind} cannot be registered; use --register none"
+            )
+        return self
 
     @property
     def height(self) -> int:
@@ -123,6 +142,13 @@ class FrameSettings(AlignmentSettings):
     @cached_property
     def key(self) -> str:
         """Hash of the settings, and of how images are brought into a frame at all."""
+        return self._key_of(ALIGNMENT_VERSION)
+
+    def is_outdated(self, key: str) -> bool:
+        """Return whether a key is that of this frame as older versions brought images into it."""
+        return any(self._key_of(version) == key for version in range(1, ALIGNMENT_VERSION))
+
+    def _key_of(self, version: int) -> str:
         settings: dict[str, Any] = {
             "height": self.height,
             "width": self.width,
@@ -137,7 +163,9 @@ class FrameSettings(AlignmentSettings):
         # Keys of frames without it stay what they were.
         if self.stored_bits is not None:
             settings["stored_bits"] = self.stored_bits
-        return hash_value([_ALIGNMENT_VERSION, settings])
+        if self.fit != STRETCH:
+            settings["fit"] = self.fit
+        return hash_value([version, settings])
 
 
 class CohortFrameSettings(FrameSettings):
@@ -147,6 +175,14 @@ class CohortFrameSettings(FrameSettings):
         AlignmentSettings, "registration", "landmarks"
     )
     estimate_laterality: bool = redeclared(AlignmentSettings, "estimate_laterality", True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _still_unless_stretched(cls, values: Any) -> Any:
+        """Register only what can be, unless it was asked for."""
+        if isinstance(values, Mapping) and values.get("fit", STRETCH) != STRETCH:
+            return {"registration": "none", **values}
+        return values
 
 
 _SIDES = ("height", "width")

@@ -25,6 +25,11 @@ def split_names(text: str) -> list[str]:
     return [name for name in names if name]
 
 
+def join_names(names: Iterable[str]) -> str:
+    """Return names as people read them, quoted where `split_names` needs it."""
+    return ", ".join(f'"{name}"' if "," in name else name for name in names)
+
+
 def split_pairs(text: str) -> list[tuple[str, str | None]]:
     """Return pairs that commas separate, in their order; None where a piece has no ``=``.
 

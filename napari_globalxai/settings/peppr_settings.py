@@ -47,6 +47,14 @@ class PepprSettings(SettingsModel):
         description="Steps, out of those, at which controls are evaluated, most of them early; "
         "Δ is compared on these alone",
     )
+    judged_up_to: float = Field(
+        default=0.2,
+        gt=0,
+        le=1,
+        title="Judged up to",
+        description="Share of the pixels over which the map is held against its controls; 1 takes "
+        "Δ over all of them, at the price of more forwards",
+    )
     controls: int = Field(
         default=499,
         ge=0,
@@ -68,6 +76,12 @@ class PepprSettings(SettingsModel):
         description="Folds of patients, each tested along a map of the others; 1 tests on the "
         "images that the map is made of, as do cohorts with too few patients",
     )
+    random_weights: bool = Field(
+        default=True,
+        title="Random weights",
+        description="Compare a run's own map with that of the model with random weights, for which "
+        "some of the images are explained once more",
+    )
     judge_labels: bool = Field(
         default=False,
         title="Judge by label",
@@ -79,6 +93,14 @@ class PepprSettings(SettingsModel):
         le=100_000,
         title="Resamples",
         description="Resamples of patients for the intervals",
+    )
+    remade_maps: int = Field(
+        default=0,
+        ge=0,
+        le=1000,
+        title="Remade maps",
+        description="How often a run's own map is made again of half of its patients, and tested, "
+        "so that the interval of Δ holds the luck of who they were",
     )
     fewest_positives: int = Field(
         default=10,

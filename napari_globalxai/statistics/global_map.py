@@ -16,10 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_globalxai.maps.moments import Moments
-from napari_globalxai.maps.upsampling import smooth, upsample
+from napari_globalxai.maps.upsampling import cells_inside, smooth, upsample
 from napari_globalxai.statistics.map_statistics import MapContext, PreparedMaps, Statistic
-from napari_globalxai.statistics.map_values import cell_values, standard_error
+from napari_globalxai.statistics.map_values import cell_values, error_of_sums, standard_error
 from napari_globalxai.statistics.patient_groups import patient_codes
+from napari_globalxai.statistics.patient_sums import PatientSums
 from napari_globalxai.statistics.prepared_cells import CellReader, LabelCells
 from napari_globalxai.statistics.recorded_statistics import declared_statistics, measure_all
 
@@ -96,7 +97,7 @@ class GlobalMap:
 
     @property
     def reliability(self) -> float:
-        """Spearman correlation of the maps of two halves of the patients; may be NaN."""
+        """How alike the maps of two cohorts of this size would be; may be NaN."""
         return self.statistics["reliability"]
 
     def warning(self, fewest: int) -> str:
@@ -125,7 +126,7 @@ class Averaging:
     settings : AggregationSettings
         What of each image's map enters, and how.
     seed : int
-        Of the split of the patients into halves, and of all else that is random.
+        Of the splits of the patients into halves, and of all else that is random.
     valid : numpy.ndarray or None
         Pixels inside the field of view, bool (*frame), for statistics that look at them.
     statistics : tuple of Statistic
@@ -168,21 +169,22 @@ class Averaging:
             there.
         """
         shape = self.store.grid.shape
-        whole, halves = Moments(shape), (Moments(shape), Moments(shape))
-        side_of = self._halves(rows)
+        whole, sums = Moments(shape), PatientSums(self.codes, rows, shape)
         entered, n_constant = [rows[:0]], 0
         parts = LabelCells(self.reader, label, rows)
         for part in parts:
             n_constant += part.n_constant
             maps = part.values.astype(np.float64).reshape(-1, *shape)
             whole.add(maps)
-            sides = side_of[self.codes[part.rows]]
-            for side in (0, 1):
-                halves[side].add(maps[sides == side])
+            if not parts.keeps:
+                sums.add(part.rows, maps)
             entered.append(part.rows)
         mean, sd = self._in_frame(whole, full_resolution)
         members = np.concatenate(entered)
-        error = partial(self._standard_error, label, members, whole.mean.ravel())
+        if parts.keeps:
+            # All at once, which is faster.
+            sums.add(members, parts.columns(slice(None)).reshape(-1, *shape))
+        error = partial(self._standard_error, label, members, whole.mean.ravel(), sums)
         context = MapContext(
             name=label,
             image=self._chosen(parts, members, mean, sd, error),
@@ -194,7 +196,8 @@ class Averaging:
             valid=self.valid,
             grid=self.store.grid,
             whole=whole,
-            halves=halves,
+            by_patient=sums.maps,
+            compared=self._compared(sums.side),
             maps=partial(_maps_of, parts, shape),
         )
         return self._measured(context, mean, sd, error)
@@ -215,13 +218,12 @@ class Averaging:
         )
         return self._measured(context, mean, np.full_like(mean, np.nan))
 
-    def _halves(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Draw the half of each patient, by number; halves differ by one patient at most."""
-        numbers = {self.patients[row]: self.codes[row] for row in rows}
-        chosen = [numbers[name] for name in sorted(numbers)]
-        sides = np.zeros(int(self.codes.max(initial=0)) + 1, np.int64)
-        sides[chosen] = np.random.default_rng(self.seed).permutation(len(chosen)) % 2
-        return sides
+    def _compared(self, side: int) -> npt.NDArray[np.bool_]:
+        """Return which cells, or squares of cells, lie inside the field of view, (cell,)."""
+        grid = self.store.grid if side == 1 else self.store.grid.pooled(side)
+        if self.valid is None:
+            return np.ones(int(np.prod(grid.shape)), dtype=bool)
+        return cells_inside(self.valid, grid).ravel()
 
     def _chosen(
         self,
@@ -238,7 +240,7 @@ class Averaging:
             return sd
         if self.statistic == "standard-error":
             return error()
-        if self.statistic == "positive-share":
+        if self.statistic == "positive-share" and not self._tells_sign:
             # Of what speaks for the label, whatever part of it the map would show.
             changes = {"part": "signed", "scale": "none", "constant_maps": "counted"}
             reader = CellReader(self.store, self.settings.model_copy(update=changes))
@@ -246,10 +248,24 @@ class Averaging:
         count = int(np.prod(self.store.grid.shape))
         return self._cells_in_frame(cell_values(self.statistic, parts, len(rows), count))
 
+    @property
+    def _tells_sign(self) -> bool:
+        """Whether maps as they enter tell what speaks for the label, and all of them do."""
+        return self.settings.part != "absolute" and self.settings.constant_maps == "counted"
+
     def _standard_error(
-        self, label: str, rows: npt.NDArray[np.int64], mean: npt.NDArray[np.float64]
+        self,
+        label: str,
+        rows: npt.NDArray[np.int64],
+        mean: npt.NDArray[np.float64],
+        sums: PatientSums,
     ) -> npt.NDArray[np.float32]:
-        return self._cells_in_frame(standard_error(self.reader, label, rows, self.codes, mean))
+        values = (
+            error_of_sums(sums.maps, mean)
+            if sums.side == 1
+            else standard_error(self.reader, label, rows, self.codes, mean)
+        )
+        return self._cells_in_frame(values)
 
     def _cells_in_frame(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
         grid = self.store.grid

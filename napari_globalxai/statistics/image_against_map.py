@@ -156,17 +156,23 @@ def _measured(
                 top_weights(each, ordered, share)
                 for each, ordered in zip((maps, others), heights, strict=True)
             )
-            yield name, (own * theirs).sum(axis=1) / own.sum(axis=1)
+            yield name, np.einsum("ic,ic->i", own, theirs) / own.sum(axis=1)
     if (name := f"mass_top_{_INNERMOST * 100:g}") in measures:
         size = np.abs(maps)
-        inside = (size * top_weights(others, heights[1], _INNERMOST)).sum(axis=1)
+        inside = np.einsum("ic,ic->i", size, top_weights(others, heights[1], _INNERMOST))
         yield name, inside / np.where(size.any(axis=1), size.sum(axis=1), np.nan)
     if RESIDUAL in measures:
-        varying = reference.varying
-        cells = max(1, int(varying.sum()))
-        away = np.where(varying, residuals(maps, reference), 0.0)
-        root = np.sqrt((away**2).sum(axis=1) / cells)
-        yield RESIDUAL, root if varying.any() else np.full(len(maps), np.nan)
+        yield RESIDUAL, _root_of_residuals(maps, reference)
+
+
+def _root_of_residuals(maps: FloatArray, reference: Reference) -> FloatArray:
+    """Return the root of the mean squared residual of each image, where members differ."""
+    varying = reference.varying
+    if not varying.any():
+        return np.full(len(maps), np.nan)
+    scale = np.where(varying, 1 / np.where(varying, reference.sd, 1), 0)
+    away = (maps - reference.mean) * scale
+    return np.asarray(np.sqrt(np.einsum("ic,ic->i", away, away) / varying.sum()))
 
 
 def residuals(values: npt.NDArray[np.floating], reference: Reference) -> FloatArray:
@@ -205,8 +211,11 @@ def top_weights(values: FloatArray, ordered: FloatArray, share: float) -> FloatA
     count = max(1, round(share * cells))
     edge = ordered[:, cells - count, None]
     above, tied = values > edge, values == edge
-    left = count - above.sum(axis=1, keepdims=True)
-    return np.asarray(above + tied * (left / tied.sum(axis=1, keepdims=True)))
+    left = count - np.count_nonzero(above, axis=1, keepdims=True)
+    share_of_tied = left / np.count_nonzero(tied, axis=1, keepdims=True)
+    if (share_of_tied == 1).all():
+        return np.asarray(above | tied, np.float64)
+    return np.asarray(above + tied * share_of_tied)
 
 
 def percentiles_among(values: FloatArray, members: FloatArray) -> FloatArray:
@@ -273,6 +282,8 @@ def _unit_ranks(values: npt.NDArray[np.float32]) -> FloatArray:
 
 
 def _row_cosine(first: FloatArray, second: FloatArray) -> FloatArray:
-    product = (first * second).sum(axis=1)
-    length = np.sqrt((first**2).sum(axis=1) * (second**2).sum(axis=1))
+    product, *squares = (
+        np.einsum("ic,ic->i", *pair) for pair in ((first, second), (first, first), (second, second))
+    )
+    length = np.sqrt(squares[0] * squares[1])
     return np.asarray(product / np.where(length > 0, length, np.nan))

@@ -16,7 +16,10 @@ from napari_globalxai.maps.moments import Moments
 
 if TYPE_CHECKING:
     from napari_globalxai.maps.cell_grid import CellGrid
+    from napari_globalxai.statistics.stability import PatientMaps
 
+# Of the patients into halves: enough that others would hardly change the second digit.
+SPLITS = 50
 PreparedMaps = Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]
 
 
@@ -49,8 +52,11 @@ class MapContext:
         Where the cells of the store lie in the frame; None of the overall map.
     whole : Moments or None
         Mean and SD over the images at the resolution of the store; None of the overall map.
-    halves : tuple of Moments or None
-        The same over each of two halves of the patients; None of the overall map.
+    by_patient : PatientMaps or None
+        Sums of each patient's maps, of squares of cells where there are very many; None of the
+        overall map.
+    compared : numpy.ndarray or None
+        Which cells of those sums lie inside the field of view, bool (cell,).
     maps : callable
         Goes through the maps that are in the mean: gives rows and their prepared maps
         (image, *cells), one chunk of the store after the other; none of the overall map.
@@ -68,7 +74,8 @@ class MapContext:
     valid: npt.NDArray[np.bool_] | None = None
     grid: CellGrid | None = None
     whole: Moments | None = None
-    halves: tuple[Moments, Moments] | None = None
+    by_patient: PatientMaps | None = None
+    compared: npt.NDArray[np.bool_] | None = None
     maps: Callable[[], PreparedMaps] = _no_maps
     by_label: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
@@ -145,19 +152,20 @@ class ConstantMaps:
 
 
 class Reliability:
-    """Spearman correlation of the maps of two halves of the patients."""
+    """Spearman correlation of maps of random halves of the patients, brought to all of them."""
 
     name: ClassVar[str] = "reliability"
     heading: ClassVar[str] = "Reliability"
     format: ClassVar[str] = ".2f"
 
     def measure(self, context: MapContext) -> float:
-        """Correlate them; NaN for a single patient, a constant half and the overall map."""
-        if context.halves is None:
-            return float("nan")
-        if not all(half.n > 0 and np.ptp(half.mean) > 0 for half in context.halves):
+        """Correlate them; NaN for a single patient, constant halves and the overall map."""
+        if context.by_patient is None or context.compared is None:
             return float("nan")
         # Imports pandas, for which --help need not wait.
-        from napari_globalxai.statistics.ranks import spearman
+        from napari_globalxai.statistics.stability import spearman_brown, split_halves
 
-        return spearman(*(half.mean for half in context.halves))
+        generator = np.random.default_rng(context.seed)
+        patients = len(context.by_patient.sizes)
+        found = split_halves(context.by_patient, patients, context.compared, SPLITS, generator)
+        return spearman_brown(found.correlation)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from napari_globalxai.statistics.patient_groups import PatientGroups
 from napari_globalxai.statistics.prepared_cells import CellReader, LabelCells
+from napari_globalxai.statistics.stability import PatientMaps
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -108,6 +109,24 @@ def standard_error(
         squares += (away**2).sum(axis=0)
         images += len(found.rows)
     return np.asarray(np.sqrt(squares * patients / (patients - 1)) / images)
+
+
+def error_of_sums(maps: PatientMaps, mean: FloatArray) -> FloatArray:
+    """Return the standard error as `standard_error` does, of sums that are at hand.
+
+    Parameters
+    ----------
+    maps : PatientMaps
+        Sums and counts of each patient's images.
+    mean : numpy.ndarray
+        The mean over images, (cell,).
+    """
+    patients = len(maps.sizes)
+    if patients < 2:
+        return np.full(len(mean), np.nan)
+    away = maps.sums - maps.sizes[:, None] * mean
+    squares = np.einsum("pc,pc->c", away, away)
+    return np.asarray(np.sqrt(squares * patients / (patients - 1)) / maps.sizes.sum())
 
 
 def _by_patient(

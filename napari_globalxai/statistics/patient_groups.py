@@ -12,9 +12,12 @@ import numpy.typing as npt
 
 
 def patient_codes(patients: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Return a number for each image, the same for images of one patient, from 0."""
-    numbers: dict[str, int] = {}
-    return np.array([numbers.setdefault(each, len(numbers)) for each in patients], np.int64)
+    """Return a number for each image, the same for images of one patient, from 0.
+
+    They go by name, so that what is drawn of patients does not depend on the order of the images.
+    """
+    numbers = {name: number for number, name in enumerate(sorted(set(patients)))}
+    return np.array([numbers[each] for each in patients], np.int64)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.maps.preparing import is_constant, prepare_maps
+from napari_globalxai.maps.preparing import is_constant, part_of, prepare_maps
 from napari_globalxai.maps.upsampling import cells_inside, upsample
 
 if TYPE_CHECKING:
@@ -83,6 +83,17 @@ class CellReader:
         settings = self.settings.model_copy(update={"constant_maps": "counted"})
         return replace(self, settings=settings)
 
+    def keeping(self, rows: npt.NDArray[np.int64]) -> CellReader:
+        """Return a reader that reads these images of a label once, where they fit into memory.
+
+        For questions that go through the same images several times; it knows no others.
+        """
+        if 4 * len(rows) * int(self.inside.sum()) > _MOST_KEPT:
+            return self
+        return KeptReader(
+            self.store, self.settings, self.valid, self.side, self.only, np.unique(rows)
+        )
+
     def fitting(self, images: int, most_bytes: int = MOST_BYTES) -> CellReader:
         """Return a reader whose matrix of so many images takes at most so many bytes.
 
@@ -142,18 +153,20 @@ class CellReader:
     def chunks(self, label: str, rows: npt.NDArray[np.int64]) -> Iterator[PreparedCells]:
         """Go through the maps of one label, some megabytes at a time."""
         all_inside = bool(self.inside.all())
+        # In float64 only what is rounded on the way.
+        exact = self.settings.scale == "none" and self.side == 1
         for part, raw in self.store.runs_of_chunks(
             rows, self.store.labels.index(label), _PART_BYTES
         ):
-            maps = prepare_maps(raw, self.settings)
+            maps = part_of(raw, self.settings) if exact else prepare_maps(raw, self.settings)
             constant = is_constant(maps)
             n_constant = int(constant.sum())
             if n_constant and self.settings.constant_maps == "left-out":
                 part, maps, constant = part[~constant], maps[~constant], constant[~constant]
             if self.side > 1:
-                maps = _pooled(maps, self.side)
+                maps = pooled(maps, self.side)
             cells = maps.reshape(len(maps), -1) if all_inside else maps[:, self.inside]
-            yield PreparedCells(part, cells.astype(np.float32), constant, n_constant)
+            yield PreparedCells(part, cells.astype(np.float32, copy=False), constant, n_constant)
 
     def spread(
         self, values: npt.NDArray[np.floating], fill: float = np.nan
@@ -177,6 +190,42 @@ class CellReader:
         return upsample(self.spread(values, 0)[(..., *nearest)], self.grid)
 
 
+@dataclass(frozen=True)
+class KeptReader(CellReader):
+    """A reader that remembers the maps of the label that was asked for last; see `keeping`.
+
+    Parameters
+    ----------
+    rows : numpy.ndarray
+        The images that it knows, ascending.
+    """
+
+    rows: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    # Shared with what `counting_all` returns.
+    _kept: dict[str, PreparedCells] = field(default_factory=dict, repr=False)
+
+    def chunks(self, label: str, rows: npt.NDArray[np.int64]) -> Iterator[PreparedCells]:
+        """Go through the maps of one label, some megabytes at a time."""
+        kept = self._of(label)
+        places = np.searchsorted(kept.rows, rows)
+        at_once = max(1, _PART_BYTES // (4 * max(1, kept.values.shape[1])))
+        for start in range(0, len(places), at_once):
+            some = places[start : start + at_once]
+            constant = kept.constant[some]
+            n_constant = int(constant.sum())
+            if n_constant and self.settings.constant_maps == "left-out":
+                some, constant = some[~constant], constant[~constant]
+            yield PreparedCells(kept.rows[some], kept.values[some], constant, n_constant)
+
+    def _of(self, label: str) -> PreparedCells:
+        if label not in self._kept:
+            self._kept.clear()
+            settings = self.settings.model_copy(update={"constant_maps": "counted"})
+            plain = CellReader(self.store, settings, self.valid, self.side, self.only)
+            self._kept[label] = plain.cells(label, self.rows)
+        return self._kept[label]
+
+
 class LabelCells:
     """The maps of one label, read once where they fit into memory, else each time.
 
@@ -188,11 +237,16 @@ class LabelCells:
         Which label.
     rows : numpy.ndarray
         Their images.
+
+    Attributes
+    ----------
+    keeps : bool
+        Whether they fit.
     """
 
     def __init__(self, reader: CellReader, label: str, rows: npt.NDArray[np.int64]) -> None:
         self._reader, self.label, self._rows = reader, label, rows
-        self._keeps = 4 * len(rows) * int(reader.inside.sum()) <= _MOST_KEPT
+        self.keeps = 4 * len(rows) * int(reader.inside.sum()) <= _MOST_KEPT
         self._kept: list[PreparedCells] = []
 
     def __iter__(self) -> Iterator[PreparedCells]:
@@ -201,7 +255,7 @@ class LabelCells:
             return
         kept = []
         for part in self._reader.chunks(self.label, self._rows):
-            if self._keeps:
+            if self.keeps:
                 kept.append(part)
             yield part
         self._kept = kept
@@ -212,18 +266,22 @@ class LabelCells:
 
     def columns(self, block: slice) -> npt.NDArray[np.float32]:
         """Return some of the cells inside of all images that enter, (image, cell)."""
-        if self._keeps and len(self._rows):
+        if self.keeps and len(self._rows):
             return self._matrix[:, block]
         return self._reader.cells(self.label, self._rows, block).values
 
 
-def _pooled(maps: npt.NDArray[np.float64], side: int) -> npt.NDArray[np.float64]:
-    """Average blocks of `side` cells along each axis; the last may be smaller."""
+def pooled(maps: npt.NDArray[np.floating], side: int) -> npt.NDArray[np.float64]:
+    """Average blocks of `side` cells along each axis of maps (image, *cells).
+
+    The last block along an axis may be smaller.
+    """
+    means = maps.astype(np.float64)
     for axis in range(1, maps.ndim):
         length = maps.shape[axis]
         starts = np.arange(0, length, side)
         sizes = np.diff(starts, append=length)
         shape = [1] * maps.ndim
         shape[axis] = len(starts)
-        maps = np.add.reduceat(maps, starts, axis=axis) / sizes.reshape(shape)
-    return maps
+        means = np.add.reduceat(means, starts, axis=axis) / sizes.reshape(shape)
+    return means

@@ -14,11 +14,15 @@ def ranks(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     # Where a group of equal values begins, in all rows one after the other.
     begins = np.ones(values.shape, dtype=bool)
     begins[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
-    first = np.flatnonzero(begins)
-    sizes = np.diff(first, append=values.size)
-    shared = first % max(count, 1) + (sizes + 1) / 2
     result = np.empty(values.shape)
-    np.put_along_axis(result, order, np.repeat(shared, sizes).reshape(values.shape), axis=1)
+    if begins.all():
+        np.put_along_axis(result, order, np.arange(1.0, count + 1)[None], axis=1)
+    else:
+        first = np.flatnonzero(begins)
+        sizes = np.diff(first, append=values.size)
+        # The remainder; % takes several times as long.
+        shared = first - first // count * count + (sizes + 1) / 2
+        np.put_along_axis(result, order, np.repeat(shared, sizes).reshape(values.shape), axis=1)
     result[np.isnan(values)] = np.nan
     return result
 
@@ -38,7 +42,7 @@ def row_spearman(
         return np.full(len(first), np.nan)
     ranked = [ranks(values) for values in (first, second)]
     centred = [each - each.mean(axis=1, keepdims=True) for each in ranked]
-    product = (centred[0] * centred[1]).sum(axis=1)
-    sizes = [(each**2).sum(axis=1) for each in centred]
+    product = np.einsum("rc,rc->r", *centred)
+    sizes = [np.einsum("rc,rc->r", each, each) for each in centred]
     constant = (np.ptp(first, axis=1) == 0) | (np.ptp(second, axis=1) == 0)
     return np.where(constant, np.nan, product / np.sqrt(np.where(constant, 1, sizes[0] * sizes[1])))

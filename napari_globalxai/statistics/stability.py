@@ -155,7 +155,7 @@ def measure_stability(
     """
     generator = np.random.default_rng(seed)
     half = patients // 2
-    split_half = _agreement(maker, patients, half, patients - half, inside, splits, generator)
+    split_half = split_halves(maker, patients, inside, splits, generator)
     growth = tuple(
         _agreement(maker, patients, size, size, inside, splits, generator) for size in _sizes(half)
     )
@@ -168,6 +168,18 @@ def measure_stability(
         settled=settled,
         settles_at=_settles_at(growth, split_half, patients, settled),
     )
+
+
+def split_halves(
+    maker: MapMaker,
+    patients: int,
+    inside: npt.NDArray[np.bool_],
+    splits: int,
+    generator: np.random.Generator,
+) -> Agreement:
+    """Return how alike the maps of random halves of the patients are; see `measure_stability`."""
+    half = patients // 2
+    return _agreement(maker, patients, half, patients - half, inside, splits, generator)
 
 
 def bootstrap_bands(
@@ -219,15 +231,13 @@ def _agreement(
     if min(first, second) < 1 or not inside.any():
         return _unknown(first)
     found = []
+    group = np.repeat(np.array([1, 2, 0], np.int8), [first, second, patients - first - second])
     at_once = max(1, _WEIGHTS_AT_ONCE // patients)
     for start in range(0, draws, at_once):
         count = min(at_once, draws - start)
-        order = generator.permuted(np.tile(np.arange(patients), (count, 1)), axis=1)
-        maps = []
-        for members in (order[:, :first], order[:, first : first + second]):
-            weights = np.zeros((count, patients))
-            np.put_along_axis(weights, members, 1, axis=1)
-            maps.append(maker(weights)[:, inside])
+        groups = np.tile(group, (count, 1))
+        generator.permuted(groups, axis=1, out=groups)
+        maps = [maker((groups == each).astype(np.float64))[:, inside] for each in (1, 2)]
         found.append(row_spearman(*maps))
     values = np.concatenate(found)
     values = values[np.isfinite(values)]

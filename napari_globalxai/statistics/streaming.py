@@ -18,7 +18,7 @@ from napari_globalxai.maps.moments import Moments
 from napari_globalxai.maps.preparing import is_constant, prepare_maps
 from napari_globalxai.settings.aggregation_settings import AggregationSettings
 from napari_globalxai.statistics.selection import select_rows
-from napari_globalxai.storage import atomic_path
+from napari_globalxai.storage import atomic_path, is_regular
 
 
 class FullResolutionMaps:
@@ -131,6 +131,8 @@ class FullResolutionMaps:
             self._spoilt = True
 
     def _load(self, path: Path) -> None:
+        if not is_regular(path):
+            raise OSError(f"{path}: is no file")
         # Opened here, because NumPy leaves a file open that is no archive.
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             self._seen = set(arrays["seen"].tolist())

@@ -24,6 +24,8 @@ from napari_globalxai.faithfulness.verdict import (
 RESTORE = "#56b4e9"
 ERASE = "#e69f00"
 ARM_COLOURS = {"restore": RESTORE, "erase": ERASE}
+# Of results beside the one on show; seen on dark and on light ground.
+OTHER_COLOURS = ("#c0609a", "#008f66", "#d05a00", "#2f7fc1", "#808000")
 VERDICT_COLOURS = {
     FAITHFUL: "#00785a",
     FAITHFUL_WITH_A_CAUTION: "#8a6000",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_globalxai.errors import InputError
+from napari_globalxai.widgets.reader_choice import remember_reader
 from napari_globalxai.widgets.recognised import Recognised, recognise, result_folder
 
 Reader = Callable[[Any], list[tuple[Any, ...]]]
@@ -49,6 +50,7 @@ def take(viewer: Any, path: Path) -> None:
     kind = recognise(path)
     if kind is Recognised.QUALITY:
         open_panel(viewer, "Quality control").open_folder(result_folder(path))
+        remember_reader(result_folder(path) or path)
         return
     explain = open_panel(viewer, "Global explanations")
     if kind is Recognised.RUN:

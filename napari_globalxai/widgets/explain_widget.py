@@ -1,7 +1,7 @@
 """The panel that computes and shows global maps."""
 
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 import napari.viewer
 from qtpy.QtCore import Qt, QUrl
@@ -9,17 +9,21 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QPushButton
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.progress import ProgressCallback
 from napari_globalxai.runs.tables import ERROR, FAILED, STATUS
 from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.settings.explain_settings import ExplainSettings
+from napari_globalxai.widgets.beside_view import BesideView
+from napari_globalxai.widgets.explain_jobs import checking, explaining, reading, reporting
 from napari_globalxai.widgets.fold import Fold
+from napari_globalxai.widgets.growing_layers import growing_layers_of
+from napari_globalxai.widgets.growing_view import GrowingView
 from napari_globalxai.widgets.identity import make_header
 from napari_globalxai.widgets.layers import RunLayers, layers_of, sample_paths
 from napari_globalxai.widgets.map_view import MapView
 from napari_globalxai.widgets.panel import Panel, choice_box
 from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import JobBar, flowing, heading, text_label
+from napari_globalxai.widgets.reader_choice import remember_reader
 from napari_globalxai.widgets.recognised import result_folder
 from napari_globalxai.widgets.remembered import (
     chosen,
@@ -29,9 +33,9 @@ from napari_globalxai.widgets.remembered import (
 )
 from napari_globalxai.widgets.result_tables import ImagePanel, PerformanceTable
 from napari_globalxai.widgets.run_form import RunForm, default_run_folder
-from napari_globalxai.widgets.run_view import RunView, open_view, read_view
+from napari_globalxai.widgets.run_view import RunView, open_view
 from napari_globalxai.widgets.session import Session, plain_viewer, session_of
-from napari_globalxai.widgets.viewer_jobs import runner_of
+from napari_globalxai.widgets.viewer_jobs import EXPLAINING, runner_of
 from napari_globalxai.widgets.workers import JobRunner
 
 __all__ = ["ExplainWidget", "default_run_folder"]
@@ -61,8 +65,12 @@ class ExplainWidget(Panel):
         The run on show.
     form : RunForm
         The next run; its fields are attributes of the panel as well.
+    growing : GrowingView
+        The maps of a run under way.
     maps : MapView
         The map on show; its boxes are attributes of the panel as well.
+    beside : BesideView
+        A second run beside it.
     native_box : QCheckBox
         Whether the image in view is shown as its file stores it.
     """
@@ -71,10 +79,10 @@ class ExplainWidget(Panel):
         super().__init__()
         self.session: Session = session_of(viewer)
         self.layers: RunLayers = layers_of(viewer)
-        self.runner: JobRunner = runner_of(viewer, "Explaining a cohort")
+        self.runner: JobRunner = runner_of(viewer, EXPLAINING)
         self.check_runner: JobRunner = runner_of(viewer, "Checking a cohort")
         self.report_runner: JobRunner = runner_of(viewer, "Writing a report")
-        self._make_controls()
+        self._make_controls(viewer)
         self._lay_out()
         self._connect()
         for layer in viewer.layers:
@@ -100,28 +108,20 @@ class ExplainWidget(Panel):
                 missing[1].setFocus()
         elif not self.runner.is_running:
             try:
-                reading, settings = CohortSettings(**self.cohort_form.values()), self.settings()
+                reads, settings = CohortSettings(**self.cohort_form.values()), self.settings()
             except InputError as why:
                 self.job_bar.say(in_panel_words(str(why)))
                 return
 
-            def work(progress: ProgressCallback) -> RunView:
-                from napari_globalxai.cohort.table import read_cohort
-                from napari_globalxai.runs.pipeline import explain
-
-                run = explain(
-                    read_cohort(cohort, reading),
-                    model,
-                    out,
-                    settings,
-                    resume=True,
-                    trust=trust,
-                    progress=progress,
-                )
-                return read_view(run, progress)
-
             remember_chosen({"cohort": str(cohort), "model": str(model), "method": settings.method})
-            self.runner.run(work, then=self.session.open)
+            growing, session = self.growing.layers, self.session
+
+            def show(view: RunView) -> None:
+                growing.stop()
+                session.open(view)
+
+            self.runner.run(explaining(cohort, reads, model, out, settings, trust), then=show)
+            growing.start(out, lambda: reading(cohort, reads))
 
     def check(self) -> None:
         """Read all images and predict them, and list what would go wrong."""
@@ -134,22 +134,13 @@ class ExplainWidget(Panel):
             self.job_bar.say("Choose a cohort table.")
             return
         try:
-            reading = CohortSettings(**self.cohort_form.values())
+            reads = CohortSettings(**self.cohort_form.values())
         except InputError as why:
             self.job_bar.say(in_panel_words(str(why)))
             return
 
-        def work(progress: ProgressCallback) -> tuple[list[str], list[str]]:
-            from napari_globalxai.cohort.table import read_cohort
-            from napari_globalxai.runs.check import check_inputs
-
-            found = check_inputs(
-                read_cohort(cohort, reading), model, trust=trust, progress=progress
-            )
-            return list(found.facts), list(found.problems)
-
         if not self.check_runner.is_running:
-            self.check_runner.run(work)
+            self.check_runner.run(checking(cohort, reads, model, trust))
 
     def settings(self) -> ExplainSettings:
         """Return what is chosen in the forms.
@@ -177,15 +168,8 @@ class ExplainWidget(Panel):
         if run is None:
             self.job_bar.say("Compute global maps or open a run first.")
         elif not self.report_runner.is_running:
-            chosen = run
-
-            def work(progress: ProgressCallback) -> Path:
-                from napari_globalxai.report.html import write_report
-
-                return write_report(chosen)
-
             self.job_bar.say("Writing the report…")
-            self.report_runner.run(work)
+            self.report_runner.run(reporting(run))
 
     def cancel(self) -> None:
         """Stop the work under way; what is finished is kept."""
@@ -193,7 +177,7 @@ class ExplainWidget(Panel):
 
     # Making the panel.
 
-    def _make_controls(self) -> None:
+    def _make_controls(self, viewer: Any) -> None:
         self.header = make_header(self, self.session)
         self.form = form = RunForm(self.session)
         self.cohort_field, self.model_field = form.cohort_field, form.model_field
@@ -212,6 +196,7 @@ class ExplainWidget(Panel):
         self.report_button.setToolTip("Write the report of the run on show and open it")
         self.recent_box = choice_box("Recent runs", "Open one of the runs that were open last")
         self.job_bar = JobBar(self.runner)
+        self.growing = GrowingView(self, growing_layers_of(viewer))
         self.check_bar = JobBar(self.check_runner)
         self.warnings = Fold("")
         self.notes = text_label()
@@ -221,6 +206,7 @@ class ExplainWidget(Panel):
         self.shared_scale_box = self.maps.shared_scale_box
         self.global_map_box = self.maps.global_map_box
         self.attribution_box = self.maps.attribution_box
+        self.beside = BesideView(self, viewer, self.session)
         self.native_box = QCheckBox("Native image")
         self.native_box.setToolTip(
             "Show the image as its file stores it, in full resolution, with the maps laid on it"
@@ -239,15 +225,23 @@ class ExplainWidget(Panel):
         self.content.addLayout(buttons)
         self.content.addWidget(self.recent_box)
         self.content.addWidget(self.job_bar)
+        self.content.addWidget(self.growing)
         self.content.addWidget(self.check_bar)
         self.content.addWidget(heading("Global maps"))
         self.content.addWidget(self.maps)
+        self.content.addWidget(self.beside)
         self.content.addLayout(image_row)
         self.content.addWidget(self.image_panel)
         self.content.addWidget(heading("Performance"))
         self.content.addWidget(self.performance)
         self.content.addStretch(1)
-        self._results = (self.maps, self.native_box, self.image_panel, self.performance)
+        self._results = (
+            self.maps,
+            self.beside,
+            self.native_box,
+            self.image_panel,
+            self.performance,
+        )
         for part in (*self._results, self.report_button):
             part.setEnabled(False)
         self.warnings.hide()
@@ -356,6 +350,7 @@ class ExplainWidget(Panel):
         # What was asked for is in view; the next run is a click away.
         self.form.collapse()
         remember_run(view.run.folder)
+        remember_reader(view.run.folder)
         self._list_recent()
         self.maps.show_run(view)
         self.performance.show_run(view)

@@ -12,6 +12,12 @@ _MOST_TRIED = 1000
 _LONGEST_NAME = 120
 
 
+def results_home() -> Path:
+    """Return the folder in the home folder that results go into."""
+    # Asked for each time, as tests and users move the home folder.
+    return Path.home() / "napari-globalxai"
+
+
 def default_folder(parts: Iterable[str], belongs: Callable[[Record], bool]) -> Path:
     """Return a folder in the home folder, which can be written to wherever the cohort lies.
 
@@ -25,7 +31,7 @@ def default_folder(parts: Iterable[str], belongs: Callable[[Record], bool]) -> P
     """
     # A table called cohort.csv in a folder called cohort need not be called cohort-cohort.
     name = "-".join(dict.fromkeys(part for part in parts if part))
-    home = Path.home() / "napari-globalxai"
+    home = results_home()
     stem = re.sub(r"[^\w.-]", "_", name)
     if len(stem) > _LONGEST_NAME:
         stem = f"{stem[:_LONGEST_NAME]}-{hash_value(stem)[:8]}"

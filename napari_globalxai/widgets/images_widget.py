@@ -18,6 +18,7 @@ from napari_globalxai.errors import InputError
 from napari_globalxai.statistics.query import parse_query
 from napari_globalxai.storage import write_table
 from napari_globalxai.widgets.identity import make_header
+from napari_globalxai.widgets.image_clusters import cluster_of
 from napari_globalxai.widgets.images_model import ImagesModel
 from napari_globalxai.widgets.layers import RunLayers, layers_of
 from napari_globalxai.widgets.panel import Panel, choice_box
@@ -31,6 +32,7 @@ _PRESETS = {
     "": "In the order of the cohort",
     "errors": "Errors first",
     "unlike": "Least like the others first",
+    "cluster": "The cluster of the image in view",
 }
 
 
@@ -160,6 +162,7 @@ class ImagesWidget(Panel):
     def _connect(self) -> None:
         self.query_line.editingFinished.connect(self._on_query)
         self.preset_box.currentIndexChanged.connect(self._on_preset)
+        self.preset_box.activated.connect(self._on_preset_again)
         self.save_button.clicked.connect(self.save)
         self.all_button.clicked.connect(self._on_all)
         self.view.clicked.connect(self._on_index)
@@ -205,6 +208,9 @@ class ImagesWidget(Panel):
         self.query_line.clear()
 
     def _on_preset(self) -> None:
+        if self.preset_box.currentData() == "cluster":
+            self._select_cluster()
+            return
         self.across.blockSignals(True)
         self.across.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self.across.blockSignals(False)
@@ -213,6 +219,23 @@ class ImagesWidget(Panel):
             # What was asked for is what comes first.
             self.layers.step_to(int(self.model.order[0]))
             self.view.scrollToTop()
+
+    def _on_preset_again(self) -> None:
+        # The image in view may be another by now.
+        if self.preset_box.currentData() == "cluster":
+            self._select_cluster()
+
+    def _select_cluster(self) -> None:
+        """Show the images whose maps are of one cluster with that of the image in view."""
+        view = self.session.view
+        if view is None:
+            return
+        try:
+            cluster = cluster_of(view.run, self.session.map_name, self.session.row)
+        except InputError as why:
+            self.said.setText(f"⚠ {why}")
+            return
+        self.session.select(cluster)
 
     def _on_index(self, index: QModelIndex, *before: QModelIndex) -> None:
         if index.isValid() and not self._follows:

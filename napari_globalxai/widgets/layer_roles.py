@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from weakref import ref
 
+import numpy as np
 from napari.layers import Layer
 from psygnal import Signal
 
@@ -13,8 +14,11 @@ from psygnal import Signal
 METADATA_KEY = "napari_globalxai"
 RUN_ROLES = ("images", "native", "seen", "attribution", "global map", "contours", "area")
 QUALITY_ROLES = ("quality images", "quality mean", "quality sd", "quality coverage")
+OTHER_ROLES = ("other images", "other map")
+GROWING_ROLES = ("growing ground", "growing map")
 # From the bottom.
-_ORDER = (*QUALITY_ROLES, *RUN_ROLES)
+_ORDER = (*QUALITY_ROLES, *OTHER_ROLES, *RUN_ROLES, *GROWING_ROLES)
+_MARGIN = 0.95  # as napari's own
 GAP = 0.06  # between layers side by side, as a share of the image
 
 
@@ -27,7 +31,14 @@ def role_of(layer: Layer) -> str | None:
 def fit_visible(viewer: Any) -> None:
     """Fit the view to what can be seen; napari itself counts hidden layers as well."""
     visible = [layer for layer in viewer.layers if layer.visible]
-    viewer.reset_view(layers=visible or None)
+    if not visible or max(layer.ndim for layer in visible) == viewer.dims.ndim:
+        viewer.reset_view(layers=visible or None)
+        return
+    # Flat layers over a hidden stack, which napari takes to have the stack's axes, and fails.
+    low, high = viewer.layers.get_extent(visible).world[:, -2:]
+    camera = viewer.scene.camera
+    camera.center = tuple((low + high) / 2)
+    camera.zoom = _MARGIN * float(np.min(np.asarray(viewer.canvas.size) / (high - low + 1)))
 
 
 class RoleLayers:
@@ -55,7 +66,7 @@ class RoleLayers:
         Parameters
         ----------
         role : str
-            One of `RUN_ROLES` or `QUALITY_ROLES`.
+            One of those above.
         """
         viewer = self._viewer()
         if viewer is not None:

@@ -18,6 +18,7 @@ from napari_globalxai.widgets.mass import mass_zones
 from napari_globalxai.widgets.names import IMAGES
 from napari_globalxai.widgets.native_layers import NativeLayers
 from napari_globalxai.widgets.peppr_layers import outline
+from napari_globalxai.widgets.reader_choice import take_drops
 from napari_globalxai.widgets.run_view import RunView
 from napari_globalxai.widgets.session import OVERALL, Session, plain_viewer, session_of
 from napari_globalxai.widgets.shown_maps import MapChoice, ShownMaps, make_maps
@@ -25,6 +26,8 @@ from napari_globalxai.widgets.workers import LatestOnly
 
 if TYPE_CHECKING:
     from napari.utils import Colormap
+
+    from napari_globalxai.runs.run import Run
 
 CONTOURS = "Half and 80 % of the map's mass"
 _CONTOUR_COLOURS = {1: "white", 2: "#b0b0b0"}
@@ -35,9 +38,9 @@ def global_map_name(map_name: str) -> str:
     return f"Global map: {map_name}"
 
 
-def attribution_name(label: str) -> str:
-    """Return the name of the layer of one image's attribution."""
-    return f"Attribution: {label}"
+def attribution_name(label: str, residual: bool = False) -> str:
+    """Return the name of the layer of one image's attribution, or of how it differs from others."""
+    return f"{'This image less the others' if residual else 'Attribution'}: {label}"
 
 
 class RunLayers(NativeLayers):
@@ -66,8 +69,10 @@ class RunLayers(NativeLayers):
         self._shared_scale = True
         self._scale = "linear"
         self._contours = False
+        self._residual = False
         self._attributions = LatestOnly()
         self._attributions.ready.connect(self._on_attribution)
+        self._attributions.failed.connect(self.maps_failed.emit)
         self._averages = LatestOnly()
         self._averages.ready.connect(self._on_maps_made)
         self._averages.failed.connect(self.maps_failed.emit)
@@ -111,6 +116,16 @@ class RunLayers(NativeLayers):
         else:
             self._remove("contours")
 
+    @property
+    def residual(self) -> bool:
+        """Whether the attribution of the image in view is shown less the mean of the others."""
+        return self._residual
+
+    @residual.setter
+    def residual(self, residual: bool) -> None:
+        self._residual = residual
+        self._request_attribution()
+
     def set_visible(self, role: str, visible: bool) -> None:
         """Show or hide a layer, where it is there."""
         super().set_visible(role, visible)
@@ -144,7 +159,7 @@ class RunLayers(NativeLayers):
         )
         if new_size:
             # Maps of another frame would count, too.
-            for role in ("attribution", "global map", "contours"):
+            for role in ("attribution", "global map", "contours", "area", "seen"):
                 self._remove(role)
             self._reset_view()
         self._on_step()
@@ -253,29 +268,33 @@ class RunLayers(NativeLayers):
         if view is None or self.layer("images") is None:
             return
         labels = view.labels if name == OVERALL else (name,)
-        run = view.run
+        run, residual = view.run, self._residual
 
         def read() -> npt.NDArray[np.float32]:
+            if residual:
+                return _mean_residual(run, row, labels)
             # The overall map weighs labels alike, whatever their scale; so does this mean.
             maps = [run.image_map(row, label) / view.attribution_limits[label] for label in labels]
             return np.asarray(np.nan_to_num(np.mean(maps, axis=0)), np.float32)
 
-        self._attributions.request((view, row, name), read)
+        self._attributions.request((view, row, name, residual), read)
 
-    def _on_attribution(self, key: tuple[RunView, int, str], image: Any) -> None:
-        view, row, name = key
+    def _on_attribution(self, key: tuple[RunView, int, str, bool], image: Any) -> None:
+        view, row, name, residual = key
         # The answer may come when the viewer is closed, or the user has removed the images.
         if view is not self.session.view or self.layer("images") is None:
             return
-        limits = (-1.0, 1.0) if view.signed else (0.0, 1.0)
+        limits = (-1.0, 1.0) if self._attribution_signed else (0.0, 1.0)
         colormap = self._colormap("attribution", image[view.valid], 1.0)
         self._show(
             "attribution",
             lambda: Image(
-                image, colormap=colormap, contrast_limits=limits, opacity=0.75, visible=False
+                image, colormap=colormap, contrast_limits=limits, opacity=0.75, visible=residual
             ),
             data=image,
-            name=attribution_name(name),
+            name=attribution_name(name, residual),
+            contrast_limits_range=limits,
+            contrast_limits=limits,
         )
         if self._scale == "percentile" or self.layer("attribution").colormap != colormap:
             self._set_colormap("attribution", colormap)
@@ -292,15 +311,24 @@ class RunLayers(NativeLayers):
     @property
     def _attribution_signed(self) -> bool:
         view = self.session.view
-        return view is not None and view.signed
+        return view is not None and (view.signed or self._residual)
 
     @property
     def _signed(self) -> bool:
-        shown = self.session.shown
-        return self._attribution_signed if shown is None else shown.signed
+        view, shown = self.session.view, self.session.shown
+        return (view is not None and view.signed) if shown is None else shown.signed
 
     def _limits(self, limit: float) -> tuple[float, float]:
         return (-limit if self._signed else 0.0, limit)
+
+
+def _mean_residual(run: Run, row: int, labels: tuple[str, ...]) -> npt.NDArray[np.float32]:
+    """Return how an image differs from the others, at most 1, labels weighed alike."""
+    from napari_globalxai.runs.image_residual import image_residual
+
+    residuals = [np.nan_to_num(image_residual(run, row, label)) for label in labels]
+    scaled = [each / (float(np.abs(each).max()) or 1.0) for each in residuals]
+    return np.asarray(np.mean(scaled, axis=0), np.float32)
 
 
 _layers: WeakKeyDictionary[Any, RunLayers] = WeakKeyDictionary()
@@ -312,6 +340,7 @@ def layers_of(viewer: Any) -> RunLayers:
     if plain not in _layers:
         _layers[plain] = RunLayers(plain, session_of(plain))
         bind_keys(plain)
+        take_drops(plain)
     return _layers[plain]
 
 

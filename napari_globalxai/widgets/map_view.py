@@ -44,6 +44,8 @@ class MapView(QWidget):
         The map; how colours follow values; what is shown of the images' maps.
     global_map_box, attribution_box, contour_box, colour_bar_box, shared_scale_box : QCheckBox
         What is drawn, and whether labels share a scale.
+    residual_box : QCheckBox
+        Whether the mean of the others is taken from the attribution of the image in view.
     among_line, less_line : QLineEdit
         Queries: of which images, and less those of which.
     map_table : MapTable
@@ -75,6 +77,10 @@ class MapView(QWidget):
         self.global_map_box.setChecked(True)
         self.attribution_box = _box(
             "This image's attribution", "Show where the model looked in the image in view"
+        )
+        self.residual_box = _box(
+            "Less the mean of the other images",
+            "Show how the image in view differs from the global map that it is left out of",
         )
         self.contour_box = _box(
             "Contours", "Draw lines around the areas that hold half and 80 % of the map's mass"
@@ -119,6 +125,7 @@ class MapView(QWidget):
         for each in (
             self.global_map_box,
             self.attribution_box,
+            self.residual_box,
             self.contour_box,
             self.colour_bar_box,
             self.shared_scale_box,
@@ -135,6 +142,7 @@ class MapView(QWidget):
         self.shared_scale_box.toggled.connect(self._on_shared_scale)
         self.global_map_box.toggled.connect(self._on_global_map)
         self.attribution_box.toggled.connect(self._on_attribution)
+        self.residual_box.toggled.connect(self._on_residual)
         self.contour_box.toggled.connect(self._on_contours)
         self.colour_bar_box.toggled.connect(self.layers.show_colour_bar)
         self.among_line.editingFinished.connect(self._on_among)
@@ -219,6 +227,11 @@ class MapView(QWidget):
 
     def _on_attribution(self, visible: bool) -> None:
         self.layers.set_visible("attribution", visible)
+
+    def _on_residual(self, residual: bool) -> None:
+        self.layers.residual = residual
+        if residual:
+            self.layers.set_visible("attribution", True)
 
     def _on_contours(self, shown: bool) -> None:
         self.layers.contours = shown

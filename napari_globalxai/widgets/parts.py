@@ -15,6 +15,10 @@ from superqt import QFlowLayout
 from napari_globalxai.progress import Progress, format_seconds
 from napari_globalxai.widgets.workers import JobRunner
 
+_BETWEEN = 6
+# napari frames a button only where it is disabled, and Qt remembers the larger size.
+_FRAMED = "QPushButton { border: 1px solid transparent; }"
+
 
 class JobBar(QWidget):
     """Progress of a runner's job: stage, bar, remaining time, and a button to cancel it.
@@ -120,9 +124,13 @@ def flowing(*widgets: QWidget) -> QFlowLayout:
     """Return a row of widgets that goes on below where the panel is too narrow for it."""
     layout = QFlowLayout()
     layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(6)
+    # Inside another layout it knows no style to take its own spacing from.
+    layout.setHorizontalSpacing(_BETWEEN)
+    layout.setVerticalSpacing(_BETWEEN)
     for widget in widgets:
         layout.addWidget(widget)
+        if isinstance(widget, QPushButton):
+            widget.setStyleSheet(_FRAMED)
     return layout
 
 

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_globalxai.faithfulness.order_families import FamilyLook, family_look
-from napari_globalxai.widgets.colours import ARM_COLOURS
+from napari_globalxai.faithfulness.verdict import over_the_first
+from napari_globalxai.widgets.colours import ARM_COLOURS, OTHER_COLOURS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,6 +45,8 @@ class Wanted:
         Of the screen.
     points : float
         Size of the window's letters.
+    others : tuple of (str, PepprResult)
+        Results to lay beside it, by name; the controls make room for them.
     """
 
     result: PepprResult | None
@@ -54,6 +57,7 @@ class Wanted:
     size: tuple[int, int]
     dots_an_inch: float
     points: float
+    others: tuple[tuple[str, PepprResult], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ class _Drawing:
         from matplotlib.figure import Figure
 
         self._result, self._label, self._arm = wanted.result, wanted.label, wanted.arm
-        self._ground, self._text = wanted.ground, wanted.text
+        self._ground, self._text, self._others = wanted.ground, wanted.text, wanted.others
         # Smaller than the window's letters, as labels of a plot are, but no smaller than 7.
         self._small = max(7.0, wanted.points - 1.5)
         self._cursor_curve: tuple[Any, Any] | None = None
@@ -133,9 +137,9 @@ class _Drawing:
             0.5, 0.4, sentence, color=self._text, ha="center", va="center", fontsize=self._small + 1
         )
 
-    def _curve(self, order: str, arm: str) -> pd.DataFrame:
+    def _curve(self, order: str, arm: str, result: PepprResult | None = None) -> pd.DataFrame:
         assert self._result is not None
-        curves = self._result.curves
+        curves = (result or self._result).curves
         chosen = (
             (curves["label"] == self._label)
             & (curves["order"] == order)
@@ -149,10 +153,14 @@ class _Drawing:
         return [] if self._result is None else [family_look(n) for n in self._result.judged_by]
 
     def _draw_curves(self) -> None:
+        from napari_globalxai.faithfulness.result import evaluated_part
+
         assert self._result is not None
         axes = self.curves_axes
-        for look, dashes in zip(self._families(), cycle(_DASHES), strict=False):
-            curve = self._curve(look.name, self._arm)
+        self._draw_others()
+        families = [] if self._others else self._families()
+        for look, dashes in zip(families, cycle(_DASHES), strict=False):
+            curve = evaluated_part(self._curve(look.name, self._arm))
             if len(curve):
                 x = 100 * curve["fraction"]
                 colour = look.colour
@@ -194,6 +202,13 @@ class _Drawing:
             handlelength=1.8,
         )
 
+    def _draw_others(self) -> None:
+        for (name, result), colour in zip(self._others, cycle(OTHER_COLOURS), strict=False):
+            curve = self._curve("map", self._arm, result)
+            if len(curve):
+                x, label = 100 * curve["fraction"], f"{name}, {_VERBS[self._arm].lower()}"
+                self.curves_axes.plot(x, curve["value"], color=colour, lw=1.6, label=label)
+
     def _draw_deltas(self) -> None:
         """Draw Δ of the controls as a histogram, and the map's own as a line."""
         from matplotlib.ticker import MaxNLocator
@@ -219,8 +234,8 @@ class _Drawing:
         axes.set_xlim(edges[0], edges[-1])
         axes.margins(y=0.1)
         axes.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
-        # The map beside its controls, over their steps: near, not equal, to Δ over all steps.
-        what = "Δ = area restored − area erased, at the controls' steps"
+        part = over_the_first(areas.get("judged_up_to", 1))
+        what = f"Δ = area restored − area erased, {part}"
         axes.set_xlabel(what, color=self._text, fontsize=self._small)
         axes.set_ylabel("Orders", color=self._text, fontsize=self._small)
         axes.legend(

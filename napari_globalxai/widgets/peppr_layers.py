@@ -42,6 +42,7 @@ class PepprLayers(RoleLayers):
         self._seen_row: int | None = None
         self._seen_input: npt.NDArray[np.uint8] | None = None
         self._seen_fill: npt.NDArray[np.float32] | None = None
+        self._waiting: set[str] = set()
         session.result_changed.connect(self._on_result)
         session.scrubbed.connect(self._on_scrubbed)
 
@@ -52,14 +53,34 @@ class PepprLayers(RoleLayers):
     def _on_result(self, result: PepprResult | None) -> None:
         self._forget_seen()
         self._hide_other_map(result)
-        before = self.layer("seen") is not None
+        before = self._shows_seen
         if result is None:
-            for role in ("area", "seen"):
-                self._remove(role)
+            self._hide_result()
         else:
+            # First, as napari goes on believing in the old size of a hidden layer.
+            for role in self._waiting:
+                self.set_visible(role, True)
+            self._waiting.clear()
             self._on_scrubbed(self.session.fraction, self.session.arm)
-        if before != (self.layer("seen") is not None):
+        if before != self._shows_seen:
             self._reset_view()
+
+    @property
+    def _shows_seen(self) -> bool:
+        layer = self.layer("seen")
+        return layer is not None and bool(layer.visible)
+
+    def _hide_result(self) -> None:
+        """Hide what belongs to a result until there is one again.
+
+        To take a layer away and make it anew would hold up the window for longer than a person
+        waits, at each step from a map with a result to one without.
+        """
+        for role in ("area", "seen"):
+            layer = self.layer(role)
+            if layer is not None and layer.visible:
+                layer.visible = False
+                self._waiting.add(role)
 
     def _hide_other_map(self, result: PepprResult | None) -> None:
         """Hide the global map while the result is that of a map from a file."""

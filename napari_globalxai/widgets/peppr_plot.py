@@ -46,6 +46,7 @@ class PepprPlot(QWidget):
         self.setAccessibleName("Curves of PEPPR")
         self._result: PepprResult | None = None
         self._label = ""
+        self._others: tuple[tuple[str, PepprResult], ...] = ()
         self._fraction, self._arm = 0.0, "restore"
         self._theme = theme
         self._drawn: Drawn | None = None
@@ -89,7 +90,14 @@ class PepprPlot(QWidget):
 
     def show_result(self, result: PepprResult | None, label: str) -> None:
         """Show one label's curves, or nothing."""
+        if result is not self._result:
+            self._others = ()
         self._result, self._label = result, label
+        self._draw_all()
+
+    def lay_beside(self, others: tuple[tuple[str, PepprResult], ...]) -> None:
+        """Show the curves of other results, by name, until another result is shown."""
+        self._others = others
         self._draw_all()
 
     def show_fraction(self, fraction: float, arm: str) -> None:
@@ -112,6 +120,7 @@ class PepprPlot(QWidget):
             size=(round(self.width() * ratio), round(self.height() * ratio)),
             dots_an_inch=_DOTS_AN_INCH * ratio,
             points=self.font().pointSizeF(),
+            others=self._others,
         )
         self._figures.request(wanted, lambda: draw(wanted))
 

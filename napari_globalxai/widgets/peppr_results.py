@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
+from qtpy.QtWidgets import QAbstractItemView
 
 from napari_globalxai.faithfulness.stored_results import stored_results
 from napari_globalxai.runs.folder import PEPPR_FOLDER, file_stem
@@ -26,16 +27,24 @@ def map_of(result: PepprResult, maps: Mapping[str, Any]) -> str:
     return stems.get(result.map_name, result.map_name)
 
 
+def results_of(run: Run, keys: Sequence[tuple[str, str]]) -> tuple[tuple[str, PepprResult], ...]:
+    """Return stored results by map and fill, with the name of each. To be called in a worker."""
+    return tuple((", ".join(key), run.peppr_result(*key)) for key in keys)
+
+
 class ResultTable(PlainTable):
-    """A row a result; a click shows it.
+    """A row a result; a click shows it, and with Ctrl or Shift others beside it.
 
     Attributes
     ----------
     chosen : Signal
         Map and fill of the result that was clicked.
+    compared : Signal
+        Maps and fills of all results that are marked, where there are several.
     """
 
     chosen = Signal(str, str)
+    compared = Signal(object)
 
     def __init__(self) -> None:
         super().__init__(
@@ -48,6 +57,8 @@ class ResultTable(PlainTable):
             most_rows=6,
         )
         self.setAccessibleName("Results of PEPPR")
+        self.setToolTip("A click shows a result; Ctrl-click lays the curves of others beside it")
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self._keys: list[tuple[str, str]] = []
         self.hide()
         self.cellClicked.connect(self._on_cell)
@@ -89,7 +100,12 @@ class ResultTable(PlainTable):
         self.blockSignals(False)
 
     def _on_cell(self, row: int, *rest: int) -> None:
-        if 0 <= row < len(self._keys):
+        if not 0 <= row < len(self._keys):
+            return
+        marked = sorted({index.row() for index in self.selectedIndexes()})
+        if len(marked) > 1:
+            self.compared.emit([self._keys[each] for each in marked])
+        else:
             self.chosen.emit(*self._keys[row])
 
 

@@ -11,28 +11,25 @@ from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.result import PepprResult
 from napari_globalxai.faithfulness.verdict import NOT_ENOUGH_DATA, kind_of
 from napari_globalxai.progress import ProgressCallback
-from napari_globalxai.settings.declared import declared_fields
 from napari_globalxai.settings.execution_settings import DeviceSettings
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.widgets.colours import VERDICT_COLOURS
+from napari_globalxai.widgets.further_results import FurtherResults
 from napari_globalxai.widgets.identity import make_header
 from napari_globalxai.widgets.layers import RunLayers, layers_of
 from napari_globalxai.widgets.panel import Panel, choice_box
 from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import JobBar, heading, text_label
+from napari_globalxai.widgets.peppr_form import PepprForm
 from napari_globalxai.widgets.peppr_plot import PepprPlot
-from napari_globalxai.widgets.peppr_results import ResultTable, map_of
+from napari_globalxai.widgets.peppr_results import ResultTable, map_of, results_of
 from napari_globalxai.widgets.peppr_words import probability_text, reason_text
 from napari_globalxai.widgets.run_view import RunView, stored_result
 from napari_globalxai.widgets.scrubber import Scrubber
 from napari_globalxai.widgets.session import Session, plain_viewer, session_of
-from napari_globalxai.widgets.setting_fields import field_value, set_field
-from napari_globalxai.widgets.settings_form import SettingsForm, add_setting, settings_layout
 from napari_globalxai.widgets.viewer_jobs import runner_of
 from napari_globalxai.widgets.workers import JobRunner, LatestOnly
 
-# What stands in the panel itself, with the letter of its key; the rest is folded away.
-_IN_FRONT = {"fill": "F&ill", "steps": "&Steps", "controls": "C&ontrols"}
 _OPEN_A_RUN = "Compute global maps or open a run first, in the panel “Global explanations”."
 
 
@@ -69,7 +66,7 @@ class PepprWidget(Panel):
         self.session: Session = session_of(viewer)
         self.layers: RunLayers = layers_of(viewer)
         self.runner: JobRunner = runner_of(viewer, "PEPPR")
-        self._stored = LatestOnly(self)
+        self._stored, self._beside = LatestOnly(self), LatestOnly(self)
         self._keep_result = False
         self._make_controls(viewer.theme)
         self._lay_out()
@@ -132,19 +129,11 @@ class PepprWidget(Panel):
         InputError
             When something does not fit.
         """
-        in_front = {name: field_value(self._fields[name]) for name in _IN_FRONT}
-        more = self.more_form.values()
-        of_peppr = {
-            name: value for name, value in more.items() if name in PepprSettings.model_fields
-        }
-        return PepprSettings(**in_front, **of_peppr)
+        return self.form.settings()
 
     def computing(self) -> DeviceSettings:
         """Return where the model is to run."""
-        more = self.more_form.values()
-        return DeviceSettings(
-            **{name: value for name, value in more.items() if name in DeviceSettings.model_fields}
-        )
+        return self.form.computing()
 
     def cancel(self) -> None:
         """Stop the work under way; finished controls are kept."""
@@ -154,30 +143,17 @@ class PepprWidget(Panel):
 
     def _make_controls(self, theme: str) -> None:
         self.header = make_header(self, self.session)
-        self.map_box = choice_box("Map", "The map whose order pixels are erased and restored in")
-        settings = declared_fields(PepprSettings)
-        self.form = settings_layout()
-        self._fields = {
-            each.name: add_setting(self.form, each, _IN_FRONT[each.name])
-            for each in settings
-            if each.name in _IN_FRONT
-        }
-        self.fill_box, self.steps_box, self.controls_box = (
-            self._fields[name] for name in _IN_FRONT
-        )
-        self.more_form = SettingsForm(
-            "More settings",
-            [
-                *(each for each in settings if each.name not in _IN_FRONT),
-                *declared_fields(DeviceSettings),
-            ],
-        )
+        self.form = form = PepprForm()
+        self.map_box, self.more_form = form.map_box, form.more_form
+        self.fill_box, self.steps_box = form.fill_box, form.steps_box
+        self.controls_box = form.controls_box
         self.compute_button = QPushButton("Run PEPPR")
         self.compute_button.setToolTip("Erase and restore along the map and along all controls")
         self.job_bar = JobBar(self.runner)
         self.results = ResultTable()
         self.results_heading = heading("Results")
         self.results_heading.hide()
+        self.further = FurtherResults(self)
         self.label_box = choice_box("Label", "The label whose performance is plotted")
         self.badge = QLabel()
         self.badge.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -185,7 +161,6 @@ class PepprWidget(Panel):
         self.badge.setWordWrap(True)
         self.badge.hide()
         self.badge.setAccessibleName("Verdict")
-        self.badge.setWordWrap(True)
         self.reason = text_label()
         self.plot = PepprPlot(theme)
         self.plot.setToolTip("Click or drag in the curves to go to a fraction")
@@ -193,17 +168,13 @@ class PepprWidget(Panel):
         self.probability = text_label()
 
     def _lay_out(self) -> None:
-        map_label = QLabel("M&ap")
-        map_label.setBuddy(self.map_box)
-        self.form.insertRow(0, map_label, self.map_box)
         label_label = QLabel("La&bel")
         label_label.setBuddy(self.label_box)
         shown = QHBoxLayout()
         shown.addWidget(label_label)
         shown.addWidget(self.label_box, 1)
         self.content.addWidget(self.header)
-        self.content.addLayout(self.form)
-        self.content.addWidget(self.more_form)
+        self.content.addWidget(self.form)
         self.content.addWidget(self.compute_button)
         self.content.addWidget(self.job_bar)
         self.content.addWidget(self.results_heading)
@@ -214,6 +185,7 @@ class PepprWidget(Panel):
         self.content.addWidget(self.scrubber)
         self.content.addWidget(self.probability)
         self.content.addWidget(self.plot, 1)
+        self.content.addWidget(self.further)
 
     def _connect(self, viewer: Any) -> None:
         self.compute_button.clicked.connect(self.compute)
@@ -222,8 +194,11 @@ class PepprWidget(Panel):
         self.runner.succeeded.connect(self._on_computed)
         self.runner.cancelled.connect(self._on_cancelled)
         self.results.chosen.connect(self._on_result_chosen)
+        self.results.compared.connect(self._on_compared)
         self._stored.ready.connect(self._on_stored)
         self._stored.failed.connect(self.job_bar.say)
+        self._beside.ready.connect(self._on_beside)
+        self._beside.failed.connect(self.job_bar.say)
         self.map_box.currentTextChanged.connect(self._on_map_chosen)
         self.label_box.currentTextChanged.connect(self._on_label)
         self.scrubber.moved.connect(self.session.scrub)
@@ -236,8 +211,7 @@ class PepprWidget(Panel):
         self.follow(plain_viewer(viewer).events.theme, self._on_theme)
 
     def _set_enabled(self, enabled: bool) -> None:
-        for part in (self.map_box, *self._fields.values(), self.more_form):
-            part.setEnabled(enabled)
+        self.form.setEnabled(enabled)
         self.compute_button.setEnabled(enabled)
 
     def _on_started(self) -> None:
@@ -272,6 +246,7 @@ class PepprWidget(Panel):
 
     def _list_results(self, view: RunView) -> None:
         self.results.show_run(view.run)
+        self.further.show_run(view.run)
         self.results_heading.setVisible(bool(self.results.texts()))
 
     def _on_map(self, name: str) -> None:
@@ -311,6 +286,19 @@ class PepprWidget(Panel):
         self._stored.request(
             (view, map_name), lambda: (stored_result(run, map_name, fill), run.peppr_names)
         )
+
+    def _on_compared(self, keys: list[tuple[str, str]]) -> None:
+        """Lay the curves of all results that are marked beside those of the one on show."""
+        view, shown = self.session.view, self.session.result
+        if view is None or shown is None:
+            return
+        run, own = view.run, (map_of(shown, view.maps), str(shown.settings.get("fill", "")))
+        others = [key for key in keys if key != own]
+        self._beside.request(shown, lambda: results_of(run, others))
+
+    def _on_beside(self, shown: PepprResult, others: Any) -> None:
+        if shown is self.session.result:
+            self.plot.lay_beside(others)
 
     def _on_stored(self, key: Any, found: Any) -> None:
         view: RunView | None = key[0]
@@ -354,7 +342,7 @@ class PepprWidget(Panel):
             self.label_box.setCurrentText(wanted)
         self.label_box.blockSignals(False)
         if result is not None:
-            self._follow_settings(result)
+            self.form.follow_settings(result.settings)
             self._open_at(result, self.label_box.currentText())
         view = self.session.view
         self.results.mark(result, {} if view is None else view.maps)
@@ -362,12 +350,6 @@ class PepprWidget(Panel):
         self.label_box.setEnabled(result is not None)
         self.scrubber.show_state(self.session.fraction, self.session.arm)
         self._on_label(self.label_box.currentText())
-
-    def _follow_settings(self, result: PepprResult) -> None:
-        """Let the boxes say what the result on show was made with."""
-        for name, field in self._fields.items():
-            if name in result.settings:
-                set_field(field, result.settings[name])
 
     def _open_at(self, result: PepprResult, label: str) -> None:
         """Open the scrubber at the fraction that suffices, where one does."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_globalxai.storage import read_json, write_json
+from napari_globalxai.widgets.folders import results_home
 
 _MOST_RUNS = 8
 _RUNS = "recent_runs"
@@ -14,8 +15,7 @@ _CHOSEN = "chosen"
 
 
 def _file() -> Path:
-    # Asked for each time, as tests and users move the home folder.
-    return Path.home() / "napari-globalxai" / "window.json"
+    return results_home() / "window.json"
 
 
 def recent_runs() -> list[Path]:

@@ -146,14 +146,8 @@ def read_images(stack: AlignedStack, progress: ProgressCallback = ignore_progres
     if np.prod(shape, dtype=np.int64) > MOST_BYTES_IN_MEMORY:
         import dask.array
 
-        return dask.array.map_blocks(  # type: ignore[no-untyped-call]
-            to_rgb,
-            dask.array.from_array(  # type: ignore[no-untyped-call]
-                stack.images, chunks=(1, -1, -1, -1)
-            ),
-            channels=stack.channels,
-            dtype=np.uint8,
-            chunks=((1,) * count, (height,), (width,), (3,)),
+        return dask.array.from_array(  # type: ignore[no-untyped-call]
+            _ImagesOnDisk(stack, shape), chunks=(1, -1, -1, -1), name=False, fancy=False
         )
     images = np.empty(shape, np.uint8)
     for start in range(0, count, _IMAGES_A_READ):
@@ -162,6 +156,21 @@ def read_images(stack: AlignedStack, progress: ProgressCallback = ignore_progres
         images[start : start + len(part)] = to_rgb(part, stack.channels)
     progress(Progress("Reading images", count, count))
     return images
+
+
+class _ImagesOnDisk:
+    """The images of a stack as an array that reads what is asked for."""
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, stack: AlignedStack, shape: tuple[int, ...]) -> None:
+        self._stack, self.shape, self.ndim = stack, shape, len(shape)
+
+    def __getitem__(self, place: tuple[Any, ...]) -> npt.NDArray[np.uint8]:
+        rows, *inside = place
+        chosen = np.arange(self.shape[0])[rows]
+        images = to_rgb(self._stack.read(np.atleast_1d(chosen)), self._stack.channels)
+        return images[(slice(None) if chosen.ndim else 0, *inside)]
 
 
 def _attribution_limit(run: Run, label: str) -> float:

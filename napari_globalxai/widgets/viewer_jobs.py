@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject
 from napari_globalxai.widgets.session import plain_viewer
 from napari_globalxai.widgets.workers import JobRunner
 
+EXPLAINING = "Explaining a cohort"
 _PROVIDER = "Global XAI"
 _runners: WeakKeyDictionary[Any, dict[str, JobRunner]] = WeakKeyDictionary()
 

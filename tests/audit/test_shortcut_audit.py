@@ -139,6 +139,20 @@ def test_a_shortcut_shows_where_the_picture_fills_the_frame(tmp_path):
     assert "fills the frame" in " ".join(result.remarks)
 
 
+@pytest.mark.parametrize(("strength", "told"), [(1.0, False), (3.0, True)])
+def test_a_corner_of_a_picture_that_fills_the_frame_may_show_something(strength, told, tmp_path):
+    """A lesion near a corner, as of a lung's lower end, is no shortcut; much of a map is."""
+    plan = Plan(images=120, labels=1, shortcut=True, round_field=False, strength=strength)
+    chosen = {"columns": (), "permutations": 199, "bootstrap": 100, "erase": "none"}
+    result = gx.audit(write_run(tmp_path / "run", plan), **chosen)
+    table = result.regions
+    row = table[(table["region"] == "corner-bottom-left") & (table["subgroup"] == "all")].iloc[0]
+    assert row["ci_low"] > 1.5
+    assert (row["ratio"] >= 3) == told
+    assert [each.pictured for each in result.findings] == [True] * told
+    assert all("though little is to be seen there" in each.sentence for each in result.findings)
+
+
 def test_nothing_goes_with_shuffled_columns(tmp_path):
     folder = write_run(tmp_path / "run", Plan(shortcut=True))
     table = pd.read_csv(folder / "images.csv", index_col="row")

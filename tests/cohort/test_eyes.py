@@ -43,8 +43,10 @@ def test_each_row_is_read_as_one_an_eye(left, right, tmp_path):
     assert cohort.table["Patient Age"].tolist() == ["60", "60", "61", "61"]
     assert cohort.truth(("D",)).ravel().tolist() == melted["D"].tolist()
     (warning,) = cohort.warnings
-    assert "each of its 2 rows names a left eye's file" in warning
-    assert "labels too, is taken for both eyes" in warning
+    # Breasts and knees have a left and a right image, too.
+    one = "side" if left == "left_image" else "eye"
+    assert f"each of its 2 rows names a left {one}'s file" in warning
+    assert f"labels too, is taken for both {one}s" in warning
 
 
 def test_labels_of_each_eye_go_to_their_eye(tmp_path):
@@ -61,7 +63,7 @@ def test_labels_of_each_eye_go_to_their_eye(tmp_path):
     )
     assert cohort.label_columns == ("RVO", "AMD")
     assert cohort.truth(("AMD", "RVO")).tolist() == [[1, 0], [0, 0], [0, 1], [0, 1]]
-    assert "'AMD' is each eye's" in cohort.warnings[0]
+    assert "'AMD' is each side's" in cohort.warnings[0]
 
 
 def test_eyes_without_a_file(tmp_path):

@@ -95,6 +95,7 @@ def test_json_and_csv_hold_them(tested):
     assert list(dict.fromkeys(table["order"])) == [
         "map", "shifted", "surrogate", "striped", "random", "reversed", "centre-distance",
         "mean-intensity", "sd-image", "top-first", "map of right", "map of images without left",
+        "map of random weights",
     ]  # fmt: skip
 
 

@@ -127,7 +127,7 @@ def test_the_published_protocol_by_scikit_learn(tmp_path):
     image = sign_map("left") + sign_map("right")
     result = run_paper(evaluation, "overall", image, SETTINGS)
     places = sorted(zip(*np.nonzero(inner()), strict=True), key=lambda p: -image[p])
-    table = pd.DataFrame(result.rows).set_index(["label", "arm"])
+    table = pd.DataFrame(result.rows).set_index(["label", "arm"]).sort_index(kind="stable")
     mean = 0.0
     for index, label in enumerate(tiny.LABELS):
         truth = evaluation.truth[:, index] == 1

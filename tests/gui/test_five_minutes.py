@@ -13,7 +13,7 @@ from heartbeat import Heartbeat
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QDesktopServices
 
-pytestmark = [pytest.mark.gui, pytest.mark.slow]
+pytestmark = [pytest.mark.gui, pytest.mark.slow, pytest.mark.timed]
 
 TIMEOUT = 280_000
 MANIFEST = Path(__file__).parents[2] / "napari.yaml"

@@ -321,6 +321,7 @@ def drop(target: QWidget, path: Path) -> None:
     QApplication.sendEvent(target, event)
 
 
+@pytest.mark.filterwarnings("ignore:Function. 'QDragEnterEvent:DeprecationWarning")
 @pytest.mark.parametrize("part", ["", "run.json", "aligned.zarr"])
 def test_a_run_dropped_on_a_field_is_opened(
     panels: Any, finished_run: Path, part: str, qtbot: Any
@@ -331,6 +332,7 @@ def test_a_run_dropped_on_a_field_is_opened(
     assert panels.explain.cohort_field.path is None
 
 
+@pytest.mark.filterwarnings("ignore:Function. 'QDragEnterEvent:DeprecationWarning")
 def test_table_and_model_find_their_fields(panels: Any, inputs: Any) -> None:
     explain = panels.explain
     drop(explain.model_field.line, inputs.cohort)
@@ -348,6 +350,7 @@ def with_plugin(npe2pm: Any, make_napari_viewer: Any) -> Any:
     return make_napari_viewer()
 
 
+@pytest.mark.filterwarnings("ignore:Function. 'QDragEnterEvent:DeprecationWarning")
 @pytest.mark.parametrize("part", ["", "run.json", "aligned.zarr"])
 def test_napari_opens_a_run(with_plugin: Any, finished_run: Path, part: str, qtbot: Any) -> None:
     with_plugin.open(finished_run / part, plugin="napari-globalxai")

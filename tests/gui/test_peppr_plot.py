@@ -27,6 +27,16 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_curves_beside_stand_out_from_the_ground(theme: str) -> None:
+    from napari.utils.theme import get_theme
+
+    from napari_globalxai.widgets.colours import OTHER_COLOURS
+
+    ground = get_theme(theme).background.as_hex(format="long")
+    assert all(contrast(colour, ground) >= 3 for colour in OTHER_COLOURS)
+
+
 @pytest.mark.parametrize("name", ["random", "shifted", "one that is not installed"])
 @pytest.mark.parametrize("theme", ["dark", "light", None])
 def test_families_stand_out_from_the_ground(name: str, theme: str | None) -> None:

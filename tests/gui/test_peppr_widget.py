@@ -76,8 +76,13 @@ def test_stored_result_loads_with_its_map(opened: Any, qtbot: Any) -> None:
     assert "3 controls" in peppr.reason.text()
     opened.explain.map_box.setCurrentText("right")
     qtbot.waitUntil(lambda: opened.session.result is None, timeout=TIMEOUT)
-    assert opened.explain.layers.layer("seen") is None
-    assert opened.explain.layers.layer("area") is None
+    hidden = [opened.explain.layers.layer(role) for role in ("seen", "area")]
+    assert not any(layer.visible for layer in hidden)
+    opened.explain.map_box.setCurrentText("left")
+    qtbot.waitUntil(lambda: opened.session.result is not None, timeout=TIMEOUT)
+    # The same layers, not new ones.
+    assert [opened.explain.layers.layer(role) for role in ("seen", "area")] == hidden
+    assert all(layer.visible for layer in hidden)
 
 
 def test_scrubbing_shows_what_is_erased_and_what_the_model_saw(with_result: Any) -> None:

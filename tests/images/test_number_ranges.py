@@ -120,6 +120,9 @@ def test_a_tiff_tells_a_range_that_does_not_begin_at_nothing(tmp_path):
     np.testing.assert_allclose(read(path)[..., 0], floats / 4000 * 255, atol=0.001)
 
 
+@pytest.mark.skipif(
+    tifffile.__version__ < "2026", reason="older releases read packed samples, but write none"
+)
 @pytest.mark.parametrize("bits", [10, 12, 14])
 @pytest.mark.parametrize("options", [{}, {"rowsperstrip": 4}])
 def test_a_tiff_packs_samples_without_gaps(bits, options, tmp_path):
@@ -275,9 +278,11 @@ def test_a_cohort_is_told_once_how_many_bits_its_files_have(tmp_path):
 
 
 def test_frames_have_the_keys_that_they_had(tmp_path):
-    """Else every cohort would be aligned anew."""
+    """Else every cohort would be aligned anew, or an older one not known for what it is."""
     assert FrameSettings(size=(8, 8)).key == FrameSettings(size=(8, 8), stored_bits=None).key
-    assert FrameSettings().key == "575c847622cb8224c68dafe2ff7caf17c098b72cee5918b58bbc0d4b33d85558"
+    first = "575c847622cb8224c68dafe2ff7caf17c098b72cee5918b58bbc0d4b33d85558"
+    assert FrameSettings().is_outdated(first)
+    assert not FrameSettings().is_outdated(FrameSettings().key)
     keys = {FrameSettings(stored_bits=bits).key for bits in (None, 12, 16)}
     assert len(keys) == 3
     for wrong in (7, 17, "many"):

@@ -415,7 +415,7 @@ def test_what_is_refused_and_why(content, reason, tmp_path):
 
 
 def test_what_is_larger_than_any_picture_is_refused_before_it_is_decoded(tmp_path):
-    started = time.perf_counter()
+    started = time.process_time()
     huge = pictures.png(np.zeros((3, 4), np.uint8), 8, 0, columns=70000)
     header = pictures.struct.pack(">IIBBBBB", 70000, 70000, 8, 0, 0, 0, 0)
     huge = huge[:8] + pictures._png_chunk(b"IHDR", header) + huge[33:]
@@ -431,7 +431,7 @@ def test_what_is_larger_than_any_picture_is_refused_before_it_is_decoded(tmp_pat
     zeros = bytes(1 << 24)
     bomb = b"".join(packer.compress(zeros) for _ in range(160)) + packer.flush()
     assert "inflates to more than" in refusal(write(tmp_path, "c", deflated[:start] + bomb))
-    assert time.perf_counter() - started < 30
+    assert time.process_time() - started < 30
 
 
 def test_strips_that_are_missing_are_not_taken_as_black(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import monai.transforms
 import numpy as np
 import pytest
 import saved
@@ -225,13 +226,24 @@ def test_expressions_fill_nothing_in(tmp_path):
         ["ScaleIntensityd", "ScaleIntensityd"],
     ],
 )
-def test_scales_in_an_order_that_no_card_has_are_named_not_read(tmp_path, scales):
+def test_scales_in_an_order_that_no_card_has_are_run_one_by_one(tmp_path, scales):
     steps = [each if isinstance(each, dict) else {"_target_": each} for each in scales]
     rest = {"input": {"transposed": False}}
     model = load_model(bundle(tmp_path, [LOAD, TURN, *steps], rest), device="cpu")
     told = model.card.input
     assert (told.per_image, told.range, told.mean) == (None, (0, 1), (0, 0))
-    assert any("Intensity" in warning for warning in model.warnings)
+    assert len(told.transforms) == 2
+    assert not any("preprocessing" in warning for warning in model.warnings)
+    chain = Compose([monai_transform(each) for each in steps])
+    fed = torch.stack([torch.as_tensor(chain(torch.tensor(i).float())) for i in images()])
+    with torch.no_grad():
+        expected = tiny.resnet()(fed.as_subclass(torch.Tensor).float())
+    np.testing.assert_allclose(model.predict(images()), expected, rtol=1e-3, atol=1e-3)
+
+
+def monai_transform(step):
+    arguments = {key: value for key, value in step.items() if key != "_target_"}
+    return getattr(monai.transforms, step["_target_"].removesuffix("d"))(**arguments)
 
 
 def test_an_order_of_scales_is_named_where_each_alone_is_what_the_card_says(tmp_path):

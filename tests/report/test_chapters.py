@@ -5,6 +5,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 import tiny
@@ -13,12 +14,23 @@ import napari_globalxai as gx
 from napari_globalxai.report.chapter import figure_text, interval_text, p_text
 from napari_globalxai.report.chapters import collect_chapters
 from napari_globalxai.report.html import write_report
+from napari_globalxai.report.question_chapters import contrast_side, selected_images
+from napari_globalxai.report.slice_chapter import calibration_figure
 from napari_globalxai.storage import write_json
 
 HOSTILE = '<img src=x onerror="alert(1)"> & {{ 7 * 7 }} $\\frac{'
 ORDER = (
     *("findings", "answer", "performance", "alignment", "maps", "stability", "peppr", "sanity"),
-    *("audit", "strategies", "selections", "contrasts", "images", "ranked", "comparisons"),
+    *(
+        "audit",
+        "strategies",
+        "slices",
+        "selections",
+        "contrasts",
+        "images",
+        "ranked",
+        "comparisons",
+    ),
     *("cohort", "method", "provenance"),
 )
 
@@ -60,6 +72,21 @@ def write_contrast(run):
     tifffile.imwrite(folder / "left.p.tif", p)
 
 
+def write_slices(run):
+    gx.slices(run)
+    found = {
+        "label": "left", "measure": "roc_auc", "query": HOSTILE, "value": 0.625, "rest": 0.9375,
+        "ci_low": -0.5, "ci_high": -0.125, "p": 0.0007, "images": 11, "patients": 7,
+        "map": "worse.tif", "sentence": f"It fails where {HOSTILE}",
+    }  # fmt: skip
+    elsewhere = {**found, "map": "../maps/left.tif"}
+    write_json(
+        run.folder / "slices" / "slices.json", {"slices": [found, elsewhere, 3], "searched": 17}
+    )
+    image = np.random.rand(*run.stack.shape).astype(np.float32)
+    tifffile.imwrite(run.folder / "slices" / "worse.tif", image)
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("chapters")
@@ -70,6 +97,7 @@ def run(tmp_path_factory):
     )  # fmt: skip
     write_audit(run)
     write_contrast(run)
+    write_slices(run)
     gx.make_maps(run, HOSTILE, where="row < 12")
     gx.stability(run, splits=100, bootstrap=100)
     gx.outliers(run, top=1, neighbours=1)
@@ -97,7 +125,8 @@ def test_the_order_of_the_answers(page):
 def test_every_number_is_there(run, page):
     text = re.sub(r"<[^>]+>", "|", page).replace("\N{NO-BREAK SPACE}", " ")
     for expected in ("8.2", "0.0004", "5.00 (4.00 to 6.00)", "A remark.", "0.012", "25.0 %",
-                     "model-dependent", "0.875"):  # fmt: skip
+                     "model-dependent", "0.875", "17 comparisons", "0.625", "0.0007",
+                     "−0.500 to −0.125", "It fails where"):  # fmt: skip
         assert expected in text
     facts = json.loads((run.folder / "stability" / "stability.json").read_text())
     for each in facts["labels"].values():
@@ -124,6 +153,7 @@ def test_the_twin_says_the_same(run, page):
     assert chapters["contrasts"]["tables"][0]["rows"][0][3] == "0.012"
     assert twin["facts"]["title"] in page
     named = {"findings", "stability", "strategies", "contrast_sides", "frame", "maps"}
+    named |= {"slices", "calibration"}
     assert named <= set(twin["figures"])
 
 
@@ -151,14 +181,15 @@ def test_what_was_not_run_is_said_or_left_out(tmp_path):
     assert there == {"findings", "performance", "alignment", "stability"}
     # Damaged files cost a sentence, not the report.
     for place in ("audit/audit.json", "stability/stability.json", "contrasts/x/contrast.json",
-                  "audit/regions.csv", "audit/clusters.csv", "selections/y/selection.json",
+                  "audit/regions.csv", "audit/clusters.csv", "slices/slices.json",
+                  "selections/y/selection.json",
                   "outliers/outliers.json", "sanity/sanity.json"):  # fmt: skip
         path = run.folder / place
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text('{"labels": 3' if path.suffix == ".json" else "a,b\n1\n2,3,4\n")
     chapters = collect_chapters(run)
     said = [warning for chapter in chapters.values() if chapter for warning in chapter.warnings]
-    assert sum("cannot be read; make it again" in each for each in said) == 8
+    assert sum("cannot be read; make it again" in each for each in said) == 9
     assert write_report(run).is_file()
 
 
@@ -174,3 +205,66 @@ def test_figure_text(value, expected):
 @pytest.mark.parametrize(("p", "expected"), [(0.05, "0.050"), (0.0004, "0.0004"), (None, "–")])
 def test_p_text(p, expected):
     assert p_text(p) == expected
+
+
+def test_comparisons_that_lie_elsewhere(run, tmp_path):
+    """A comparison has a folder of its own; the report of either run can show it."""
+    gx.compare(run, run, tmp_path / "both", permutations=19, bootstrap=100)
+    page = write_report(run, tmp_path / "report", [tmp_path / "both"])
+    twin = json.loads((page.parent / "report.json").read_text())
+    tables = twin["chapters"]["comparisons"]["tables"]
+    assert [each["title"] for each in tables] == ["other", "run (A) and run (B)"]
+    stored = json.loads((tmp_path / "both" / "comparison.json").read_text())["labels"]["left"]
+    assert tables[1]["rows"][0][5] == figure_text(stored["auc_a"])
+    (name,) = [name for name in twin["figures"] if name.startswith("comparison_both")]
+    for suffix in ("png", "svg"):
+        assert (page.parent / "figures" / f"{name}.{suffix}").is_file()
+        assert (tmp_path / "both" / "figures" / f"comparison_left.{suffix}").is_file()
+    with pytest.raises(gx.InputError, match="holds no comparison"):
+        write_report(run, tmp_path / "report", [tmp_path])
+
+
+def test_a_comparison_of_other_runs_is_said_to_be_so(run, tmp_path):
+    write_json(tmp_path / "x" / "comparison.json", {"run_a": "/a", "run_b": "/b", "labels": {}})
+    found = collect_chapters(run, [tmp_path / "x"])["comparisons"]
+    assert "a (A) and b (B): compares other runs than this one." in found.warnings
+
+
+def test_calibration_is_drawn_label_by_label(run):
+    table = pd.read_csv(run.folder / "slices" / "calibration.csv")
+    figure = calibration_figure(table)
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles == list(dict.fromkeys(table["label"]))
+    first = table[table["label"] == titles[0]]
+    points = [
+        line.get_xydata() for line in figure.axes[0].lines if len(line.get_xydata()) == len(first)
+    ]
+    assert any(
+        np.allclose(each, first[["mean_probability", "observed"]].to_numpy()) for each in points
+    )
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        ({"where_a": "site == 'A'"}, "site == 'A'"),
+        ({"where_a": "", "label_a": "AMD"}, "maps of AMD"),
+        ({"where_a": "age > 60", "label_a": "AMD"}, "maps of AMD, where age > 60"),
+        ({"where_a": None, "label_a": None}, "all images"),
+    ],
+)
+def test_the_sides_of_a_contrast_in_words(record, said):
+    assert contrast_side(record, "a") == said
+
+
+@pytest.mark.parametrize(
+    ("settings", "where", "said"),
+    [
+        ({"selection": "false-negatives", "threshold": 0.4}, None,
+         "false negatives from a probability of 0.40"),
+        ({"selection": "positives", "threshold": 0.5}, "age > 60", "positives, where age > 60"),
+        ("odd", None, "all images"),
+    ],
+)  # fmt: skip
+def test_the_images_of_a_selection_in_words(settings, where, said):
+    assert selected_images({"settings": settings, "where": where}) == said

@@ -109,6 +109,12 @@ def test_a_run_against_itself(runs, folder):
     assert found.changed.empty
 
 
+def test_whose_maps_are_compared_is_said(runs, folder):
+    found = gx.compare(*runs, folder / "some", where="age > 60", permutations=19, bootstrap=100)
+    assert any("maps are of those where age > 60" in each for each in found.remarks)
+    assert {each.facts["n"] for each in found.labels.values()} == {13}
+
+
 def test_another_method_has_other_cells(runs, folder):
     other = gx.explain(
         folder / "cohort" / "cohort.csv", folder / "model0" / "model.yaml", folder / "pixels",

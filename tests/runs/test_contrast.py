@@ -115,6 +115,9 @@ def test_covariates(run):
     adjusted = gx.contrast(run, "adjusted", *sides, permutations=19, covariates=("age", "camera"))
     assert adjusted.facts["statistic"] == "freedman-lane"
     assert not np.allclose(plain.labels["left"].difference, adjusted.labels["left"].difference)
+    constant = gx.contrast(run, "constant", *sides, permutations=19, covariates=("status",))
+    assert any("status has one value only" in each for each in constant.facts["warnings"])
+    assert np.allclose(plain.labels["left"].difference, constant.labels["left"].difference)
 
 
 def test_a_value_that_no_image_has_is_told(run):

@@ -488,7 +488,7 @@ def test_peppr_along_the_runs_own_maps(linear_run):
     table = pd.read_csv(run.folder / "peppr" / "left.csv")
     assert set(table["order"]) == {
         "map", "shifted", "surrogate", "random", "reversed", "centre-distance", "mean-intensity",
-        "sd-image", "map of right", "map of images without left",
+        "sd-image", "map of right", "map of images without left", "map of random weights",
     }  # fmt: skip
     assert set(table["metric"]) == {
         "roc_auc", "average_precision", "mean_probability", "mean_logit", "logit_gap_share",

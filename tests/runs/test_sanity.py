@@ -1,6 +1,7 @@
 """The check against random weights: a map of the model, one of the images, and how p is made."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,10 +12,13 @@ from torch import nn
 import napari_globalxai as gx
 from napari_globalxai.attribution.method import make_method
 from napari_globalxai.errors import Cancelled
+from napari_globalxai.maps.cell_grid import CellGrid
+from napari_globalxai.maps.store import AttributionStore
 from napari_globalxai.maps.upsampling import cells_inside
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.random_weights import RandomWeights
-from napari_globalxai.runs.random_maps import choose_rows
+from napari_globalxai.runs.random_maps import RunMaps, choose_rows
+from napari_globalxai.settings.aggregation_settings import AggregationSettings
 from napari_globalxai.statistics.ranks import spearman
 
 SETTINGS = {"seeds": 3, "stages": 2, "splits": 10}
@@ -118,3 +122,23 @@ def test_memory_of_torch_is_left_alone(run):
     state = torch.get_rng_state()
     gx.sanity(run, seeds=1, stages=1, splits=10, seed=9)
     assert torch.equal(state, torch.get_rng_state())
+
+
+def test_maps_of_volumes_are_made_coarser_along_every_axis(tmp_path):
+    """Three spatial axes, of which one is too fine to correlate: blocks of three cells."""
+    grid = CellGrid.tiling((2, 4, 200), (4, 8, 400))
+    maps = np.random.default_rng(0).normal(0, 1, (5, 1, *grid.shape)).astype(np.float32)
+    store = AttributionStore.create(tmp_path / "store.zarr", 5, ("a",), grid, "print")
+    store.write(0, maps)
+    run = SimpleNamespace(
+        store=store, aggregation=AggregationSettings(), valid=np.ones(grid.frame, bool)
+    )
+    rows = np.array([0, 2, 4])
+    found = RunMaps(run, {"a": rows}).trained()["a"]
+    slow = np.zeros((3, 1, 2, 67))
+    for place in np.ndindex(slow.shape):
+        image, (down, across, along) = place[0], (3 * np.array(place[1:])).tolist()
+        block = maps[rows[image], 0].clip(0).astype(float)
+        slow[place] = block[down : down + 3, across : across + 3, along : along + 3].mean()
+    np.testing.assert_allclose(found.maps, slow, rtol=1e-5)
+    assert found.mean.shape == (1, 2, 67)

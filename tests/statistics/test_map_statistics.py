@@ -97,7 +97,11 @@ def test_what_a_statistic_sees_of_a_label(choice, maps, store):
     np.testing.assert_allclose(context.whole.mean, mean, rtol=1e-9)
     assert np.array_equal(context.image, result.mean)
     assert context.valid is valid
-    assert sum(half.n for half in context.halves) == len(entered)
+    assert int(context.by_patient.sizes.sum()) == len(entered)
+    np.testing.assert_allclose(
+        context.by_patient.sums.sum(axis=0), len(entered) * mean.ravel(), rtol=1e-9
+    )
+    assert context.compared.all()
     for _ in range(2):  # as often as it likes
         seen = list(context.maps())
         assert np.concatenate([part for part, _ in seen]).tolist() == entered

@@ -1,0 +1,37 @@
+"""Arrays that NumPy has saved together, of a result that somebody may have changed."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_globalxai.addresses import readable
+from napari_globalxai.storage import as_we_write, check_regular, damaged
+
+# Results shrink when they are packed, zeros a thousandfold.
+_MOST_TIMES, _MOST_MORE = 100, 256 << 20
+
+
+@contextmanager
+def open_arrays(path: Path) -> Iterator[Any]:
+    """Open arrays, by name, of a regular file that unpacks to no more than arrays would.
+
+    Raises
+    ------
+    InputError
+        When it is no such file, claims to hold far more than its size, or the block does not find
+        what it expects.
+    """
+    check_regular(path)
+    with as_we_write(path):
+        with zipfile.ZipFile(readable(path)) as archive:
+            claimed = sum(entry.file_size for entry in archive.infolist())
+        if claimed > _MOST_TIMES * path.stat().st_size + _MOST_MORE:
+            raise damaged(path)
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+            yield arrays

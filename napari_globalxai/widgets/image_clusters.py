@@ -1,0 +1,52 @@
+"""The clusters of images that an audit found, as selections."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_globalxai.errors import InputError
+from napari_globalxai.statistics.global_map import OVERALL
+from napari_globalxai.storage import read_table
+from napari_globalxai.widgets.shown_maps import Selection
+
+if TYPE_CHECKING:
+    from napari_globalxai.runs.run import Run
+
+CLUSTERS_FILE = "audit/clusters.csv"
+
+
+def cluster_of(run: Run, label: str, row: int) -> Selection:
+    """Return the images that the model decided as it did an image, as far as their maps tell.
+
+    Parameters
+    ----------
+    run : Run
+        A run that was audited.
+    label : str
+        Whose maps.
+    row : int
+        The image.
+
+    Raises
+    ------
+    InputError
+        When there are no clusters, or the image is in none; the sentence says what to do.
+    """
+    path = run.folder / CLUSTERS_FILE
+    if label == OVERALL:
+        raise InputError("Clusters are those of one label's maps; choose a label's map.")
+    if not path.is_file():
+        raise InputError("No clusters are known yet; press “Audit” in the panel “Regions”.")
+    table = read_table(path, dtype={"label": str})
+    if not {"row", "label", "cluster"} <= set(table.columns):
+        raise InputError(f"{path}: is damaged; press “Audit” in the panel “Regions” again.")
+    own = table[table["label"] == label]
+    numbers = own.loc[own["row"] == row, "cluster"]
+    if not len(numbers):
+        raise InputError(
+            f"The image in view is in no cluster of {label}; go to one that carries the label."
+        )
+    number = int(numbers.iloc[0])
+    rows = own.loc[own["cluster"] == number, "row"]
+    of = int(own["cluster"].max())
+    return Selection(f"cluster {number} of {of} of {label}", tuple(int(each) for each in rows))

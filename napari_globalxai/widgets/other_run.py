@@ -1,0 +1,217 @@
+"""A second run beside the one on show: the same image and the same label's map of both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import numpy.typing as npt
+from napari.layers import Image
+from psygnal import Signal
+
+from napari_globalxai.progress import ProgressCallback
+from napari_globalxai.widgets.colours import map_colormap
+from napari_globalxai.widgets.identity import identity_of
+from napari_globalxai.widgets.layer_roles import GAP, OTHER_ROLES, RoleLayers, fit_visible
+from napari_globalxai.widgets.run_view import RunView, open_view
+from napari_globalxai.widgets.session import Session, plain_viewer, session_of
+
+if TYPE_CHECKING:
+    from napari_globalxai.runs.run import Run
+
+OTHER_IMAGES = "Images of the other run"
+
+
+def other_map_name(name: str) -> str:
+    """Return the name of the layer of the other run's map."""
+    return f"Global map of the other run: {name}"
+
+
+@dataclass(frozen=True)
+class OtherView:
+    """A run that is laid beside another one.
+
+    Attributes
+    ----------
+    first : RunView
+        The run that it stands beside.
+    view : RunView
+        It.
+    images : array
+        Its images in the order of the first run's, uint8 (image, height, width, 3); black where it
+        has none.
+    correlation : dict of str to float
+        By map that both have: Spearman's correlation over the pixels that are valid in both.
+    remarks : tuple of str
+        What does not match.
+    """
+
+    first: RunView
+    view: RunView
+    images: Any
+    correlation: dict[str, float]
+    remarks: tuple[str, ...]
+
+
+def open_beside(first: RunView, folder: Path, progress: ProgressCallback) -> OtherView:
+    """Open a run to be laid beside another one. To be called in a worker.
+
+    Raises
+    ------
+    InputError
+        When the runs have no image, no frame or no label in common.
+    """
+    from napari_globalxai.runs.matching import match_images
+
+    view = open_view(folder, progress)
+    matched = match_images(first.run, view.run)
+    place = np.zeros(len(first.images), np.int64)
+    there = np.zeros(len(first.images), np.uint8)
+    place[matched.first], there[matched.first] = matched.second, 1
+    images = view.images[place] * there[:, None, None, None]
+    return OtherView(first, view, images, _correlations(first, view), matched.remarks)
+
+
+def _correlations(first: RunView, second: RunView) -> dict[str, float]:
+    from scipy.stats import spearmanr
+
+    valid = first.valid & second.valid
+    common = [name for name in first.maps if name in second.maps]
+    return {
+        name: float(spearmanr(first.maps[name][valid], second.maps[name][valid]).statistic)
+        for name in common
+        if np.ptp(first.maps[name][valid]) > 0 and np.ptp(second.maps[name][valid]) > 0
+    }
+
+
+class OtherRunLayers(RoleLayers):
+    """Lays a second run below the one on show, in step with its slider and its map.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer; it is not kept alive.
+    session : Session
+        The run on show.
+
+    Attributes
+    ----------
+    changed : psygnal.Signal
+        Another run is laid beside, or none.
+    """
+
+    changed = Signal()
+
+    def __init__(self, viewer: Any, session: Session) -> None:
+        super().__init__(viewer)
+        self._session = session
+        self._other: OtherView | None = None
+        session.map_changed.connect(self._on_map)
+        session.view_changed.connect(self._on_view)
+        session.native_changed.connect(self._on_native)
+
+    @property
+    def run(self) -> Run | None:
+        """The run that is laid beside."""
+        return None if self._other is None else self._other.view.run
+
+    @property
+    def said(self) -> str:
+        """Which run it is, and how alike the maps are."""
+        other, name = self._other, self._session.map_name
+        if other is None:
+            return ""
+        sentences = [f"Below: {identity_of(other.view.run)}"]
+        if name not in other.view.maps:
+            sentences.append(f"It has no map of {name}.")
+        elif name in other.correlation:
+            sentences.append(
+                f"Maps of {name}: Spearman's correlation {other.correlation[name]:.2f}."
+            )
+        return "\n".join([*sentences, *other.remarks])
+
+    def show(self, other: OtherView) -> None:
+        """Lay a run beside the one on show, unless that is another one by now."""
+        if other.first is not self._session.view:
+            return
+        self._session.show_native(False)
+        self._other = other
+        self._show(
+            "other images",
+            lambda: Image(other.images, rgb=True, axis_labels=("image", "y", "x")),
+            data=other.images,
+            name=OTHER_IMAGES,
+        )
+        self._on_map(self._session.map_name)
+        self._fit()
+
+    def close(self) -> None:
+        """Take it away."""
+        if self._other is None:
+            return
+        self._other = None
+        viewer = self._viewer()
+        for role in OTHER_ROLES:
+            layer = self.layer(role)
+            if viewer is not None and layer is not None:
+                viewer.layers.remove(layer)
+        self._fit()
+        self.changed.emit()
+
+    def _on_map(self, name: str) -> None:
+        other = self._other
+        if other is None or self.layer("other images") is None:
+            return
+        image = other.view.maps.get(name)
+        if image is None:
+            self.set_visible("other map", False)
+        else:
+            self._show_map(other, name, image)
+        self.changed.emit()
+
+    def _show_map(self, other: OtherView, name: str, image: npt.NDArray[np.float32]) -> None:
+        view = other.view
+        limit = view.map_limit(name, shared=False)
+        limits = (-limit if view.signed else 0.0, limit)
+        colormap = map_colormap(signed=view.signed)
+        self._show(
+            "other map",
+            lambda: Image(image, colormap=colormap, contrast_limits=limits, opacity=0.75),
+            data=image,
+            name=other_map_name(name),
+            contrast_limits_range=limits,
+            contrast_limits=limits,
+            visible=True,
+        )
+
+    def _on_view(self, view: RunView) -> None:
+        self.close()
+
+    def _on_native(self, native: bool) -> None:
+        # It lies beside the frame, not beside the file's own pixels.
+        for role in OTHER_ROLES:
+            self.set_visible(role, not native)
+
+    def _place(self, layer: Any, role: str) -> None:
+        """Put it below, as the canvas between napari's own panels is higher than it is wide."""
+        if self._other is not None:
+            layer.translate = (round(self._other.first.valid.shape[0] * (1 + GAP)), 0)
+
+    def _fit(self) -> None:
+        viewer = self._viewer()
+        if viewer is not None:
+            fit_visible(viewer)
+
+
+_layers: WeakKeyDictionary[Any, OtherRunLayers] = WeakKeyDictionary()
+
+
+def other_run_of(viewer: Any) -> OtherRunLayers:
+    """Return what lays a second run beside the first in a viewer; one a viewer."""
+    plain = plain_viewer(viewer)
+    if plain not in _layers:
+        _layers[plain] = OtherRunLayers(plain, session_of(plain))
+    return _layers[plain]

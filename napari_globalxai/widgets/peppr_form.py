@@ -1,0 +1,96 @@
+"""The form of PEPPR: which map, and what is chosen for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from napari_globalxai.settings.declared import declared_fields
+from napari_globalxai.settings.execution_settings import DeviceSettings
+from napari_globalxai.settings.peppr_settings import PepprSettings
+from napari_globalxai.widgets.fold import Fold
+from napari_globalxai.widgets.panel import choice_box
+from napari_globalxai.widgets.setting_fields import field_value, set_field
+from napari_globalxai.widgets.settings_form import SettingsForm, add_setting, settings_layout
+
+# What stands in the panel itself, with the letter of its key; the rest is folded away.
+_IN_FRONT = {"fill": "F&ill", "steps": "&Steps", "controls": "C&ontrols"}
+
+
+class PepprForm(QWidget):
+    """What the next test is to be.
+
+    Attributes
+    ----------
+    map_box : QComboBox
+        Map to test.
+    fill_box, steps_box, controls_box : QWidget
+        The settings that most people change.
+    more_form : SettingsForm
+        The others.
+    chosen : Fold
+        All of them; folded away where there is a result, so that its curves are in view.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.map_box = choice_box("Map", "The map whose order pixels are erased and restored in")
+        settings = declared_fields(PepprSettings)
+        form = settings_layout()
+        self._fields = {
+            each.name: add_setting(form, each, _IN_FRONT[each.name])
+            for each in settings
+            if each.name in _IN_FRONT
+        }
+        self.fill_box, self.steps_box, self.controls_box = (
+            self._fields[name] for name in _IN_FRONT
+        )
+        self.more_form = SettingsForm(
+            "More settings",
+            [
+                *(each for each in settings if each.name not in _IN_FRONT),
+                *declared_fields(DeviceSettings),
+            ],
+        )
+        self.chosen = Fold("Settings of the test")
+        content = QWidget()
+        inside = QVBoxLayout(content)
+        inside.setContentsMargins(0, 0, 0, 0)
+        inside.addLayout(form)
+        inside.addWidget(self.more_form)
+        self.chosen.show_content(content)
+        self.chosen.expand()
+        above = settings_layout()
+        above.addRow("M&ap", self.map_box)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(6)
+        box.addLayout(above)
+        box.addWidget(self.chosen)
+
+    def settings(self) -> PepprSettings:
+        """Return what is chosen.
+
+        Raises
+        ------
+        InputError
+            When something does not fit.
+        """
+        in_front = {name: field_value(self._fields[name]) for name in _IN_FRONT}
+        return PepprSettings(**in_front, **self._more(PepprSettings))
+
+    def computing(self) -> DeviceSettings:
+        """Return where the model is to run."""
+        return DeviceSettings(**self._more(DeviceSettings))
+
+    def follow_settings(self, settings: dict[str, Any]) -> None:
+        """Let the boxes say what a result was made with, and make room for it."""
+        self.chosen.collapse()
+        for name, field in self._fields.items():
+            if name in settings:
+                set_field(field, settings[name])
+
+    def _more(self, of: type[PepprSettings] | type[DeviceSettings]) -> dict[str, Any]:
+        known = of.model_fields
+        return {name: value for name, value in self.more_form.values().items() if name in known}

@@ -1,0 +1,63 @@
+"""Files that once escaped a reader: what was changed in a whole one, and where."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+
+def with_bytes(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
+    """Put some bytes in place of others, at their first place."""
+
+    def change(whole: bytes) -> bytes:
+        assert old in whole
+        return whole.replace(old, new, 1)
+
+    return change
+
+
+def with_values(**values: Any) -> Callable[[bytes], bytes]:
+    """Put values into a JSON file."""
+
+    def change(whole: bytes) -> bytes:
+        return json.dumps({**json.loads(whole), **values}).encode()
+
+    return change
+
+
+def with_line(line: bytes) -> Callable[[bytes], bytes]:
+    """Add a line."""
+
+    def change(whole: bytes) -> bytes:
+        return whole + line + b"\n"
+
+    return change
+
+
+LISTED = {"consolidated_metadata": {"metadata": {}}}
+# Reader, name of the file, change.
+FINDS = [
+    ("weights", "linear.pt", with_bytes(b"PK\x01\x02", b"PK\x01\xff")),
+    ("weights", "linear.pt", with_bytes(b"PK\x01\x02\x00", b"PK\x01\x02\xff")),
+    ("archive", "b.zip", with_bytes(b"PK\x01\x02\x14", b"PK\x01\x02\xff")),
+    ("archive", "b.zip", with_bytes(b"PK\x01\x02", b"PK\xff\x02")),
+    ("run", "aligned.zarr/rows.jsonl", with_bytes(b'"row"', b'\xff"row"')),
+    ("run", "aligned.zarr/rows.jsonl", with_line(b'{"row": {}}')),
+    ("run", "aligned.zarr/rows.jsonl", with_line(b'{"row": 3}')),
+    ("run", "aligned.zarr/rows.jsonl", with_line(b"[1, 2]")),
+    ("run", "aligned.zarr/rows.jsonl", with_line(b"[" * 100_000)),
+    ("run", "aligned.zarr/rows.jsonl", with_bytes(b'"matrix": [[', b'"matrix": [["x", ')),
+    ("run", "aligned.zarr/rows.jsonl", with_bytes(b'"native_shape": [', b'"native_shape": [-')),
+    ("run", "aligned.zarr/zarr.json", with_values(attributes={"channels": 5})),
+    ("run", "aligned.zarr/zarr.json", with_values(**LISTED)),
+    ("run", "aligned.zarr/0/zarr.json", with_values(**{"0": 0})),
+    ("run", "aligned.zarr/0/zarr.json", with_values(dimension_names=[1, 2, 3, 4])),
+    ("run", "attributions.zarr/zarr.json", with_values(dimension_names=["a", {}])),
+    ("run", "attributions.zarr/zarr.json", with_values(attributes=[])),
+    ("run", "peppr/left.json", lambda whole: b"{}"),
+    ("run", "peppr/left.json", with_values(settings=1)),
+    ("run", "peppr/left.npz", with_bytes(b"PK\x01\x02", b"PK\x01\xff")),
+    ("run", "peppr/left.csv", lambda whole: b"\xff"),
+    ("run", "images.csv", with_bytes(b",P0,0,", b",P0,P0,")),
+]
