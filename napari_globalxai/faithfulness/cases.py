@@ -46,7 +46,11 @@ class Curves:
     @property
     def early_deltas(self) -> FloatArray:
         """Δ over the first fifth of the pixels, by row."""
-        return early_area(self.fractions, self.auc["restore"] - self.auc["erase"], EARLY)
+        return self.deltas_up_to(EARLY)
+
+    def deltas_up_to(self, until: float) -> FloatArray:
+        """Return Δ over the first pixels, by row."""
+        return early_area(self.fractions, self.auc["restore"] - self.auc["erase"], until)
 
 
 @dataclass(frozen=True)

@@ -42,8 +42,8 @@ def control_steps(counts: npt.NDArray[np.int64], steps: int) -> npt.NDArray[np.i
     return np.unique(np.concatenate([chosen, last - chosen]))
 
 
-def early_steps(fractions: FloatArray) -> npt.NDArray[np.int64]:
-    """Return which of the control steps a map is judged at: up to the first fifth, and the ends.
+def early_steps(fractions: FloatArray, up_to: float = EARLY) -> npt.NDArray[np.int64]:
+    """Return which of the control steps a map is judged at: the first ones, and the ends.
 
     Beyond it all that is not the lesion is told apart, too: the area up to there parts a true map
     from its controls better than the whole area does, at half of the forwards.
@@ -52,7 +52,9 @@ def early_steps(fractions: FloatArray) -> npt.NDArray[np.int64]:
     ----------
     fractions : numpy.ndarray
         Fractions of the valid pixels at the control steps, rising from 0 to 1.
+    up_to : float
+        Where the area ends by which the map is judged; 1 takes all steps.
     """
     # A fifth of the pixels may be no whole number.
-    reached = int(np.searchsorted(fractions, EARLY - _ROUNDING)) + 1
+    reached = int(np.searchsorted(fractions, up_to - _ROUNDING)) + 1
     return np.append(np.arange(min(reached, len(fractions) - 1)), len(fractions) - 1)

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.faithfulness.control_steps import EARLY
 from napari_globalxai.faithfulness.evaluation import Course, LogitsByArm
 from napari_globalxai.faithfulness.kept_predictions import ControlCache
 from napari_globalxai.faithfulness.order_families import (
@@ -106,11 +105,14 @@ class Question:
         Those that get a verdict.
     adaptive : bool
         Whether controls stop as soon as no more of them can change the verdict.
+    up_to : float
+        Share of the pixels over which Δ of the map is held against that of its controls.
     """
 
     targets: Targets
     judged: tuple[str, ...]
     adaptive: bool
+    up_to: float
 
     @property
     def places(self) -> list[int]:
@@ -232,8 +234,8 @@ def _count(
 ) -> tuple[dict[str, Count], dict[str, Count]]:
     """Count by target the orders that did at least as well, raw and corrected."""
     targets, fractions = question.targets, cache.own.fractions
-    of_map = targets.deltas(own, fractions, EARLY)
-    of_controls = targets.deltas(curves, fractions, EARLY)
+    of_map = targets.deltas(own, fractions, question.up_to)
+    of_controls = targets.deltas(curves, fractions, question.up_to)
 
     def counts(places: list[int], *, together: bool) -> dict[str, Count]:
         reached = exceedances(of_map[places], of_controls[:, places], together=together)

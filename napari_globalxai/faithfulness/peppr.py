@@ -95,7 +95,7 @@ def run_peppr(
         evaluation = replace(evaluation, fold_of=None)
     usable, left_out = _usable_labels(evaluation)
     targets = Targets.of(evaluation.classifier.labels, usable, judged, evaluation.together)
-    question = Question(targets, tuple(judged), settings.adaptive)
+    question = Question(targets, tuple(judged), settings.adaptive, settings.judged_up_to)
     trial, lattice = _try_map(
         evaluation, map_name, image, parts, question, settings, cache, progress
     )
@@ -181,7 +181,7 @@ def _try_map(
     rivals = {
         name: [_finite(part.rivals[name], evaluation) for part in parts] for name in parts[0].rivals
     }
-    early = coarse[early_steps(course.fractions[coarse])]
+    early = coarse[early_steps(course.fractions[coarse], question.up_to)]
     judging = ControlCache(evaluation, course.at(early), cache)
     comparing = ControlCache(evaluation, course.at(coarse), cache)
     controls = run_controls(judging, comparing, rankings, rivals, question, progress)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from napari_globalxai.faithfulness.cases import Cases, Curves
-from napari_globalxai.faithfulness.control_steps import EARLY
 from napari_globalxai.faithfulness.controls import Controls, Question, Trial
 from napari_globalxai.faithfulness.crossings import (
     necessary_fraction,
@@ -56,12 +55,15 @@ def summarise(
         rows += of_metrics
     place = question.targets.names.index(target)
     judged_deltas, judged_rows = _judged(place, course.fractions[trial.early], controls, question)
-    differences, single_deltas, compared_rows = _compared(cases, own_at_controls, controls)
+    differences, single_deltas, compared_rows = _compared(
+        cases, own_at_controls, controls, question
+    )
     counts = {
         name: found[target] for name, found in controls.counts.items() if found[target].tested
     }
     summary |= {
-        "delta_on_control_steps": float(own_at_controls.early_deltas[0]),
+        "judged_up_to": question.up_to,
+        "delta_on_control_steps": float(own_at_controls.deltas_up_to(question.up_to)[0]),
         "early_delta": float(own_at_controls.early_deltas[0]),
         "early_delta_ci": cases.resamples.interval(own_at_controls.early_deltas).tolist(),
         "control_deltas": {**judged_deltas, **single_deltas},
@@ -167,14 +169,14 @@ def _auc_rows(cases: Cases, curves: Curves, order: str) -> list[Row]:
 def _judged(
     place: int, fractions: FloatArray, controls: Controls, question: Question
 ) -> tuple[dict[str, list[float]], list[Row]]:
-    """Return early Δ of every order of the judged families, and the families' mean curves."""
+    """Return Δ, as far as it is judged, of the judged families' orders; and their mean curves."""
     deltas: dict[str, list[float]] = {}
     rows: list[Row] = []
     for name, every in controls.judged.items():
         if not len(every):
             continue
         curves = question.targets.curves(every)[..., place]
-        deltas[name] = question.targets.deltas(every, fractions, EARLY)[:, place].tolist()
+        deltas[name] = question.targets.deltas(every, fractions, question.up_to)[:, place].tolist()
         for arm, values in zip(ARMS, np.moveaxis(curves, 1, 0), strict=True):
             interval = np.quantile(values, _MIDDLE, axis=0)
             where = {"order": name, "arm": arm, "metric": "roc_auc"}
@@ -183,16 +185,16 @@ def _judged(
 
 
 def _compared(
-    cases: Cases, own: Curves, controls: Controls
+    cases: Cases, own: Curves, controls: Controls, question: Question
 ) -> tuple[dict[str, dict[str, Any]], dict[str, list[float]], list[Row]]:
-    """Return how the map differs from single orders, their early Δ, and their curves."""
+    """Return how the map differs from single orders, their Δ as far as it is judged, and curves."""
     differences: dict[str, dict[str, Any]] = {}
     deltas: dict[str, list[float]] = {}
     rows: list[Row] = []
     interval = cases.resamples.interval
     for name, logits in controls.compared.items():
         other = cases.curves(own.fractions, logits)
-        deltas[name] = [float(other.early_deltas[0])]
+        deltas[name] = [float(other.deltas_up_to(question.up_to)[0])]
         gain, early = own.deltas - other.deltas, own.early_deltas - other.early_deltas
         differences[name] = {
             "difference": float(gain[0]),

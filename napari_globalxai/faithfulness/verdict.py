@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from napari_globalxai.faithfulness.control_steps import EARLY
 from napari_globalxai.faithfulness.sequential import SIGNIFICANCE, Count
 
 # Kinds of verdict, by which they are coloured; the word itself may name what the map is no better
@@ -107,8 +108,10 @@ class Evidence:
         Lower end of the 95 % interval of the intact AUC.
     delta, delta_low : float
         Area between restoring and erasing, and the lower end of its 95 % interval.
-    early : float
-        The same over the first fifth of the pixels, by which controls are counted.
+    judged : float
+        Δ over the first pixels, by which controls are counted.
+    up_to : float
+        How many of them, as a share of all.
     counts : mapping of str to Count
         By family of controls that is judged: how many did as well.
     corrected : mapping of str to Count
@@ -128,7 +131,8 @@ class Evidence:
     intact_low: float = float("nan")
     delta: float = float("nan")
     delta_low: float = float("nan")
-    early: float = float("nan")
+    judged: float = float("nan")
+    up_to: float = EARLY
     counts: Mapping[str, Count] = field(default_factory=dict)
     corrected: Mapping[str, Count] = field(default_factory=dict)
     controls: int = 0
@@ -158,10 +162,7 @@ def judge(evidence: Evidence, fewest: int, on_whom: str = "") -> Verdict:
     if lacking:
         return Verdict(NOT_ENOUGH_DATA, lacking, on_whom)
     tested = ". ".join(filter(None, [on_whom, _outside(evidence)]))
-    numbers = (
-        f"Δ = {evidence.delta:.3f}, over the first fifth of the pixels {evidence.early:.3f} with "
-        f"{_p_values(evidence)}"
-    )
+    numbers = f"Δ = {evidence.delta:.3f}, {_judged_part(evidence)}{_p_values(evidence)}"
     refuted = [name for name, count in evidence.deciding.items() if count.decision is False]
     if refuted:
         what = _WORDS.get(refuted[0], f"{refuted[0]} orders")
@@ -223,6 +224,19 @@ def _lacking(evidence: Evidence, fewest: int) -> str:
             f"{evidence.controls} controls cannot give p ≤ {SIGNIFICANCE}; {_FEWEST_CONTROLS} can"
         )
     return ""
+
+
+def _judged_part(evidence: Evidence) -> str:
+    if evidence.up_to == 1:
+        return ""
+    return f"{over_the_first(evidence.up_to)} {evidence.judged:.3f} with "
+
+
+def over_the_first(share: float) -> str:
+    """Return the part of the curves that a map is judged by, in words."""
+    if share == 1:
+        return "over all of the pixels"
+    return f"over the first {'fifth' if share == EARLY else f'{100 * share:g} %'} of the pixels"
 
 
 def _p_values(evidence: Evidence) -> str:

@@ -50,7 +50,8 @@ def evidence_of(
         intact_low=areas["intact_auc_ci"][0],
         delta=areas["delta"],
         delta_low=areas.get("remade", areas)["delta_ci"][0],
-        early=areas["early_delta"],
+        judged=areas["delta_on_control_steps"],
+        up_to=areas["judged_up_to"],
         counts={name: found[target] for name, found in controls.counts.items()},
         corrected={
             name: found[target] for name, found in controls.corrected.items() if target in found

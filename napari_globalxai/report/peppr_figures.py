@@ -17,7 +17,11 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from napari_globalxai.faithfulness.order_families import FamilyLook, family_look
 from napari_globalxai.faithfulness.result import PepprResult, evaluated_part
-from napari_globalxai.faithfulness.verdict import NECESSARY_SHARE, SUFFICIENT_SHARE
+from napari_globalxai.faithfulness.verdict import (
+    NECESSARY_SHARE,
+    SUFFICIENT_SHARE,
+    over_the_first,
+)
 from napari_globalxai.report.style import (
     BLUE,
     BODY,
@@ -170,7 +174,8 @@ def _draw_controls(axes: Axes, areas: dict[str, Any], families: Sequence[FamilyL
             p = areas["p_values"].get(look.name)
             names.append(f"{len(values)} {look.name}, p = {number(p)}")
     axes.set_title("Δ against the controls", fontsize=BODY)
-    axes.set_xlabel(r"$\Delta$ = A$_R$ − A$_E$ (at the controls' steps)", fontsize=BODY)
+    part = over_the_first(areas.get("judged_up_to", 1))
+    axes.set_xlabel(rf"$\Delta$ = A$_R$ − A$_E$ {part}", fontsize=BODY)
     if not deltas or is_missing(own):
         axes.set_yticks([])
         axes.set_xticks([])

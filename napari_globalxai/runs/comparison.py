@@ -204,8 +204,11 @@ class _Work:
         one, other = (each.mean(axis=0).reshape(shape) for each in maps)
         facts |= _mass(one, other, made.p.reshape(shape), self._grid)
         inside = cells_inside(self._runs[0].valid, self._grid)
-        if inside.any():
-            facts["spearman"] = float(rank_correlations(one[inside][None], other[inside][None])[0])
+        facts["spearman"] = (
+            float(rank_correlations(one[inside][None], other[inside][None])[0])
+            if inside.any()
+            else None
+        )
         facts["min_p"] = float(made.p.min())
         frame = [upsample(each, self._grid) for each in (one, other)]
         return LabelComparison(frame[0], frame[1], frame[0] - frame[1], facts)

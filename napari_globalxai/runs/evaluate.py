@@ -191,11 +191,12 @@ def _efforts(settings: PepprSettings) -> dict[str, float]:
         stage_of(name): min(likely if settings.adaptive else settings.controls, settings.controls)
         for name, likely in _LIKELY.items()
     }
+    share = 1.0 if settings.judged_up_to > 0.5 else 0.5
     return {
         **({EXPLAINING: _EXPLAINING_EFFORT} if settings.random_weights else {}),
         ALONG: 2.0 * settings.steps,
-        # What judges is evaluated on one side of the middle.
-        **{stage: an_order * count / 2 for stage, count in orders.items() if count},
+        # What judges may be evaluated on one side of the middle alone.
+        **{stage: an_order * count * share for stage, count in orders.items() if count},
         COMPARING: float(an_order * _SIMPLE),
         **({REMAKING: float(an_order * settings.remade_maps)} if settings.remade_maps else {}),
     }

@@ -47,6 +47,14 @@ class PepprSettings(SettingsModel):
         description="Steps, out of those, at which controls are evaluated, most of them early; "
         "Δ is compared on these alone",
     )
+    judged_up_to: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        title="Judged up to",
+        description="Share of the pixels over which the map is held against its controls; 0.2 "
+        "takes half of the forwards and suits compact findings, not scattered ones",
+    )
     controls: int = Field(
         default=499,
         ge=0,

@@ -29,12 +29,15 @@ def role_of(layer: Layer) -> str | None:
 
 
 def fit_visible(viewer: Any) -> None:
-    """Fit the view to what can be seen; napari itself counts hidden layers as well."""
+    """Fit the view to what can be seen; napari itself counts hidden layers as well.
+
+    Its newest releases can be told which layers count, but fail where those that can be seen are
+    flat and a hidden one is a stack.
+    """
     visible = [layer for layer in viewer.layers if layer.visible]
-    if not visible or max(layer.ndim for layer in visible) == viewer.dims.ndim:
-        viewer.reset_view(layers=visible or None)
+    if not visible or viewer.dims.ndisplay != 2 or viewer.canvas.grid.enabled:
+        viewer.reset_view()
         return
-    # Flat layers over a hidden stack, which napari takes to have the stack's axes, and fails.
     low, high = viewer.layers.get_extent(visible).world[:, -2:]
     camera = viewer.scene.camera
     camera.center = tuple((low + high) / 2)

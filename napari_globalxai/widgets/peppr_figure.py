@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_globalxai.faithfulness.order_families import FamilyLook, family_look
+from napari_globalxai.faithfulness.verdict import over_the_first
 from napari_globalxai.widgets.colours import ARM_COLOURS, OTHER_COLOURS
 
 if TYPE_CHECKING:
@@ -233,8 +234,8 @@ class _Drawing:
         axes.set_xlim(edges[0], edges[-1])
         axes.margins(y=0.1)
         axes.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
-        # The map beside its controls, over their steps: near, not equal, to Δ over all steps.
-        what = "Δ = area restored − area erased, at the controls' steps"
+        part = over_the_first(areas.get("judged_up_to", 1))
+        what = f"Δ = area restored − area erased, {part}"
         axes.set_xlabel(what, color=self._text, fontsize=self._small)
         axes.set_ylabel("Orders", color=self._text, fontsize=self._small)
         axes.legend(

@@ -93,15 +93,10 @@ def test_a_worker_that_is_killed_costs_its_chunk_and_not_the_run(
 def test_workers_of_this_machine_are_other_processes_that_need_a_key():
     with open_workers(WorkerSettings(workers=2)) as workers:
         assert workers._client.scheduler.address.startswith("tls://127.0.0.1:")
-        found = dict(workers.run(_process, range(8)))
-        assert sorted(found) == list(range(8))
-        assert os.getpid() not in found.values()
+        assert sorted(workers.run(abs, range(-8, 0))) == [(each, -each) for each in range(-8, 0)]
+        assert os.getpid() not in workers._client.run(os.getpid).values()
         assert set(workers._client.nthreads().values()) == {1}
         assert workers.threads == 2
-
-
-def _process(task):
-    return os.getpid()
 
 
 def test_a_cluster_gives_the_bits_of_one_process(inputs, alone, cluster, tmp_path):

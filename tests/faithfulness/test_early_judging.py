@@ -15,7 +15,7 @@ from napari_globalxai.settings.peppr_settings import PepprSettings
 
 
 def judged(folder, evaluation, image, judged_by=("left",), **settings):
-    chosen = PepprSettings(**{**QUICK, "controls": 99, **settings})
+    chosen = PepprSettings(**{**QUICK, "controls": 99, "judged_up_to": 0.2, **settings})
     return run_peppr(evaluation, "map", image, judged_by, chosen, cache=folder / "controls")
 
 
@@ -34,19 +34,22 @@ def test_early_steps_end_at_a_fifth(pixels, steps, of_controls):
     assert np.array_equal(chosen[:-1], np.arange(len(chosen) - 1))
 
 
-def test_p_counts_shifts_by_the_area_of_the_first_fifth(tmp_path):
+@pytest.mark.parametrize("up_to", [0.2, 1])
+def test_p_counts_shifts_by_the_area_that_was_asked_for(up_to, tmp_path):
     evaluation = make_evaluation(tmp_path, count=40)
     image = gaussian_filter(sign_map(), 3)
-    result = judged(tmp_path, evaluation, image, adaptive=False, controls=19)
+    asked = {"adaptive": False, "controls": 19, "judged_up_to": up_to}
+    result = judged(tmp_path, evaluation, image, **asked)
     total = int(evaluation.valid.sum())
     at = [round(q * total) for q in result.settings["judged_fractions"]]
-    assert at[-2] / total == pytest.approx(0.2, abs=1e-3)
+    inside = at if up_to == 1 else at[:-1]
+    assert inside[-1] / total == pytest.approx(up_to, abs=1e-3)
 
     def slow(order):
         logits = evaluation.logits(order, np.array(at))
         auc = evaluation.roc_auc_curves(logits)[:, :, 0]
         area = 0.0
-        for step in range(1, len(at) - 1):
+        for step in range(1, len(inside)):
             heights = [auc[1, each] - auc[0, each] for each in (step - 1, step)]
             area += (at[step] - at[step - 1]) / total * sum(heights) / 2
         return area
@@ -57,6 +60,10 @@ def test_p_counts_shifts_by_the_area_of_the_first_fifth(tmp_path):
     shifts = [slow(order) for order in shifted_orders(image, evaluation.valid, lattice, 0)]
     assert areas["delta_on_control_steps"] == pytest.approx(own, abs=1e-3)
     np.testing.assert_allclose(areas["control_deltas"]["shifted"], shifts[:19], atol=1e-3)
+    assert areas["judged_up_to"] == result.settings["judged_up_to"] == up_to
+    assert ("over the first fifth" in result.verdict["left"].reason.split(", p =")[0]) == (
+        up_to < 1
+    )
     expected = (1 + sum(delta >= own for delta in shifts[:19])) / 20
     assert areas["p_values"]["shifted"] == pytest.approx(expected)
 

@@ -32,6 +32,7 @@ from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.settings.peppr_settings import PepprSettings
 
 QUICK = {"steps": 8, "control_steps": 4, "controls": 3, "bootstrap": 20, "fewest_positives": 5}
+QUICK |= {"judged_up_to": 0.2}
 
 
 def run(folder, evaluation, image, judged=tiny.LABELS, **settings):

@@ -29,6 +29,7 @@ FAMILIES = (
     "shifted", "surrogate", "random", "reversed", "centre-distance", "mean-intensity", "sd-image",
 )  # fmt: skip
 SETTINGS = PepprSettings(steps=6, control_steps=4, controls=3, bootstrap=20, fewest_positives=2)
+SETTINGS = SETTINGS.model_copy(update={"judged_up_to": 0.2})
 
 
 class Volumes:

@@ -141,3 +141,13 @@ def test_fold_maps_against_one_map_for_all(runs, folder):
     each = next(one for one in found.peppr if one["map"] == "left" and one["label"] == "left")
     assert each["evaluated_on_b"] == "cross-fitted"
     assert any("that of B of maps of other patients (cross-fitted)" in one for one in found.remarks)
+
+
+def test_a_damaged_result_is_one_sentence(runs, folder):
+    path = runs[1].folder / "peppr" / "left.npz"
+    whole = path.read_bytes()
+    for content in (whole[:500], b"", b"no archive"):
+        path.write_bytes(content)
+        with pytest.raises(gx.InputError, match=r"left\.npz: is damaged"):
+            gx.compare(*runs[:2], folder / "damaged", permutations=19, bootstrap=100)
+    path.write_bytes(whole)
