@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_globalxai.addresses import readable
 from napari_globalxai.faithfulness.evaluation import ARMS, Course, Evaluation, LogitsByArm
 from napari_globalxai.faithfulness.orders import Order
-from napari_globalxai.storage import atomic_path, is_regular
+from napari_globalxai.faithfulness.saved_arrays import keep_array, read_kept
 
 # Steps along the map that are predicted, and put by, at once.
 _STEPS_A_PART = 5
@@ -54,11 +53,11 @@ def predict_course(
 
         some = counts[part]
         path = folder / f"{_name(evaluation, some, order)}-course.npy"
-        known = _read(path, (len(ARMS), len(part), images, labels))
+        known = read_kept(path, (len(ARMS), len(part), images, labels))
         if known is None:
             logits = evaluation.logits(order, some, within)
             known = np.stack([logits[arm] for arm in ARMS])
-            _save(path, known)
+            keep_array(path, known)
         found.append(known)
     tick(len(counts), len(counts))
     return Course(order, counts, dict(zip(ARMS, np.concatenate(found, axis=1), strict=True)))
@@ -93,11 +92,11 @@ class ControlCache:
             return {"erase": along["restore"][::-1], "restore": along["erase"][::-1]}
         path = self._path(order, "logits")
         images, labels = len(self.evaluation.rows), len(self.evaluation.classifier.labels)
-        known = _read(path, (len(ARMS), len(self.own.counts), images, labels))
+        known = read_kept(path, (len(ARMS), len(self.own.counts), images, labels))
         if known is not None:
             return dict(zip(ARMS, known, strict=True))
         result = self.evaluation.logits(order, self.own.counts)
-        _save(path, np.stack([result[arm] for arm in ARMS]))
+        keep_array(path, np.stack([result[arm] for arm in ARMS]))
         return result
 
     def roc_auc_curves(
@@ -106,13 +105,13 @@ class ControlCache:
         """Give `Evaluation.roc_auc_curves` of orders in turn: all that is kept of controls."""
         shape = (len(ARMS), len(self.own.counts), len(self.evaluation.classifier.labels) + 1)
         paths = [self._path(order, "auc") for order in orders]
-        known = [_read(path, shape) for path in paths]
+        known = [read_kept(path, shape) for path in paths]
         missing = [order for order, found in zip(orders, known, strict=True) if found is None]
         with closing(self.evaluation.logits_along(missing, self.own.counts)) as made:
             for path, found in zip(paths, known, strict=True):
                 if found is None:
                     found = self.evaluation.roc_auc_curves(next(made))
-                    _save(path, found)
+                    keep_array(path, found)
                 yield found
 
     def _path(self, order: Order, what: str) -> Path:
@@ -125,19 +124,3 @@ def _name(evaluation: Evaluation, counts: npt.NDArray[np.int64], order: Order) -
         digest.update(str(array.shape).encode())
         digest.update(np.ascontiguousarray(array, np.int64).tobytes())
     return digest.hexdigest()[:32]
-
-
-def _read(path: Path, shape: tuple[int, ...]) -> npt.NDArray[Any] | None:
-    """Return what was put by; what a power cut or a full disk spoilt is evaluated again."""
-    if not is_regular(path):
-        return None
-    try:
-        array: npt.NDArray[Any] = np.load(readable(path), allow_pickle=False)
-    except (EOFError, OSError, ValueError):
-        return None
-    return array if array.shape == shape else None
-
-
-def _save(path: Path, array: npt.NDArray[np.floating]) -> None:
-    with atomic_path(path) as temporary:
-        np.save(temporary, array)

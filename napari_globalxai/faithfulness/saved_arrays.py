@@ -9,9 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_globalxai.addresses import readable
-from napari_globalxai.storage import as_we_write, check_regular, damaged
+from napari_globalxai.storage import (
+    as_we_write,
+    atomic_path,
+    check_regular,
+    damaged,
+    is_regular,
+)
 
 # Results shrink when they are packed, zeros a thousandfold.
 _MOST_TIMES, _MOST_MORE = 100, 256 << 20
@@ -35,3 +42,20 @@ def open_arrays(path: Path) -> Iterator[Any]:
             raise damaged(path)
         with np.load(readable(path), allow_pickle=False) as arrays:
             yield arrays
+
+
+def read_kept(path: Path, shape: tuple[int, ...]) -> npt.NDArray[Any] | None:
+    """Return an array that was put by; what a power cut or a full disk spoilt is made again."""
+    if not is_regular(path):
+        return None
+    try:
+        array: npt.NDArray[Any] = np.load(readable(path), allow_pickle=False)
+    except (EOFError, OSError, ValueError):
+        return None
+    return array if array.shape == shape else None
+
+
+def keep_array(path: Path, array: npt.NDArray[np.floating]) -> None:
+    """Put an array by."""
+    with atomic_path(path) as temporary:
+        np.save(temporary, array)

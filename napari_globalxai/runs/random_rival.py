@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from napari_globalxai.attribution.method import make_method
 from napari_globalxai.errors import InputError
+from napari_globalxai.faithfulness.saved_arrays import keep_array, read_kept
 from napari_globalxai.maps.cell_grid import CellGrid
 from napari_globalxai.maps.upsampling import smooth, upsample
 from napari_globalxai.models.classifier import Classifier
@@ -19,7 +20,7 @@ from napari_globalxai.progress import Progress, ProgressCallback
 from napari_globalxai.runs.random_maps import RunMaps, choose_rows
 from napari_globalxai.runs.run import Run
 from napari_globalxai.runs.tables import PATIENT
-from napari_globalxai.storage import atomic_path, hash_value, is_regular
+from napari_globalxai.storage import hash_value
 
 EXPLAINING = "Explaining with random weights"
 # Enough for a map that hangs on the images alone.
@@ -94,13 +95,19 @@ def random_rival(
     grid = RunMaps(run, rows).grid
     keys = {label: _key(run, classifier, label, rows[label], seed) for label in labels}
     paths = {label: folder / f"random-{key}.npy" for label, key in keys.items()}
-    missing = {label: rows[label] for label in labels if not is_regular(paths[label])}
+    maps: dict[str, npt.NDArray[np.float32]] = {}
+    for label, path in paths.items():
+        kept = read_kept(path, (len(rows[label]), *grid.shape))
+        if kept is not None:
+            maps[label] = kept
+    missing = {label: rows[label] for label in labels if label not in maps}
     if missing:
         try:
-            _explain(run, classifier, missing, seed, paths, progress)
+            maps |= _explain(run, classifier, missing, seed, progress)
         except InputError:
             return None
-    maps = {label: np.load(path, allow_pickle=False) for label, path in paths.items()}
+        for label in missing:
+            keep_array(paths[label], maps[label])
     return RandomRival(grid, rows, maps, run.aggregation.smoothing)
 
 
@@ -109,10 +116,9 @@ def _explain(
     classifier: Classifier,
     rows: Mapping[str, Rows],
     seed: int,
-    paths: Mapping[str, Path],
     progress: ProgressCallback,
-) -> None:
-    """Explain images by a model with random weights and keep their maps."""
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Explain images by a model with random weights; return their maps, (image, *cells)."""
     own = RunMaps(run, rows)
     every = own.every_row
     progress(Progress(EXPLAINING, 0, len(every)))
@@ -123,9 +129,7 @@ def _explain(
     found = own.of_model(
         random, method, lambda done: progress(Progress(EXPLAINING, done, len(every)))
     )
-    for label, maps in found.items():
-        with atomic_path(paths[label]) as temporary:
-            np.save(temporary, maps.maps)
+    return {label: maps.maps for label, maps in found.items()}
 
 
 def _key(run: Run, classifier: Classifier, label: str, rows: Rows, seed: int) -> str:
