@@ -13,7 +13,7 @@ from calibration_models import Bench
 from scipy.stats import binom, rankdata
 
 from napari_globalxai.faithfulness.cases import Cases, Curves
-from napari_globalxai.faithfulness.control_steps import EARLY, control_steps, early_steps
+from napari_globalxai.faithfulness.control_steps import control_steps, early_steps
 from napari_globalxai.faithfulness.crossings import early_area
 from napari_globalxai.faithfulness.evaluation import Evaluation
 from napari_globalxai.faithfulness.lattice import choose_lattice, shifted_orders
@@ -31,13 +31,15 @@ _SIMPLE = ("centre-distance", "mean-intensity", "sd-image")
 REFUTED, BEATS, FAITHFUL = range(3)
 
 
-def false_positives(bench: Bench, count: int, chosen: Sequence[str], folder: Path) -> None:
+def false_positives(
+    bench: Bench, count: int, chosen: Sequence[str], up_to: float, folder: Path
+) -> None:
     """Judge null maps and print by kind how often one is called faithful.
 
     Each map is judged by every label alone, and by all of them together, corrected. Verdicts are
     kept line by line, so that a second call goes on.
     """
-    for kind, maps in kinds(bench, folder, count).items():
+    for kind, maps in kinds(bench, folder.parent, count).items():
         if chosen and not any(part in kind for part in chosen):
             continue
         path = folder / f"{bench.evaluation.key}-{kind.replace(' ', '-')}.jsonl".replace(",", "")
@@ -46,16 +48,16 @@ def false_positives(bench: Bench, count: int, chosen: Sequence[str], folder: Pat
             if number < done:
                 continue
             with path.open("a") as lines:
-                lines.write(json.dumps(grades(bench, image)) + "\n")
+                lines.write(json.dumps(grades(bench, image, up_to)) + "\n")
         _print_row(kind, path)
 
 
-def grades(bench: Bench, image: np.ndarray) -> dict[str, list[int]]:
+def grades(bench: Bench, image: np.ndarray, up_to: float) -> dict[str, list[int]]:
     """Return by label how far a map gets, by that label alone and corrected for all.
 
     It is what `run_peppr` says, but what refutes a map is not followed by what cannot save it.
     """
-    trial = Trial(bench.evaluation, image)
+    trial = Trial(bench.evaluation, image, up_to)
     labels = range(len(bench.evaluation.classifier.labels))
     alone = [int(trial.beats(label)) for label in labels]
     # What refutes a label alone refutes it among several, too.
@@ -69,15 +71,15 @@ def grades(bench: Bench, image: np.ndarray) -> dict[str, list[int]]:
 
 
 class Trial:
-    """Early Δ of a map and of as many of its controls as are asked for, by label."""
+    """Δ of a map, as far as it is judged, and of the controls that are asked for, by label."""
 
-    def __init__(self, evaluation: Evaluation, image: np.ndarray) -> None:
+    def __init__(self, evaluation: Evaluation, image: np.ndarray, up_to: float) -> None:
         valid = evaluation.valid
-        self._evaluation = evaluation
+        self._evaluation, self._up_to = evaluation, up_to
         self._every = step_counts(int(valid.sum()), _SETTINGS.steps)
         self._coarse = control_steps(self._every, _SETTINGS.control_steps)
         counts = self._every[self._coarse]
-        self._counts = counts[early_steps(counts / counts[-1])]
+        self._counts = counts[early_steps(counts / counts[-1], up_to)]
         lattice = choose_lattice(image, valid)
         self._order = order_by_map(image, valid, 0)
         self._own = self._deltas(self._order)
@@ -153,7 +155,7 @@ class Trial:
         restored, erased = (
             _auc(self._evaluation.truth == 1, logits[arm]) for arm in ("restore", "erase")
         )
-        return early_area(self._counts / self._counts[-1], (restored - erased).T, EARLY)
+        return early_area(self._counts / self._counts[-1], (restored - erased).T, self._up_to)
 
 
 class Kept:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from calibration_models import Bench
 
-from napari_globalxai.faithfulness.control_steps import EARLY, control_steps, early_steps
+from napari_globalxai.faithfulness.control_steps import control_steps, early_steps
 from napari_globalxai.faithfulness.crossings import early_area
 from napari_globalxai.faithfulness.evaluation import Evaluation
 from napari_globalxai.faithfulness.lattice import choose_lattice, shifted_orders
@@ -20,7 +20,7 @@ _LOOK = 24
 _FEW = 10
 
 
-def stability(bench: Bench, steps: int, seeds: int, bank: int, folder: Path) -> None:
+def stability(bench: Bench, steps: int, seeds: int, bank: int, up_to: float, folder: Path) -> None:
     """Print the verdicts of true maps over seeds, and the power with few patients.
 
     Each seed draws its surrogates out of a bank of them, whose predictions are kept.
@@ -29,7 +29,7 @@ def stability(bench: Bench, steps: int, seeds: int, bank: int, folder: Path) -> 
     labels, valid = evaluation.classifier.labels, evaluation.valid
     counts = step_counts(int(valid.sum()), 30)
     counts = counts[control_steps(counts, steps)]
-    counts = counts[early_steps(counts / counts[-1])]
+    counts = counts[early_steps(counts / counts[-1], up_to)]
     fractions = counts / counts[-1]
     area = ValidArea.of(valid)
     print("| label | shifts as good | surrogates as good | beats them in seeds | undecided "
@@ -45,10 +45,13 @@ def stability(bench: Bench, steps: int, seeds: int, bank: int, folder: Path) -> 
             for draw in range(bank)
         ]
         logits = _predictions(evaluation, orders, counts, index, folder / f"bank-{label}.npy")
-        deltas = _deltas(logits, evaluation.truth[:, index] == 1, fractions)
+        deltas = _deltas(logits, evaluation.truth[:, index] == 1, fractions, up_to)
         decided = [_decide(_as_drawn(deltas, shifts, [1, seed]), shifts) for seed in range(seeds)]
         words = [word for word, _ in decided]
-        few = [_with_few(evaluation, logits, index, fractions, shifts, s) for s in range(seeds)]
+        few = [
+            _with_few(evaluation, logits, index, (fractions, up_to), shifts, s)
+            for s in range(seeds)
+        ]
         reached = deltas[1:] >= deltas[0]
         as_good = f"{reached[:shifts].sum()} of {shifts} | {reached[shifts:].sum()} of {bank}"
         print(
@@ -71,9 +74,11 @@ def _predictions(
     return np.stack(found)
 
 
-def _deltas(logits: np.ndarray, truth: np.ndarray, fractions: np.ndarray) -> np.ndarray:
+def _deltas(
+    logits: np.ndarray, truth: np.ndarray, fractions: np.ndarray, up_to: float
+) -> np.ndarray:
     auc = np.array([[[roc_auc(truth, step) for step in arm] for arm in order] for order in logits])
-    return early_area(fractions, auc[:, 1] - auc[:, 0], EARLY)
+    return early_area(fractions, auc[:, 1] - auc[:, 0], up_to)
 
 
 def _as_drawn(deltas: np.ndarray, shifts: int, seed: list[int]) -> np.ndarray:
@@ -101,7 +106,7 @@ def _with_few(
     evaluation: Evaluation,
     logits: np.ndarray,
     index: int,
-    fractions: np.ndarray,
+    judged: tuple[np.ndarray, float],
     shifts: int,
     seed: int,
 ) -> bool:
@@ -110,5 +115,5 @@ def _with_few(
     carriers = np.unique(owner[truth])
     chosen = np.random.default_rng([3, seed]).permutation(carriers)[:_FEW]
     use = np.isin(owner, chosen) | ~np.isin(owner, carriers)
-    deltas = _deltas(logits[..., use], truth[use], fractions)
+    deltas = _deltas(logits[..., use], truth[use], *judged)
     return _decide(_as_drawn(deltas, shifts, [4, seed]), shifts)[0] is True

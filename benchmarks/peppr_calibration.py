@@ -18,6 +18,8 @@ from calibration_models import Bench, linear_bench, network_bench
 from calibration_nulls import false_positives, heading
 from calibration_power import stability
 
+from napari_globalxai.settings.peppr_settings import PepprSettings
+
 _LINEAR = ("fitted", "contrast", "random")
 
 
@@ -32,24 +34,28 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--bank", type=int, default=240, help="surrogates of each true map")
     parser.add_argument("--steps", type=int, default=6, help="control steps of true maps")
+    usual = PepprSettings().judged_up_to
+    parser.add_argument("--judged-up-to", type=float, default=usual, help="as of `peppr`")
     parser.add_argument("--repeats", type=int, default=400, help="simulated cohorts")
     parser.add_argument("--parts", nargs="+", default=["nulls", "true", "coverage"])
     chosen = parser.parse_args()
-    folder = chosen.folder
-    folder.mkdir(parents=True, exist_ok=True)
+    folder, up_to = chosen.folder, chosen.judged_up_to
+    # What was judged otherwise is no part of the same table.
+    verdicts = folder / f"up-to-{up_to:g}"
+    verdicts.mkdir(parents=True, exist_ok=True)
     if "coverage" in chosen.parts:
         coverage(chosen.repeats)
     if not {"nulls", "true"} & set(chosen.parts):
         return
     bench = _bench(chosen.model, folder)
     if "true" in chosen.parts:
-        kept = folder / f"{chosen.model}-{chosen.steps}"
+        kept = verdicts / f"{chosen.model}-{chosen.steps}"
         kept.mkdir(exist_ok=True)
-        stability(bench, chosen.steps, chosen.seeds, chosen.bank, kept)
+        stability(bench, chosen.steps, chosen.seeds, chosen.bank, up_to, kept)
     # A network takes seconds an order.
     if "nulls" in chosen.parts and chosen.model in _LINEAR:
         heading()
-        false_positives(bench, chosen.maps, chosen.kinds, folder)
+        false_positives(bench, chosen.maps, chosen.kinds, up_to, verdicts)
 
 
 def _bench(model: str, folder: Path) -> Bench:
