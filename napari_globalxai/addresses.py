@@ -17,6 +17,9 @@ from napari_globalxai.errors import InputError
 # Of two letters or more: one is a drive of Windows. A path has lost one of two slashes.
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/{1,3}([^/].*)")
 _LOCAL = ("file", "local")
+# Stores that their owner gave access to. What reaches any machine of the net is none: a table or a
+# run of somebody else's could make us ask there.
+_STORES = ("abfs", "abfss", "adl", "az", "gcs", "gs", "memory", "oci", "s3", "s3a")
 
 
 def is_remote(path: object) -> bool:
@@ -27,6 +30,18 @@ def is_remote(path: object) -> bool:
 def is_address(text: str) -> bool:
     """Return whether a text is an address with both its slashes, such as ``s3://bucket/x.png``."""
     return "://" in text and _ADDRESS.fullmatch(text) is not None
+
+
+def is_in_store_of(address: str, root: Path) -> bool:
+    """Return whether an address lies in the store, and its bucket, that another place lies in."""
+    if not is_remote(root):
+        return False
+    return _store(address) == _store(str(root))
+
+
+def _store(address: str) -> tuple[str, str]:
+    scheme, _, rest = address.partition("://")
+    return scheme.lower(), rest.partition("/")[0]
 
 
 def place(path: str | Path) -> Path:
@@ -40,7 +55,7 @@ def place(path: str | Path) -> Path:
     Raises
     ------
     InputError
-        When what opens such addresses is not installed.
+        When what opens such addresses is not installed, or they are of no store.
     """
     if is_remote(path):
         return cast(Path, path)
@@ -51,6 +66,8 @@ def place(path: str | Path) -> Path:
     if scheme in _LOCAL:
         return Path("/", rest)
     try:
+        if scheme not in _STORES:
+            raise ValueError(scheme)
         from upath import UPath
 
         # Other processes write beside this one, so that what a listing told may be past.
@@ -59,8 +76,9 @@ def place(path: str | Path) -> Path:
         _ = address.fs
     except (ImportError, ValueError) as why:
         raise InputError(
-            f"{scheme}://{rest}: addresses of this kind cannot be opened here; install "
-            "napari-globalxai[s3] or what fsspec asks for, or give a folder."
+            f"{scheme}://{rest}: addresses of this kind cannot be opened here; give one of a "
+            f"store ({', '.join(_STORES)}) with napari-globalxai[s3] or what fsspec asks for "
+            "installed, or a folder."
         ) from why
     return cast(Path, address)
 

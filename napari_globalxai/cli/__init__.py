@@ -5,9 +5,12 @@ Heavy packages are imported inside the commands, so that ``--help`` answers at o
 
 from __future__ import annotations
 
+import signal
 import sys
 import tempfile
+import threading
 import traceback
+from types import FrameType
 
 import typer
 
@@ -22,6 +25,11 @@ _HOW_TO_GO_ON = {"explain": "go on with --resume"}
 def main() -> None:
     """Run the command line; an error that the user can mend is one line on stderr."""
     command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    if (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    ):
+        signal.signal(signal.SIGINT, _stop)
     try:
         # Left to itself, typer frames usage errors in a box and says nothing on Ctrl-C.
         status = app(standalone_mode=False)
@@ -40,6 +48,12 @@ def main() -> None:
     if status == _STOPPED:
         typer.echo(f"napari-globalxai: stopped; {_HOW_TO_GO_ON.get(command, _AGAIN)}.", err=True)
     sys.exit(status)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """End as after any Ctrl-C, but without a word from what it left half made."""
+    sys.unraisablehook = lambda _: None
+    signal.default_int_handler(number, frame)
 
 
 def _say_unforeseen(why: Exception) -> int:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from napari_globalxai.addresses import is_address, is_remote, place
+from napari_globalxai.addresses import is_address, is_in_store_of, is_remote, place
 from napari_globalxai.cohort.wording import counted, form, named
 from napari_globalxai.images.image_file import is_there
 from napari_globalxai.storage import is_regular
@@ -49,7 +49,7 @@ def find_files(
         Gets a sentence on the files found otherwise than as written, and one on ambiguous ones.
     """
     slashed = [name.replace("\\", "/") for name in names]
-    written = {name: place(name) if is_address(name) else root / name for name in slashed if name}
+    written = {name: _as_written(name, root) for name in slashed if name}
     # Text in place of Path objects: a big cohort has thousands of files.
     missing = [name for name, path in written.items() if not is_there(path)]
     search = _Search(root)
@@ -76,6 +76,16 @@ def find_files(
         )
     paths = {**written, **found}
     return tuple(paths.get(name, root) for name in slashed)
+
+
+def _as_written(name: str, root: Path) -> Path:
+    """Return the path of an entry; an address only where the person gave that store.
+
+    Who made the table could otherwise let us ask any store for anything.
+    """
+    if is_address(name):
+        return place(name) if is_in_store_of(name, root) else root / name.replace("://", "/")
+    return root / name
 
 
 class _Search:

@@ -245,7 +245,7 @@ def read_cohort(
     names = tuple("" if pd.isna(value) else str(value) for value in table[roles.file])
     warnings = [*raw.warnings, *roles.warnings, *values_without_use(source, settings, roles, table)]
     folder = source if source.is_dir() else source.parent
-    files = find_files(source, names, settings.image_root or folder, warnings)
+    files = find_files(source, names, place(settings.image_root or folder), warnings)
     sides = find_sides(
         source,
         names,

@@ -62,24 +62,3 @@ def share_fraction(fractions: FloatArray, restored: FloatArray, intact: float) -
     if not intact > 0:
         return float("nan")
     return crossing(fractions, restored, SUFFICIENT_SHARE * intact)
-
-
-def early_area(fractions: FloatArray, values: FloatArray, until: float) -> FloatArray:
-    """Return the area under curves up to a fraction, by the trapezoid rule, last axis.
-
-    Parameters
-    ----------
-    fractions : numpy.ndarray
-        Fractions of the steps, rising from 0.
-    values : numpy.ndarray
-        (..., step).
-    until : float
-        Where the area ends; between two steps the curve is interpolated.
-    """
-    inside = fractions < until
-    after = min(int(inside.sum()), len(fractions) - 1)
-    low, high = fractions[after - 1], fractions[after]
-    share = np.clip((until - low) / (high - low), 0, 1)
-    end = values[..., after - 1] + share * (values[..., after] - values[..., after - 1])
-    within = np.concatenate([values[..., inside], end[..., None]], axis=-1)
-    return np.asarray(np.trapezoid(within, np.append(fractions[inside], until), axis=-1))

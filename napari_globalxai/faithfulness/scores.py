@@ -154,3 +154,24 @@ def patient_resamples(
 def area(fractions: FloatArray, values: FloatArray) -> FloatArray:
     """Return areas under curves by the trapezoid rule over the actual fractions, last axis."""
     return np.asarray(np.trapezoid(values, fractions, axis=-1))
+
+
+def early_area(fractions: FloatArray, values: FloatArray, until: float) -> FloatArray:
+    """Return the area under curves up to a fraction, by the trapezoid rule, last axis.
+
+    Parameters
+    ----------
+    fractions : numpy.ndarray
+        Fractions of the steps, rising from 0.
+    values : numpy.ndarray
+        (..., step).
+    until : float
+        Where the area ends; between two steps the curve is interpolated.
+    """
+    inside = fractions < until
+    after = min(int(inside.sum()), len(fractions) - 1)
+    low, high = fractions[after - 1], fractions[after]
+    share = np.clip((until - low) / (high - low), 0, 1)
+    end = values[..., after - 1] + share * (values[..., after] - values[..., after - 1])
+    within = np.concatenate([values[..., inside], end[..., None]], axis=-1)
+    return np.asarray(np.trapezoid(within, np.append(fractions[inside], until), axis=-1))

@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ import tiny
 import napari_globalxai as gx
 from napari_globalxai import cli
 from napari_globalxai.addresses import place, write_new
+from napari_globalxai.cohort.files import find_files
 from napari_globalxai.errors import Cancelled, InputError
 from napari_globalxai.runs.folder import LOCK_FILE
 from napari_globalxai.runs.lock import only_writer
@@ -160,12 +162,36 @@ def test_a_cohort_in_a_bucket_is_read_as_one_in_a_folder(inputs, here, bucket, t
     lines = table.read_text().replace("images/", f"{bucket}/cohort/images/")
     (tmp_path / "cohort.csv").write_text(lines)
     for number, source in enumerate((f"{bucket}/cohort/cohort.csv", tmp_path / "cohort.csv")):
-        run = gx.explain(source, model, tmp_path / f"run-{number}", **POOLED)
+        root = {"image_root": f"{bucket}/cohort"} if number else {}
+        run = gx.explain(
+            gx.read_cohort(source, **root), model, tmp_path / f"run-{number}", **POOLED
+        )
         np.testing.assert_array_equal(run.maps["overall"], here.maps["overall"])
         path = f"{bucket}/cohort/images/003.png"
         assert run.images["path"].iloc[3] == path
         assert "011.png" in run.images["error"].iloc[11]
         np.testing.assert_array_equal(run.native_image(3), here.native_image(3))
+
+
+@pytest.mark.parametrize(
+    ("entry", "root"),
+    [
+        ("s3://runs/cohort/a.png", "/data"),
+        ("s3://others/a.png", "s3://runs/cohort"),
+        ("http://127.0.0.1:1/a.png", "memory://runs"),
+        ("memory://a/b.png", "/data"),
+    ],
+)
+def test_a_table_names_no_addresses_of_other_stores(entry, root, bucket):
+    (path,) = find_files(Path("cohort.csv"), [entry], place(root), [])
+    assert str(path).startswith(root)
+    assert entry not in str(path)
+
+
+def test_only_stores_are_opened():
+    for address in ("http://127.0.0.1:1/a", "ftp://a/b", "github://a:b@c/d", "ssh://a/b"):
+        with pytest.raises(InputError, match=r"addresses of this kind"):
+            place(address)
 
 
 def test_models_and_folders_of_classes_at_addresses_are_refused(inputs, bucket, tmp_path):
@@ -191,8 +217,6 @@ def test_a_journal_keeps_its_order_at_an_address():
     [("/data/run", "/data/run"), ("file:///data/run", "/data/run"), ("s3/run", "s3/run")],
 )
 def test_paths_stay_paths(written, meant):
-    from pathlib import Path
-
     assert place(written) == Path(meant)
     # As a command line that takes it for a path leaves it.
     assert place(Path(written)) == Path(meant)

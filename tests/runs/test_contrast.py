@@ -132,7 +132,7 @@ def test_a_value_that_no_image_has_is_told(run):
     [
         ("site == 'C'", "site == 'B'", {}, "chooses no explained image .*no image has site 'C'"),
         ("age > 60", "age > 70", {}, "images are on both sides"),
-        ("age == 50", "age > 60", {}, "--a: has 1 patients"),
+        ("age == 50", "age > 60", {}, "--a: has 1 patient for left"),
         ("age > 60", "", {}, "give both --a and --b"),
         ("age > 60", "age <= 60", {"labels": ("nose",)}, "has no label 'nose'"),
         ("age > 60", "age <= 60", {"covariates": ("weight",)}, "has no column 'weight'"),
