@@ -7,13 +7,13 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from napari_globalxai.faithfulness.crossings import (
     crossing,
-    early_area,
     necessary_fraction,
     sufficient_fraction,
 )
 from napari_globalxai.faithfulness.intervals import Resamples
 from napari_globalxai.faithfulness.scores import (
     area,
+    early_area,
     patient_resamples,
     roc_auc,
     score,
