@@ -20,7 +20,7 @@ from napari_globalxai.faithfulness.scores import (
     roc_auc,
     weighted_roc_auc,
 )
-from napari_globalxai.storage import read_table, write_table
+from napari_globalxai.storage import as_we_write, read_table, write_table
 
 PERFORMANCE_TABLE = "performance.csv"
 _RESAMPLES = 1000
@@ -207,7 +207,8 @@ def read_performance(folder: Path) -> list[LabelPerformance]:
     if not path.is_file():
         return []
     table = read_table(path, dtype={"label": str})
-    return [
-        LabelPerformance(**{str(name): value for name, value in row.items()})
-        for row in table.to_dict("records")
-    ]
+    with as_we_write(path):
+        return [
+            LabelPerformance(**{str(name): value for name, value in row.items()})
+            for row in table.to_dict("records")
+        ]
