@@ -60,4 +60,5 @@ FINDS = [
     ("run", "peppr/left.npz", with_bytes(b"PK\x01\x02", b"PK\x01\xff")),
     ("run", "peppr/left.csv", lambda whole: b"\xff"),
     ("run", "images.csv", with_bytes(b",P0,0,", b",P0,P0,")),
+    ("run", "performance.csv", with_bytes(b",roc_auc,", b",cin,roc_auc,")),
 ]
