@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import shutil
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,8 @@ def wait_for(panels: Any, row: int, qtbot: Any) -> None:
 
 def fits_the_view(panels: Any) -> bool:
     """Whether the camera shows the frame, all of it and nothing else; native or not."""
+    if "layers" not in inspect.signature(panels.viewer.reset_view).parameters:
+        pytest.skip("the oldest napari cannot be asked how it would fit one layer")
     camera = panels.viewer.scene.camera
     found = [*camera.center, camera.zoom]
     panels.viewer.reset_view(layers=[panels.explain.layers.layer("images")])
