@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import tiny
 
+from napari_globalxai import cli
 from napari_globalxai.cli import main
 from napari_globalxai.errors import fault_of_the_system
 from napari_globalxai.runs import pipeline
@@ -65,3 +66,18 @@ def test_what_nobody_foresaw_is_one_sentence_that_names_its_details(failing):
 
 def test_an_unknown_fault_of_the_system_is_no_known_one():
     assert fault_of_the_system(OSError(errno.EPIPE, "x")) == ""
+
+
+@pytest.mark.parametrize("command", ["explain", "slices"])
+def test_ctrl_c_before_a_command_is_under_way_is_one_sentence(command, monkeypatch, capsys):
+    def interrupted(**keywords):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "app", interrupted)
+    monkeypatch.setattr(sys, "argv", ["x", command])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 130
+    said = capsys.readouterr().err
+    assert said.startswith("napari-globalxai: stopped; ")
+    assert said.count("\n") == 1

@@ -36,7 +36,8 @@ def main() -> None:
     except InputError as why:
         typer.echo(f"napari-globalxai: {why}", err=True)
         sys.exit(2)
-    except Cancelled:
+    # Typer itself sees Ctrl-C only once a command is under way.
+    except (Cancelled, KeyboardInterrupt):
         status = _STOPPED
     except Exception as why:
         # The class of usage errors has moved between releases of typer.
