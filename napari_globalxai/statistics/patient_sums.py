@@ -56,9 +56,14 @@ class PatientSums:
         if len(rows) == 0:
             return
         groups = PatientGroups(self._codes[rows])
-        places = np.searchsorted(self._present, groups.present)
         few = maps if self.side == 1 else pooled(maps, self.side)
-        self._sums[places] += groups.sums(few.reshape(len(few), -1))
+        sums = groups.sums(few.reshape(len(few), -1))
+        if len(groups) == len(self._present) and not self._sizes.any():
+            # All at once, as in most cases.
+            self._sums, self._sizes = sums, groups.sizes
+            return
+        places = np.searchsorted(self._present, groups.present)
+        self._sums[places] += sums
         self._sizes[places] += groups.sizes
 
     @property
