@@ -26,7 +26,8 @@ class PatientSums:
     shape : tuple of int
         Cells of a map.
     most_bytes : int, optional
-        Where the sums would take more, squares of cells are averaged.
+        Where the sums of all patients of the store would take more, squares of cells are averaged:
+        the same ones, whatever label and images are looked at.
 
     Attributes
     ----------
@@ -42,7 +43,7 @@ class PatientSums:
         most_bytes: int = _MOST_BYTES,
     ) -> None:
         self._codes, self._present = codes, np.unique(codes[rows])
-        cells = most_bytes // (8 * max(1, len(self._present)))
+        cells = most_bytes // (8 * (int(codes.max(initial=0)) + 1))
         self.side = next(
             side
             for side in range(1, max(shape) + 1)
@@ -65,6 +66,11 @@ class PatientSums:
         places = np.searchsorted(self._present, groups.present)
         self._sums[places] += sums
         self._sizes[places] += groups.sizes
+
+    @property
+    def patients(self) -> npt.NDArray[np.int64]:
+        """Codes of those patients whose maps came, ascending."""
+        return self._present[self._sizes > 0]
 
     @property
     def maps(self) -> PatientMaps:
