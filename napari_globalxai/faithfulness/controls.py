@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -85,6 +86,8 @@ class Trial:
         Their results.
     remade : RemadeMaps
         What was measured along maps of half of the patients.
+    placed : dict
+        How the map's steps were placed; empty where they are fixed.
     """
 
     course: Course
@@ -92,6 +95,7 @@ class Trial:
     early: npt.NDArray[np.int64]
     controls: Controls
     remade: RemadeMaps
+    placed: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -157,6 +157,16 @@ class Classifier:
         return self.card.input.per_image is not None or self._chain is not None
 
     @property
+    def running(self) -> nn.Module:
+        """The network as it runs at the chosen precision."""
+        return self._running
+
+    @property
+    def probe(self) -> Tensor:
+        """Inputs of noise, (2, channel, height, width)."""
+        return self._probe
+
+    @property
     def split(self) -> Split:
         """The network split at the CAM layer, which runs at the chosen precision."""
         return self._split.of(self._running, self.autocast)
