@@ -12,8 +12,10 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import uuid4
 
 from napari_globalxai.errors import InputError
+from napari_globalxai.execution.kept import IN_THIS_PROCESS
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.execution_settings import WorkerSettings
 
@@ -50,6 +52,7 @@ class Workers:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._job = uuid4().hex
         self.link = _link(client)
 
     def run(
@@ -81,7 +84,9 @@ class Workers:
             futures = []
             for task in islice(waiting, count):
                 # Not pure: what it gives depends on files, which may have changed since.
-                future = self._client.submit(function, task, pure=False)
+                future = self._client.submit(
+                    _work_on, self._job, function, task, key=_name_of(function), pure=False
+                )
                 running[future] = task
                 futures.append(future)
             return futures
@@ -125,6 +130,17 @@ class Workers:
             raise InputError(
                 f"The scheduler of the workers is gone or cannot be reached; {_GO_ON}."
             ) from why
+
+
+def _work_on(job: str, function: Callable[[Task], Result], task: Task) -> Result:
+    """Work on a part, in another process."""
+    IN_THIS_PROCESS.begin(job)
+    return function(task)
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    """Return what Dask's pages are to call a part: unlike any other, by what is done."""
+    return f"{getattr(function, '__name__', 'part').lstrip('_')}-{uuid4()}"
 
 
 @contextmanager

@@ -186,3 +186,21 @@ def test_a_worker_makes_what_it_keeps_once_and_drops_it_before_the_next():
         with kept.lend(name, lambda name=name: make(name)) as value:
             assert value == [name]
     assert made == ["a", "b", "a"]
+
+
+def test_nothing_is_kept_from_one_job_to_the_next():
+    """What it was made from may be another file of that name by then."""
+    kept, made = Kept(), []
+
+    def use(job):
+        kept.begin(job)
+        with kept.lend("run", lambda: made.append(job) or [job]) as value:
+            return value
+
+    assert [use(job) for job in ("one", "one", "two", "one")] == [
+        ["one"],
+        ["one"],
+        ["two"],
+        ["one"],
+    ]
+    assert made == ["one", "two", "one"]
