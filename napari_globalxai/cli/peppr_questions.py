@@ -12,7 +12,6 @@ import typer
 from napari_globalxai.cli import machine_answers as answers
 from napari_globalxai.cli.printing import say
 from napari_globalxai.errors import InputError
-from napari_globalxai.settings.execution_settings import WorkerSettings
 
 if TYPE_CHECKING:
     from napari_globalxai.faithfulness.result import PepprResult
@@ -125,11 +124,6 @@ def ask_peppr(
     if question.protocol is Protocol.PAPER:
         return {**said, **_as_published(run, question, settings, **how)}
     if question.per_image:
-        if how.pop("workers", None) not in (None, WorkerSettings()):
-            raise InputError(
-                "--per-image: single images are tested by this process alone; leave out --workers "
-                "and --scheduler."
-            )
         return {**said, **_test_images(run, question, settings, **how)}
     if question.regions is not None:
         said["regions"] = _test_regions(run, question, settings, **how)
