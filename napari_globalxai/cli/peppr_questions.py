@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from napari_globalxai.addresses import place
 from napari_globalxai.cli import machine_answers as answers
 from napari_globalxai.cli.printing import say
 from napari_globalxai.errors import InputError
@@ -117,6 +118,7 @@ def ask_peppr(
     """
     said: dict[str, Any] = {"run": run}
     map_from, out = how.pop("map_from", None), how.pop("out", None)
+    out = None if out is None else place(out)
     if out is not None and not question.is_plain:
         raise InputError(
             "--out takes the curves along one map; leave it out, or what else is asked."

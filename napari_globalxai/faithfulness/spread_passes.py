@@ -107,15 +107,17 @@ class SpreadPasses:
             When the model or the images are in memory alone, or the workers are gone.
         """
         job = _Job.of(evaluation)
-        shared = [SharedValue.write(self._folder, each) for each in (evaluation.fill, question)]
-        pieces = (_ImagePiece(job, *shared, number, row) for number, row in enumerate(rows))
+        fill, asked = (
+            SharedValue.write(self._folder, each) for each in (evaluation.fill, question)
+        )
+        pieces = (_ImagePiece(job, fill, asked, number, row) for number, row in enumerate(rows))
         try:
             with closing(self._workers.run(answer_piece, pieces)) as finished:
                 for piece, answer in finished:
                     yield piece.number, answer
         finally:
-            for each in shared:
-                each.remove()
+            fill.remove()
+            asked.remove()
 
 
 @dataclass(frozen=True)
