@@ -44,7 +44,7 @@ def write_report(run: Run, out: Path | None = None, comparisons: Sequence[Path |
     folder = run.folder if out is None else place(out)
     check_writable(folder, "give another folder with --out (out in Python)")
     target = folder / REPORT_FILE
-    others = [Path(each) for each in comparisons]
+    others = [place(each) for each in comparisons]
     facts, chapters = collect_facts(run), collect_chapters(run, others)
     figures = write_page(
         target, "report.html.j2", draw_figures(run, others), facts=facts, chapters=chapters
