@@ -58,7 +58,7 @@ class Classifier:
     source, weights : pathlib.Path, optional
         Where it came from, for provenance.
     device : str, optional
-        ``auto`` or a torch device.
+        ``auto`` or a torch device. On CUDA, TF32 is turned off for the process.
     precision : str, optional
         ``float32``; ``bfloat16`` or ``float16`` for autocast; ``bfloat16-gradients`` for
         `RoughGradients` alone; ``auto`` lets `explain` find out by a trial, and is float32
@@ -105,6 +105,8 @@ class Classifier:
         self.trusted = trusted
         self.warnings: list[str] = []
         self.device = choose_device(device)
+        if self.device.type == "cuda":
+            _compute_in_full()
         self.precision = precision
         self.images_a_forward = _IMAGES_A_FORWARD
         # What came from a file can be read again, and need not be held twice.
@@ -153,6 +155,16 @@ class Classifier:
     def scales_each_image(self) -> bool:
         """Whether an image's input depends on all of its pixels, so that inputs cannot be mixed."""
         return self.card.input.per_image is not None or self._chain is not None
+
+    @property
+    def running(self) -> nn.Module:
+        """The network as it runs at the chosen precision."""
+        return self._running
+
+    @property
+    def probe(self) -> Tensor:
+        """Inputs of noise, (2, channel, height, width)."""
+        return self._probe
 
     @property
     def split(self) -> Split:
@@ -327,6 +339,15 @@ def _put_channels_last(network: nn.Module) -> None:
     for value in (*network.parameters(), *network.buffers()):
         if value.ndim == 4:
             value.data = value.data.contiguous(memory_format=torch.channels_last)
+
+
+def _compute_in_full() -> None:
+    """Let float32 be that on CUDA, where torch rounds what goes into convolutions to ten bits.
+
+    It holds for the whole process, since gradients are computed after a forward has returned.
+    """
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
 
 
 def choose_device(name: str) -> torch.device:

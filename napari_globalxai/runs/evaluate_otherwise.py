@@ -19,6 +19,7 @@ from napari_globalxai.runs.folder import PEPPR_FOLDER, file_stem
 from napari_globalxai.runs.run import Run, open_run
 from napari_globalxai.runs.spreading import passes_elsewhere
 from napari_globalxai.runs.tables import FILE
+from napari_globalxai.runs.turns import made_aside
 from napari_globalxai.settings.execution_settings import WorkerSettings
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.statistics.global_map import OVERALL
@@ -97,7 +98,8 @@ def peppr_images(
             for label in carried or labels
         ]
     files = {int(row): str(run.images[FILE].iloc[row]) for row in evaluation.rows}
-    save_per_image(run.folder / PEPPR_FOLDER, file_stem(map), results, files)
+    with made_aside(run.folder, PEPPR_FOLDER, whole=False) as aside:
+        save_per_image(aside, file_stem(map), results, files)
     return results
 
 
@@ -137,7 +139,8 @@ def peppr_as_published(
     with passes_elsewhere(workers, run.folder / PEPPR_FOLDER, told) as elsewhere:
         spread = replace(evaluation, elsewhere=elsewhere)
         result = run_paper(spread, OVERALL, run.maps[OVERALL], one_fill, progress=told)
-    result.save(run.folder / PEPPR_FOLDER)
+    with made_aside(run.folder, PEPPR_FOLDER, whole=False) as aside:
+        result.save(aside)
     return result
 
 

@@ -14,6 +14,7 @@ from napari_globalxai.runs.evaluate import make_evaluation
 from napari_globalxai.runs.folder import PEPPR_FOLDER
 from napari_globalxai.runs.run import Run, open_run
 from napari_globalxai.runs.spreading import passes_elsewhere
+from napari_globalxai.runs.turns import made_aside
 from napari_globalxai.settings.execution_settings import WorkerSettings
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.statistics.global_map import OVERALL
@@ -89,6 +90,7 @@ def peppr_regions(
                 progress=told,
             )
             result.settings.update({"file": str(regions), "file_sha256": sha256})
-            result.save(run.folder / PEPPR_FOLDER)
+            with made_aside(run.folder, PEPPR_FOLDER, whole=False) as aside:
+                result.save(aside)
             results.append(result)
     return results

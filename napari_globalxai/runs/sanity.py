@@ -22,6 +22,7 @@ from napari_globalxai.runs.folder import SANITY_FOLDER
 from napari_globalxai.runs.random_maps import LabelMaps, RunMaps, choose_rows
 from napari_globalxai.runs.run import Run, open_run
 from napari_globalxai.runs.tables import PATIENT
+from napari_globalxai.runs.turns import made_aside
 from napari_globalxai.settings.execution_settings import WorkerSettings
 from napari_globalxai.settings.sanity_settings import SanitySettings
 from napari_globalxai.statistics.random_model_maps import (
@@ -102,9 +103,10 @@ def sanity(
     check = _Check(run, chosen)
     with open_workers(workers, told, SAME_AGAIN) as processes:
         found = check.compare(worker, told, processes)
-    folder = run.folder / SANITY_FOLDER
-    write_json(folder / "settings.json", {**chosen.model_dump(), "images_by_label": check.counts})
-    write_json(folder / "sanity.json", found)
+    with made_aside(run.folder, SANITY_FOLDER, whole=False) as aside:
+        settled = {**chosen.model_dump(), "images_by_label": check.counts}
+        write_json(aside / "settings.json", settled)
+        write_json(aside / "sanity.json", found)
     return found
 
 

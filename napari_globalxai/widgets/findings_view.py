@@ -11,6 +11,7 @@ from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
+from napari_globalxai.runs.turns import reading
 from napari_globalxai.storage import read_json
 from napari_globalxai.widgets.result_tables import NOTHING, PlainTable, number
 
@@ -55,12 +56,13 @@ def read_findings(run: Run) -> list[ShownFinding]:
         When the file is damaged.
     """
     path = run.folder / AUDIT_FILE
-    if not path.is_file():
-        return []
-    try:
-        found = list(read_json(path)["findings"])
-    except (OSError, ValueError, KeyError, TypeError) as why:
-        raise InputError(f"{path}: is damaged; run `audit` again.") from why
+    with reading(run.folder):
+        if not path.is_file():
+            return []
+        try:
+            found = list(read_json(path)["findings"])
+        except (OSError, ValueError, KeyError, TypeError) as why:
+            raise InputError(f"{path}: is damaged; run `audit` again.") from why
     places = _places(run)
     return [ShownFinding(facts, places.get(_place(facts))) for facts in found]
 

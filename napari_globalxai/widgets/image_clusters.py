@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_globalxai.errors import InputError
+from napari_globalxai.runs.turns import reading
 from napari_globalxai.statistics.global_map import OVERALL
 from napari_globalxai.storage import read_table
 from napari_globalxai.widgets.shown_maps import Selection
@@ -35,9 +36,10 @@ def cluster_of(run: Run, label: str, row: int) -> Selection:
     path = run.folder / CLUSTERS_FILE
     if label == OVERALL:
         raise InputError("Clusters are those of one label's maps; choose a label's map.")
-    if not path.is_file():
-        raise InputError("No clusters are known yet; press “Audit” in the panel “Regions”.")
-    table = read_table(path, dtype={"label": str})
+    with reading(run.folder):
+        if not path.is_file():
+            raise InputError("No clusters are known yet; press “Audit” in the panel “Regions”.")
+        table = read_table(path, dtype={"label": str})
     if not {"row", "label", "cluster"} <= set(table.columns):
         raise InputError(f"{path}: is damaged; press “Audit” in the panel “Regions” again.")
     own = table[table["label"] == label]

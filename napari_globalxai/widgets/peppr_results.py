@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QAbstractItemView
 
 from napari_globalxai.faithfulness.stored_results import stored_results
 from napari_globalxai.runs.folder import PEPPR_FOLDER, file_stem
+from napari_globalxai.runs.turns import reading
 from napari_globalxai.storage import read_json
 from napari_globalxai.widgets.result_tables import NOTHING, PlainTable, number
 
@@ -69,8 +70,12 @@ class ResultTable(PlainTable):
         folder, lines = run.folder / PEPPR_FOLDER, []
         own = {file_stem(name): name for name in run.maps}
         self._keys = []
-        for stored in stored_results(folder):
-            summary = _read_summary(folder / f"{stored.stem}.json")
+        with reading(run.folder):
+            read = [
+                (stored, _read_summary(folder / f"{stored.stem}.json"))
+                for stored in stored_results(folder)
+            ]
+        for stored, summary in read:
             if summary is None:
                 continue
             name = own.get(stored.map_name, stored.map_name)

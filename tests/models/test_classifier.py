@@ -1,5 +1,6 @@
 """Pixels in, logits out: normalisation, activations, and models that do not fit their card."""
 
+import contextlib
 import copy
 from collections import OrderedDict
 
@@ -198,3 +199,29 @@ def test_devices_and_precisions():
         choose_device("toaster")
     with pytest.raises(InputError, match="'float8' is none of auto, float32, bfloat16"):
         Classifier(tiny.resnet(), card(), device="cpu", precision="float8")
+
+
+def test_float32_is_that_on_cuda(monkeypatch):
+    """Unless told otherwise, torch rounds what goes into convolutions there."""
+    from napari_globalxai.models import classifier
+
+    kept = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
+    try:
+        monkeypatch.setattr(classifier, "choose_device", lambda name: torch.device("cuda"))
+        # Where there is none, no network can be brought there.
+        with contextlib.suppress(RuntimeError, AssertionError):
+            Classifier(tiny.resnet(), card(), device="cuda")
+        assert not torch.backends.cudnn.allow_tf32
+        assert not torch.backends.cuda.matmul.allow_tf32
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = kept
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda_answers_as_the_cpu_does():
+    given = card().input
+    shape = (4, len(given.channels), given.height, given.width)
+    images = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    here, there = (Classifier(tiny.resnet(), card(), device=name) for name in ("cpu", "cuda"))
+    np.testing.assert_allclose(there.predict(images), here.predict(images), atol=1e-5)
