@@ -148,17 +148,19 @@ def _read(path: Path) -> Outliers:
 
     try:
         record = read_json(path)
-        labels = list(record["labels"])
-    except (ValueError, KeyError, TypeError) as why:
-        raise InputError(f"{path}: is damaged; run `outliers` again.") from why
-    text = {tables.FILE: str, tables.PATIENT: str, "nearest_file": str}
-    read = {
-        kind: {
-            label: read_table(path.with_name(f"{file_stem(label)}{kind}.csv"), dtype=text)
-            for label in labels
+        stems = {str(label): file_stem(str(label)) for label in record["labels"]}
+        text = {tables.FILE: str, tables.PATIENT: str, "nearest_file": str}
+        read = {
+            kind: {
+                label: read_table(path.with_name(f"{stem}{kind}.csv"), dtype=text)
+                for label, stem in stems.items()
+            }
+            for kind in ("", ".nearest")
         }
-        for kind in ("", ".nearest")
-    }
+    except (FileNotFoundError, ValueError, KeyError, TypeError) as why:
+        if isinstance(why, InputError):
+            raise
+        raise InputError(f"{path}: is damaged; run `outliers` again.") from why
     return Outliers(path.parent, record, read[""], read[".nearest"])
 
 
