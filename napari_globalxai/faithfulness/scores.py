@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
 METRICS = ("roc_auc", "average_precision", "mean_probability", "mean_logit")
+_DRAWS_AT_ONCE = 20
 # Case weights at once: they and what is made of them stay within a core's cache.
 _A_BLOCK = 1 << 16
 
@@ -160,17 +161,32 @@ def patient_resamples(
     Patients are drawn with replacement, those with a positive image and those without apart, and
     bring all their images along, because images of one patient are not independent.
     """
+    drawn, owner = patient_draws(patients, truth, count, seed)
+    return drawn.astype(np.float64)[:, owner]
+
+
+def patient_draws(
+    patients: Sequence[str], truth: npt.NDArray[np.bool_], count: int, seed: int
+) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.intp]]:
+    """Return how often each patient is drawn (count, patient), and the patient of each image.
+
+    For cohorts so large that the weights of all images at once would not fit; see
+    `patient_resamples`.
+    """
     _, owner = np.unique(np.asarray(patients), return_inverse=True)
     n_patients = int(owner.max()) + 1 if len(owner) else 0
     has_positive = np.zeros(n_patients, dtype=bool)
     has_positive[owner[truth]] = True
     generator = np.random.default_rng(seed)
-    drawn = np.zeros((count, n_patients))
+    # A patient that is drawn 65 536 times is not to be met.
+    drawn = np.zeros((count, n_patients), np.uint16)
     for stratum in (np.flatnonzero(has_positive), np.flatnonzero(~has_positive)):
         if len(stratum):
             share = np.full(len(stratum), 1 / len(stratum))
-            drawn[:, stratum] = generator.multinomial(len(stratum), share, size=count)
-    return drawn[:, owner]
+            for start in range(0, count, _DRAWS_AT_ONCE):
+                part = drawn[start : start + _DRAWS_AT_ONCE]
+                part[:, stratum] = generator.multinomial(len(stratum), share, size=len(part))
+    return drawn, owner
 
 
 def area(fractions: FloatArray, values: FloatArray) -> FloatArray:
