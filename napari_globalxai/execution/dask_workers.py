@@ -251,6 +251,27 @@ def _local_cluster(count: int) -> Iterator[Any]:
 def _need_workers(client: Client, address: str) -> None:
     if not client.nthreads():
         raise InputError(f"The scheduler {address} has no workers; start some.")
+    own = _release()
+    try:
+        found = client.run(_release)
+    # What cannot be imported there fails in as many ways as it can be sent there.
+    except Exception as why:
+        raise InputError(
+            f"The workers of {address} cannot load this package ({type(why).__name__}); install "
+            f"napari-globalxai {own} where they run."
+        ) from why
+    if others := sorted(set(found.values()) - {own}):
+        raise InputError(
+            f"The workers of {address} have napari-globalxai {others[0]}, but this process has "
+            f"{own}; install the same release."
+        )
+
+
+def _release() -> str:
+    """Return the release of this package, in whatever process it is asked for."""
+    from napari_globalxai import __version__
+
+    return __version__
 
 
 def _link(client: Client) -> str:
