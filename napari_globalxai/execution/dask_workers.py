@@ -37,6 +37,8 @@ AGAIN = "give the command again"
 _PARTS_A_THREAD = 2
 _SECONDS_TO_CONNECT = 20
 _STARTING = "Starting workers"
+# Dask gives the second and third levels of their own.
+_TALKERS = ("distributed", "distributed.client", "tornado.application")
 
 
 class Workers:
@@ -200,8 +202,9 @@ def open_workers(
         import distributed
     except ImportError as why:
         raise InputError(_MISSING) from why
-    # It tells in many lines of what is no fault of the user, such as a worker that was lost.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    # They tell in many lines of what is no fault of the user, such as a worker that was lost.
+    for name in _TALKERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     progress(Progress(_STARTING, 0, 1))
     with ExitStack() as opened:
         if settings.scheduler is None:
