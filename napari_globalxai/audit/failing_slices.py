@@ -13,12 +13,13 @@ import pandas as pd
 
 from napari_globalxai.audit.measured_maps import subgroups_of
 from napari_globalxai.audit.reliability_tables import calibration_table, threshold_table
+from napari_globalxai.audit.strategy_files import read_clusters
 from napari_globalxai.faithfulness.scores import log_odds
 from napari_globalxai.progress import JobProgress, Progress, ignore_progress
 from napari_globalxai.runs import tables
 from napari_globalxai.runs.folder import file_stem
 from napari_globalxai.runs.run import Run, open_run
-from napari_globalxai.runs.turns import made_aside, reading
+from napari_globalxai.runs.turns import made_aside
 from napari_globalxai.runs.write_maps import write_tiff
 from napari_globalxai.settings.audit_settings import SlicesSettings
 from napari_globalxai.statistics.slices import (
@@ -29,7 +30,7 @@ from napari_globalxai.statistics.slices import (
     conjunctions,
     holm,
 )
-from napari_globalxai.storage import read_table, write_json, write_table
+from napari_globalxai.storage import write_json, write_table
 
 if TYPE_CHECKING:
     from napari_globalxai.progress import ProgressCallback
@@ -229,15 +230,13 @@ def _enough(
 
 def _clusters(run: Run) -> dict[str, dict[str, Mask]]:
     """Return the clusters that an audit found, by label."""
-    path = run.folder / "audit" / "clusters.csv"
-    with reading(run.folder):
-        if not path.is_file():
-            return {}
-        table = read_table(path, dtype={"label": str})
+    table = read_clusters(run)
+    if table is None:
+        return {}
     found: dict[str, dict[str, Mask]] = {}
     for (label, number), rows in table.groupby(["label", "cluster"])["row"]:
         members = np.zeros(len(run.images), dtype=bool)
-        members[rows.to_numpy()[rows.to_numpy() < len(members)]] = True
+        members[rows.to_numpy()] = True
         found.setdefault(str(label), {})[f"cluster {number}"] = members
     return {label: each for label, each in found.items() if len(each) > 1}
 

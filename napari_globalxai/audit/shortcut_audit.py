@@ -22,7 +22,12 @@ from napari_globalxai.audit.searches import (
     without_other_sides,
 )
 from napari_globalxai.audit.strategies import Strategies, between_clusters, find_strategies
-from napari_globalxai.audit.strategy_files import cluster_table, map_file, write_strategies
+from napari_globalxai.audit.strategy_files import (
+    AUDIT_FOLDER,
+    cluster_table,
+    map_file,
+    write_strategies,
+)
 from napari_globalxai.errors import InputError
 from napari_globalxai.progress import JobProgress, ignore_progress
 from napari_globalxai.runs import tables
@@ -36,7 +41,6 @@ if TYPE_CHECKING:
     from napari_globalxai.faithfulness.region_erasure import RegionEffect
     from napari_globalxai.progress import ProgressCallback
 
-AUDIT_FOLDER = "audit"
 AUDIT_FILE = "audit.json"
 REGIONS_TABLE = "regions.csv"
 DUPLICATES_TABLE = "near_duplicates.csv"

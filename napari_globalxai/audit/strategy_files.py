@@ -10,19 +10,23 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from napari_globalxai.errors import InputError
 from napari_globalxai.maps.preparing import prepare_maps
 from napari_globalxai.maps.upsampling import smooth, upsample
 from napari_globalxai.runs.folder import file_stem
+from napari_globalxai.runs.turns import reading
 from napari_globalxai.runs.write_maps import write_tiff
-from napari_globalxai.storage import write_table
+from napari_globalxai.storage import read_table, write_table
 
 if TYPE_CHECKING:
     from napari_globalxai.audit.strategies import Strategies
     from napari_globalxai.runs.run import Run
 
+AUDIT_FOLDER = "audit"
 CLUSTERS_TABLE = "clusters.csv"
 EMBEDDING_TABLE = "embedding.csv"
 _MAPS_FOLDER = "clusters"
+_DAMAGED = "is damaged; run `audit` again."
 
 
 def map_file(label: str, cluster: int) -> str:
@@ -55,6 +59,31 @@ def write_strategies(folder: Path, run: Run, strategies: Sequence[Strategies]) -
     )
     for name, table in ((CLUSTERS_TABLE, found), (EMBEDDING_TABLE, embedding)):
         write_table(folder / name, table)
+
+
+def read_clusters(run: Run) -> pd.DataFrame | None:
+    """Return the table of clusters that an audit of a run kept, None where there is none.
+
+    Raises
+    ------
+    InputError
+        When it is not as an audit writes it.
+    """
+    path = run.folder / AUDIT_FOLDER / CLUSTERS_TABLE
+    with reading(run.folder):
+        if not path.is_file():
+            return None
+        table = read_table(path, dtype={"label": str})
+    numbers = ["row", "cluster"]
+    if not {"label", *numbers} <= set(table.columns):
+        raise InputError(f"{path}: {_DAMAGED}")
+    if len(table) and not (
+        all(table[name].dtype.kind in "iu" for name in numbers)
+        and table["row"].between(0, len(run.images) - 1).all()
+        and table["cluster"].between(1, len(table)).all()
+    ):
+        raise InputError(f"{path}: {_DAMAGED}")
+    return table
 
 
 def mean_maps(run: Run, strategies: Strategies) -> dict[int, npt.NDArray[np.float32]]:

@@ -127,20 +127,12 @@ def _check_model(
 ) -> None:
     """Add what a model tells, and what it and the cohort disagree on."""
     truth = cohort.truth(classifier.labels)
-    facts.append(
-        f"model: {', '.join(classifier.labels)}; input "
-        f"{'+'.join(classifier.card.input.channels)}, {classifier.card.input.height} × "
-        f"{classifier.card.input.width}; {classifier.device}"
-    )
     problems += cohort.assumptions(classifier.labels)
     problems += mirrored_by_guess(cohort, classifier.card.modality)
     problems += eyes_without_sides(cohort, classifier.card.modality)
-    try:
-        facts.append(f"Grad-CAM layer: {split_of(classifier).layer}")
-    except InputError as why:
-        problems.append(str(why))
-    # After the split, which may have something to say.
-    problems += classifier.warnings
+    told = describe_model(classifier)
+    facts += told.facts
+    problems += told.problems
     for index, label in enumerate(classifier.labels):
         with_label = int((truth[:, index] == 1).sum())
         without = int((truth[:, index] == 0).sum())
@@ -155,6 +147,22 @@ def _check_model(
         )
     if np.isnan(truth).any():
         facts.append(f"{int(np.isnan(truth).any(axis=1).sum())} images have a label missing")
+
+
+def describe_model(classifier: Classifier) -> CheckResult:
+    """Return what a model tells without any image, and what is odd about it."""
+    facts = [
+        f"model: {', '.join(classifier.labels)}; input "
+        f"{'+'.join(classifier.card.input.channels)}, {classifier.card.input.height} × "
+        f"{classifier.card.input.width}; {classifier.device}"
+    ]
+    problems = []
+    try:
+        facts.append(f"Grad-CAM layer: {split_of(classifier).layer}")
+    except InputError as why:
+        problems.append(str(why))
+    # After the split, which may have something to say.
+    return CheckResult(facts, [*problems, *classifier.warnings])
 
 
 def _unlikely(cohort: Cohort, model: Classifier, seen: Mapping[int, AlignedImage]) -> list[str]:

@@ -148,17 +148,19 @@ def _read(path: Path) -> Outliers:
 
     try:
         record = read_json(path)
-        labels = list(record["labels"])
-    except (ValueError, KeyError, TypeError) as why:
-        raise InputError(f"{path}: is damaged; run `outliers` again.") from why
-    text = {tables.FILE: str, tables.PATIENT: str, "nearest_file": str}
-    read = {
-        kind: {
-            label: read_table(path.with_name(f"{file_stem(label)}{kind}.csv"), dtype=text)
-            for label in labels
+        stems = {str(label): file_stem(str(label)) for label in record["labels"]}
+        text = {tables.FILE: str, tables.PATIENT: str, "nearest_file": str}
+        read = {
+            kind: {
+                label: read_table(path.with_name(f"{stem}{kind}.csv"), dtype=text)
+                for label, stem in stems.items()
+            }
+            for kind in ("", ".nearest")
         }
-        for kind in ("", ".nearest")
-    }
+    except (FileNotFoundError, ValueError, KeyError, TypeError) as why:
+        if isinstance(why, InputError):
+            raise
+        raise InputError(f"{path}: is damaged; run `outliers` again.") from why
     return Outliers(path.parent, record, read[""], read[".nearest"])
 
 
@@ -284,6 +286,8 @@ class _OfLabel:
         if len(self.members) < 2:
             return ["no other image makes the map, so that there is nothing to compare with"]
         constant = int(self.table[SIMILARITY].isna().sum())
+        if constant == 1:
+            return ["1 image has a constant map and no rank"]
         return [f"{constant} images have constant maps and no rank"] if constant else []
 
 

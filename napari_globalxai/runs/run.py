@@ -475,7 +475,9 @@ def _read_map(path: Path, shape: tuple[int, int] | None) -> npt.NDArray[np.float
                 raise damaged(path)
             return np.asarray(file.pages[0].asarray(), np.float32)
     # What is no TIFF file fails in as many ways as it has parts.
-    except (tifffile.TiffFileError, ValueError, IndexError, KeyError, RuntimeError) as why:
+    except (
+        FileNotFoundError, tifffile.TiffFileError, ValueError, IndexError, KeyError, RuntimeError,
+    ) as why:  # fmt: skip
         raise damaged(path) from why
 
 

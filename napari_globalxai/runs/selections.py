@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 SELECTION_FILE = "selection.json"
 _TABLE = "maps.csv"
 _FORMAT = 1
+_DAMAGED = "is damaged; make the selection again with `maps`."
 _AVERAGING = "Averaging maps"
 
 
@@ -67,8 +68,12 @@ class Selection:
     @cached_property
     def statistics(self) -> pd.DataFrame:
         """Content of ``maps.csv``, one row a map."""
+        path = self.folder / _TABLE
         with reading(self._home):
-            return read_table(self.folder / _TABLE, dtype={"map": str})
+            table = read_table(path, dtype={"map": str})
+        if "map" not in table or set(table["map"]) != {OVERALL, *self.record["labels"]}:
+            raise InputError(f"{path}: {_DAMAGED}")
+        return table
 
     @cached_property
     def maps(self) -> Mapping[str, npt.NDArray[np.float32]]:
@@ -192,7 +197,7 @@ def _read(folder: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError) as why:
         if isinstance(why, InputError):
             raise
-        raise InputError(f"{path}: is damaged; make the selection again with `maps`.") from why
+        raise InputError(f"{path}: {_DAMAGED}") from why
     return record
 
 

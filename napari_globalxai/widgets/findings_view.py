@@ -61,10 +61,26 @@ def read_findings(run: Run) -> list[ShownFinding]:
             return []
         try:
             found = list(read_json(path)["findings"])
-        except (OSError, ValueError, KeyError, TypeError) as why:
+            if not all(_is_whole(facts, len(run.images)) for facts in found):
+                raise ValueError("other values than an audit writes")
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as why:
             raise InputError(f"{path}: is damaged; run `audit` again.") from why
     places = _places(run)
     return [ShownFinding(facts, places.get(_place(facts))) for facts in found]
+
+
+def _is_whole(facts: Any, images: int) -> bool:
+    """Return whether a finding has what is shown of it."""
+    return (
+        isinstance(facts, dict)
+        and "label" in facts
+        and all(
+            isinstance(image, dict)
+            and isinstance(image.get("row"), int)
+            and 0 <= image["row"] < images
+            for image in facts.get("shown", ())
+        )
+    )
 
 
 def _place(facts: dict[str, Any]) -> str:
