@@ -48,6 +48,8 @@ _NOT_AS_WE_WRITE = (
     zipfile.BadZipFile,
     zlib.error,
 )
+# How folders begin in which a result is made before it is moved to its place.
+ASIDE = ".making-"
 # As `atomic_path` names what it has not finished.
 _LEFTOVER = re.compile(r"\..+\.[a-z0-9_]{8}(\.\w+)?")
 
@@ -208,7 +210,8 @@ def is_unused(folder: Path, besides: str = "") -> bool:
     if not folder.exists():
         return True
     return folder.is_dir() and all(
-        (entry.name == besides or _LEFTOVER.fullmatch(entry.name)) and entry.is_file()
+        entry.name.startswith(ASIDE)
+        or ((entry.name == besides or _LEFTOVER.fullmatch(entry.name)) and entry.is_file())
         for entry in folder.iterdir()
     )
 

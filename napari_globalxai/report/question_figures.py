@@ -24,6 +24,7 @@ from napari_globalxai.runs.folder import (
     STABILITY_FOLDER,
     file_stem,
 )
+from napari_globalxai.statistics.global_map import OVERALL
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 _MOST_FINDINGS = 4
 _MOST_GROUPS = 12
 _NEUTRAL = 0.05
+# More than there are patients anywhere, and less than figures can draw.
+_MOST = 1e12
 
 
 def draw_question_figures(run: Run, mean: FloatImage) -> Iterator[ReportFigure]:
@@ -105,10 +108,11 @@ def _stability(run: Run) -> Iterator[ReportFigure]:
     curves = {
         name: points
         for name, each in named_entries(found.get("labels")).items()
-        if (points := _points(each.get("growth")))
+        if name in (OVERALL, *run.labels) and (points := _points(each.get("growth")))
     }
     if curves:
-        settled = found.get("settings", {}).get("settled")
+        settings = found.get("settings")
+        settled = settings.get("settled") if isinstance(settings, dict) else None
         yield ReportFigure(
             "stability",
             "How alike the maps of two groups of patients are that share nobody, by the number of "
@@ -121,8 +125,10 @@ def _points(value: object) -> list[tuple[float, float, float, float]]:
     points = []
     for each in entries(value):
         row = [each.get(name) for name in ("patients", "correlation", "low", "high")]
-        numbers = [float(item) for item in row if isinstance(item, int | float)]
-        if len(numbers) == len(row):
+        numbers = [
+            float(item) for item in row if isinstance(item, int | float) and abs(item) < _MOST
+        ]
+        if len(numbers) == len(row) and numbers[0] >= 1:
             points.append((numbers[0], numbers[1], numbers[2], numbers[3]))
     return points
 

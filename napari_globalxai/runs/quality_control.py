@@ -18,7 +18,7 @@ from napari_globalxai.addresses import place, readable
 from napari_globalxai.cohort.table import Cohort, read_cohort
 from napari_globalxai.cohort.wording import counted, form, named
 from napari_globalxai.errors import InputError
-from napari_globalxai.execution.dask_workers import open_workers
+from napari_globalxai.execution.dask_workers import SAME_AGAIN, open_workers
 from napari_globalxai.frame.alignment import absence
 from napari_globalxai.frame.modality import Modality, modality_of
 from napari_globalxai.frame.plausibility import look_at_stack
@@ -37,6 +37,7 @@ from napari_globalxai.runs.record import (
     read_record,
     read_record_of,
 )
+from napari_globalxai.runs.turns import made_aside
 from napari_globalxai.runs.write_maps import write_tiff
 from napari_globalxai.settings.execution_settings import WorkerSettings
 from napari_globalxai.settings.frame_settings import CohortFrameSettings
@@ -188,7 +189,7 @@ def check_quality(
     if isinstance(cohort, str | Path):
         cohort = read_cohort(cohort)
     progress = JobProgress(progress, EFFORTS)
-    with open_workers(workers, progress) as processes:
+    with open_workers(workers, progress, SAME_AGAIN) as processes:
         record = align_into(folder, cohort, frame, "check", progress, processes)
     stack = AlignedStack(folder / STACK_FOLDER)
     errors = stack.status()
@@ -198,10 +199,6 @@ def check_quality(
     # All columns stay, whatever failed; an image that failed has no measures.
     table = describe_images(cohort, stack, margins).join(quality.measures)
     table[tables.OUTLIER_REASONS] = table[tables.OUTLIER_REASONS].fillna("")
-    write_tiff(folder / "mean.tif", quality.mean)
-    write_tiff(folder / "sd.tif", quality.sd)
-    write_tiff(folder / "coverage.tif", quality.coverage)
-    write_table(folder / "quality.csv", rank(table), index_label=tables.ROW)
     reasons = Counter(
         reason for text in table[tables.OUTLIER_REASONS] if text for reason in text.split("; ")
     )
@@ -223,7 +220,12 @@ def check_quality(
             *(errors[row] for row in sorted(errors) if errors[row] and not absence(cohort, row)),
         ],
     )
-    write_json(folder / QUALITY_FILE, findings.model_dump())
+    with made_aside(folder, whole=False) as aside:
+        write_tiff(aside / "mean.tif", quality.mean)
+        write_tiff(aside / "sd.tif", quality.sd)
+        write_tiff(aside / "coverage.tif", quality.coverage)
+        write_table(aside / "quality.csv", rank(table), index_label=tables.ROW)
+        write_json(aside / QUALITY_FILE, findings.model_dump())
     return Quality(folder)
 
 
