@@ -10,7 +10,7 @@ import numpy as np
 from napari.layers import Layer
 from psygnal import Signal
 
-from napari_globalxai.widgets.turns import TURNS
+from napari_globalxai.widgets.event_turns import TURNS
 
 # Layers are told from the user's own by this key of their metadata, whatever they are renamed to.
 METADATA_KEY = "napari_globalxai"

@@ -12,10 +12,10 @@ from napari.utils.colormaps import DirectLabelColormap
 
 from napari_globalxai.faithfulness.fills import depends_on_mask
 from napari_globalxai.widgets.colours import ARM_COLOURS
+from napari_globalxai.widgets.event_turns import TURNS
 from napari_globalxai.widgets.layer_roles import RoleLayers, fit_visible
 from napari_globalxai.widgets.peppr_results import map_of
 from napari_globalxai.widgets.run_view import to_rgb
-from napari_globalxai.widgets.turns import TURNS
 
 if TYPE_CHECKING:
     from napari_globalxai.faithfulness.result import PepprResult

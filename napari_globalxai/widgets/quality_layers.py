@@ -11,6 +11,7 @@ import numpy.typing as npt
 from napari.layers import Image, Layer
 from psygnal import Signal
 
+from napari_globalxai.widgets.event_turns import TURNS
 from napari_globalxai.widgets.layer_roles import (
     GAP,
     QUALITY_ROLES,
@@ -20,7 +21,6 @@ from napari_globalxai.widgets.layer_roles import (
     role_of,
 )
 from napari_globalxai.widgets.session import Session, plain_viewer, session_of
-from napari_globalxai.widgets.turns import TURNS
 
 if TYPE_CHECKING:
     from napari_globalxai.widgets.quality_view import QualityView

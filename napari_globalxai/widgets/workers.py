@@ -13,8 +13,8 @@ from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_globalxai.errors import Cancelled, InputError, fault_of_the_system
 from napari_globalxai.progress import Progress, ProgressCallback
+from napari_globalxai.widgets.event_turns import TURNS
 from napari_globalxai.widgets.panel_words import in_panel_words
-from napari_globalxai.widgets.turns import TURNS
 from napari_globalxai.widgets.warm_up import wait_until_warm
 
 Work = Callable[[ProgressCallback], Any]

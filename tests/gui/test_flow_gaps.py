@@ -84,7 +84,7 @@ def bare(folder: Path) -> dict[str, float]:
 
 def ours(folder: Path) -> dict[str, float]:
     """Go through the flows."""
-    from napari_globalxai.widgets.turns import TURNS
+    from napari_globalxai.widgets.event_turns import TURNS
     from napari_globalxai.widgets.warm_up import wait_until_warm
     from napari_globalxai.widgets.workbench import open_panel
 

@@ -12,7 +12,7 @@ import pytest
 from qtpy.QtCore import Qt
 
 from napari_globalxai.storage import read_json
-from napari_globalxai.widgets.turns import TURNS
+from napari_globalxai.widgets.event_turns import TURNS
 
 pytestmark = pytest.mark.gui
 
