@@ -332,6 +332,9 @@ class Journal:
             # In the order in which they were written, whoever did.
             (self.path / f"{time.time_ns():020}-{uuid4().hex[:8]}.jsonl").write_text(text)
             return [json.loads(line) for line in lines]
+        if self.path.is_symlink():
+            # Of a folder of somebody else's, it could lead to any file of the user.
+            raise InputError(f"{self.path}: is a link, and nothing is added to it; delete it.")
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a+b") as stream:
             # After a crash the last line may lack its end; a new entry must not be glued to it.

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import tifffile
 
-from napari_globalxai.addresses import readable
+from napari_globalxai.errors import InputError
 from napari_globalxai.report.audit_chapters import AUDIT_FOLDER
 from napari_globalxai.report.chapter import Damaged, entries, mapping_in, named_entries, table_in
 from napari_globalxai.report.image_figures import Example, examples_figure
@@ -24,6 +23,7 @@ from napari_globalxai.runs.folder import (
     STABILITY_FOLDER,
     file_stem,
 )
+from napari_globalxai.runs.read_maps import read_map
 from napari_globalxai.statistics.global_map import OVERALL
 
 if TYPE_CHECKING:
@@ -258,10 +258,9 @@ def _group_sizes(run: Run) -> dict[str, tuple[int, int]]:
 def image_in(path: Path, run: Run) -> npt.NDArray[np.float32] | None:
     """Read a map of the frame; None where it is not there or does not fit."""
     try:
-        image = np.asarray(tifffile.imread(readable(path)), np.float32)
-    except (OSError, ValueError):
+        return read_map(path, run.stack.shape)
+    except (OSError, InputError):
         return None
-    return image if image.shape == run.stack.shape else None
 
 
 def whole_number(value: object) -> int:

@@ -28,7 +28,7 @@ from napari_globalxai.runs.random_rival import EXPLAINING, RandomRival, random_r
 from napari_globalxai.runs.run import Run, open_run
 from napari_globalxai.runs.spreading import passes_elsewhere
 from napari_globalxai.runs.tested_maps import TestedMap, find_map, fold_maps, maps_of_all
-from napari_globalxai.runs.turns import made_aside
+from napari_globalxai.runs.turns import check_within, made_aside
 from napari_globalxai.settings.execution_settings import WorkerSettings
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.statistics.global_map import OVERALL
@@ -101,6 +101,7 @@ def peppr(
         run = open_run(run)
     kept = (run.folder if out is None else place(out)) / PEPPR_FOLDER
     check_writable(kept, "give another folder with --out (out in Python)")
+    check_within(kept.parent, PEPPR_FOLDER)
     found = find_map(run, map, map_from, judge_labels=chosen.judge_labels)
     told = JobProgress(progress, _efforts(chosen))
     told(Progress("Loading the model", 0, 1))

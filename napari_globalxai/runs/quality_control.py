@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import tifffile
 from pydantic import BaseModel
 
-from napari_globalxai.addresses import place, readable
+from napari_globalxai.addresses import place
 from napari_globalxai.cohort.table import Cohort, read_cohort
 from napari_globalxai.cohort.wording import counted, form, named
 from napari_globalxai.errors import InputError
@@ -30,6 +29,7 @@ from napari_globalxai.runs import tables
 from napari_globalxai.runs.align_cohort import EFFORTS as ALIGN_EFFORTS
 from napari_globalxai.runs.align_cohort import align_into, describe_images
 from napari_globalxai.runs.folder import QUALITY_FILE, STACK_FOLDER
+from napari_globalxai.runs.read_maps import read_map, read_planes
 from napari_globalxai.runs.record import (
     AlignRecord,
     has_record,
@@ -129,20 +129,24 @@ class Quality:
         """The images in the frame."""
         return AlignedStack(self.folder / STACK_FOLDER)
 
+    @property
+    def _shape(self) -> tuple[int, int]:
+        return self.record.frame.height, self.record.frame.width
+
     @cached_property
     def coverage(self) -> npt.NDArray[np.float32]:
         """Share of images whose field of view holds each pixel, (height, width)."""
-        return np.asarray(tifffile.imread(readable(self.folder / "coverage.tif")), np.float32)
+        return read_map(self.folder / "coverage.tif", self._shape)
 
     @cached_property
     def mean(self) -> npt.NDArray[np.float32]:
         """Mean of the images, (channel, height, width) in 0–255."""
-        return _planes(self.folder / "mean.tif")
+        return read_planes(self.folder / "mean.tif", self._shape)
 
     @cached_property
     def sd(self) -> npt.NDArray[np.float32]:
         """Standard deviation over the images, (channel, height, width) in 0–255."""
-        return _planes(self.folder / "sd.tif")
+        return read_planes(self.folder / "sd.tif", self._shape)
 
 
 def check_quality(
@@ -286,8 +290,3 @@ def _identical_files(cohort: Cohort, stack: AlignedStack) -> list[str]:
         f"{form(len(several), 'lies', 'lie')} in several files and "
         f"{form(len(several), 'counts', 'count')} several times ({named(texts)})."
     ]
-
-
-def _planes(path: Path) -> npt.NDArray[np.float32]:
-    image = np.asarray(tifffile.imread(readable(path)), np.float32)
-    return image[None] if image.ndim == 2 else image

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_globalxai.addresses import check_named, name_store, place, readable
+from napari_globalxai.addresses import check_named, name_store, place
 from napari_globalxai.errors import InputError
 from napari_globalxai.maps.preparing import prepare_maps
 from napari_globalxai.maps.upsampling import smooth, upsample
@@ -24,12 +24,13 @@ from napari_globalxai.runs.folder import (
     STORE_FOLDER,
     file_stem,
 )
+from napari_globalxai.runs.read_maps import read_map
 from napari_globalxai.runs.record import RunRecord, read_record_of
 from napari_globalxai.runs.turns import reading
 from napari_globalxai.settings.aggregation_settings import AggregationSettings
 from napari_globalxai.statistics.global_map import OVERALL, GlobalMap
 from napari_globalxai.statistics.selection import select_rows
-from napari_globalxai.storage import check_regular, damaged, read_table
+from napari_globalxai.storage import damaged, read_table
 
 # The global maps are looked at far more often than anything else of a run, and most of what reads
 # the rest takes a quarter of a second or more to import; the model takes seconds.
@@ -67,7 +68,7 @@ class GlobalMaps(Mapping[str, npt.NDArray[np.float32]]):
             raise KeyError(name)
         if name not in self._read:
             with reading(self._home):
-                self._read[name] = _read_map(self._folder / f"{file_stem(name)}.tif", self._shape)
+                self._read[name] = read_map(self._folder / f"{file_stem(name)}.tif", self._shape)
         return self._read[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -184,7 +185,7 @@ class Run:
     @cached_property
     def coverage(self) -> npt.NDArray[np.float32]:
         """Share of images whose field of view holds each pixel, (height, width)."""
-        return _read_map(self.folder / "coverage.tif", self._shape)
+        return read_map(self.folder / "coverage.tif", self._shape)
 
     @property
     def valid(self) -> npt.NDArray[np.bool_]:
@@ -462,23 +463,6 @@ class Run:
                 raise InputError(f"{self.folder}: PEPPR was not run along {name!r}{with_fill}.")
             stem = result_stem(file_stem(name), fills[0] if fill is None else fill)
             return PepprResult.load(self.folder / PEPPR_FOLDER, file_stem(name), stem)
-
-
-def _read_map(path: Path, shape: tuple[int, int] | None) -> npt.NDArray[np.float32]:
-    """Read a map of the frame's size; a file of another size is not decoded."""
-    import tifffile
-
-    check_regular(path)
-    try:
-        with tifffile.TiffFile(readable(path)) as file:
-            if shape is not None and file.pages[0].shape != shape:
-                raise damaged(path)
-            return np.asarray(file.pages[0].asarray(), np.float32)
-    # What is no TIFF file fails in as many ways as it has parts.
-    except (
-        FileNotFoundError, tifffile.TiffFileError, ValueError, IndexError, KeyError, RuntimeError,
-    ) as why:  # fmt: skip
-        raise damaged(path) from why
 
 
 def open_run(folder: str | Path) -> Run:

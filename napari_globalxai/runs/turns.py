@@ -101,7 +101,7 @@ def made_aside(home: Path, part: str = "", *, whole: bool = True) -> Iterator[Pa
     InputError
         When a link leads out of the folder.
     """
-    _check_within(home, part)
+    check_within(home, part)
     if is_remote(home):
         with tempfile.TemporaryDirectory() as made:
             yield Path(made)
@@ -127,8 +127,21 @@ def made_aside(home: Path, part: str = "", *, whole: bool = True) -> Iterator[Pa
                 home.rmdir()
 
 
-def _check_within(home: Path, part: str) -> None:
-    """Refuse to clear and write where a link in a folder of somebody else's leads."""
+def check_within(home: Path, part: str) -> None:
+    """Refuse to clear and write where a link in a folder of somebody else's leads.
+
+    Parameters
+    ----------
+    home : pathlib.Path
+        The folder, which may be a link itself: the user named it.
+    part : str
+        What lies in it.
+
+    Raises
+    ------
+    InputError
+        When a part of the way is a link.
+    """
     place = home
     for name in Path(part).parts:
         place = place / name
@@ -143,6 +156,8 @@ def _put(made: Path, target: Path, whole: bool) -> None:
     """Move files to where they belong, those that tell of the others last."""
     files = sorted(path.relative_to(made) for path in made.rglob("*") if path.is_file())
     records = [file for file in files if file.suffix == _RECORDS]
+    for part in {file.parent.as_posix() for file in files}:
+        check_within(target, part)
     for file in records:
         (target / file).unlink(missing_ok=True)
     if whole:

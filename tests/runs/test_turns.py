@@ -22,7 +22,7 @@ import napari_globalxai as gx
 from napari_globalxai.errors import InputError
 from napari_globalxai.runs import turns
 from napari_globalxai.runs.run import open_run
-from napari_globalxai.storage import is_unused
+from napari_globalxai.storage import Journal, is_unused
 
 # What is told of the time of the call.
 TIMES = re.compile(rb'"written": "[^"]*",?')
@@ -212,6 +212,14 @@ def test_links_in_a_run_folder_lead_nothing_out_of_it(tmp_path, part):
     with pytest.raises(InputError, match="is a link to another place"):
         gx.make_maps(folder, "some")
     assert sorted(path.name for path in away.rglob("*")) == ["kept.tif", "kept.tif", "some"]
+
+
+def test_nothing_is_added_to_a_journal_that_is_a_link(tmp_path):
+    (tmp_path / "mine").write_text("mine\n")
+    (tmp_path / "finished.jsonl").symlink_to(tmp_path / "mine")
+    with pytest.raises(InputError, match="is a link"):
+        Journal(tmp_path / "finished.jsonl").append([{"row": 1}])
+    assert (tmp_path / "mine").read_text() == "mine\n"
 
 
 def test_a_persons_own_file_beside_a_result_stays(run):
