@@ -162,6 +162,8 @@ def large_network(chosen: argparse.Namespace) -> None:
           f"predicted in {seconds:.1f} s, {1e3 * seconds / counted.images:.3f} ms each; bare "
           f"forward at best {1e3 * bare:.3f} ms; {seconds / counted.images / bare:.2f} times\n",
           flush=True)  # fmt: skip
+    if not chosen.seeds:
+        return
     bench = Bench(make_evaluation(run), {label: run.maps[label] for label in labels})
     kept = folder / "bank"
     kept.mkdir(exist_ok=True)
@@ -252,7 +254,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=list(METHODS))
     parser.add_argument("--bank", type=int, default=96, help="surrogates of each map")
     parser.add_argument("--epochs", type=int, default=60)
-    parser.add_argument("--seeds", type=int, default=100)
+    parser.add_argument("--seeds", type=int, default=100, help="0: no bank of controls")
     parser.add_argument("--labels", nargs="+", default=list(LABELS))
     chosen = parser.parse_args()
     if chosen.device.startswith("cuda"):

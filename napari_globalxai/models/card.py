@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -21,6 +21,7 @@ from napari_globalxai.cohort.naming import same_names
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.input_card import InputCard, PerImageCard
 from napari_globalxai.models.yaml_text import parse_text
+from napari_globalxai.settings.declared import Choices
 from napari_globalxai.storage import absence_of_file, check_regular, is_regular, read_bytes
 
 CARD_SUFFIXES = (".yaml", ".yml")
@@ -52,10 +53,26 @@ class NetworkCard(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str | None = None
-    timm: str | None = None
-    factory: str | None = None
-    arguments: dict[str, Any] = Field(default_factory=dict)
+    name: str | None = Field(
+        default=None,
+        title="Network of MONAI",
+        description="a network of MONAI by name, such as resnet34",
+    )
+    timm: str | None = Field(
+        default=None,
+        title="Network of timm",
+        description="a model of timm by name, such as convnext_tiny",
+    )
+    factory: str | None = Field(
+        default=None,
+        title="Network of your own",
+        description="package.module:function, or file.py:function beside the card",
+    )
+    arguments: dict[str, Any] = Field(
+        default_factory=dict,
+        title="Its arguments",
+        description="keyword arguments of the network, such as {num_classes: 4}",
+    )
 
     @model_serializer(mode="wrap")
     def _leave_out_what_came_later(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -105,16 +122,39 @@ class ModelCard(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    weights: str
-    labels: tuple[str, ...] = Field(min_length=1)
-    input: InputCard
-    activation: Literal["sigmoid", "softmax", "none"] = "sigmoid"
-    orientation: Literal["L"] = "L"
-    cam_layer: str | None = None
-    network: NetworkCard | None = None
-    name: str = ""
-    modality: str = ""
-    weights_key: str | None = None
+    weights: str = Field(description="the file beside this card")
+    labels: tuple[str, ...] = Field(min_length=1, description="in the order of the model's outputs")
+    input: InputCard = Field(description="what the model takes")
+    activation: Annotated[
+        Literal["sigmoid", "softmax", "none"],
+        Choices(
+            {
+                "sigmoid": "Labels may occur together",
+                "softmax": "One class an image",
+                "none": "The model gives probabilities itself",
+            }
+        ),
+    ] = Field(
+        default="sigmoid", description="sigmoid, softmax, or none where the model applies it itself"
+    )
+    orientation: Literal["L"] = Field(
+        default="L", description="trained on images of right sides mirrored to lie as left ones do"
+    )
+    cam_layer: str | None = Field(
+        default=None,
+        title="CAM layer",
+        description="where Grad-CAM looks; without this line, the last stage",
+    )
+    network: NetworkCard | None = Field(default=None, description="what the state dict belongs to")
+    name: str = Field(default="", description="a name for people")
+    modality: str = Field(
+        default="", description="what the images are, such as retina or chest X-ray"
+    )
+    weights_key: str | None = Field(
+        default=None,
+        title="Weights of the checkpoint",
+        description="which weights of a checkpoint that holds several, such as state_dict_ema",
+    )
 
     @model_serializer(mode="wrap")
     def _leave_out_what_came_later(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -184,7 +224,12 @@ def read_card(path: str | Path) -> tuple[ModelCard, Path]:
         given = given / "model.yaml"
     if kind := absence_of_file(given):
         raise InputError(f"{given}: the model {kind}.")
-    card_path = given if given.suffix.lower() in CARD_SUFFIXES else _card_beside(given)
+    card_path = given if given.suffix.lower() in CARD_SUFFIXES else find_card(given)
+    if card_path is None:
+        raise InputError(
+            f"{given}: needs a model card beside it, {given.stem}.yaml, with labels and input; "
+            f"this writes one to fill in: napari-globalxai card {given.name}"
+        )
     try:
         content = parse_text(read_bytes(card_path))
     except InputError:
@@ -205,7 +250,7 @@ def read_card(path: str | Path) -> tuple[ModelCard, Path]:
 
 def validate_card(content: Mapping[str, Any], source: Path) -> ModelCard:
     """Return the card of a mapping that was read from `source`, or raise `InputError`."""
-    open_facts = sorted(_unfilled(content))
+    open_facts = sorted(unfilled(content))
     if open_facts:
         raise InputError(f"{source}: still has facts to fill in: {', '.join(open_facts)}.")
     try:
@@ -214,11 +259,11 @@ def validate_card(content: Mapping[str, Any], source: Path) -> ModelCard:
         raise InputError(f"{source}: {_first_problem(why)}") from why
 
 
-def _unfilled(content: Any, where: str = "") -> Iterator[str]:
+def unfilled(content: Any, where: str = "") -> Iterator[str]:
     """Give the places in a card that still hold what its template put there."""
     if isinstance(content, Mapping):
         for key, value in content.items():
-            yield from _unfilled(value, f"{where}.{key}".lstrip("."))
+            yield from unfilled(value, f"{where}.{key}".lstrip("."))
     elif isinstance(content, list):
         if any(FILL_IN in str(item) for item in content):
             yield where
@@ -226,16 +271,11 @@ def _unfilled(content: Any, where: str = "") -> Iterator[str]:
         yield where
 
 
-def _card_beside(weights: Path) -> Path:
+def find_card(weights: Path) -> Path | None:
+    """Return the card that stands beside weights, if any."""
     candidates = [weights.with_suffix(suffix) for suffix in CARD_SUFFIXES]
     candidates += [weights.parent / f"model{suffix}" for suffix in CARD_SUFFIXES]
-    for candidate in candidates:
-        if is_regular(candidate):
-            return candidate
-    raise InputError(
-        f"{weights}: needs a model card beside it, {weights.stem}.yaml, with labels and input; "
-        f"this writes one to fill in: napari-globalxai card {weights.name}"
-    )
+    return next((each for each in candidates if is_regular(each)), None)
 
 
 def _first_problem(why: ValidationError) -> str:

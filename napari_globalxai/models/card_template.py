@@ -7,36 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import BaseModel
 from torch import Tensor, nn
 
+from napari_globalxai.addresses import is_remote, local_path, place
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.bundle import bundle_facts, is_bundle
-from napari_globalxai.models.card import FILL_IN
+from napari_globalxai.models.card import FILL_IN, InputCard, ModelCard
 from napari_globalxai.models.weights import read_weights
 from napari_globalxai.models.weights_file import WeightsFile
 from napari_globalxai.storage import atomic_path, check_regular
-
-_COMMENTS = {
-    "weights": "the file beside this card",
-    "labels": "in the order of the model's outputs",
-    "activation": "sigmoid, softmax, or none where the model applies it itself",
-    "orientation": "trained on images of right sides mirrored to lie as left ones do",
-    "input": "what the model takes",
-    "cam_layer": "where Grad-CAM looks; without this line, the last stage",
-    "network": "what the state dict belongs to",
-}
-_INPUT_COMMENTS = {
-    "channels": "names out of red, green, blue, grey, in the model's order, or their number",
-    "height": "pixels",
-    "width": "pixels",
-    "range": "values of black and of full brightness, before mean and std",
-    "mean": "one value, or one a channel",
-    "std": "one value, or one a channel",
-    "per_image": "each image is scaled by its own values",
-    "transposed": "the network sees columns as rows",
-    "fit": "how images of another shape fill the frame",
-    "transforms": "what takes an image of 0-255 to the network's input",
-}
 
 
 def write_card_template(
@@ -67,24 +47,34 @@ def write_card_template(
     InputError
         When there is no such model, or there is a card already.
     """
-    path = Path(model)
+    path = local_path(model, "the model")
     if not path.exists():
         raise InputError(f"{path}: the model does not exist.")
     if path.is_dir() and not is_bundle(path):
         raise InputError(f"{path}: is a folder but no MONAI bundle; name the file of the weights.")
     if not path.is_dir():
         check_regular(path)
-    target = Path(out) if out is not None else _place(path)
+    if out is None:
+        target = place_of_card(path)
+    elif is_remote(place(out)):
+        raise InputError(f"{place(out)}: a card is written to this machine; name a file of it.")
+    else:
+        target = Path(out)
     if target.exists() and not force:
         raise InputError(f"{target}: is there already; --force writes over it.")
-    facts = bundle_facts(path) if is_bundle(path) else _weights_facts(path, trust)
-    text, missing = _render(facts)
+    card = suggested_card(path, trust)
+    missing = [key for key in card if FILL_IN in str(card[key]) and key != "input"]
+    missing += [f"input.{key}" for key, value in card["input"].items() if value == FILL_IN]
+    lines = [f"# Model card. Replace every {FILL_IN} with what you know of the model."]
+    if "modality" not in card:
+        lines.append("# modality: chest X-ray  # what the images are, in the words of the report")
     with atomic_path(target) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text("\n".join([lines[0], card_text(card), *lines[1:], ""]), "utf-8")
     return target, missing
 
 
-def _place(path: Path) -> Path:
+def place_of_card(path: Path) -> Path:
+    """Return where the card of weights or of a bundle is looked for."""
     return path / "model.yaml" if path.is_dir() else path.with_suffix(".yaml")
 
 
@@ -114,9 +104,9 @@ def _weights_facts(path: Path, trust: bool) -> dict[str, Any]:
     return facts
 
 
-def _render(facts: Mapping[str, Any]) -> tuple[str, list[str]]:
-    """Return the text of a card, and the facts that it lacks."""
-    known = dict(facts)
+def suggested_card(path: Path, trust: bool = False) -> dict[str, Any]:
+    """Return the content of a card with what a model's files tell, and `FILL_IN` for the rest."""
+    known = bundle_facts(path) if is_bundle(path) else _weights_facts(path, trust)
     given = dict(known.get("input", {}))
     card: dict[str, Any] = {
         "weights": known.get("weights", "model"),
@@ -140,23 +130,25 @@ def _render(facts: Mapping[str, Any]) -> tuple[str, list[str]]:
             card["input"].pop(key)
     if "network" in known:
         card["network"] = known["network"]
-    lines = [f"# Model card. Replace every {FILL_IN} with what you know of the model."]
-    for key, value in card.items():
-        lines += _entry(key, value, _COMMENTS.get(key, ""))
-    lines.append("# modality: chest X-ray  # what the images are, in the words of the report")
-    missing = [key for key in card if FILL_IN in str(card[key]) and key != "input"]
-    missing += [f"input.{key}" for key, value in card["input"].items() if value == FILL_IN]
-    return "\n".join(lines) + "\n", missing
+    return card
 
 
-def _entry(key: str, value: Any, comment: str) -> list[str]:
-    if isinstance(value, Mapping) and value:
-        head = [f"{key}:  # {comment}" if comment else f"{key}:"]
-        return head + [
-            f"  {line}"
-            for name, item in value.items()
-            for line in _entry(name, item, _INPUT_COMMENTS.get(name, "") if key == "input" else "")
-        ]
+def card_text(content: Mapping[str, Any]) -> str:
+    """Return a card as YAML, with a word on each fact that a card has; others stay as they are."""
+    return "\n".join(
+        line for key, value in content.items() for line in _entry(key, value, ModelCard)
+    )
+
+
+def _entry(key: Any, value: Any, model: type[BaseModel]) -> list[str]:
+    known = model.model_fields.get(key) if isinstance(key, str) else None
+    if known is None:
+        text = yaml.safe_dump({key: value}, allow_unicode=True, sort_keys=False, width=10_000)
+        return text.rstrip().splitlines()
+    comment = f"  # {known.description}"
+    if key == "input" and isinstance(value, Mapping):
+        inside = [line for name, each in value.items() for line in _entry(name, each, InputCard)]
+        return [f"{key}:{comment}", *(f"  {line}" for line in inside)]
     # In a list, because alone a word would be followed by the end of a document.
-    text = yaml.safe_dump([value], default_flow_style=True, width=10_000).strip()[1:-1]
-    return [f"{key}: {text}  # {comment}" if comment else f"{key}: {text}"]
+    text = yaml.safe_dump([value], default_flow_style=True, allow_unicode=True, width=10_000)
+    return [f"{key}: {text.strip()[1:-1]}{comment}"]

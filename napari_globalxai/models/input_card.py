@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -14,7 +14,8 @@ from pydantic import (
     model_validator,
 )
 
-from napari_globalxai.settings.fit import STRETCH, Fit
+from napari_globalxai.settings.declared import Choices
+from napari_globalxai.settings.fit import FITS, MORE, STRETCH, Fit
 
 # What a plain number of channels means for a colour photograph.
 _CHANNELS_BY_COUNT = {1: ("grey",), 2: ("red", "green"), 3: ("red", "green", "blue")}
@@ -36,9 +37,25 @@ class PerImageCard(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    scaling: Literal["z-score", "min-max"]
-    channel_wise: bool = False
-    nonzero: bool = False
+    scaling: Annotated[
+        Literal["z-score", "min-max"],
+        Choices(
+            {
+                "z-score": "To mean 0 and SD 1",
+                "min-max": "From its least and its greatest value to the range",
+            }
+        ),
+    ] = Field(title="Scaled image by image", description="how each image is scaled by its own")
+    channel_wise: bool = Field(
+        default=False,
+        title="Each channel by itself",
+        description="each channel is scaled by its own values",
+    )
+    nonzero: bool = Field(
+        default=False,
+        title="Leave out pixels of value 0",
+        description="of z-score: pixels of value 0 are left out and stay 0",
+    )
 
     @model_validator(mode="after")
     def _nonzero_of_z_score(self) -> PerImageCard:
@@ -78,16 +95,29 @@ class InputCard(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    channels: tuple[Literal["red", "green", "blue", "grey"], ...]
-    height: int = Field(gt=0)
-    width: int = Field(gt=0)
-    range: tuple[float, float] = (0.0, 1.0)
-    mean: tuple[float, ...] = (0.0,)
-    std: tuple[float, ...] = (1.0,)
-    per_image: PerImageCard | None = None
-    transposed: bool = False
-    fit: str = STRETCH
-    transforms: tuple[dict[str, Any], ...] = ()
+    channels: tuple[Literal["red", "green", "blue", "grey"], ...] = Field(
+        description="names out of red, green, blue, grey, in the model's order, or their number"
+    )
+    height: int = Field(gt=0, description="pixels")
+    width: int = Field(gt=0, description="pixels")
+    range: tuple[float, float] = Field(
+        default=(0.0, 1.0),
+        description="values of black and of full brightness, before mean and std",
+    )
+    mean: tuple[float, ...] = Field(default=(0.0,), description="one value, or one a channel")
+    std: tuple[float, ...] = Field(
+        default=(1.0,), title="Standard deviation", description="one value, or one a channel"
+    )
+    per_image: PerImageCard | None = Field(
+        default=None, description="each image is scaled by its own values"
+    )
+    transposed: bool = Field(default=False, description="the network sees columns as rows")
+    fit: Annotated[str, Choices(FITS, prefixes=MORE)] = Field(
+        default=STRETCH, description="how images of another shape fill the frame"
+    )
+    transforms: tuple[dict[str, Any], ...] = Field(
+        default=(), description="what takes an image of 0-255 to the network's input"
+    )
 
     @property
     def frame(self) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -13,7 +14,7 @@ from napari_globalxai.addresses import local_path
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.building import bounded_building
 from napari_globalxai.models.bundle import is_bundle, read_bundle
-from napari_globalxai.models.card import ModelCard, NetworkCard, read_card
+from napari_globalxai.models.card import ModelCard, NetworkCard, read_card, validate_card
 from napari_globalxai.models.checkpoints import load_checkpoint
 from napari_globalxai.models.classifier import Classifier, choose_device
 from napari_globalxai.models.memory_limit import is_lack_of_memory, limited_memory
@@ -60,6 +61,7 @@ def load_model(
     trust: bool = False,
     cam_layer: str | None = None,
     sha256: str | None = None,
+    content: Mapping[str, Any] | None = None,
 ) -> Classifier:
     """Load a classifier and check its card against it.
 
@@ -82,6 +84,8 @@ def load_model(
     sha256 : str, optional
         The hash that the file of weights must have, as `Classifier.digest` gives it; another one is
         not opened.
+    content : mapping, optional
+        What the card is to say, in place of what is written; of weights, not of bundles.
 
     Returns
     -------
@@ -95,7 +99,7 @@ def load_model(
     OtherModelError
         When the hash is another.
     """
-    loaded = load_network(path, trust=trust, cam_layer=cam_layer, sha256=sha256)
+    loaded = load_network(path, trust=trust, cam_layer=cam_layer, sha256=sha256, content=content)
     # Drivers of other devices map memory as they like.
     on_cpu = choose_device(device).type == "cpu"
     with _bounded(Path(path), loaded.weights.stat().st_size) if on_cpu else nullcontext():
@@ -119,6 +123,7 @@ def load_network(
     trust: bool = False,
     cam_layer: str | None = None,
     sha256: str | None = None,
+    content: Mapping[str, Any] | None = None,
 ) -> LoadedNetwork:
     """Load a network and its card, and hold neither against the other; see `load_model`."""
     given = local_path(path, "the model")
@@ -129,7 +134,10 @@ def load_network(
         card, weights, network = bundle.card, bundle.weights, bundle.network
         notes = bundle.notes
     else:
-        card, weights_path = read_card(given)
+        if content is None:
+            card, weights_path = read_card(given)
+        else:
+            card, weights_path = validate_card(content, given), given
         weights, network, notes = WeightsFile(weights_path), card.network, ()
     if weights.content is None:
         _check_hash(weights.path, sha256)

@@ -44,7 +44,7 @@ def write_report(run: Run, out: Path | None = None, comparisons: Sequence[Path |
     """
     folder = run.folder if out is None else place(out)
     check_writable(folder, "give another folder with --out (out in Python)")
-    others = [Path(each) for each in comparisons]
+    others = [place(each) for each in comparisons]
     with made_aside(folder, whole=False) as aside, reading(run.folder):
         facts, chapters = collect_facts(run), collect_chapters(run, others)
         figures = write_page(

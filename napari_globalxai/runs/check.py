@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_globalxai.attribution.base import split_of
+from napari_globalxai.cohort.problems import side_note
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.cohort.wording import counted, named
 from napari_globalxai.errors import InputError
@@ -24,7 +25,7 @@ from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.loaders import load_model
 from napari_globalxai.progress import JobProgress, ProgressCallback, ignore_progress
 from napari_globalxai.runs.image_reading import ImageReading
-from napari_globalxai.runs.mirrored import mirrored_by_guess
+from napari_globalxai.runs.mirrored import eyes_without_sides, mirrored_by_guess
 from napari_globalxai.runs.performance import (
     LabelPerformance,
     measure_performance,
@@ -94,6 +95,8 @@ def check_inputs(
         model = load_model(model, device=device, trust=trust)
     facts: list[str] = []
     problems = list(cohort.problems)
+    if (note := side_note(cohort)) and (model is None or not model.card.modality):
+        facts.append(note)
     if model is None and not read_images:
         return CheckResult(facts, problems)
     told = JobProgress(progress)
@@ -124,19 +127,12 @@ def _check_model(
 ) -> None:
     """Add what a model tells, and what it and the cohort disagree on."""
     truth = cohort.truth(classifier.labels)
-    facts.append(
-        f"model: {', '.join(classifier.labels)}; input "
-        f"{'+'.join(classifier.card.input.channels)}, {classifier.card.input.height} × "
-        f"{classifier.card.input.width}; {classifier.device}"
-    )
     problems += cohort.assumptions(classifier.labels)
     problems += mirrored_by_guess(cohort, classifier.card.modality)
-    try:
-        facts.append(f"Grad-CAM layer: {split_of(classifier).layer}")
-    except InputError as why:
-        problems.append(str(why))
-    # After the split, which may have something to say.
-    problems += classifier.warnings
+    problems += eyes_without_sides(cohort, classifier.card.modality)
+    told = describe_model(classifier)
+    facts += told.facts
+    problems += told.problems
     for index, label in enumerate(classifier.labels):
         with_label = int((truth[:, index] == 1).sum())
         without = int((truth[:, index] == 0).sum())
@@ -151,6 +147,22 @@ def _check_model(
         )
     if np.isnan(truth).any():
         facts.append(f"{int(np.isnan(truth).any(axis=1).sum())} images have a label missing")
+
+
+def describe_model(classifier: Classifier) -> CheckResult:
+    """Return what a model tells without any image, and what is odd about it."""
+    facts = [
+        f"model: {', '.join(classifier.labels)}; input "
+        f"{'+'.join(classifier.card.input.channels)}, {classifier.card.input.height} × "
+        f"{classifier.card.input.width}; {classifier.device}"
+    ]
+    problems = []
+    try:
+        facts.append(f"Grad-CAM layer: {split_of(classifier).layer}")
+    except InputError as why:
+        problems.append(str(why))
+    # After the split, which may have something to say.
+    return CheckResult(facts, [*problems, *classifier.warnings])
 
 
 def _unlikely(cohort: Cohort, model: Classifier, seen: Mapping[int, AlignedImage]) -> list[str]:

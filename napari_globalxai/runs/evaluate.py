@@ -9,6 +9,7 @@ from typing import Any
 
 from napari_globalxai.addresses import place
 from napari_globalxai.attribution.precision import choose_batch_size
+from napari_globalxai.execution.dask_workers import SAME_AGAIN
 from napari_globalxai.faithfulness.controls import COMPARING, stage_of
 from napari_globalxai.faithfulness.evaluation import Evaluation
 from napari_globalxai.faithfulness.fill_agreement import fill_agreement
@@ -106,7 +107,7 @@ def peppr(
     told(Progress("Loading the model", 0, 1))
     classifier = run.classifier(device=device, model=model, trust=trust)
     told(Progress("Loading the model", 1, 1))
-    with passes_elsewhere(workers, kept, told) as elsewhere:
+    with passes_elsewhere(workers, kept, told, SAME_AGAIN) as elsewhere:
         how = {"batch_size": batch_size, "classifier": classifier, "elsewhere": elsewhere}
         results = {
             fill: _along(

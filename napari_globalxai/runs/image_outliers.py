@@ -286,6 +286,8 @@ class _OfLabel:
         if len(self.members) < 2:
             return ["no other image makes the map, so that there is nothing to compare with"]
         constant = int(self.table[SIMILARITY].isna().sum())
+        if constant == 1:
+            return ["1 image has a constant map and no rank"]
         return [f"{constant} images have constant maps and no rank"] if constant else []
 
 

@@ -251,7 +251,7 @@ def _facts(
 
 def _warning(found: Stability, patients: int, chosen: StabilitySettings) -> str:
     if patients < chosen.fewest_patients:
-        return f"only {patients} patients, fewer than {chosen.fewest_patients}: may be noise"
+        return f"only {_counted(patients)}, fewer than {chosen.fewest_patients}: may be noise"
     if not found.reliability >= chosen.floor:
         if math.isnan(found.reliability):
             return "its reliability is not known: the maps of its halves are constant"
@@ -259,13 +259,17 @@ def _warning(found: Stability, patients: int, chosen: StabilitySettings) -> str:
     return ""
 
 
+def _counted(patients: int) -> str:
+    return f"{patients} patient" if patients == 1 else f"{patients} patients"
+
+
 def _sentence(found: Stability, patients: int) -> str:
     """Say how stable a map is."""
     if math.isnan(found.reliability):
-        return f"Nothing can be said with {patients} patients."
+        return f"Nothing can be said with {_counted(patients)}."
     text = f"Reliability {found.reliability:.2f} ({found.low:.2f} to {found.high:.2f})"
     if found.has_settled:
-        when = "" if found.settles_at is None else f", from about {found.settles_at} patients on"
+        when = "" if found.settles_at is None else f", from about {_counted(found.settles_at)} on"
         return f"{text}: it has settled{when}."
     if found.settles_at is None:
         return f"{text}: it has not settled, and nothing shows that more patients would settle it."

@@ -17,7 +17,7 @@ from napari_globalxai.addresses import place
 from napari_globalxai.cohort.table import Cohort, read_cohort
 from napari_globalxai.cohort.wording import counted, form, named
 from napari_globalxai.errors import InputError
-from napari_globalxai.execution.dask_workers import open_workers
+from napari_globalxai.execution.dask_workers import SAME_AGAIN, open_workers
 from napari_globalxai.frame.alignment import absence
 from napari_globalxai.frame.modality import Modality, modality_of
 from napari_globalxai.frame.plausibility import look_at_stack
@@ -193,7 +193,7 @@ def check_quality(
     if isinstance(cohort, str | Path):
         cohort = read_cohort(cohort)
     progress = JobProgress(progress, EFFORTS)
-    with open_workers(workers, progress) as processes:
+    with open_workers(workers, progress, SAME_AGAIN) as processes:
         record = align_into(folder, cohort, frame, "check", progress, processes)
     stack = AlignedStack(folder / STACK_FOLDER)
     errors = stack.status()

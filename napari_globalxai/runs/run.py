@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_globalxai.addresses import place
+from napari_globalxai.addresses import check_named, name_store, place
 from napari_globalxai.errors import InputError
 from napari_globalxai.maps.preparing import prepare_maps
 from napari_globalxai.maps.upsampling import smooth, upsample
@@ -327,13 +327,17 @@ class Run:
             )
         return self._placement(row).to_native(values)
 
-    def native_image(self, row: int) -> npt.NDArray[np.uint8]:
+    def native_image(self, row: int, *, store: str | None = None) -> npt.NDArray[np.uint8]:
         """Read an image from its file, with all its pixels and colours, as they are stored.
 
         Parameters
         ----------
         row : int
             Row of the image.
+        store : str, optional
+            Address of a store, such as ``s3://bucket``, that may be asked for the image. Without
+            it, that of the run folder may, and those of cohorts that this process has read: a run
+            of somebody else's could name any.
 
         Returns
         -------
@@ -344,8 +348,8 @@ class Run:
         Raises
         ------
         InputError
-            When the file has moved, cannot be read or is another one by now, or the image could
-            not be explained.
+            When the file has moved, cannot be read or is another one by now, lies in another
+            store, or the image could not be explained.
         """
         from napari_globalxai.images.image_file import is_there, local_copy
 
@@ -353,6 +357,9 @@ class Run:
         from napari_globalxai.images.readers import read_stored
 
         placement, path = self._placement(row), place(str(self.images[tables.PATH].iloc[row]))
+        if store is not None:
+            name_store(place(store))
+        check_named(path, self.folder)
         if not is_there(path):
             raise InputError(f"{path}: is not there any more; put the file back.")
         with local_copy(path) as file:

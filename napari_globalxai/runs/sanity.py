@@ -12,7 +12,7 @@ import numpy as np
 from napari_globalxai.attribution.method import Method, make_method
 from napari_globalxai.attribution.precision import choose_batch_size
 from napari_globalxai.errors import InputError
-from napari_globalxai.execution.dask_workers import Workers, open_workers
+from napari_globalxai.execution.dask_workers import SAME_AGAIN, Workers, open_workers
 from napari_globalxai.execution.kept import IN_THIS_PROCESS
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.elsewhere import ModelElsewhere
@@ -101,7 +101,7 @@ def sanity(
         images_a_forward=choose_batch_size(classifier) if batch_size is None else batch_size,
     )
     check = _Check(run, chosen)
-    with open_workers(workers, told) as processes:
+    with open_workers(workers, told, SAME_AGAIN) as processes:
         found = check.compare(worker, told, processes)
     with made_aside(run.folder, SANITY_FOLDER, whole=False) as aside:
         settled = {**chosen.model_dump(), "images_by_label": check.counts}

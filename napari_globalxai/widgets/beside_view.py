@@ -3,14 +3,17 @@
 from pathlib import Path
 from typing import Any, Optional
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QPushButton, QVBoxLayout, QWidget
 
 from napari_globalxai.widgets.fold import Fold
 from napari_globalxai.widgets.other_run import OtherRunLayers, open_beside, other_run_of
-from napari_globalxai.widgets.panel import Panel
+from napari_globalxai.widgets.panel import Panel, choice_box
 from napari_globalxai.widgets.parts import JobBar, flowing, text_label
 from napari_globalxai.widgets.recognised import result_folder
+from napari_globalxai.widgets.run_difference import MEANS, SHOWN, Differences, differences_of
 from napari_globalxai.widgets.session import Session
+from napari_globalxai.widgets.settings_form import settings_layout
 from napari_globalxai.widgets.viewer_jobs import runner_of
 from napari_globalxai.widgets.workers import JobRunner
 
@@ -33,6 +36,8 @@ class BesideView(Fold):
         What is laid beside.
     runner : JobRunner
         Reads it.
+    shown_box : QComboBox
+        What the lower picture shows: its own map, or how the two runs differ.
     open_button, close_button : QPushButton
         Lay a run beside, take it away.
     said : QLabel
@@ -50,18 +55,29 @@ class BesideView(Fold):
         self.close_button.setToolTip("Show the first run alone again")
         self.said = text_label()
         self.said.setAccessibleName("Run beside")
+        self.shown_box = choice_box("Shown below", "What the lower picture shows")
+        for name, (title, words) in SHOWN.items():
+            self.shown_box.addItem(title, name)
+            self.shown_box.setItemData(
+                self.shown_box.count() - 1, words, Qt.ItemDataRole.ToolTipRole
+            )
         self.job_bar = JobBar(self.runner)
         content = QWidget()
         box = QVBoxLayout(content)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(4)
         box.addLayout(flowing(self.open_button, self.close_button))
+        shown = settings_layout()
+        shown.addRow("Shown below", self.shown_box)
+        box.addLayout(shown)
         box.addWidget(self.job_bar)
         box.addWidget(self.said)
         self.show_content(content)
         self.open_button.clicked.connect(self._on_clicked)
         self.close_button.clicked.connect(self.layers.close)
+        self.shown_box.activated.connect(self._on_shown)
         self.runner.succeeded.connect(self._on_opened)
+        self.runner.finished.connect(self._on_changed)
         panel.follow(self.layers.changed, self._on_changed)
         self._on_changed()
 
@@ -78,6 +94,25 @@ class BesideView(Fold):
                 lambda progress: open_beside(first, chosen, progress), then=self.layers.show
             )
 
+    def show_instead(self, shown: str) -> None:
+        """Show something else in the lower picture, one of `SHOWN`; runs are compared once."""
+        other, layers = self.layers.other, self.layers
+        if other is None or self.runner.is_running:
+            self._on_changed()
+        elif shown != MEANS or layers.has_differences:
+            layers.show_instead(shown)
+        else:
+
+            def show(found: Differences) -> None:
+                if layers.other is other:
+                    layers.show_instead(MEANS, found)
+
+            runs = (other.first.run, other.view.run)
+            self.runner.run(lambda progress: differences_of(*runs, progress), then=show)
+
+    def _on_shown(self, index: int) -> None:
+        self.show_instead(self.shown_box.itemData(index))
+
     def _on_clicked(self) -> None:
         self.open_run()
 
@@ -87,4 +122,7 @@ class BesideView(Fold):
     def _on_changed(self) -> None:
         self.said.setText(self.layers.said)
         self.said.setVisible(bool(self.layers.said))
-        self.close_button.setEnabled(self.layers.run is not None)
+        is_there = self.layers.run is not None
+        self.close_button.setEnabled(is_there)
+        self.shown_box.setEnabled(is_there)
+        self.shown_box.setCurrentIndex(self.shown_box.findData(self.layers.shown))

@@ -14,7 +14,7 @@ from psygnal import Signal
 METADATA_KEY = "napari_globalxai"
 RUN_ROLES = ("images", "native", "seen", "attribution", "global map", "contours", "area")
 QUALITY_ROLES = ("quality images", "quality mean", "quality sd", "quality coverage")
-OTHER_ROLES = ("other images", "other map")
+OTHER_ROLES = ("other images", "other map", "other difference")
 GROWING_ROLES = ("growing ground", "growing map")
 # From the bottom.
 _ORDER = (*QUALITY_ROLES, *OTHER_ROLES, *RUN_ROLES, *GROWING_ROLES)

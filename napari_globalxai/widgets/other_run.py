@@ -16,8 +16,16 @@ from napari_globalxai.progress import ProgressCallback
 from napari_globalxai.widgets.colours import map_colormap
 from napari_globalxai.widgets.identity import identity_of
 from napari_globalxai.widgets.layer_roles import GAP, OTHER_ROLES, RoleLayers, fit_visible
+from napari_globalxai.widgets.run_difference import (
+    IMAGE,
+    MAP,
+    MEANS,
+    Differences,
+    image_difference,
+)
 from napari_globalxai.widgets.run_view import RunView, open_view
-from napari_globalxai.widgets.session import Session, plain_viewer, session_of
+from napari_globalxai.widgets.session import OVERALL, Session, plain_viewer, session_of
+from napari_globalxai.widgets.workers import LatestOnly
 
 if TYPE_CHECKING:
     from napari_globalxai.runs.run import Run
@@ -28,6 +36,11 @@ OTHER_IMAGES = "Images of the other run"
 def other_map_name(name: str) -> str:
     """Return the name of the layer of the other run's map."""
     return f"Global map of the other run: {name}"
+
+
+def difference_name(first: Run, second: Run, name: str) -> str:
+    """Return the name of the layer of a difference: which run less which."""
+    return f"A − B: {name} ({first.folder.name} − {second.folder.name})"
 
 
 @dataclass(frozen=True)
@@ -47,6 +60,8 @@ class OtherView:
         By map that both have: Spearman's correlation over the pixels that are valid in both.
     remarks : tuple of str
         What does not match.
+    rows : numpy.ndarray
+        The row in it of each of the first run's images, -1 where it has none.
     """
 
     first: RunView
@@ -54,6 +69,7 @@ class OtherView:
     images: Any
     correlation: dict[str, float]
     remarks: tuple[str, ...]
+    rows: npt.NDArray[np.int64]
 
 
 def open_beside(first: RunView, folder: Path, progress: ProgressCallback) -> OtherView:
@@ -72,7 +88,8 @@ def open_beside(first: RunView, folder: Path, progress: ProgressCallback) -> Oth
     there = np.zeros(len(first.images), np.uint8)
     place[matched.first], there[matched.first] = matched.second, 1
     images = view.images[place] * there[:, None, None, None]
-    return OtherView(first, view, images, _correlations(first, view), matched.remarks)
+    rows = np.where(there, place, -1)
+    return OtherView(first, view, images, _correlations(first, view), matched.remarks, rows)
 
 
 def _correlations(first: RunView, second: RunView) -> dict[str, float]:
@@ -100,7 +117,7 @@ class OtherRunLayers(RoleLayers):
     Attributes
     ----------
     changed : psygnal.Signal
-        Another run is laid beside, or none.
+        Another run is laid beside, or none, or something else of it is shown.
     """
 
     changed = Signal()
@@ -109,6 +126,11 @@ class OtherRunLayers(RoleLayers):
         super().__init__(viewer)
         self._session = session
         self._other: OtherView | None = None
+        self._shown = MAP
+        self._differences: Differences | None = None
+        self._of_images = LatestOnly()
+        self._of_images.ready.connect(self._on_image_difference)
+        session.row_changed.connect(self._on_row)
         session.map_changed.connect(self._on_map)
         session.view_changed.connect(self._on_view)
         session.native_changed.connect(self._on_native)
@@ -127,18 +149,51 @@ class OtherRunLayers(RoleLayers):
         sentences = [f"Below: {identity_of(other.view.run)}"]
         if name not in other.view.maps:
             sentences.append(f"It has no map of {name}.")
+        elif self._shown == MEANS and self._differences is not None:
+            sentences += [self._differences.sentence(name), *self._differences.remarks]
+        elif self._shown == IMAGE and other.rows[self._session.row] < 0:
+            sentences.append("It has not got the image in view.")
         elif name in other.correlation:
             sentences.append(
                 f"Maps of {name}: Spearman's correlation {other.correlation[name]:.2f}."
             )
-        return "\n".join([*sentences, *other.remarks])
+        return "\n".join(dict.fromkeys([*sentences, *other.remarks]))
+
+    @property
+    def shown(self) -> str:
+        """What the lower picture shows, one of `SHOWN`."""
+        return self._shown
+
+    @property
+    def other(self) -> OtherView | None:
+        """The run that is laid beside, with the run that it stands beside."""
+        return self._other
+
+    @property
+    def has_differences(self) -> bool:
+        """Whether the runs have been compared."""
+        return self._differences is not None
+
+    def show_instead(self, shown: str, differences: Differences | None = None) -> None:
+        """Show something else in the lower picture.
+
+        Parameters
+        ----------
+        shown : str
+            One of `SHOWN`.
+        differences : Differences, optional
+            How the runs differ, for that of their maps; those known are kept.
+        """
+        self._shown = shown
+        self._differences = differences or self._differences
+        self._on_map(self._session.map_name)
 
     def show(self, other: OtherView) -> None:
         """Lay a run beside the one on show, unless that is another one by now."""
         if other.first is not self._session.view:
             return
         self._session.show_native(False)
-        self._other = other
+        self._other, self._shown, self._differences = other, MAP, None
         self._show(
             "other images",
             lambda: Image(other.images, rgb=True, axis_labels=("image", "y", "x")),
@@ -152,7 +207,7 @@ class OtherRunLayers(RoleLayers):
         """Take it away."""
         if self._other is None:
             return
-        self._other = None
+        self._other, self._shown, self._differences = None, MAP, None
         viewer = self._viewer()
         for role in OTHER_ROLES:
             layer = self.layer(role)
@@ -165,12 +220,57 @@ class OtherRunLayers(RoleLayers):
         other = self._other
         if other is None or self.layer("other images") is None:
             return
-        image = other.view.maps.get(name)
+        image = other.view.maps.get(name) if self._shown == MAP else None
         if image is None:
             self.set_visible("other map", False)
         else:
             self._show_map(other, name, image)
+        difference = None
+        if self._shown == MEANS and self._differences is not None:
+            difference = self._differences.maps.get(name)
+        self._show_difference(difference, name)
+        if self._shown == IMAGE:
+            self._on_row(self._session.row)
         self.changed.emit()
+
+    def _on_row(self, row: int) -> None:
+        """Show how the maps of the image in view differ, read beside the GUI thread."""
+        other, name = self._other, self._session.map_name
+        # The slider may move to rows of another run before this one is taken away.
+        if other is None or self._shown != IMAGE or other.first is not self._session.view:
+            return
+        is_there = other.rows[row] >= 0 and name != OVERALL and name in other.view.maps
+        if not is_there:
+            self._show_difference(None, name)
+        else:
+            runs, rows = (other.first.run, other.view.run), (row, int(other.rows[row]))
+            self._of_images.request((other, row, name), lambda: image_difference(*runs, rows, name))
+        self.changed.emit()
+
+    def _on_image_difference(self, key: tuple[OtherView, int, str], image: Any) -> None:
+        other, row, name = key
+        now = (self._other, self._session.row, self._session.map_name)
+        if other is now[0] and (row, name) == now[1:] and self._shown == IMAGE:
+            self._show_difference(image, name)
+
+    def _show_difference(self, image: npt.NDArray[np.float32] | None, name: str) -> None:
+        other = self._other
+        if other is None or image is None:
+            self.set_visible("other difference", False)
+            return
+        limit = float(np.abs(image[other.first.valid]).max(initial=0)) or 1.0
+        limits = (-limit, limit)
+        colormap = map_colormap(signed=True)
+        self._show(
+            "other difference",
+            lambda: Image(image, colormap=colormap, contrast_limits=limits, opacity=0.85),
+            data=image,
+            name=difference_name(other.first.run, other.view.run, name),
+            contrast_limits_range=limits,
+            contrast_limits=limits,
+            visible=True,
+        )
+        self.layer("other difference").colorbar.visible = True
 
     def _show_map(self, other: OtherView, name: str, image: npt.NDArray[np.float32]) -> None:
         view = other.view
@@ -194,6 +294,9 @@ class OtherRunLayers(RoleLayers):
         # It lies beside the frame, not beside the file's own pixels.
         for role in OTHER_ROLES:
             self.set_visible(role, not native)
+        if not native:
+            # Of map and difference, one.
+            self._on_map(self._session.map_name)
 
     def _place(self, layer: Any, role: str) -> None:
         """Put it below, as the canvas between napari's own panels is higher than it is wide."""

@@ -34,6 +34,7 @@ _OPTION = re.compile(
     r"""`[^`]*`|--(?P<name>[a-z][a-z-]*)"""
     r"""(?:[ =](?P<value>"[^"]*"|'[^']*'|[^\s,;=]+=[^\s;]*[^\s;.,]|none\b|\d+))?"""
 )
+_CARD = re.compile(r"this writes (one|a card) to fill in: napari-globalxai card \S+")
 _IN_PYTHON = re.compile(r" \(trust=True in [^)]*\)")
 _MODELS: tuple[type[BaseModel], ...] = (
     CohortSettings,
@@ -58,6 +59,7 @@ def _fields() -> dict[str, str]:
 def in_panel_words(sentence: str) -> str:
     """Return a sentence that names fields of the panels where it named command-line options."""
     sentence = _IN_PYTHON.sub("", _AGAIN.sub(", and press the button again", sentence))
+    sentence = _CARD.sub("fill it in under “Model card”", sentence)
     return _OPTION.sub(_in_words, sentence)
 
 

@@ -17,6 +17,7 @@ from napari_globalxai.settings.declared import declared_fields
 from napari_globalxai.settings.execution_settings import ExecutionSettings, WorkerSettings
 from napari_globalxai.settings.explain_settings import ExplainSettings
 from napari_globalxai.widgets.alignment_form import AlignmentForm
+from napari_globalxai.widgets.card_view import CardView
 from napari_globalxai.widgets.cohort_preview import CohortPreview
 from napari_globalxai.widgets.fold import Fold
 from napari_globalxai.widgets.folders import default_folder
@@ -79,6 +80,8 @@ class RunForm(Fold):
         How the table is read; how maps are averaged; where and how it is computed.
     alignment_form : AlignmentForm
         Registration and sides.
+    card : CardView
+        The model's card, to be mended and tried.
     preview : CohortPreview
         What was recognised in the table, and its problems.
     """
@@ -162,6 +165,9 @@ class RunForm(Fold):
             [each for each in chosen if each.name in computing],
         )
         self.preview = CohortPreview()
+        self.card = CardView(
+            self._session, lambda: (self.cohort_field.path, self.cohort_form.values())
+        )
 
     def _lay_out(self) -> None:
         content = QWidget()
@@ -173,6 +179,7 @@ class RunForm(Fold):
         form.addRow(self.cohort_form)
         form.addRow("&Model", self.model_field)
         form.addRow(self.trust_box)
+        form.addRow(self.card)
         form.addRow("Me&thod", self.method_box)
         form.addRow("CAM la&yer", self.layer_field)
         form.addRow(self.settings_form)
@@ -191,6 +198,7 @@ class RunForm(Fold):
         self.trust_box.toggled.connect(self._on_trust)
         # What was trusted was the other model.
         self.model_field.edited.connect(self._on_model)
+        self.card.written.connect(self._on_card)
         for field in (self.cohort_field, self.model_field):
             field.edited.connect(self._suggest_output)
             field.dropped.connect(self.take)
@@ -235,6 +243,13 @@ class RunForm(Fold):
         if self.model_field.path != self._trusted_model:
             self.trust_box.setChecked(False)
         self.layer_field.show_model(self.model_field.path, trust=self._session.trusts_model)
+        self.card.look_at(self.model_field.path)
+
+    def _on_card(self, path: Path) -> None:
+        # A card that stands elsewhere is what names the model now.
+        model = self.model_field.path
+        if model is None or path.parent != (model if model.is_dir() else model.parent):
+            self.model_field.path = path
 
     def _on_method(self, name: str) -> None:
         # Where it is not known before the method is imported, the user knows.
@@ -244,3 +259,4 @@ class RunForm(Fold):
         self._trusted_model = self.model_field.path if trusted else None
         self._session.trusts_model = trusted
         self.layer_field.show_model(self.model_field.path, trust=trusted)
+        self.card.look_at(self.model_field.path)

@@ -1,8 +1,10 @@
 """Several processes give the bits of one, whatever becomes of them."""
 
 import os
+import shutil
 import signal
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +14,8 @@ from typer.testing import CliRunner
 from napari_globalxai.cli.commands import app
 from napari_globalxai.errors import Cancelled, InputError
 from napari_globalxai.execution.dask_workers import Workers, open_workers
+from napari_globalxai.models.elsewhere import ModelElsewhere
+from napari_globalxai.models.loaders import load_model
 from napari_globalxai.runs.align_cohort import align
 from napari_globalxai.runs.pipeline import explain
 from napari_globalxai.runs.run import open_run
@@ -235,3 +239,25 @@ def test_resuming_with_other_workers_is_no_other_run(inputs, alone, cluster, tmp
     run = explain(*inputs, run.folder, **POOLED, resume=True, scheduler=cluster)
 
     assert_same(open_run(run.folder), alone)
+
+
+def test_workers_that_stay_see_that_a_cohort_has_grown(inputs, cluster, tmp_path):
+    full, model = inputs
+    start = full.with_name("start.csv")
+    start.write_text("".join(full.read_text().splitlines(keepends=True)[:41]))
+    for name, how in {"here": {}, "there": {"scheduler": cluster}}.items():
+        explain(start, model, tmp_path / name, **POOLED, **how)
+        explain(full, model, tmp_path / name, **POOLED, resume=True, **how)
+
+    assert_same(open_run(tmp_path / "there"), open_run(tmp_path / "here"))
+
+
+def test_a_card_that_was_changed_meanwhile_is_another_model(inputs, tmp_path):
+    model = ModelElsewhere.of(load_model(inputs[1]))
+    assert model.load().digest == model.digest
+
+    shutil.copytree(inputs[1].parent, tmp_path / "resnet")
+    card = tmp_path / "resnet" / "model.yaml"
+    card.write_text(card.read_text().replace("mean: 0.3", "mean: 0.4"))
+    with pytest.raises(InputError, match=r"model\.yaml: is another model on a worker"):
+        replace(model, source=str(card)).load()

@@ -60,6 +60,75 @@ def test_a_second_run_lies_below_and_follows_map_and_slider(opened: Any, beside:
     assert not beside.said.isVisibleTo(opened.explain)
 
 
+def choose(view: Any, shown: str) -> None:
+    view.shown_box.setCurrentIndex(view.shown_box.findData(shown))
+    view.shown_box.activated.emit(view.shown_box.currentIndex())
+
+
+def test_the_difference_of_both_runs_is_that_of_the_command_line(
+    opened: Any, beside: Any, qtbot: Any
+) -> None:
+    from napari_globalxai.runs.comparison import compare_runs
+    from napari_globalxai.settings.compare_settings import CompareSettings
+
+    own, other = opened.session.run, beside.layers.run
+    opened.explain.map_box.setCurrentText("left")
+    with qtbot.waitSignal(beside.runner.succeeded, timeout=TIMEOUT):
+        choose(beside, "means")
+    layer = beside.layers.layer("other difference")
+    expected = compare_runs(own, other, CompareSettings()).labels["left"]
+    np.testing.assert_array_equal(layer.data, expected.difference)
+    assert layer.name == f"A − B: left ({own.folder.name} − other)"
+    low, high = layer.contrast_limits
+    assert low == -high
+    assert layer.colorbar.visible
+    assert layer.visible
+    assert layer.translate[-2] > own.valid.shape[0]
+    assert not beside.layers.layer("other map").visible
+    assert f"maps of {expected.facts['n']} images" in beside.said.text()
+    assert f"difference {expected.facts['auc_difference']:.3f}" in beside.said.text()
+    # Of all labels together there is none.
+    opened.explain.map_box.setCurrentText("overall")
+    assert not layer.visible
+    assert "choose one" in beside.said.text()
+    choose(beside, "map")
+    assert beside.layers.layer("other map").visible
+
+
+def test_the_image_in_view_differs_too(opened: Any, beside: Any, qtbot: Any) -> None:
+    own, other = opened.session.run, beside.layers.run
+    # The same maps, as the copy has them, but for the last image.
+    choose(beside, "image")
+    opened.explain.map_box.setCurrentText("left")
+    opened.explain.layers.step_to(3)
+    qtbot.waitUntil(lambda: beside.layers.layer("other difference") is not None, timeout=TIMEOUT)
+    layer = beside.layers.layer("other difference")
+    np.testing.assert_array_equal(layer.data, np.zeros_like(own.maps["left"]))
+    monkeyed = np.roll(own.image_map(4, "left"), 5, axis=1)
+    other.image_map = lambda row, label: monkeyed if row == 4 else own.image_map(row, label)
+    opened.explain.layers.step_to(4)
+    qtbot.waitUntil(lambda: bool(layer.data.any()), timeout=TIMEOUT)
+    image = own.image_map(4, "left")
+    scale = image.size / np.abs(image).sum()
+    np.testing.assert_allclose(layer.data, (image - monkeyed) * scale, rtol=1e-4, atol=1e-4)
+
+
+def test_a_kept_comparison_is_read(
+    opened: Any, beside: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch, finished_run: Path
+) -> None:
+    from napari_globalxai import compare
+    from napari_globalxai.runs import comparison
+
+    kept = finished_run / "comparisons" / "kept"
+    expected = compare(opened.session.run, beside.layers.run, kept).labels["right"].difference
+    monkeypatch.setattr(comparison, "compare_runs", lambda *given: pytest.fail("compared anew"))
+    opened.explain.map_box.setCurrentText("right")
+    with qtbot.waitSignal(beside.runner.succeeded, timeout=TIMEOUT):
+        choose(beside, "means")
+    np.testing.assert_array_equal(beside.layers.layer("other difference").data, expected)
+    shutil.rmtree(kept.parent)
+
+
 def test_another_run_on_show_takes_the_second_away(
     opened: Any, beside: Any, finished_run: Path, qtbot: Any
 ) -> None:
