@@ -1,10 +1,10 @@
-"""The peak of memory of PEPPR as the cohort grows, with the sample's small model.
+"""The peak of memory of PEPPR as the cohort grows: what it holds beside a network and a batch.
 
     python benchmarks/peppr_memory.py [--sizes N ...]
 
-Each size is a process of its own, because the peak of a process never goes down. Every image is
-evaluated along one map and two controls of each family, with the default bootstrap, by half as many
-patients as there are images.
+Each size is a process of its own, because the peak of a process never goes down. The model is
+linear, the images are drawn whenever they are read, and half as many patients as there are images
+are resampled as by default.
 """
 
 import argparse
@@ -16,19 +16,20 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from calibration_models import LinearModel
 
 from napari_globalxai.faithfulness.evaluation import Evaluation
 from napari_globalxai.faithfulness.fills import fit_fill
 from napari_globalxai.faithfulness.peppr import run_peppr
-from napari_globalxai.models.loaders import load_model
-from napari_globalxai.samples import sample_folder
 from napari_globalxai.settings.peppr_settings import PepprSettings
+
+_LABELS = ("a", "b", "c", "d")
 
 
 class Drawn:
     """Images that are drawn anew each time that they are read, so that none is held."""
 
-    shape = (128, 160)
+    shape = (32, 40)
 
     def read(self, rows: list[int]) -> np.ndarray:
         return np.stack(
@@ -44,25 +45,25 @@ class Drawn:
 
 def measure(size: int) -> dict[str, float]:
     """Return the peak before and after, in MiB."""
-    model = load_model(sample_folder() / "models" / "honest.yaml", device="cpu")
-    images, rows = Drawn(), np.arange(size)
     rng = np.random.default_rng(0)
+    weights = rng.normal(size=(len(_LABELS), 2, *Drawn.shape)) / 1000
+    images, rows = Drawn(), np.arange(size)
     evaluation = Evaluation(
-        classifier=model,
+        classifier=LinearModel(_LABELS, weights, np.zeros(len(_LABELS))),
         stack=images,
         rows=rows,
-        truth=rng.integers(0, 2, (size, len(model.labels))).astype(float),
+        truth=rng.integers(0, 2, (size, len(_LABELS))).astype(float),
         patients=tuple(f"P{row // 2}" for row in rows),
         valid=np.ones(images.shape, bool),
         fill=fit_fill("mean-image", images, rows),
-        batch_size=16,
+        batch_size=128,
         key="memory",
     )
     image = rng.random(images.shape)
     settings = PepprSettings(steps=8, control_steps=4, controls=2)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     with tempfile.TemporaryDirectory() as folder:
-        run_peppr(evaluation, "map", image, ("AMD",), settings, cache=Path(folder))
+        run_peppr(evaluation, "map", image, _LABELS[:1], settings, cache=Path(folder))
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"before": before, "after": after}
 

@@ -37,6 +37,8 @@ AGAIN = "give the command again"
 _PARTS_A_THREAD = 2
 _SECONDS_TO_CONNECT = 20
 _STARTING = "Starting workers"
+# Dask gives the second and third levels of their own.
+_TALKERS = ("distributed", "distributed.client", "tornado.application")
 
 
 class Workers:
@@ -200,8 +202,9 @@ def open_workers(
         import distributed
     except ImportError as why:
         raise InputError(_MISSING) from why
-    # It tells in many lines of what is no fault of the user, such as a worker that was lost.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    # They tell in many lines of what is no fault of the user, such as a worker that was lost.
+    for name in _TALKERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     progress(Progress(_STARTING, 0, 1))
     with ExitStack() as opened:
         if settings.scheduler is None:
@@ -251,6 +254,27 @@ def _local_cluster(count: int) -> Iterator[Any]:
 def _need_workers(client: Client, address: str) -> None:
     if not client.nthreads():
         raise InputError(f"The scheduler {address} has no workers; start some.")
+    own = _release()
+    try:
+        found = client.run(_release)
+    # What cannot be imported there fails in as many ways as it can be sent there.
+    except Exception as why:
+        raise InputError(
+            f"The workers of {address} cannot load this package ({type(why).__name__}); install "
+            f"napari-globalxai {own} where they run."
+        ) from why
+    if others := sorted(set(found.values()) - {own}):
+        raise InputError(
+            f"The workers of {address} have napari-globalxai {others[0]}, but this process has "
+            f"{own}; install the same release."
+        )
+
+
+def _release() -> str:
+    """Return the release of this package, in whatever process it is asked for."""
+    from napari_globalxai import __version__
+
+    return __version__
 
 
 def _link(client: Client) -> str:

@@ -27,6 +27,7 @@ from napari_globalxai.faithfulness.remade_maps import RemadeMaps
 from napari_globalxai.faithfulness.scores import FloatArray
 from napari_globalxai.faithfulness.sequential import Count, exceedances, lies_far
 from napari_globalxai.faithfulness.targets import Targets
+from napari_globalxai.faithfulness.watching import tell_control
 from napari_globalxai.progress import Progress, ProgressCallback
 
 COMPARING = "Testing simple orders"
@@ -215,6 +216,7 @@ def _judge_by(
                 asked = len(curves)
                 break
             curves.append(curve)
+            tell_control(name, cache.own.fractions, curve)
             progress(Progress(stage, len(curves), asked))
     controls.judged[name] = np.stack(curves) if curves else np.empty((0, *own.shape))
     controls.asked[name] = asked

@@ -58,10 +58,13 @@ def area_errors(fractions: FloatArray, values: FloatArray) -> FloatArray:
         The curve.
     """
     widths, gains = np.diff(fractions), np.diff(values)
+    most = np.abs(gains) * widths / 2
+    if len(values) < 3:
+        return np.asarray(most)
     bends = np.abs(np.diff(gains / widths)) / (widths[:-1] + widths[1:]) * 2
     bends = np.concatenate([bends[:1], bends, bends[-1:]])
     curved = np.maximum(bends[:-1], bends[1:]) * widths**3 / 12
-    return np.asarray(np.minimum(curved, np.abs(gains) * widths / 2))
+    return np.asarray(np.minimum(curved, most))
 
 
 def crossing_errors(fractions: FloatArray, curve: Bending) -> FloatArray:

@@ -14,6 +14,7 @@ from napari_globalxai.progress import Progress, ProgressCallback, ignore_progres
 from napari_globalxai.runs.turns import reading
 from napari_globalxai.storage import read_json
 from napari_globalxai.widgets.result_tables import NOTHING, PlainTable, number
+from napari_globalxai.widgets.warm_up import import_models
 
 if TYPE_CHECKING:
     from napari_globalxai.runs.run import Run
@@ -100,6 +101,7 @@ def audit_run(
     run: Run, trust: bool, progress: ProgressCallback = ignore_progress
 ) -> list[ShownFinding]:
     """Audit a run and return what was found. To be called in a worker."""
+    import_models()
     from napari_globalxai.audit.shortcut_audit import audit
 
     progress(Progress("Auditing the run", 0, 1))

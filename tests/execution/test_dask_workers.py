@@ -5,6 +5,7 @@ import shutil
 import signal
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 
 from napari_globalxai.cli.commands import app
 from napari_globalxai.errors import Cancelled, InputError
-from napari_globalxai.execution.dask_workers import Workers, open_workers
+from napari_globalxai.execution.dask_workers import Workers, _need_workers, open_workers
 from napari_globalxai.models.elsewhere import ModelElsewhere
 from napari_globalxai.models.loaders import load_model
 from napari_globalxai.runs.align_cohort import align
@@ -181,6 +182,24 @@ def test_a_scheduler_that_is_not_there_is_named(monkeypatch):
         open_workers(WorkerSettings(scheduler="tcp://127.0.0.1:9")),
     ):
         pass
+
+
+def test_workers_of_another_release_are_refused(cluster, monkeypatch):
+    monkeypatch.setattr("napari_globalxai.__version__", "99.0")
+    with (
+        pytest.raises(InputError, match=r"of tcp://.* have .*, but this process has 99\.0"),
+        open_workers(WorkerSettings(scheduler=cluster)),
+    ):
+        pass
+
+
+def test_workers_without_this_package_are_refused():
+    def run(function):
+        raise ModuleNotFoundError("No module named 'napari_globalxai'")
+
+    bare = SimpleNamespace(nthreads=lambda: {"tcp://a:1": 1}, run=run)
+    with pytest.raises(InputError, match=r"tcp://a:0 cannot load .* install napari-globalxai 0"):
+        _need_workers(bare, "tcp://a:0")
 
 
 def test_an_address_that_is_none_is_refused():

@@ -196,7 +196,7 @@ def test_peppr_whose_scheduler_is_gone_is_ended_without_it(
 
 
 def test_random_weights_whose_scheduler_is_gone_are_ended_without_it(
-    run, random_here, scheduler_that_leaves
+    run, random_here, scheduler_that_leaves, caplog
 ):
     finished = run.folder / "sanity" / "finished.jsonl"
     finished.unlink()
@@ -204,6 +204,7 @@ def test_random_weights_whose_scheduler_is_gone_are_ended_without_it(
     progress = during("Explaining with random weights")
     with pytest.raises(InputError, match=GONE):
         gx.sanity(run, **RANDOM, workers=workers, progress=progress)
+    assert not [each for each in caplog.records if each.name.startswith("distributed")]
     before = finished.read_text()
     found = gx.sanity(run, **RANDOM)
 

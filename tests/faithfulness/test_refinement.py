@@ -91,6 +91,10 @@ def test_few_pixels_end_the_halving():
         first, lambda counts: [[Bending((counts > 1).astype(float), 0.5, rises=True)]], 30, 1e-6
     )
     assert placed.counts.tolist() == [0, 1, 2, 3, 4]
+    ends = np.array([0, 1])
+    placed = place_steps(ends, lambda counts: [[Bending(counts * 1.0, 0.5, rises=True)]], 30, 0.01)
+    assert placed.counts.tolist() == [0, 1]
+    assert (placed.area_error, placed.is_settled) == (0.5, False)
 
 
 def test_errors_of_a_parabola_are_exact_where_it_rises():
