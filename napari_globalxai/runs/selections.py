@@ -71,7 +71,8 @@ class Selection:
         path = self.folder / _TABLE
         with reading(self._home):
             table = read_table(path, dtype={"map": str})
-        if "map" not in table or set(table["map"]) != {OVERALL, *self.record["labels"]}:
+        # Other labels than the record's, too: the maps may have been made again since.
+        if "map" not in table:
             raise InputError(f"{path}: {_DAMAGED}")
         return table
 
