@@ -7,7 +7,9 @@ For whoever changes the window: look at the pictures. Run it where there is a di
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from itertools import product
@@ -27,12 +29,14 @@ from cut_text import cut_texts, overlapping
 
 from napari_globalxai.errors import Cancelled
 from napari_globalxai.progress import Progress
+from napari_globalxai.samples import sample_folder
+from napari_globalxai.widgets.fold import Fold
 from napari_globalxai.widgets.workbench import PANELS, open_panel
 
 THEMES = ("dark", "light")
 FONTS = (9, 12, 16)
 SIZES = ((1024, 768), (1440, 900))
-STATES = ("empty", "running", "error", "done")
+STATES = ("empty", "running", "error", "card", "done", "unfolded")
 DOCK_WIDTH = 280
 PATIENCE = 120_000
 
@@ -55,7 +59,7 @@ def save(viewer: Any, path: Path) -> None:
     viewer.screenshot(str(path), canvas_only=False, flash=False)
 
 
-def in_states(viewer: Any, panels: dict[str, Any], run: Path) -> Iterator[str]:
+def in_states(viewer: Any, panels: dict[str, Any], run: Path, second: Path | None) -> Iterator[str]:
     """Bring the panels into one state after the other."""
     yield "empty"
     stop = threading.Event()
@@ -74,10 +78,19 @@ def in_states(viewer: Any, panels: dict[str, Any], run: Path) -> Iterator[str]:
         )
     settle()
     yield "error"
+    with tempfile.TemporaryDirectory() as folder:
+        weights = sample_folder() / "models" / "honest.safetensors"
+        panel.model_field.path = Path(shutil.copy(weights, folder))
+        wait_for(lambda: not panel.form.card.is_looking)
+        panel.form.card.more.expand()
+        panel.form.card.check()
+        settle()
+        yield "card"
     panel.open_run(run)
     wait_for(lambda: not panel.runner.is_running)
     session = panel.session
-    session.choose_map("Gla" if "Gla" in session.run.labels else session.run.labels[0])
+    tested = [name for name in session.run.peppr_names if name in session.run.labels]
+    session.choose_map([*tested, *session.run.labels][0])
     height, width = session.view.valid.shape
     regions = panels["Regions"]
     regions.new_region()
@@ -89,6 +102,19 @@ def in_states(viewer: Any, panels: dict[str, Any], run: Path) -> Iterator[str]:
     settle()
     wait_for(lambda: not panels["PEPPR"].plot.is_drawing)
     yield "done"
+    if second is not None:
+        panel.beside.open_run(second)
+        wait_for(lambda: not panel.beside.runner.is_running)
+        panel.beside.show_instead("means")
+        wait_for(lambda: not panel.beside.runner.is_running)
+    panels["PEPPR"].results.selectAll()
+    # Twice: folds lie in folds.
+    for _ in range(2):
+        for fold in (each for one in panels.values() for each in one.findChildren(Fold)):
+            fold.expand()
+        settle()
+    wait_for(lambda: not panels["PEPPR"].plot.is_drawing)
+    yield "unfolded"
 
 
 def _busy(progress: Any, stop: threading.Event) -> Any:
@@ -98,7 +124,9 @@ def _busy(progress: Any, stop: threading.Event) -> Any:
     raise Cancelled
 
 
-def draw(out: Path, run: Path, theme: str, font: int, size: tuple[int, int]) -> list[str]:
+def draw(
+    out: Path, runs: tuple[Path, Path | None], theme: str, font: int, size: tuple[int, int]
+) -> list[str]:
     """Draw all panels in all states once, and return what is cut off."""
     appearance = get_settings().appearance
     appearance.theme, appearance.font_size = theme, font
@@ -112,12 +140,15 @@ def draw(out: Path, run: Path, theme: str, font: int, size: tuple[int, int]) -> 
         shown = [dock for dock in docks if isinstance(dock, QDockWidget)]
         window.resizeDocks(shown[:1], [DOCK_WIDTH], Qt.Orientation.Horizontal)
     found = []
-    for state in in_states(viewer, panels, run):
+    for state in in_states(viewer, panels, *runs):
         for name, panel in panels.items():
             panel.bring_forward()
             settle()
             place = f"{theme}-{font}-{size[0]}/{name.replace(' ', '-').lower()}-{state}"
             save(viewer, out / f"{place}.png")
+            if state in ("card", "unfolded"):
+                # All of it, also what lies below the edge of the window.
+                panel.widget().grab().save(str(out / f"{place}-whole.png"))
             found += [f"{place}: {text}" for text in (*cut_texts(panel), *overlapping(panel))]
     viewer.close()
     return found
@@ -127,6 +158,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, help="a finished run with a result of PEPPR")
     parser.add_argument("out", type=Path, help="folder of the pictures")
+    parser.add_argument("--second", type=Path, help="a run of the same images to lay beside it")
     parser.add_argument("--themes", nargs="+", default=THEMES)
     parser.add_argument("--fonts", nargs="+", type=int, default=FONTS)
     parser.add_argument("--widths", nargs="+", type=int, default=[width for width, _ in SIZES])
@@ -135,7 +167,7 @@ def main() -> None:
     cut = [
         text
         for theme, font, size in product(given.themes, given.fonts, sizes)
-        for text in draw(given.out, given.run, theme, font, size)
+        for text in draw(given.out, (given.run, given.second), theme, font, size)
     ]
     print("\n".join(cut) or "No text is cut.")
     raise SystemExit(1 if cut else 0)

@@ -6,6 +6,7 @@ from typing import Any
 
 from qtpy.QtWidgets import (
     QAbstractButton,
+    QAbstractSpinBox,
     QComboBox,
     QHeaderView,
     QLabel,
@@ -36,9 +37,17 @@ def _cut(widget: QWidget) -> list[str]:
         return _button(widget)
     if isinstance(widget, QComboBox):
         return _box(widget)
+    if isinstance(widget, QAbstractSpinBox):
+        return _number(widget)
     if isinstance(widget, QTableView):
         return _table(widget)
     return []
+
+
+def _number(box: QAbstractSpinBox) -> list[str]:
+    line: Any = box.lineEdit()
+    needed = box.fontMetrics().horizontalAdvance(box.text())
+    return [box.text()] if needed > line.width() + SLACK else []
 
 
 def _label(label: QLabel) -> list[str]:

@@ -152,7 +152,7 @@ class ModelCard(BaseModel):
     )
     weights_key: str | None = Field(
         default=None,
-        title="Weights of the checkpoint",
+        title="Weights key",
         description="which weights of a checkpoint that holds several, such as state_dict_ema",
     )
 

@@ -45,7 +45,7 @@ class PerImageCard(BaseModel):
                 "min-max": "From its least and its greatest value to the range",
             }
         ),
-    ] = Field(title="Scaled image by image", description="how each image is scaled by its own")
+    ] = Field(title="Image scaling", description="how each image is scaled by its own")
     channel_wise: bool = Field(
         default=False,
         title="Each channel by itself",

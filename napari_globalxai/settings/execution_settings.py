@@ -27,7 +27,7 @@ class DeviceSettings(SettingsModel):
     device: str = Field(
         default="auto", title="Device", description="auto, cpu, cuda, mps …: where the model runs"
     )
-    batch_size: Annotated[int | None, Placeholder("What is fastest")] = Field(
+    batch_size: Annotated[int | None, Placeholder("Fastest")] = Field(
         default=None,
         ge=1,
         title="Batch size",

@@ -65,7 +65,7 @@ class AlignmentSettings(SettingsModel):
         "image of the cohort",
     )
 
-    stored_bits: Annotated[int | None, Placeholder("As the files say")] = Field(
+    stored_bits: Annotated[int | None, Placeholder("As files")] = Field(
         default=None,
         ge=8,
         le=16,

@@ -124,7 +124,7 @@ class PepprSettings(SettingsModel):
     seed: int = Field(
         default=0, ge=0, title="Seed", description="Of ties, controls, resamples and noise"
     )
-    valid_share: Annotated[float | None, Placeholder("As for the maps")] = Field(
+    valid_share: Annotated[float | None, Placeholder("As maps")] = Field(
         default=None,
         ge=0,
         le=1,

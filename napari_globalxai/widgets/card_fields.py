@@ -126,7 +126,8 @@ def _empty(declared: Declared) -> Any:
 
 
 def _placeholder(declared: Declared) -> str:
-    return "No" if declared.kind == "choice" else _TO_SAY
+    # A number has little room beside its buttons.
+    return "No" if declared.kind == "choice" else "–"
 
 
 def _value_at(content: Mapping[str, Any], name: str) -> Any:

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QFileDialog,
+    QFormLayout,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.card_draft import CardDraft, draft_of, write_draft
@@ -19,7 +26,7 @@ from napari_globalxai.widgets.fold import Fold
 from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import JobBar, flowing, text_label
 from napari_globalxai.widgets.session import Session
-from napari_globalxai.widgets.settings_form import settings_layout
+from napari_globalxai.widgets.settings_form import FormRows, settings_layout
 from napari_globalxai.widgets.warm_up import import_models
 from napari_globalxai.widgets.workers import JobRunner, LatestOnly
 
@@ -159,7 +166,7 @@ class CardView(Fold):
         box = QVBoxLayout(content)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(4)
-        self._form = QWidget()
+        self._form = FormRows()
         inside = QWidget()
         self.more.show_content(inside)
         box.addWidget(self.said)
@@ -175,8 +182,10 @@ class CardView(Fold):
     def _make_fields(self) -> None:
         """Make the inputs when they are needed first: a panel is to open at once."""
         if not self._fields:
-            for part, home in (("input", self._form), ("more", self.more.content())):
-                self._fields.append(CardFields(settings_layout(home), facts(part)))
+            first, more = settings_layout(self._form), settings_layout(self.more.content())
+            # Paths, arguments and transforms are long.
+            more.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapAllRows)
+            self._fields = [CardFields(first, facts("input")), CardFields(more, facts("more"))]
 
     # What was found.
 
@@ -213,8 +222,9 @@ class CardView(Fold):
         return draft.problem or f"{draft.place.name} is complete. Check tries it."
 
     def _titles(self, names: Sequence[str]) -> str:
-        titles = {name: field.accessibleName() for name, field in self.fields.items()}
-        return ", ".join(titles.get(name, name) for name in names)
+        # In the order of the form.
+        titles = [field.accessibleName() for name, field in self.fields.items() if name in names]
+        return ", ".join([*titles, *(name for name in names if name not in self.fields)])
 
     def _say(self, sentence: str, *, is_wrong: bool) -> None:
         self.said.setText(f"⚠ {in_panel_words(sentence)}" if is_wrong else sentence)
@@ -233,9 +243,9 @@ class CardView(Fold):
             return None
         if draft is not None and draft.open_facts:
             self.job_bar.say(f"Still to be said: {self._titles(draft.open_facts)}.")
-            first = self.fields.get(draft.open_facts[0])
-            if first is not None:
-                first.setFocus()
+            missing = [field for name, field in self.fields.items() if name in draft.open_facts]
+            if missing:
+                missing[0].setFocus()
             return None
         if draft is not None and draft.problem:
             self.job_bar.say(in_panel_words(draft.problem))

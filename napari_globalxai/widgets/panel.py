@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any, Optional
 from weakref import WeakMethod
 
+from napari.settings import get_settings
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
-from qtpy.QtGui import QShowEvent
+from qtpy.QtGui import QFont, QShowEvent
 from qtpy.QtWidgets import (
     QComboBox,
     QDockWidget,
@@ -46,6 +47,15 @@ class Panel(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
         self.setMinimumWidth(NARROWEST)
         self._is_docked = False
+        self.follow(get_settings().appearance.events.font_size, self._take_letters)
+
+    def _take_letters(self, event: object = None) -> None:
+        """Give lines, tables and plots the letters that napari's style gives to labels alone."""
+        # Qt hands on what changes only, and parts were made before they were here.
+        self.setFont(QFont())
+        font = self.font()
+        font.setPointSize(int(get_settings().appearance.font_size))
+        self.setFont(font)
 
     def follow(self, signal: Any, slot: Callable[..., None]) -> None:
         """Connect a signal of the viewer or its session, which outlive the panel.
@@ -77,6 +87,7 @@ class Panel(QScrollArea):
         super().showEvent(event)
         if not self._is_docked:
             self._is_docked = True
+            self._take_letters()
             # Once napari has put it where it belongs.
             QTimer.singleShot(0, self._join_tabs)
 

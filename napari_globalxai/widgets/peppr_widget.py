@@ -165,13 +165,14 @@ class PepprWidget(Panel):
         self.content.addWidget(self.form)
         self.content.addWidget(self.compute_button)
         self.content.addWidget(self.job_bar)
-        self.content.addWidget(self.results_heading)
-        self.content.addWidget(self.results)
         self.content.addLayout(shown)
         self.content.addWidget(self.verdict)
         self.content.addWidget(self.scrubber)
         self.content.addWidget(self.probability)
         self.content.addWidget(self.plot, 1)
+        # Below the curves, which are to be in view on a small screen.
+        self.content.addWidget(self.results_heading)
+        self.content.addWidget(self.results)
         self.content.addWidget(self.further)
 
     def _connect(self, viewer: Any) -> None:

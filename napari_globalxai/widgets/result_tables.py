@@ -108,7 +108,18 @@ class PlainTable(QTableWidget):
             item.setToolTip(tip)
             self.setHorizontalHeaderItem(index, item)
         self._across.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        self._across.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        self._keep_first_heading()
+
+    def _keep_first_heading(self) -> None:
+        """Let the first column take what is left, unless that is less than its heading needs."""
+        first = self.horizontalHeaderItem(0)
+        words = "" if first is None else first.text()
+        others = sum(self._across.sectionSize(index) for index in range(1, self.columnCount()))
+        # A heading is bold in napari's style.
+        needed = round(1.2 * self.fontMetrics().horizontalAdvance(words)) + 12
+        modes = QHeaderView.ResizeMode
+        fits = self.width() - others >= needed
+        self._across.setSectionResizeMode(0, modes.Stretch if fits else modes.ResizeToContents)
 
     def fill(self, rows: list[list[str]]) -> None:
         """Show rows of text, in this order."""
@@ -126,6 +137,7 @@ class PlainTable(QTableWidget):
                     )
                 self.setItem(row, column, item)
         self.setSortingEnabled(sorts)
+        self._keep_first_heading()
         self.setFixedHeight(self.sizeHint().height())
 
     def texts(self) -> list[list[str]]:
@@ -156,6 +168,7 @@ class PlainTable(QTableWidget):
     def resizeEvent(self, event: Optional[QResizeEvent]) -> None:  # noqa: UP045
         """Make room for a bar below where the columns do not fit."""
         super().resizeEvent(event)
+        self._keep_first_heading()
         self._fit_height()
 
     def changeEvent(self, event: Optional[QEvent]) -> None:  # noqa: UP045
@@ -163,6 +176,7 @@ class PlainTable(QTableWidget):
         super().changeEvent(event)
         if event is not None and event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
             self._down.setDefaultSectionSize(self._row_height)
+            self._keep_first_heading()
             self._fit_height()
 
     def _fit_height(self) -> None:

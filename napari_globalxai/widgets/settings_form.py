@@ -1,9 +1,10 @@
 """Forms for settings, made from how the settings are declared."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Optional
 
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
+from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QCheckBox, QFormLayout, QLabel, QWidget
 
 from napari_globalxai.settings.declared import Declared
@@ -13,6 +14,9 @@ from napari_globalxai.widgets.parts import text_label
 from napari_globalxai.widgets.setting_fields import field_changed, field_value, make_field
 from napari_globalxai.widgets.warm_up import import_models
 from napari_globalxai.widgets.workers import LatestOnly
+
+# Widths in heights of a letter.
+_NARROW, _ROOMY = 14, 16
 
 
 class SettingsForm(Fold):
@@ -44,7 +48,7 @@ class SettingsForm(Fold):
 
     def show_settings(self, settings: Iterable[Declared]) -> None:
         """Ask for other settings, at their defaults."""
-        content = QWidget()
+        content = FormRows()
         self.fields, self._defaults = {}, {}
         form = settings_layout(content)
         for setting in settings:
@@ -122,6 +126,21 @@ class MethodForm(SettingsForm):
 
     def _on_failed(self, sentence: str) -> None:
         self.show_content(text_label(sentence))
+
+
+class FormRows(QWidget):
+    """A form in which every field stands below its name where there is little room for letters."""
+
+    def resizeEvent(self, event: Optional[QResizeEvent]) -> None:  # noqa: UP045
+        """Wrap all rows, or none that fits: names of all rows share a column."""
+        super().resizeEvent(event)
+        form, letters = self.layout(), self.width() / self.fontMetrics().height()
+        if isinstance(form, QFormLayout):
+            policies = QFormLayout.RowWrapPolicy
+            is_wrapped = form.rowWrapPolicy() == policies.WrapAllRows
+            # Two bounds, as a form that grows may bring a scroll bar.
+            wraps = letters < (_ROOMY if is_wrapped else _NARROW)
+            form.setRowWrapPolicy(policies.WrapAllRows if wraps else policies.WrapLongRows)
 
 
 def settings_layout(content: QWidget | None = None) -> QFormLayout:

@@ -154,6 +154,25 @@ def test_no_text_is_cut_in_a_narrow_dock(
         assert overlapping(panel) == [], name
 
 
+def test_lines_tables_and_plots_have_naparis_letters(
+    opened: Any, all_panels: dict[str, Any], qtbot: Any
+) -> None:
+    opened.viewer.window.show()
+    for panel in all_panels.values():
+        panel.bring_forward()
+        qtbot.wait(50)
+    from napari.settings import get_settings
+
+    appearance = get_settings().appearance
+    before = appearance.font_size
+    peppr, images = all_panels["PEPPR"], all_panels["All images"]
+    for size in (before, 9, 16):
+        appearance.font_size = size
+        for part in (peppr.plot, peppr.results, images.view, images.query_line):
+            assert part.font().pointSize() == size
+    appearance.font_size = before
+
+
 def test_empty_panels_are_laid_out(make_napari_viewer: Any, qtbot: Any) -> None:
     viewer = make_napari_viewer()
     viewer.window.show()

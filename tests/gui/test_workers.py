@@ -5,6 +5,7 @@ import sys
 import textwrap
 
 import pytest
+from qtpy import API_NAME
 
 pytestmark = pytest.mark.gui
 
@@ -36,8 +37,14 @@ ENDING = textwrap.dedent(
 )
 
 
+DELETE = {
+    "PyQt6": "from PyQt6 import sip; sip.delete(job.signals)",
+    "PySide6": "import shiboken6; shiboken6.delete(job.signals)",
+}
+
+
 def test_a_job_whose_signals_qt_has_deleted_ends_in_silence():
-    code = ENDING.format(delete="from PyQt6 import sip; sip.delete(job.signals)")
+    code = ENDING.format(delete=DELETE[API_NAME])
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "ended well"
