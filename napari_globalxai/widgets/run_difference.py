@@ -93,15 +93,15 @@ def differences_of(first: Run, second: Run, progress: ProgressCallback) -> Diffe
 
 def _kept(first: Run, second: Run) -> Differences | None:
     """Return a comparison of these runs, in this order, that lies in the first."""
-    import tifffile
-
     from napari_globalxai.report.comparison_chapter import find_comparisons
     from napari_globalxai.report.comparison_page import COMPARISON_FILE
     from napari_globalxai.runs.folder import file_stem
+    from napari_globalxai.runs.read_maps import read_map
+    from napari_globalxai.runs.turns import reading
     from napari_globalxai.settings.compare_settings import CompareSettings
     from napari_globalxai.storage import read_json
 
-    asked = CompareSettings().model_dump(mode="json")
+    asked, shape = CompareSettings().model_dump(mode="json"), first.coverage.shape
     for folder in find_comparisons(first):
         try:
             record = read_json(folder / COMPARISON_FILE)
@@ -110,11 +110,12 @@ def _kept(first: Run, second: Run) -> Differences | None:
                 continue
             if CompareSettings(**record["settings"]).model_dump(mode="json") != asked:
                 continue
-            maps = {
-                label: np.asarray(tifffile.imread(folder / f"{file_stem(label)}.difference.tif"))
-                for label, facts in record["labels"].items()
-                if facts["moved_share"] is not None
-            }
+            with reading(first.folder):
+                maps = {
+                    label: read_map(folder / f"{file_stem(label)}.difference.tif", shape)
+                    for label, facts in record["labels"].items()
+                    if facts["moved_share"] is not None
+                }
             return Differences(maps, record["labels"], tuple(record["warnings"]))
         # What is damaged is made anew.
         except (KeyError, TypeError, ValueError, OSError):
