@@ -56,7 +56,18 @@ class GrowingCurves:
     def on_course(self, evaluation: Evaluation, fractions: FloatArray, logits: LogitsByArm) -> None:
         """Take what is predicted along the map so far."""
         with self._lock:
-            if self._course is not None and self._course[0] is not evaluation:
+            before = self._course
+            if before is not None and before[0].identity == evaluation.identity:
+                # Steps between those that are known come later.
+                new = ~np.isin(before[1], fractions)
+                fractions = np.concatenate([before[1][new], fractions])
+                rising = np.argsort(fractions)
+                fractions = fractions[rising]
+                logits = {
+                    arm: np.concatenate([before[2][arm][new], values])[rising]
+                    for arm, values in logits.items()
+                }
+            elif before is not None:
                 # The next of several fills.
                 self._controls.clear()
             self._course = (evaluation, fractions, logits)
