@@ -2,6 +2,7 @@
 
     python benchmarks/audit_calibration.py
     python benchmarks/audit_calibration.py --cohorts 200 --run RUN   # a run of the honest model
+    python benchmarks/audit_calibration.py --hidden   # a mark that no column tells
 
 Every run counts once, however many findings it has: the level is of any false finding in a run.
 """
@@ -12,7 +13,7 @@ import argparse
 import itertools
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,6 +45,36 @@ def audited(plan: Plan, chosen: AuditSettings) -> list[str]:
         return [
             each.label for each in gx.audit(write_run(Path(folder) / "run", plan), chosen).findings
         ]
+
+
+def hidden(plan: Plan) -> tuple[bool, bool, float]:
+    """Whether a mark that no column tells is found, and parted; how much the corner holds."""
+    with tempfile.TemporaryDirectory() as folder:
+        result = gx.audit(write_run(Path(folder) / "run", plan), settings(), columns=())
+        found = any(each.label == "L0" for each in result.findings)
+        clusters = result.clusters
+        table = result.regions
+    parted = bool((clusters.loc[clusters["label"] == "L0", "cluster"] > 1).any())
+    corner = (table["region"] == "corner-bottom-left") & (table["subgroup"] == "all")
+    (ratio,) = table.loc[corner & (table["label"] == "L0"), "ratio"]
+    return found, parted, float(ratio)
+
+
+def without_column(count: int, images: Sequence[int]) -> None:
+    print("| images | strength | the corner holds, times its share | told | parted as a cluster |")
+    print("|---|---|---|---|---|")
+    for size, strength, round_field in itertools.product(
+        images, (0.3, 1.0, 1.5, 2.0, 3.0), (True, False)
+    ):
+        plan = Plan(size, shortcut=True, strength=strength, round_field=round_field)
+        found = [hidden(replace(plan, seed=seed)) for seed in range(count)]
+        told, parted, ratios = zip(*found, strict=True)
+        shape = "round" if round_field else "whole frame"
+        print(
+            f"| {size}, {shape} | {strength} | {np.median(ratios):.1f} | {sum(told)} of {count} | "
+            f"{sum(parted)} |",
+            flush=True,
+        )
 
 
 def shuffled(run: gx.Run, seed: int) -> pd.DataFrame:
@@ -84,8 +115,12 @@ def main() -> None:
     parser.add_argument("--cohorts", type=int, default=100)
     parser.add_argument("--images", type=int, nargs="+", default=[120, 400])
     parser.add_argument("--run", type=Path)
+    parser.add_argument("--hidden", action="store_true")
     asked = parser.parse_args()
     count = asked.cohorts
+    if asked.hidden:
+        without_column(count, asked.images)
+        return
     print("| cohorts | images | with a false finding | with the shortcut found |")
     print("|---|---|---|---|")
     for images, round_field in itertools.product(asked.images, (True, False)):

@@ -34,8 +34,8 @@ def stability(bench: Bench, steps: int, seeds: int, bank: int, up_to: float, fol
     print("| label | shifts as good | surrogates as good | beats them in seeds | undecided "
           "| no better | controls, median | power with 10 patients |")  # fmt: skip
     print("|---|---|---|---|---|---|---|---|")
-    for index, label in enumerate(labels):
-        image = bench.true_maps[label]
+    for label, image in bench.true_maps.items():
+        index = labels.index(label)
         orders = [order_by_map(image, valid, 0)]
         orders += shifted_orders(image, valid, choose_lattice(image, valid), 0)
         shifts = len(orders) - 1

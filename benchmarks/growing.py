@@ -121,7 +121,7 @@ def chunk_task(start: int) -> object:
     from napari_globalxai.models.elsewhere import ModelElsewhere
 
     loading = {"device": "cpu", "precision": "float32", "trust": False, "cam_layer": "layer4"}
-    model = ModelElsewhere("/data/model/model.yaml", "0" * 64, loading, 16)
+    model = ModelElsewhere("/data/model/model.yaml", "0" * 64, "1" * 64, loading, 16)
     labels = tuple(f"label-{number}" for number in range(LABELS))
     places = (Path("/data/run/aligned.zarr"), Path("/data/run/attributions.zarr"))
     job = ExplainingJob(model, "grad-cam", {}, labels, *places)

@@ -9,6 +9,9 @@ from __future__ import annotations
 import io
 import re
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +23,8 @@ _LOCAL = ("file", "local")
 # Stores that their owner gave access to. What reaches any machine of the net is none: a table or a
 # run of somebody else's could make us ask there.
 _STORES = ("abfs", "abfss", "adl", "az", "gcs", "gs", "memory", "oci", "s3", "s3a")
+# Of those, what the person at the keyboard has named in this process: kind and bucket.
+_NAMED: set[tuple[str, str]] = set()
 
 
 def is_remote(path: object) -> bool:
@@ -37,6 +42,36 @@ def is_in_store_of(address: str, root: Path) -> bool:
     if not is_remote(root):
         return False
     return _store(address) == _store(str(root))
+
+
+def name_store(path: Path) -> None:
+    """Note that a person named a place: where it is an address, its store may be asked for more."""
+    if is_remote(path):
+        _NAMED.add(_store(str(path)))
+
+
+def check_named(path: Path, beside: Path) -> None:
+    """Refuse to ask a store that a file names and no person did.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        What the file names; a path of this machine passes.
+    beside : pathlib.Path
+        Where the file lies: of a store that it lies in, more may be asked.
+
+    Raises
+    ------
+    InputError
+        When it is an address of another store.
+    """
+    if not is_remote(path) or is_in_store_of(str(path), beside) or _store(str(path)) in _NAMED:
+        return
+    store = "{}://{}".format(*_store(str(path)))
+    raise InputError(
+        f"{path}: is in a store that {beside} names and you did not, so it was not asked; if it "
+        f"may be, name it: view --image-store {store}, or native_image(…, store={store!r})."
+    )
 
 
 def _store(address: str) -> tuple[str, str]:
@@ -105,6 +140,34 @@ def local_path(path: str | Path, what: str) -> Path:
             "store, or copy it."
         )
     return found
+
+
+@contextmanager
+def local_file(path: str | Path) -> Iterator[Path]:
+    """Give a file as libraries take it that know no addresses: itself, or a copy of an address.
+
+    Raises
+    ------
+    InputError
+        When a store cannot be asked; what the block says of a copy is said of its address.
+    """
+    found = place(path)
+    if not is_remote(found):
+        yield found
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, found.name)
+        try:
+            if found.is_file():
+                copy.write_bytes(found.read_bytes())
+        # Each kind of store has errors of its own, and a library's beneath them.
+        except Exception as why:
+            reason = " ".join(str(why).split()).rstrip(".") or type(why).__name__
+            raise InputError(f"{found}: cannot be read ({reason}); mend the address.") from why
+        try:
+            yield copy
+        except InputError as why:
+            raise InputError(str(why).replace(str(copy), str(found))) from why
 
 
 def readable(path: Path) -> Any:

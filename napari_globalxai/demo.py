@@ -15,6 +15,7 @@ import numpy.typing as npt
 import tifffile
 import torch
 
+from napari_globalxai.addresses import is_remote, place
 from napari_globalxai.cohort.table import read_cohort
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.region_erasure import erase_region
@@ -131,6 +132,8 @@ def run_demo(
     list of Claim
         What was held against the truth.
     """
+    if is_remote(place(out)):
+        raise InputError(f"{place(out)}: the demo writes to a folder of this machine; name one.")
     sample = sample_folder()
     say(f"Sample cohort: {sample}")
     runs = explain_sample(sample, out, device=device, seed=seed, progress=progress)

@@ -48,6 +48,8 @@ _NOT_AS_WE_WRITE = (
     zipfile.BadZipFile,
     zlib.error,
 )
+# How folders begin in which a result is made before it is moved to its place.
+ASIDE = ".making-"
 # As `atomic_path` names what it has not finished.
 _LEFTOVER = re.compile(r"\..+\.[a-z0-9_]{8}(\.\w+)?")
 
@@ -208,7 +210,8 @@ def is_unused(folder: Path, besides: str = "") -> bool:
     if not folder.exists():
         return True
     return folder.is_dir() and all(
-        (entry.name == besides or _LEFTOVER.fullmatch(entry.name)) and entry.is_file()
+        entry.name.startswith(ASIDE)
+        or ((entry.name == besides or _LEFTOVER.fullmatch(entry.name)) and entry.is_file())
         for entry in folder.iterdir()
     )
 
@@ -329,6 +332,9 @@ class Journal:
             # In the order in which they were written, whoever did.
             (self.path / f"{time.time_ns():020}-{uuid4().hex[:8]}.jsonl").write_text(text)
             return [json.loads(line) for line in lines]
+        if self.path.is_symlink():
+            # Of a folder of somebody else's, it could lead to any file of the user.
+            raise InputError(f"{self.path}: is a link, and nothing is added to it; delete it.")
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a+b") as stream:
             # After a crash the last line may lack its end; a new entry must not be glued to it.

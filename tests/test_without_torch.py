@@ -123,6 +123,35 @@ print(json.dumps([found.facts["labels"]["left"]["min_p"], moved]))
     assert in_process(code, run) == [expected.facts["labels"]["left"]["min_p"], 0]
 
 
+def test_commands_on_stored_maps(run, tmp_path):
+    """Every command that asks stored maps alone, as a shell would call it."""
+    commands = [
+        ["maps", "--name", "low", "--where", "left == 1", "--statistic", "median"],
+        ["maps", "--name", "paper", "--like-the-paper"],
+        ["stability", "--splits", "100", "--bootstrap", "100"],
+        ["contrast", "--name", "c", "--a", "left == 1", "--b", "left == 0", "--permutations", "19"],
+        ["outliers"],
+        ["audit", "--erase", "none", "--permutations", "199", "--bootstrap", "100"],
+        ["slices"],
+        ["compare", str(run.folder), "--out", str(tmp_path / "c"), "--permutations", "19"],
+        ["report"],
+    ]
+    code = f"""
+from typer.testing import CliRunner
+from napari_globalxai.cli.commands import app
+
+found = {{}}
+for name, *options in {commands}:
+    outcome = CliRunner().invoke(app, [name, sys.argv[1], *options, "--json"])
+    found[f"{{name}} {{options}}"] = [outcome.exit_code, str(outcome.exception or "")]
+    json.loads(outcome.stdout)
+print(json.dumps(found))
+"""
+    found = in_process(code, run)
+    assert len(found) == len(commands)
+    assert set(map(tuple, found.values())) == {(0, "")}
+
+
 def test_rooms_of_the_statistics(run):
     modules = (
         "catalogue", "cohort.table", "maps.store", "maps.upsampling", "runs.subgroup_maps",

@@ -26,7 +26,7 @@ class Settings(BaseModel):
     Each field says what it is: command line, form and provenance are made from it.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 SettingsT = TypeVar("SettingsT", bound=Settings)

@@ -80,7 +80,8 @@ class Batches:
     ) -> Attribution | None:
         """Explain a batch; None where memory does not hold it."""
         try:
-            return self._method.attribute(self._classifier, read_input(part), self._labels)
+            with self._classifier.rounding():
+                return self._method.attribute(self._classifier, read_input(part), self._labels)
         # Out of memory has no one class; all else goes on up.
         except Exception as why:
             if not is_out_of_memory(why):

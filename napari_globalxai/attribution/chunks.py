@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
 
 from napari_globalxai.attribution.batches import Batches
 from napari_globalxai.attribution.method import Method, make_method
+from napari_globalxai.attribution.pooling import pool_cells
 from napari_globalxai.execution.kept import IN_THIS_PROCESS
 from napari_globalxai.frame.stack import AlignedStack
 from napari_globalxai.maps.store import AttributionStore
@@ -104,16 +104,11 @@ class ChunkExplainer:
             if observer is not None:
                 probability = self.classifier.probabilities(logits[inside])[:, self._indices]
                 observer.observe(part, result.maps.cpu().numpy(), probability)
-            block[inside] = _pool(result.maps, self.store.pooling).cpu().numpy()
+            block[inside] = pool_cells(result.maps, self.store.pooling).cpu().numpy()
             tick(len(part))
         self.store.write(start, block)
         empty = {row: self.batches.empty[row] for row in rows if row in self.batches.empty}
         return ExplainedChunk(tuple(rows), logits[np.asarray(rows) - start], empty)
-
-
-def _pool(maps: Tensor, side: int) -> Tensor:
-    """Average squares of cells; those cut off by the border average what is left of them."""
-    return maps if side == 1 else avg_pool2d(maps, side, ceil_mode=True)
 
 
 @dataclass(frozen=True)

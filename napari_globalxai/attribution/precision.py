@@ -17,9 +17,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from napari_globalxai.attribution.method import Attribution, Method
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.classifier import ROUGH_GRADIENTS, Classifier
+from napari_globalxai.models.classifier import ROUGH_GRADIENTS, TF32, Classifier
 
-# A half-size format is taken where it changes probabilities and maps by at most this.
+# A smaller format is taken where it changes probabilities and maps by at most this.
 HALF_SIZE = ("bfloat16", "float16")
 PROBABILITY_TOLERANCE = 0.01
 MAP_TOLERANCE = 0.02
@@ -80,7 +80,7 @@ def choose_precision(
     Returns
     -------
     Precision
-        A half-size format, for everything or for gradients alone, if, on the trial, no probability
+        A smaller format, for everything or for gradients alone, if, on the trial, no probability
         differs by more than `PROBABILITY_TOLERANCE` and the maps, all together, by at most
         `MAP_TOLERANCE` of their norm; else ``float32``.
 
@@ -98,7 +98,10 @@ def choose_precision(
     def explain(precision: str) -> Attribution:
         model = classifier.working_with(precision=precision)
         # One by one: how many the memory holds is not known yet.
-        each = [method.attribute(model, model.to_input(image[None]), labels) for image in images]
+        with model.rounding():
+            each = [
+                method.attribute(model, model.to_input(image[None]), labels) for image in images
+            ]
         return Attribution(
             torch.cat([one.maps for one in each]), torch.cat([one.logits for one in each])
         )
@@ -170,6 +173,8 @@ def candidate_formats(device: torch.device, method: Method) -> list[str]:
     fastest = fastest_format(device)
     if fastest == "float32":
         return []
+    if device.type == "cuda" and fastest == "bfloat16":
+        return [fastest, TF32]
     # Measured on processors alone. Behind the CAM layer there is hardly a convolution.
     backward = method.needs_gradients and not method.needs_split
     rough = backward and device.type == "cpu" and fastest == "bfloat16"

@@ -11,14 +11,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from napari_globalxai.addresses import remove_tree
 from napari_globalxai.audit.measured_maps import subgroups_of
 from napari_globalxai.audit.reliability_tables import calibration_table, threshold_table
+from napari_globalxai.audit.strategy_files import read_clusters
 from napari_globalxai.faithfulness.scores import log_odds
 from napari_globalxai.progress import JobProgress, Progress, ignore_progress
 from napari_globalxai.runs import tables
 from napari_globalxai.runs.folder import file_stem
 from napari_globalxai.runs.run import Run, open_run
+from napari_globalxai.runs.turns import made_aside
 from napari_globalxai.runs.write_maps import write_tiff
 from napari_globalxai.settings.audit_settings import SlicesSettings
 from napari_globalxai.statistics.slices import (
@@ -29,7 +30,7 @@ from napari_globalxai.statistics.slices import (
     conjunctions,
     holm,
 )
-from napari_globalxai.storage import read_table, write_json, write_table
+from napari_globalxai.storage import write_json, write_table
 
 if TYPE_CHECKING:
     from napari_globalxai.progress import ProgressCallback
@@ -161,14 +162,12 @@ def slices(
     cases = list(_cases(run))
     tried = list(_tried(run, cases, chosen, told))
     folder = run.folder / SLICES_FOLDER
-    # Of an earlier search there may be more maps.
-    remove_tree(folder)
-    found = [_with_map(run, each, folder) for each in _failing(run, tried, chosen)]
     curves = [(each.label, each.truth[each.known], each.probability[each.known]) for each in cases]
-    result = Slices(
-        folder, tuple(found), len(tried), calibration_table(curves), threshold_table(curves)
-    )
-    _write(result, chosen)
+    tables_of_curves = calibration_table(curves), threshold_table(curves)
+    with made_aside(run.folder, SLICES_FOLDER) as aside:
+        found = tuple(_with_map(run, each, aside) for each in _failing(run, tried, chosen))
+        result = Slices(folder, found, len(tried), *tables_of_curves)
+        _write(aside, result, chosen)
     return result
 
 
@@ -231,14 +230,13 @@ def _enough(
 
 def _clusters(run: Run) -> dict[str, dict[str, Mask]]:
     """Return the clusters that an audit found, by label."""
-    path = run.folder / "audit" / "clusters.csv"
-    if not path.is_file():
+    table = read_clusters(run)
+    if table is None:
         return {}
-    table = read_table(path, dtype={"label": str})
     found: dict[str, dict[str, Mask]] = {}
     for (label, number), rows in table.groupby(["label", "cluster"])["row"]:
         members = np.zeros(len(run.images), dtype=bool)
-        members[rows.to_numpy()[rows.to_numpy() < len(members)]] = True
+        members[rows.to_numpy()] = True
         found.setdefault(str(label), {})[f"cluster {number}"] = members
     return {label: each for label, each in found.items() if len(each) > 1}
 
@@ -328,14 +326,14 @@ def _in_words(each: FailingSlice) -> str:
     )
 
 
-def _write(result: Slices, settings: SlicesSettings) -> None:
+def _write(folder: Path, result: Slices, settings: SlicesSettings) -> None:
     for name, table in (
         ("calibration.csv", result.calibration),
         ("thresholds.csv", result.thresholds),
     ):
-        write_table(result.folder / name, table)
+        write_table(folder / name, table)
     write_json(
-        result.folder / SLICES_FILE,
+        folder / SLICES_FILE,
         {
             "slices": [asdict(each) for each in result.found],
             "searched": result.searched,

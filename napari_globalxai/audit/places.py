@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from napari_globalxai.addresses import local_file
 from napari_globalxai.errors import InputError
 from napari_globalxai.images.labels_image import read_labels_image
 from napari_globalxai.runs.folder import STACK_FOLDER
@@ -62,7 +63,10 @@ def find_places(run: Run, regions_file: Path | None) -> Places:
     user's labels image, else the zones that the modality knows, as those of an eye.
     """
     field = run.valid
-    own = {} if regions_file is None else read_labels_image(regions_file, field.shape)
+    own = {}
+    if regions_file is not None:
+        with local_file(regions_file) as file:
+            own = read_labels_image(file, field.shape)
     regions = {OUTSIDE: ~field, **corners(field.shape), RIM: _rim(field)}
     remarks: list[str] = []
     beyond = [name for name in regions if name != RIM]

@@ -22,12 +22,18 @@ from napari_globalxai.audit.searches import (
     without_other_sides,
 )
 from napari_globalxai.audit.strategies import Strategies, between_clusters, find_strategies
-from napari_globalxai.audit.strategy_files import map_file, write_strategies
+from napari_globalxai.audit.strategy_files import (
+    AUDIT_FOLDER,
+    cluster_table,
+    map_file,
+    write_strategies,
+)
 from napari_globalxai.errors import InputError
 from napari_globalxai.progress import JobProgress, ignore_progress
 from napari_globalxai.runs import tables
 from napari_globalxai.runs.folder import STACK_FOLDER
 from napari_globalxai.runs.run import Run, open_run
+from napari_globalxai.runs.turns import made_aside
 from napari_globalxai.settings.audit_settings import AuditSettings
 from napari_globalxai.storage import write_json, write_table
 
@@ -35,7 +41,6 @@ if TYPE_CHECKING:
     from napari_globalxai.faithfulness.region_erasure import RegionEffect
     from napari_globalxai.progress import ProgressCallback
 
-AUDIT_FOLDER = "audit"
 AUDIT_FILE = "audit.json"
 REGIONS_TABLE = "regions.csv"
 DUPLICATES_TABLE = "near_duplicates.csv"
@@ -114,8 +119,7 @@ def audit(
     regions = region_table(measured, chosen.fewest_patients, chosen.bootstrap, chosen.seed)
     strategies = find_strategies(measured, chosen, told)
     findings = _find(run, measured, strategies, chosen)
-    folder = run.folder / AUDIT_FOLDER
-    clusters = write_strategies(folder, run, strategies)
+    folder, clusters = run.folder / AUDIT_FOLDER, cluster_table(strategies)
     duplicates, remarks = _duplicates(run, chosen, told)
     result = Audit(folder, findings, regions, clusters, duplicates, (*places.remarks, *remarks))
     _write(result, run, measured, strategies, chosen)
@@ -221,8 +225,20 @@ def _write(
     strategies: Sequence[Strategies],
     settings: AuditSettings,
 ) -> None:
+    with made_aside(run.folder, AUDIT_FOLDER) as aside:
+        write_strategies(aside, run, strategies)
+        _write_tables(aside, result, run, measured, strategies, settings)
+
+
+def _write_tables(
+    folder: Path,
+    result: Audit,
+    run: Run,
+    measured: MeasuredMaps,
+    strategies: Sequence[Strategies],
+    settings: AuditSettings,
+) -> None:
     """Write the tables, then the record of what was found and of all that was searched."""
-    folder = result.folder
     for name, table in (
         (REGIONS_TABLE, result.regions),
         (DUPLICATES_TABLE, result.near_duplicates),

@@ -10,20 +10,23 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from napari_globalxai.addresses import remove_tree
+from napari_globalxai.errors import InputError
 from napari_globalxai.maps.preparing import prepare_maps
 from napari_globalxai.maps.upsampling import smooth, upsample
 from napari_globalxai.runs.folder import file_stem
+from napari_globalxai.runs.turns import reading
 from napari_globalxai.runs.write_maps import write_tiff
-from napari_globalxai.storage import write_table
+from napari_globalxai.storage import read_table, write_table
 
 if TYPE_CHECKING:
     from napari_globalxai.audit.strategies import Strategies
     from napari_globalxai.runs.run import Run
 
+AUDIT_FOLDER = "audit"
 CLUSTERS_TABLE = "clusters.csv"
 EMBEDDING_TABLE = "embedding.csv"
 _MAPS_FOLDER = "clusters"
+_DAMAGED = "is damaged; run `audit` again."
 
 
 def map_file(label: str, cluster: int) -> str:
@@ -31,26 +34,56 @@ def map_file(label: str, cluster: int) -> str:
     return f"{_MAPS_FOLDER}/{file_stem(label)}-{cluster}.tif"
 
 
-def write_strategies(folder: Path, run: Run, strategies: Sequence[Strategies]) -> pd.DataFrame:
-    """Write clusters, their mean maps and the embedding; return the table of clusters."""
-    # Of an earlier audit there may be more clusters.
-    remove_tree(folder / _MAPS_FOLDER)
+def cluster_table(strategies: Sequence[Strategies]) -> pd.DataFrame:
+    """Return the cluster of each image by label."""
+    return pd.DataFrame(
+        {
+            "row": _joined([each.maps.shares.rows for each in strategies]),
+            "label": _joined(
+                [np.repeat(each.maps.label, len(each.maps.owner)) for each in strategies]
+            ),
+            "cluster": _joined([each.clustering.cluster for each in strategies]),
+        }
+    )
+
+
+def write_strategies(folder: Path, run: Run, strategies: Sequence[Strategies]) -> None:
+    """Write clusters, their mean maps and the embedding."""
     for each in strategies:
         for number, image in mean_maps(run, each).items():
             write_tiff(folder / map_file(each.maps.label, number), image)
-    names = [np.repeat(each.maps.label, len(each.maps.owner)) for each in strategies]
-    rows = [each.maps.shares.rows for each in strategies]
-    clusters = [each.clustering.cluster for each in strategies]
+    found = cluster_table(strategies)
     points = [each.clustering.embedding for each in strategies]
-    found = pd.DataFrame(
-        {"row": _joined(rows), "label": _joined(names), "cluster": _joined(clusters)}
-    )
     embedding = found[["row", "label"]].assign(
         x=_joined([each[:, 0] for each in points]), y=_joined([each[:, 1] for each in points])
     )
     for name, table in ((CLUSTERS_TABLE, found), (EMBEDDING_TABLE, embedding)):
         write_table(folder / name, table)
-    return found
+
+
+def read_clusters(run: Run) -> pd.DataFrame | None:
+    """Return the table of clusters that an audit of a run kept, None where there is none.
+
+    Raises
+    ------
+    InputError
+        When it is not as an audit writes it.
+    """
+    path = run.folder / AUDIT_FOLDER / CLUSTERS_TABLE
+    with reading(run.folder):
+        if not path.is_file():
+            return None
+        table = read_table(path, dtype={"label": str})
+    numbers = ["row", "cluster"]
+    if not {"label", *numbers} <= set(table.columns):
+        raise InputError(f"{path}: {_DAMAGED}")
+    if len(table) and not (
+        all(table[name].dtype.kind in "iu" for name in numbers)
+        and table["row"].between(0, len(run.images) - 1).all()
+        and table["cluster"].between(1, len(table)).all()
+    ):
+        raise InputError(f"{path}: {_DAMAGED}")
+    return table
 
 
 def mean_maps(run: Run, strategies: Strategies) -> dict[int, npt.NDArray[np.float32]]:

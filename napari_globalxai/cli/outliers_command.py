@@ -5,7 +5,7 @@ from __future__ import annotations
 from napari_globalxai.cli.machine_answers import records
 from napari_globalxai.cli.machine_output import tell, with_json
 from napari_globalxai.cli.options import RunArgument, with_settings
-from napari_globalxai.cli.printing import ProgressPrinter, say
+from napari_globalxai.cli.printing import ProgressPrinter, counted, say
 from napari_globalxai.settings.outlier_settings import OutlierSettings
 
 _MOST_SAID = 5
@@ -19,7 +19,7 @@ def outliers(run: RunArgument, settings: OutlierSettings) -> None:
 
     found = rank_images(run, settings, progress=ProgressPrinter())
     for label, table in found.tables.items():
-        say(f"{label}: {len(table)} images, the least like the map first")
+        say(f"{label}: {counted(len(table), 'image')}, the least like the map first")
         for row in table.dropna(subset="rank").head(_MOST_SAID).itertuples():
             say(f"  {row.file}: {row.similarity:.2f}")
     for warning in found.record["warnings"]:

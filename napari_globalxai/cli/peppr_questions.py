@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from napari_globalxai.addresses import place
 from napari_globalxai.cli import machine_answers as answers
 from napari_globalxai.cli.printing import say
 from napari_globalxai.errors import InputError
-from napari_globalxai.settings.execution_settings import WorkerSettings
 
 if TYPE_CHECKING:
     from napari_globalxai.faithfulness.result import PepprResult
@@ -118,6 +118,7 @@ def ask_peppr(
     """
     said: dict[str, Any] = {"run": run}
     map_from, out = how.pop("map_from", None), how.pop("out", None)
+    out = None if out is None else place(out)
     if out is not None and not question.is_plain:
         raise InputError(
             "--out takes the curves along one map; leave it out, or what else is asked."
@@ -125,11 +126,6 @@ def ask_peppr(
     if question.protocol is Protocol.PAPER:
         return {**said, **_as_published(run, question, settings, **how)}
     if question.per_image:
-        if how.pop("workers", None) not in (None, WorkerSettings()):
-            raise InputError(
-                "--per-image: single images are tested by this process alone; leave out --workers "
-                "and --scheduler."
-            )
         return {**said, **_test_images(run, question, settings, **how)}
     if question.regions is not None:
         said["regions"] = _test_regions(run, question, settings, **how)

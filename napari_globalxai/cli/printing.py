@@ -32,9 +32,14 @@ def counted(number: object, noun: str) -> str:
 
 def say_problems(cohort: Cohort) -> None:
     """Print the warnings of a cohort and what else is wrong with it."""
+    # Imports pandas, for which --help need not wait.
+    from napari_globalxai.cohort.problems import side_note
+
     for problem in cohort.problems:
         word = "warning" if problem in cohort.warnings else "problem"
         say(f"  {word}: {problem}")
+    if note := side_note(cohort):
+        say(f"  note: {note}")
 
 
 def say_run(run: Run) -> int:

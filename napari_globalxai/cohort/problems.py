@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_globalxai.addresses import is_remote
 from napari_globalxai.cohort.labels import text_of
+from napari_globalxai.cohort.laterality import NO_SIDE_GUESS
 from napari_globalxai.cohort.naming import name_key
 from napari_globalxai.cohort.patients import FROM_FOLDER
 from napari_globalxai.cohort.per_patient import labels_that_are_patients
@@ -127,10 +128,25 @@ def _contradictions(cohort: Cohort, several: Sequence[Sequence[int]]) -> list[st
     return problems
 
 
+def side_note(cohort: Cohort) -> str:
+    """Return a sentence where nothing tells a side of any image; else an empty text.
+
+    That is no fault of itself: images of most parts of a body have no sides.
+    """
+    if cohort.guesses["laterality"] != NO_SIDE_GUESS or any(cohort.laterality):
+        return ""
+    return (
+        f"{cohort.source}: {counted(len(cohort), 'image')} {form(len(cohort), 'has', 'have')} no "
+        "laterality, and none is mirrored; of eyes, and whatever else has sides, see "
+        "--laterality-column, --laterality-pattern and --estimate-laterality."
+    )
+
+
 def _sides_and_patients(cohort: Cohort) -> list[str]:
     problems = []
+    told = not side_note(cohort)
     unknown = [name for name, side in zip(cohort.names, cohort.laterality, strict=True) if not side]
-    if unknown:
+    if unknown and told:
         problems.append(
             f"{cohort.source}: {counted(len(unknown), 'image')} "
             f"{form(len(unknown), 'has', 'have')} no laterality, without which no image is "

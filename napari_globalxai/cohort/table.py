@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from napari_globalxai.addresses import local_path, place
+from napari_globalxai.addresses import local_path, name_store, place
 from napari_globalxai.cohort.class_folders import read_class_folders
 from napari_globalxai.cohort.classes import ClassReading, read_class_values, read_classes
 from napari_globalxai.cohort.columns import Roles, class_like, find_roles
@@ -245,7 +245,9 @@ def read_cohort(
     names = tuple("" if pd.isna(value) else str(value) for value in table[roles.file])
     warnings = [*raw.warnings, *roles.warnings, *values_without_use(source, settings, roles, table)]
     folder = source if source.is_dir() else source.parent
-    files = find_files(source, names, place(settings.image_root or folder), warnings)
+    root = place(settings.image_root or folder)
+    name_store(root)
+    files = find_files(source, names, root, warnings)
     sides = find_sides(
         source,
         names,

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import uuid4
 
 from napari_globalxai.errors import InputError
+from napari_globalxai.execution.kept import IN_THIS_PROCESS
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.execution_settings import WorkerSettings
 
@@ -27,11 +29,16 @@ _MISSING = (
     "Workers are processes of Dask, which is not installed; install napari-globalxai[dask], or "
     "leave out the workers."
 )
-_GO_ON = "what was finished is kept: go on with --resume"
+# How a job goes on whose workers are gone, as a person reads it.
+RESUME = "what was finished is kept: go on with --resume"
+SAME_AGAIN = "what was finished is kept: give the same command again to go on"
+AGAIN = "give the command again"
 # Enough that no worker waits for the next part, few enough that a stop leaves little behind.
 _PARTS_A_THREAD = 2
 _SECONDS_TO_CONNECT = 20
 _STARTING = "Starting workers"
+# Dask gives the second and third levels of their own.
+_TALKERS = ("distributed", "distributed.client", "tornado.application")
 
 
 class Workers:
@@ -41,6 +48,8 @@ class Workers:
     ----------
     client : distributed.Client
         Connected to the cluster.
+    go_on : str, optional
+        What to do where the cluster is gone: `RESUME`, `SAME_AGAIN` or `AGAIN`.
 
     Attributes
     ----------
@@ -48,8 +57,9 @@ class Workers:
         Where Dask shows what the workers do; empty where it does not.
     """
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, client: Client, go_on: str = AGAIN) -> None:
+        self._client, self._go_on = client, go_on
+        self._job = uuid4().hex
         self.link = _link(client)
 
     def run(
@@ -81,7 +91,10 @@ class Workers:
             futures = []
             for task in islice(waiting, count):
                 # Not pure: what it gives depends on files, which may have changed since.
-                future = self._client.submit(function, task, pure=False)
+                with self._reached():
+                    future = self._client.submit(
+                        _work_on, self._job, function, task, key=_name_of(function), pure=False
+                    )
                 running[future] = task
                 futures.append(future)
             return futures
@@ -95,17 +108,31 @@ class Workers:
                     finished.add(following)
                 yield task, result
         finally:
-            if running and self._client.status == "running":
-                self._client.cancel(list(running), force=True)
+            # Of a cluster that is gone, nothing is left to be cancelled.
+            with suppress(OSError):
+                if running and self._client.status == "running":
+                    self._client.cancel(list(running), force=True)
 
     @property
     def threads(self) -> int:
         """How many parts can be worked on at once: workers come and go."""
-        return max(1, int(sum(self._client.nthreads().values())))
+        with self._reached():
+            return max(1, int(sum(self._client.nthreads().values())))
 
     def _width(self) -> int:
         """Return how many tasks may be under way."""
         return self.threads * _PARTS_A_THREAD
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        """Say what became of the cluster, where the block cannot ask it."""
+        from distributed.client import ClosedClientError
+
+        try:
+            yield
+        # The kinds of a connection that is lost, or that cannot be made again.
+        except (OSError, TimeoutError, ClosedClientError) as why:
+            raise self._gone() from why
 
     def _result(self, future: Future[Result]) -> Result:
         from concurrent.futures import CancelledError
@@ -119,17 +146,33 @@ class Workers:
         except KilledWorker as why:
             raise InputError(
                 "Several workers in a row ended while they worked on the same images, perhaps for "
-                f"want of memory; {_GO_ON}, with fewer workers or a smaller --batch-size."
+                f"want of memory; {self._go_on}, with fewer workers or a smaller --batch-size."
             ) from why
         except (CancelledError, CommClosedError, FutureCancelledError, TimeoutError) as why:
-            raise InputError(
-                f"The scheduler of the workers is gone or cannot be reached; {_GO_ON}."
-            ) from why
+            raise self._gone() from why
+
+    def _gone(self) -> InputError:
+        return InputError(
+            f"The scheduler of the workers is gone or cannot be reached; {self._go_on}."
+        )
+
+
+def _work_on(job: str, function: Callable[[Task], Result], task: Task) -> Result:
+    """Work on a part, in another process."""
+    IN_THIS_PROCESS.begin(job)
+    return function(task)
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    """Return what Dask's pages are to call a part: unlike any other, by what is done."""
+    return f"{getattr(function, '__name__', 'part').lstrip('_')}-{uuid4()}"
 
 
 @contextmanager
 def open_workers(
-    settings: WorkerSettings | int | None, progress: ProgressCallback = ignore_progress
+    settings: WorkerSettings | int | None,
+    progress: ProgressCallback = ignore_progress,
+    go_on: str = AGAIN,
 ) -> Iterator[Workers | None]:
     """Start workers, or connect to those that are there; None where this process does the work.
 
@@ -142,6 +185,8 @@ def open_workers(
         How many, or where the scheduler is.
     progress : callable, optional
         Told where Dask shows what the workers do.
+    go_on : str, optional
+        What to do where the cluster is gone meanwhile, see `Workers`.
 
     Raises
     ------
@@ -157,8 +202,9 @@ def open_workers(
         import distributed
     except ImportError as why:
         raise InputError(_MISSING) from why
-    # It tells in many lines of what is no fault of the user, such as a worker that was lost.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    # They tell in many lines of what is no fault of the user, such as a worker that was lost.
+    for name in _TALKERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     progress(Progress(_STARTING, 0, 1))
     with ExitStack() as opened:
         if settings.scheduler is None:
@@ -167,7 +213,7 @@ def open_workers(
         else:
             client = opened.enter_context(_connected(settings.scheduler))
             _need_workers(client, settings.scheduler)
-        workers = Workers(client)
+        workers = Workers(client, go_on)
         progress(Progress(f"{_STARTING}, shown at {workers.link}", 1, 1))
         yield workers
 
@@ -208,6 +254,27 @@ def _local_cluster(count: int) -> Iterator[Any]:
 def _need_workers(client: Client, address: str) -> None:
     if not client.nthreads():
         raise InputError(f"The scheduler {address} has no workers; start some.")
+    own = _release()
+    try:
+        found = client.run(_release)
+    # What cannot be imported there fails in as many ways as it can be sent there.
+    except Exception as why:
+        raise InputError(
+            f"The workers of {address} cannot load this package ({type(why).__name__}); install "
+            f"napari-globalxai {own} where they run."
+        ) from why
+    if others := sorted(set(found.values()) - {own}):
+        raise InputError(
+            f"The workers of {address} have napari-globalxai {others[0]}, but this process has "
+            f"{own}; install the same release."
+        )
+
+
+def _release() -> str:
+    """Return the release of this package, in whatever process it is asked for."""
+    from napari_globalxai import __version__
+
+    return __version__
 
 
 def _link(client: Client) -> str:

@@ -135,7 +135,12 @@ class Cases:
         known = np.isfinite(truth)
         if self.target == MACRO or len(self.columns) == 1:
             by_label = [
-                weighted_roc_auc(truth[use, label] == 1, scores[use, label], weights[:, use])
+                weighted_roc_auc(
+                    truth[use, label] == 1,
+                    scores[use, label],
+                    # As large as everything else together, and mostly nothing is left out.
+                    weights if use.all() else weights[:, use],
+                )
                 for label, use in enumerate(known.T)
             ]
             return np.asarray(np.mean(by_label, axis=0))

@@ -6,10 +6,12 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_globalxai.ahead import made_ahead
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.evaluation import Course, LogitsByArm
 from napari_globalxai.faithfulness.kept_predictions import ControlCache
@@ -25,6 +27,7 @@ from napari_globalxai.faithfulness.remade_maps import RemadeMaps
 from napari_globalxai.faithfulness.scores import FloatArray
 from napari_globalxai.faithfulness.sequential import Count, exceedances, lies_far
 from napari_globalxai.faithfulness.targets import Targets
+from napari_globalxai.faithfulness.watching import tell_control
 from napari_globalxai.progress import Progress, ProgressCallback
 
 COMPARING = "Testing simple orders"
@@ -84,6 +87,8 @@ class Trial:
         Their results.
     remade : RemadeMaps
         What was measured along maps of half of the patients.
+    placed : dict
+        How the map's steps were placed; empty where they are fixed.
     """
 
     course: Course
@@ -91,6 +96,7 @@ class Trial:
     early: npt.NDArray[np.int64]
     controls: Controls
     remade: RemadeMaps
+    placed: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -210,6 +216,7 @@ def _judge_by(
                 asked = len(curves)
                 break
             curves.append(curve)
+            tell_control(name, cache.own.fractions, curve)
             progress(Progress(stage, len(curves), asked))
     controls.judged[name] = np.stack(curves) if curves else np.empty((0, *own.shape))
     controls.asked[name] = asked
@@ -220,6 +227,9 @@ def _judge_by(
 
 def _curves(cache: ControlCache, orders: Iterator[Order]) -> Generator[FloatArray, None, None]:
     """Give the curves of orders, of which as many are drawn at once as there is use for."""
+    if cache.evaluation.classifier.device.type != "cpu":
+        # The processor would wait for the device meanwhile.
+        orders = made_ahead(orders)
     while some := list(islice(orders, cache.evaluation.orders_ahead)):
         with closing(cache.roc_auc_curves(some)) as found:
             yield from found
@@ -305,7 +315,12 @@ def join_folds(orders: Sequence[Order]) -> Order:
 
 
 def _checked(name: str, order: Order, ranking: Ranking) -> Order:
-    if not np.array_equal(np.sort(order), np.flatnonzero(ranking.valid)):
+    valid = ranking.valid.ravel()
+    seen = np.zeros(valid.size, bool)
+    within = order.size == valid.sum() and (order >= 0).all() and (order < valid.size).all()
+    if within:
+        seen[order] = True
+    if not (within and np.array_equal(seen, valid)):
         raise InputError(
             f"The family of orders {name!r} gave an order that does not hold every valid pixel "
             "once; mend the package that offers it, or remove it."

@@ -17,6 +17,7 @@ from napari_globalxai.faithfulness.masked_prediction import predict_masked
 from napari_globalxai.faithfulness.model_and_images import Images, Predictor
 from napari_globalxai.faithfulness.orders import Mask, Order, kept_pixels
 from napari_globalxai.faithfulness.passes import Logits, Passes, PassRunner, ignore_tick
+from napari_globalxai.faithfulness.resident_inputs import ResidentInputs
 from napari_globalxai.faithfulness.scores import FloatArray, log_odds, roc_auc
 from napari_globalxai.storage import hash_value
 
@@ -102,6 +103,10 @@ class Evaluation:
     def ends(self) -> Logits:
         """Logits (2, image, label) of what all orders share: all valid pixels kept, and none."""
         return self.predict([self.valid, np.zeros_like(self.valid)])
+
+    @cached_property
+    def _resident(self) -> ResidentInputs:
+        return ResidentInputs.beside(self.classifier)
 
     @property
     def orders_ahead(self) -> int:
@@ -204,6 +209,7 @@ class Evaluation:
                 self.fill,
                 batch_size=self.batch_size,
                 tick=each.tick,
+                resident=self._resident,
             )
 
     @cached_property

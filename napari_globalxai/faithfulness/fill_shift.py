@@ -12,17 +12,27 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_globalxai.faithfulness.evaluation import ARMS, Course, Evaluation
+from napari_globalxai.faithfulness.feature_shift import Features
 from napari_globalxai.faithfulness.outside_share import in_percent
 from napari_globalxai.faithfulness.scores import roc_auc
 
 FEWEST_IMAGES = 5
 # Of the gap between the mean logits of images with and without the label.
 SHIFT_WORTH_SAYING = 0.5
+# Of the distance between the features of images without and with the label.
+FEATURES_WORTH_SAYING = 2.0
 # Of the AUC of blanks that differ by image, above and below 0.5.
 BLANK_WORTH_SAYING = 0.1
 
 
-def fill_shift(evaluation: Evaluation, course: Course, label: str) -> dict[str, Any]:
+def half_way(course: Course) -> int:
+    """Return the step at which half of the pixels are erased."""
+    return int(np.argmin(np.abs(course.fractions - 0.5)))
+
+
+def fill_shift(
+    evaluation: Evaluation, course: Course, label: str, features: Features
+) -> dict[str, Any]:
     """Return how far a fill moves the model's output on images without labels.
 
     Parameters
@@ -33,6 +43,8 @@ def fill_shift(evaluation: Evaluation, course: Course, label: str) -> dict[str, 
         Predictions along a map; no others are made.
     label : str
         The label whose output is looked at.
+    features : Features
+        Of the same images, at the same steps.
 
     Returns
     -------
@@ -41,7 +53,8 @@ def fill_shift(evaluation: Evaluation, course: Course, label: str) -> dict[str, 
         mean change of their logit with half of the area erased along the map (``erase``), with the
         other half erased (``restore``) and with nothing left (``blank``); ``logit_gap`` between
         intact images with and without the label; ``in_gaps``, the larger of the two halves' changes
-        by size, over that gap; ``blank_auc``, by which blanks tell the label.
+        by size, over that gap; ``blank_auc``, by which blanks tell the label; ``features``: how far
+        the images move in what the output is made of, see `Features.shift`.
     """
     index = evaluation.classifier.labels.index(label)
     truth = evaluation.truth
@@ -50,7 +63,7 @@ def fill_shift(evaluation: Evaluation, course: Course, label: str) -> dict[str, 
         free = truth[:, index] == 0
     logits = {arm: course.logits[arm][:, :, index].astype(np.float64) for arm in ARMS}
     intact = logits["erase"][0]
-    half = int(np.argmin(np.abs(course.fractions - 0.5)))
+    half = half_way(course)
     halves = {arm: float((logits[arm][half] - intact)[free].mean()) for arm in ARMS}
     gap = float(intact[truth[:, index] == 1].mean() - intact[truth[:, index] == 0].mean())
     largest = max(halves.values(), key=abs)
@@ -63,6 +76,7 @@ def fill_shift(evaluation: Evaluation, course: Course, label: str) -> dict[str, 
         "logit_gap": gap,
         "in_gaps": largest / gap if gap > 0 else float("nan"),
         "blank_auc": roc_auc(truth[known, index] == 1, _plain(blank)),
+        "features": features.shift(free, truth[:, index] == 1),
     }
 
 
@@ -88,6 +102,12 @@ def fill_cautions(fill: str, shift: dict[str, Any]) -> list[str]:
             f"the fill {fill} alone moves {shift['images']} images without labels by "
             f"{in_percent(abs(shift['in_gaps']))} of the logit gap {direction} the label, so "
             "part of the curves is the fill's doing"
+        )
+    features = shift.get("features", {}).get("in_gaps", 0.0)
+    if features > FEATURES_WORTH_SAYING:
+        cautions.append(
+            f"in what the model's last layer sees, the fill {fill} alone moves images without "
+            f"labels {features:.1f} times as far as they lie from those with the label"
         )
     if blank_tells(shift):
         cautions.append(

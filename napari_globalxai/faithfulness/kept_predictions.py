@@ -14,6 +14,7 @@ import numpy.typing as npt
 from napari_globalxai.faithfulness.evaluation import ARMS, Course, Evaluation, LogitsByArm
 from napari_globalxai.faithfulness.orders import Order
 from napari_globalxai.faithfulness.saved_arrays import keep_array, read_kept
+from napari_globalxai.faithfulness.watching import tell_course
 
 # Steps along the map that are predicted, and put by, at once.
 _STEPS_A_PART = 5
@@ -59,6 +60,9 @@ def predict_course(
             known = np.stack([logits[arm] for arm in ARMS])
             keep_array(path, known)
         found.append(known)
+        so_far = np.concatenate(found, axis=1)
+        by_arm = dict(zip(ARMS, so_far, strict=True))
+        tell_course(evaluation, counts[: part[-1] + 1], order.shape[-1], by_arm)
     tick(len(counts), len(counts))
     return Course(order, counts, dict(zip(ARMS, np.concatenate(found, axis=1), strict=True)))
 

@@ -7,7 +7,7 @@ pixel exactly once. The frame may have any number of spatial axes.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import reduce
+from functools import lru_cache, reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -30,9 +30,24 @@ def order_by_map(image: npt.NDArray[np.floating], valid: Mask, seed: int) -> Ord
     seed : int
         Of the random field that breaks ties.
     """
-    pixels = np.flatnonzero(valid)
-    field = np.random.default_rng(seed).random(valid.size)
-    return pixels[np.lexsort((field[pixels], -image.ravel()[pixels]))]
+    shuffled = _shuffled(np.asarray(valid, bool).tobytes(), seed)
+    falling = -image.ravel()[shuffled]
+    # Several times quicker than a stable sort, and the same where no two pixels are equal.
+    ranked = np.argsort(falling)
+    values = falling[ranked]
+    if not (values[:-1] < values[1:]).all():
+        ranked = np.argsort(falling, kind="stable")
+    return shuffled[ranked]
+
+
+@lru_cache(maxsize=16)
+def _shuffled(valid: bytes, seed: int) -> Order:
+    """Return the valid pixels in the random order in which ties fall."""
+    mask = np.frombuffer(valid, bool)
+    pixels = np.flatnonzero(mask)
+    shuffled: Order = pixels[np.argsort(np.random.default_rng(seed).random(mask.size)[pixels])]
+    shuffled.setflags(write=False)
+    return shuffled
 
 
 def random_orders(valid: Mask, count: int, seed: int) -> Iterator[Order]:

@@ -13,6 +13,7 @@ from napari_globalxai.faithfulness.orders import Mask
 
 if TYPE_CHECKING:
     from napari_globalxai.faithfulness.evaluation import Evaluation
+    from napari_globalxai.faithfulness.per_image import ImageAnswer, ImageQuestion
 
 Logits = npt.NDArray[np.float32]
 
@@ -59,3 +60,8 @@ class PassRunner(Protocol):
         They are `predict_masked`'s, to the bit. Passes are taken before the ones ahead of them
         are finished.
         """
+
+    def answers(
+        self, evaluation: Evaluation, question: ImageQuestion, rows: Sequence[int]
+    ) -> Generator[tuple[int, ImageAnswer], None, None]:
+        """Give the places of rows and what became of these images, as they are finished."""

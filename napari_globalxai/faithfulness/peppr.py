@@ -6,7 +6,7 @@ protocol.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import pandas as pd
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.control_steps import control_steps, early_steps
 from napari_globalxai.faithfulness.controls import Question, Trial, join_folds, run_controls
-from napari_globalxai.faithfulness.evaluation import ARMS, Evaluation
+from napari_globalxai.faithfulness.evaluation import ARMS, Course, Evaluation
 from napari_globalxai.faithfulness.folds import SAME_IMAGES, FoldMap
 from napari_globalxai.faithfulness.kept_predictions import ControlCache, predict_course
 from napari_globalxai.faithfulness.lattice import (
@@ -27,7 +27,8 @@ from napari_globalxai.faithfulness.lattice import (
     choose_lattice,
 )
 from napari_globalxai.faithfulness.order_families import Ranking
-from napari_globalxai.faithfulness.orders import order_by_map, step_counts
+from napari_globalxai.faithfulness.orders import Order, order_by_map, step_counts
+from napari_globalxai.faithfulness.refinement import refined_course
 from napari_globalxai.faithfulness.remade_maps import run_remade
 from napari_globalxai.faithfulness.reservations import reservations_on
 from napari_globalxai.faithfulness.result import CURVE_COLUMNS, PepprResult
@@ -132,7 +133,7 @@ def run_peppr(
         probabilities={
             arm: probabilities(trial.course.logits[arm]).astype(np.float32) for arm in ARMS
         },
-        notes=reserved.notes,
+        notes={**reserved.notes, **({"steps_placed": trial.placed} if trial.placed else {})},
         whole=probabilities(reserved.outside.logits).astype(np.float32),
         evaluated_on=evaluated_on,
         fold_orders=trial.course.order if trial.course.order.ndim == 2 else None,
@@ -155,13 +156,14 @@ def _try_map(
     """Predict along the map and along its controls."""
     valid, seed = evaluation.valid, settings.seed
     orders = [order_by_map(_finite(part.image, evaluation), valid, seed) for part in parts]
-    counts = step_counts(orders[0].size, settings.steps)
 
     def tick(done: int, total: int) -> None:
         progress(Progress(f"{ALONG} along {map_name}", done, total))
 
-    course = predict_course(evaluation, join_folds(orders), counts, cache, tick)
-    coarse = control_steps(counts, settings.control_steps)
+    course, placed, at_controls = _along_the_map(
+        evaluation, join_folds(orders), question, settings, cache, tick
+    )
+    coarse = np.searchsorted(course.counts, at_controls)
     # No more positions than controls were asked for, or the shifts would not be exact.
     most = min(MOST_POSITIONS, max(FEWEST_POSITIONS, settings.controls + 1))
     lattice = choose_lattice(_finite(image, evaluation), valid, most=most)
@@ -190,7 +192,39 @@ def _try_map(
         for images in zip(*(part.remade for part in parts), strict=True)
     ]
     remade = run_remade(comparing, again, progress)
-    return Trial(course, coarse, early, controls, remade), lattice
+    return Trial(course, coarse, early, controls, remade, placed), lattice
+
+
+def _along_the_map(
+    evaluation: Evaluation,
+    order: Order,
+    question: Question,
+    settings: PepprSettings,
+    cache: Path,
+    tick: Callable[[int, int], None],
+) -> tuple[Course, dict[str, Any], npt.NDArray[np.int64]]:
+    """Predict along the map; return how its steps were placed, and those of its controls, too.
+
+    Which steps controls are evaluated at must not depend on the map's own curve, or the map and
+    its controls would not be exchangeable: they come of the fixed ones.
+    """
+    counts = step_counts(order.shape[-1], settings.steps)
+    at_controls = counts[control_steps(counts, settings.control_steps)]
+    if not settings.step_tolerance:
+        return predict_course(evaluation, order, counts, cache, tick), {}, at_controls
+    half = counts[np.argmin(np.abs(counts / counts[-1] - 0.5))]
+    first = np.union1d(at_controls, half)
+    course, placed = refined_course(
+        evaluation,
+        order,
+        first,
+        question,
+        len(counts) - 1,
+        settings.step_tolerance,
+        cache,
+        tick,
+    )
+    return course, placed.facts, at_controls
 
 
 def _judge(

@@ -7,7 +7,7 @@ deletion.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,10 @@ import torch
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.evaluation import ARMS, Evaluation
-from napari_globalxai.faithfulness.fills import depends_on_mask, filled
+from napari_globalxai.faithfulness.fills import Fill, depends_on_mask, filled
 from napari_globalxai.faithfulness.label_effects import interval_of
 from napari_globalxai.faithfulness.masked_prediction import predict_masked
+from napari_globalxai.faithfulness.model_and_images import Images, Predictor
 from napari_globalxai.faithfulness.orders import Mask, kept_pixels, order_by_map, step_counts
 from napari_globalxai.faithfulness.outside_share import in_percent
 from napari_globalxai.faithfulness.scores import FloatArray, area, patient_resamples
@@ -35,6 +36,81 @@ QUESTION = (
 )
 _QUANTILES = {"5 %": 0.05, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "95 %": 0.95}
 ImageMap = Callable[[int], npt.NDArray[np.floating]]
+
+
+@dataclass(frozen=True)
+class ImageAnswer:
+    """What became of one image.
+
+    Attributes
+    ----------
+    probabilities : numpy.ndarray
+        Of the label, (arm, step).
+    is_constant : bool
+        Whether its own map has one value only.
+    """
+
+    probabilities: FloatArray
+    is_constant: bool
+
+
+@dataclass(frozen=True)
+class ImageQuestion:
+    """What is asked of each image, in this process or another.
+
+    Attributes
+    ----------
+    index : int
+        The label's place among those of the model.
+    image_map : callable
+        Gives the map (*spatial) of a row of the cohort.
+    valid : numpy.ndarray
+        Pixels that are ranked, bool (*spatial).
+    counts : numpy.ndarray
+        Numbers of pixels erased or restored.
+    seed : int
+        Of the order of pixels of equal value.
+    batch_size : int
+        Masks a forward.
+    """
+
+    index: int
+    image_map: ImageMap
+    valid: Mask
+    counts: npt.NDArray[np.int64]
+    seed: int
+    batch_size: int
+
+    def answer(self, model: Predictor, images: Images, fill: Fill, row: int) -> ImageAnswer:
+        """Erase and restore one image along its own map."""
+        image = np.nan_to_num(np.asarray(self.image_map(row), np.float64))
+        order = order_by_map(image, self.valid, self.seed)
+        kept = [
+            kept_pixels(order, int(count), arm, images.shape)
+            for arm in ARMS
+            for count in self.counts
+        ]
+        logits = self._predict(model, images, fill, row, kept)
+        probability = model.probabilities(logits)[:, self.index]
+        return ImageAnswer(
+            probability.reshape(len(ARMS), len(self.counts)), bool(np.ptp(image[self.valid]) == 0)
+        )
+
+    def _predict(
+        self, model: Predictor, images: Images, fill: Fill, row: int, kept: list[Mask]
+    ) -> npt.NDArray[np.float32]:
+        """Return logits (mask, label) of one image, many masks a forward where it is possible."""
+        if depends_on_mask(fill) or getattr(model, "scales_each_image", False):
+            return predict_masked(model, images, [row], kept, fill, batch_size=1)[:, 0]
+        pixels = images.read([row])
+        image, blank = (model.to_input(each) for each in (pixels, filled(fill, [row], pixels)))
+        found = []
+        with torch.inference_mode():
+            for start in range(0, len(kept), self.batch_size):
+                masks = torch.from_numpy(np.stack(kept[start : start + self.batch_size]))
+                shown = torch.where(masks[:, None].to(model.device), image, blank)
+                found.append(model.logits(shown).cpu().numpy())
+        return np.concatenate(found)
 
 
 @dataclass(frozen=True)
@@ -129,7 +205,8 @@ def run_per_image(
     label : str
         The label.
     image_map : callable
-        Gives the map (*spatial) of a row of the cohort.
+        Gives the map (*spatial) of a row of the cohort; where others predict, it must be such as
+        can be pickled.
     settings : PepprSettings
         Steps, bootstrap and seed.
     progress : callable, optional
@@ -145,20 +222,18 @@ def run_per_image(
     if not len(chosen):
         raise InputError(f"No image carries {label}, so none can be tested along its own map.")
     counts = step_counts(int(evaluation.valid.sum()), settings.steps)
+    question = ImageQuestion(
+        index, image_map, evaluation.valid, counts, settings.seed, evaluation.batch_size
+    )
     values = np.empty((len(chosen), len(ARMS), len(counts)))
     constant = 0
-    for number, at in enumerate(chosen):
-        progress(Progress(f"Single images with {label}", number, len(chosen)))
-        row = int(evaluation.rows[at])
-        image = np.nan_to_num(np.asarray(image_map(row), np.float64))
-        constant += int(np.ptp(image[evaluation.valid]) == 0)
-        order = order_by_map(image, evaluation.valid, settings.seed)
-        shape = evaluation.stack.shape
-        kept = [kept_pixels(order, int(count), arm, shape) for arm in ARMS for count in counts]
-        logits = _predict(evaluation, row, kept)
-        probability = evaluation.classifier.probabilities(logits)[:, index]
-        values[number] = probability.reshape(len(ARMS), len(counts))
-    progress(Progress(f"Single images with {label}", len(chosen), len(chosen)))
+    stage = f"Single images with {label}"
+    progress(Progress(stage, 0, len(chosen)))
+    answers = _answers(evaluation, question, evaluation.rows[chosen].tolist())
+    for done, (number, answer) in enumerate(answers, start=1):
+        values[number] = answer.probabilities
+        constant += answer.is_constant
+        progress(Progress(stage, done, len(chosen)))
     patients = [evaluation.patients[at] for at in chosen]
     everyone = np.ones(len(chosen), bool)
     return PerImageResult(
@@ -172,21 +247,16 @@ def run_per_image(
     )
 
 
-def _predict(evaluation: Evaluation, row: int, kept: list[Mask]) -> npt.NDArray[np.float32]:
-    """Return logits (mask, label) of one image, many masks a forward where that is possible."""
-    model, fill = evaluation.classifier, evaluation.fill
-    if depends_on_mask(fill) or getattr(model, "scales_each_image", False):
-        rows = [row]
-        return predict_masked(model, evaluation.stack, rows, kept, fill, batch_size=1)[:, 0]
-    pixels = evaluation.stack.read([row])
-    image, blank = (model.to_input(each) for each in (pixels, filled(fill, [row], pixels)))
-    found = []
-    with torch.inference_mode():
-        for start in range(0, len(kept), evaluation.batch_size):
-            masks = torch.from_numpy(np.stack(kept[start : start + evaluation.batch_size]))
-            shown = torch.where(masks[:, None].to(model.device), image, blank)
-            found.append(model.logits(shown).cpu().numpy())
-    return np.concatenate(found)
+def _answers(
+    evaluation: Evaluation, question: ImageQuestion, rows: list[int]
+) -> Iterator[tuple[int, ImageAnswer]]:
+    """Give the places of rows and their answers: here in their order, elsewhere as they come."""
+    if evaluation.elsewhere is not None:
+        yield from evaluation.elsewhere.answers(evaluation, question, rows)
+        return
+    for number, row in enumerate(rows):
+        model, stack = evaluation.classifier, evaluation.stack
+        yield number, question.answer(model, stack, evaluation.fill, row)
 
 
 def save_per_image(

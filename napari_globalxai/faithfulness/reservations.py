@@ -9,7 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_globalxai.faithfulness.evaluation import Course, Evaluation
-from napari_globalxai.faithfulness.fill_shift import blank_tells, fill_cautions, fill_shift
+from napari_globalxai.faithfulness.feature_shift import Features
+from napari_globalxai.faithfulness.fill_shift import (
+    blank_tells,
+    fill_cautions,
+    fill_shift,
+    half_way,
+)
 from napari_globalxai.faithfulness.fills import fill_facts
 from napari_globalxai.faithfulness.outside import OutsideFacts, measure_outside
 from napari_globalxai.settings.peppr_settings import PepprSettings
@@ -95,8 +101,9 @@ def reservations_on(
     """
     outside = measure_outside(evaluation, image, course, labels, settings)
     found = {}
+    features = Features.of(evaluation, course, half_way(course))
     for label, values in outside.labels.items():
-        shift = fill_shift(evaluation, course, label)
+        shift = fill_shift(evaluation, course, label, features)
         cautions = [*values["cautions"], *fill_cautions(str(settings.fill), shift)]
         found[label] = {
             **values,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
 METRICS = ("roc_auc", "average_precision", "mean_probability", "mean_logit")
+_DRAWS_AT_ONCE = 20
+# Case weights at once: they and what is made of them stay within a core's cache.
+_A_BLOCK = 1 << 16
 
 
 def weighted_roc_auc(
@@ -33,18 +36,34 @@ def weighted_roc_auc(
     if not len(scores):
         return np.full(len(weights), np.nan)
     order = np.argsort(scores, kind="stable")
-    level = scores[order]
     # Where each distinct score begins; then every positive is above all negatives with lower scores
     # and level with those of its own.
-    starts = np.flatnonzero(np.concatenate([[True], level[1:] != level[:-1]]))
-    positive = weights[:, order] * truth[order]
-    negative = np.add.reduceat(weights[:, order] - positive, starts, axis=1)
-    positive = np.add.reduceat(positive, starts, axis=1)
-    below = np.cumsum(negative, axis=1) - negative
-    wins = (positive * (below + negative / 2)).sum(axis=1)
-    pairs = positive.sum(axis=1) * negative.sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.where(pairs > 0, wins / pairs, np.nan))
+    starts = _starts(scores[order])
+    carries = truth[order]
+
+    def of(rows: FloatArray) -> FloatArray:
+        positive = rows[:, order] * carries
+        negative = np.add.reduceat(rows[:, order] - positive, starts, axis=1)
+        positive = np.add.reduceat(positive, starts, axis=1)
+        below = np.cumsum(negative, axis=1) - negative
+        wins = (positive * (below + negative / 2)).sum(axis=1)
+        pairs = positive.sum(axis=1) * negative.sum(axis=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(np.where(pairs > 0, wins / pairs, np.nan))
+
+    return _in_blocks(of, weights)
+
+
+def _starts(level: FloatArray) -> npt.NDArray[np.int64]:
+    """Return where each distinct value of sorted ones begins."""
+    return np.flatnonzero(np.concatenate([[True], level[1:] != level[:-1]]))
+
+
+def _in_blocks(of: Callable[[FloatArray], FloatArray], weights: FloatArray) -> FloatArray:
+    """Return what is made of rows of weights, a few rows at once: that is quicker, and small."""
+    at_once = max(1, _A_BLOCK // max(1, weights.shape[1]))
+    parts = [of(weights[start : start + at_once]) for start in range(0, len(weights), at_once)]
+    return np.concatenate(parts) if parts else np.empty(0)
 
 
 def roc_auc(truth: npt.NDArray[np.bool_], scores: FloatArray) -> float:
@@ -63,16 +82,20 @@ def weighted_average_precision(
         As for `weighted_roc_auc`; NaN where a row has no positive.
     """
     order = np.argsort(-scores, kind="stable")
-    level = scores[order]
-    starts = np.flatnonzero(np.concatenate([[True], level[1:] != level[:-1]]))
-    every = np.add.reduceat(weights[:, order], starts, axis=1)
-    positive = np.add.reduceat(weights[:, order] * truth[order], starts, axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        precision = np.cumsum(positive, axis=1) / np.cumsum(every, axis=1)
-        gained = positive / positive.sum(axis=1, keepdims=True)
-    # A threshold that no weight has reached yet gains nothing.
-    gained_precision = np.where(positive > 0, gained * precision, 0.0).sum(axis=1)
-    return np.asarray(np.where(positive.sum(axis=1) > 0, gained_precision, np.nan))
+    starts = _starts(scores[order])
+    carries = truth[order]
+
+    def of(rows: FloatArray) -> FloatArray:
+        every = np.add.reduceat(rows[:, order], starts, axis=1)
+        positive = np.add.reduceat(rows[:, order] * carries, starts, axis=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            precision = np.cumsum(positive, axis=1) / np.cumsum(every, axis=1)
+            gained = positive / positive.sum(axis=1, keepdims=True)
+        # A threshold that no weight has reached yet gains nothing.
+        gained_precision = np.where(positive > 0, gained * precision, 0.0).sum(axis=1)
+        return np.asarray(np.where(positive.sum(axis=1) > 0, gained_precision, np.nan))
+
+    return _in_blocks(of, weights)
 
 
 def average_precision(truth: npt.NDArray[np.bool_], scores: FloatArray) -> float:
@@ -138,17 +161,32 @@ def patient_resamples(
     Patients are drawn with replacement, those with a positive image and those without apart, and
     bring all their images along, because images of one patient are not independent.
     """
+    drawn, owner = patient_draws(patients, truth, count, seed)
+    return drawn.astype(np.float64)[:, owner]
+
+
+def patient_draws(
+    patients: Sequence[str], truth: npt.NDArray[np.bool_], count: int, seed: int
+) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.intp]]:
+    """Return how often each patient is drawn (count, patient), and the patient of each image.
+
+    For cohorts so large that the weights of all images at once would not fit; see
+    `patient_resamples`.
+    """
     _, owner = np.unique(np.asarray(patients), return_inverse=True)
     n_patients = int(owner.max()) + 1 if len(owner) else 0
     has_positive = np.zeros(n_patients, dtype=bool)
     has_positive[owner[truth]] = True
     generator = np.random.default_rng(seed)
-    drawn = np.zeros((count, n_patients))
+    # A patient that is drawn 65 536 times is not to be met.
+    drawn = np.zeros((count, n_patients), np.uint16)
     for stratum in (np.flatnonzero(has_positive), np.flatnonzero(~has_positive)):
         if len(stratum):
             share = np.full(len(stratum), 1 / len(stratum))
-            drawn[:, stratum] = generator.multinomial(len(stratum), share, size=count)
-    return drawn[:, owner]
+            for start in range(0, count, _DRAWS_AT_ONCE):
+                part = drawn[start : start + _DRAWS_AT_ONCE]
+                part[:, stratum] = generator.multinomial(len(stratum), share, size=len(part))
+    return drawn, owner
 
 
 def area(fractions: FloatArray, values: FloatArray) -> FloatArray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict, deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
@@ -27,6 +27,7 @@ from napari_globalxai.faithfulness.fills import Fill, depends_on_mask
 from napari_globalxai.faithfulness.masked_prediction import distinct_masks, predict_masked
 from napari_globalxai.faithfulness.orders import Mask
 from napari_globalxai.faithfulness.passes import Logits, Passes
+from napari_globalxai.faithfulness.per_image import ImageAnswer, ImageQuestion
 from napari_globalxai.frame.stack import AlignedStack
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.elsewhere import ModelElsewhere
@@ -67,10 +68,7 @@ class SpreadPasses:
         InputError
             When the model or the images are in memory alone, or the workers are gone.
         """
-        model, stack = evaluation.classifier, evaluation.stack
-        if not isinstance(model, Classifier) or not isinstance(stack, AlignedStack):
-            raise InputError("Workers read images and model from files; leave out the workers.")
-        job = _Job(ModelElsewhere.of(model), stack.folder.absolute(), evaluation.batch_size)
+        job = _Job.of(evaluation)
         fill = SharedValue.write(self._folder, evaluation.fill)
         started: deque[_Started] = deque()
 
@@ -98,6 +96,29 @@ class SpreadPasses:
                 begun.masks.remove()
             fill.remove()
 
+    def answers(
+        self, evaluation: Evaluation, question: ImageQuestion, rows: Sequence[int]
+    ) -> Generator[tuple[int, ImageAnswer], None, None]:
+        """Give the places of rows and what became of these images; see `PassRunner`.
+
+        Raises
+        ------
+        InputError
+            When the model or the images are in memory alone, or the workers are gone.
+        """
+        job = _Job.of(evaluation)
+        fill, asked = (
+            SharedValue.write(self._folder, each) for each in (evaluation.fill, question)
+        )
+        pieces = (_ImagePiece(job, fill, asked, number, row) for number, row in enumerate(rows))
+        try:
+            with closing(self._workers.run(answer_piece, pieces)) as finished:
+                for piece, answer in finished:
+                    yield piece.number, answer
+        finally:
+            fill.remove()
+            asked.remove()
+
 
 @dataclass(frozen=True)
 class _Job:
@@ -106,6 +127,20 @@ class _Job:
     model: ModelElsewhere
     stack: Path
     batch_size: int
+
+    @classmethod
+    def of(cls, evaluation: Evaluation) -> _Job:
+        """Return what other processes need of an evaluation.
+
+        Raises
+        ------
+        InputError
+            When the model or the images are in memory alone.
+        """
+        model, stack = evaluation.classifier, evaluation.stack
+        if not isinstance(model, Classifier) or not isinstance(stack, AlignedStack):
+            raise InputError("Workers read images and model from files; leave out the workers.")
+        return cls(ModelElsewhere.of(model), stack.folder.absolute(), evaluation.batch_size)
 
     def prepare(self) -> _Prepared:
         return _Prepared(self.model.load(), AlignedStack(self.stack))
@@ -224,3 +259,23 @@ def predict_piece(piece: _Piece) -> Logits:
             fill,
             batch_size=piece.job.batch_size,
         )
+
+
+@dataclass(frozen=True)
+class _ImagePiece:
+    """An image that another process is to test along its own map."""
+
+    job: _Job
+    fill: SharedValue
+    question: SharedValue
+    # The image's place among those that are asked for.
+    number: int
+    row: int
+
+
+def answer_piece(piece: _ImagePiece) -> ImageAnswer:
+    """Test an image along its own map in this process."""
+    with IN_THIS_PROCESS.lend(piece.job, piece.job.prepare) as ready:
+        question: ImageQuestion = ready.value(piece.question)
+        fill: Fill = ready.value(piece.fill)
+        return question.answer(ready.classifier, ready.stack, fill, piece.row)

@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel
 from torch import Tensor, nn
 
+from napari_globalxai.addresses import is_remote, local_path, place
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.bundle import bundle_facts, is_bundle
 from napari_globalxai.models.card import FILL_IN, InputCard, ModelCard
@@ -46,14 +47,19 @@ def write_card_template(
     InputError
         When there is no such model, or there is a card already.
     """
-    path = Path(model)
+    path = local_path(model, "the model")
     if not path.exists():
         raise InputError(f"{path}: the model does not exist.")
     if path.is_dir() and not is_bundle(path):
         raise InputError(f"{path}: is a folder but no MONAI bundle; name the file of the weights.")
     if not path.is_dir():
         check_regular(path)
-    target = Path(out) if out is not None else place_of_card(path)
+    if out is None:
+        target = place_of_card(path)
+    elif is_remote(place(out)):
+        raise InputError(f"{place(out)}: a card is written to this machine; name a file of it.")
+    else:
+        target = Path(out)
     if target.exists() and not force:
         raise InputError(f"{target}: is there already; --force writes over it.")
     card = suggested_card(path, trust)

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import hashlib
 import warnings
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
@@ -38,8 +39,9 @@ from napari_globalxai.models.weights import hash_weights
 # Probabilities this close to 0 or 1 have no finite logit in float32.
 _LEAST_PROBABILITY = 1e-7
 ROUGH_GRADIENTS = "bfloat16-gradients"
+TF32 = "tf32"
 _HALF_SIZE = ("bfloat16", "float16")
-PRECISIONS = ("auto", "float32", ROUGH_GRADIENTS, *_HALF_SIZE)
+PRECISIONS = ("auto", "float32", TF32, ROUGH_GRADIENTS, *_HALF_SIZE)
 _IMAGES_A_FORWARD = 16
 
 
@@ -58,11 +60,11 @@ class Classifier:
     source, weights : pathlib.Path, optional
         Where it came from, for provenance.
     device : str, optional
-        ``auto`` or a torch device.
+        ``auto`` or a torch device. On CUDA, TF32 is turned off for the process.
     precision : str, optional
         ``float32``; ``bfloat16`` or ``float16`` for autocast; ``bfloat16-gradients`` for
-        `RoughGradients` alone; ``auto`` lets `explain` find out by a trial, and is float32
-        elsewhere.
+        `RoughGradients` alone; ``tf32``, on CUDA, for factors of ten bits;
+        ``auto`` lets `explain` find out by a trial, and is float32 elsewhere.
     trusted : bool, optional
         Whether code from the model's files was allowed to run, for provenance.
 
@@ -105,6 +107,10 @@ class Classifier:
         self.trusted = trusted
         self.warnings: list[str] = []
         self.device = choose_device(device)
+        if self.device.type == "cuda":
+            round_factors(False)
+        elif precision == TF32:
+            raise InputError(f"The precision {TF32!r} needs a CUDA device; choose float32.")
         self.precision = precision
         self.images_a_forward = _IMAGES_A_FORWARD
         # What came from a file can be read again, and need not be held twice.
@@ -153,6 +159,16 @@ class Classifier:
     def scales_each_image(self) -> bool:
         """Whether an image's input depends on all of its pixels, so that inputs cannot be mixed."""
         return self.card.input.per_image is not None or self._chain is not None
+
+    @property
+    def running(self) -> nn.Module:
+        """The network as it runs at the chosen precision."""
+        return self._running
+
+    @property
+    def probe(self) -> Tensor:
+        """Inputs of noise, (2, channel, height, width)."""
+        return self._probe
 
     @property
     def split(self) -> Split:
@@ -230,9 +246,18 @@ class Classifier:
         """Return the context in which the network runs at the chosen precision."""
         if self.precision == ROUGH_GRADIENTS:
             return RoughGradients()
+        if self.precision == TF32:
+            return _rounded_factors()
         if self.precision in _HALF_SIZE:
             return torch.autocast(self.device.type, dtype=getattr(torch, self.precision))
         return contextlib.nullcontext()
+
+    def rounding(self) -> AbstractContextManager[Any]:
+        """Return the context in which whole attributions are as quick as the precision allows.
+
+        Within `autocast` only forwards are: gradients are computed after it.
+        """
+        return _rounded_factors() if self.precision == TF32 else contextlib.nullcontext()
 
     def working_with(
         self, *, precision: str | None = None, images_a_forward: int | None = None
@@ -327,6 +352,26 @@ def _put_channels_last(network: nn.Module) -> None:
     for value in (*network.parameters(), *network.buffers()):
         if value.ndim == 4:
             value.data = value.data.contiguous(memory_format=torch.channels_last)
+
+
+def round_factors(rounded: bool) -> None:
+    """Let factors of convolutions and products be rounded to ten bits on CUDA, or not.
+
+    As torch comes, it rounds those of convolutions, also where float32 is asked for: it is several
+    times quicker. The setting is one for the whole process.
+    """
+    torch.backends.cudnn.allow_tf32 = rounded
+    torch.backends.cuda.matmul.allow_tf32 = rounded
+
+
+@contextlib.contextmanager
+def _rounded_factors() -> Iterator[None]:
+    before = torch.backends.cudnn.allow_tf32
+    round_factors(True)
+    try:
+        yield
+    finally:
+        round_factors(before)
 
 
 def choose_device(name: str) -> torch.device:

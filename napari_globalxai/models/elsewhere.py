@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from napari_globalxai.errors import InputError
+from napari_globalxai.models.card import facts_that_matter
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.loaders import load_model
+from napari_globalxai.storage import hash_value
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,8 @@ class ModelElsewhere:
         Card or weights.
     digest : str
         Hash of the weights, which must be those that the job was begun with.
+    card : str
+        Hash of what the card says, which must be the same.
     loading : dict
         Arguments of `load_model`.
     images_a_forward : int
@@ -29,6 +33,7 @@ class ModelElsewhere:
 
     source: str
     digest: str
+    card: str
     loading: Mapping[str, Any]
     images_a_forward: int
 
@@ -55,6 +60,7 @@ class ModelElsewhere:
         return cls(
             str(classifier.source.absolute()),
             classifier.digest,
+            _hash_card(classifier),
             loading,
             classifier.images_a_forward,
         )
@@ -65,12 +71,16 @@ class ModelElsewhere:
         Raises
         ------
         InputError
-            When the file holds another model.
+            When the files hold another model.
         """
         classifier = load_model(self.source, **self.loading)
-        if classifier.digest != self.digest:
+        if (classifier.digest, _hash_card(classifier)) != (self.digest, self.card):
             raise InputError(
                 f"{self.source}: is another model on a worker than where the job was begun; let "
                 "all workers see the same files."
             )
         return classifier.working_with(images_a_forward=self.images_a_forward)
+
+
+def _hash_card(classifier: Classifier) -> str:
+    return hash_value(facts_that_matter(classifier.card.model_dump(mode="json")))

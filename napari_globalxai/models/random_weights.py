@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import numpy as np
@@ -208,7 +209,7 @@ def _fit_running(network: nn.Module, names: Sequence[str], inputs: Tensor) -> No
             buffer.zero_()
     # A single image would have no variance behind a global pooling.
     batch = inputs if len(inputs) > 1 else inputs.repeat(2, 1, 1, 1)
-    with torch.no_grad():
+    with _one_thread(), torch.no_grad():
         network(batch.clone())
         first = [{name: value.clone() for name, value in _running(each).items()} for each in norms]
         network(batch.clone())
@@ -220,6 +221,20 @@ def _fit_running(network: nn.Module, names: Sequence[str], inputs: Tensor) -> No
         share = 2 - float(running["running_var"].sum()) / size if size > 0 else 0.0
         for name, value in running.items():
             value.copy_(once[name] / share if share > 0 else torch.full_like(value, _RUNNING[name]))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sum over a batch as one thread does: several round it otherwise, and not all machines alike.
+
+    So a worker with one thread gets the bits of a process with many.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _shuffle(value: Tensor) -> None:

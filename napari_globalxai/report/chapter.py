@@ -86,15 +86,20 @@ def mapping_in(path: Path) -> Mapping[str, Any] | Damaged | None:
     return content if isinstance(content, dict) else Damaged(path)
 
 
-def table_in(path: Path, columns: Iterable[str]) -> pd.DataFrame | Damaged | None:
-    """Read a table that has these columns; None where there is no file."""
+def table_in(
+    path: Path, columns: Iterable[str], numbers: Iterable[str] = ()
+) -> pd.DataFrame | Damaged | None:
+    """Read a table that has these columns, and `numbers` in some; None where there is no file."""
     if not path.is_file():
         return None
     try:
         table = read_table(path, dtype={"label": str})
     except (OSError, ValueError):
         return Damaged(path)
-    return table if set(columns) <= set(table.columns) else Damaged(path)
+    if not {*columns, *numbers} <= set(table.columns):
+        return Damaged(path)
+    are_numbers = all(table[name].dtype.kind in "iuf" for name in numbers)
+    return table if are_numbers or not len(table) else Damaged(path)
 
 
 def entries(value: Any) -> list[Mapping[str, Any]]:

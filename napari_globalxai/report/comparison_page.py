@@ -29,6 +29,7 @@ from napari_globalxai.report.style import (
 from napari_globalxai.runs.comparison import Comparison, LabelComparison, compare_runs
 from napari_globalxai.runs.folder import file_stem
 from napari_globalxai.runs.run import Run, open_run
+from napari_globalxai.runs.turns import made_aside
 from napari_globalxai.runs.write_maps import write_tiff
 from napari_globalxai.settings.compare_settings import CompareSettings
 from napari_globalxai.storage import is_unused, write_json, write_table
@@ -80,12 +81,13 @@ def compare(
     if not is_unused(folder) and not (folder / COMPARISON_FILE).is_file():
         raise InputError(f"{folder}: holds something else; choose another folder.")
     found = compare_runs(one, other, chosen, JobProgress(progress))
-    for label, each in found.labels.items():
-        if each.difference.size:
-            write_tiff(folder / f"{file_stem(label)}.difference.tif", each.difference)
-    write_table(folder / "changed.csv", found.changed)
-    write_json(folder / COMPARISON_FILE, facts_of(found, chosen))
-    _write_comparison_page(found, chosen, folder)
+    with made_aside(folder, whole=False) as aside:
+        for label, each in found.labels.items():
+            if each.difference.size:
+                write_tiff(aside / f"{file_stem(label)}.difference.tif", each.difference)
+        write_table(aside / "changed.csv", found.changed)
+        write_json(aside / COMPARISON_FILE, facts_of(found, chosen))
+        _write_comparison_page(found, chosen, aside)
     return found
 
 

@@ -5,10 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-import tifffile
-
-from napari_globalxai.addresses import readable
 from napari_globalxai.catalogue import STATISTICS
 from napari_globalxai.report.comparison_chapter import draw_comparison_figures, find_comparisons
 from napari_globalxai.report.image_figures import (
@@ -25,6 +21,7 @@ from napari_globalxai.report.question_figures import draw_question_figures
 from napari_globalxai.report.slice_chapter import draw_slice_figures
 from napari_globalxai.report.style import FloatImage
 from napari_globalxai.runs.folder import file_stem
+from napari_globalxai.runs.read_maps import read_map
 from napari_globalxai.runs.run import Run
 from napari_globalxai.statistics.global_map import OVERALL
 from napari_globalxai.statistics.recorded_statistics import recorded_statistics
@@ -142,7 +139,7 @@ def map_panels(run: Run) -> list[MapPanel]:
 
 def _sd(run: Run, label: str) -> FloatImage | None:
     path = run.folder / "maps" / f"{file_stem(label)}.sd.tif"
-    return np.asarray(tifffile.imread(readable(path)), np.float32) if path.is_file() else None
+    return read_map(path, run.stack.shape) if path.is_file() else None
 
 
 def _example(run: Run, images: LabelImages, at: int | None) -> Example | None:

@@ -12,6 +12,7 @@ from napari_globalxai.report.facts import collect_facts
 from napari_globalxai.report.figures import draw_figures
 from napari_globalxai.report.page import write_page
 from napari_globalxai.runs.run import Run
+from napari_globalxai.runs.turns import made_aside, reading
 from napari_globalxai.storage import check_writable, write_json
 
 REPORT_FILE = "report.html"
@@ -43,20 +44,25 @@ def write_report(run: Run, out: Path | None = None, comparisons: Sequence[Path |
     """
     folder = run.folder if out is None else place(out)
     check_writable(folder, "give another folder with --out (out in Python)")
-    target = folder / REPORT_FILE
-    others = [Path(each) for each in comparisons]
-    facts, chapters = collect_facts(run), collect_chapters(run, others)
-    figures = write_page(
-        target, "report.html.j2", draw_figures(run, others), facts=facts, chapters=chapters
-    )
-    twin = {
-        "format": 1,
-        "kind": "report",
-        "facts": asdict(facts),
-        "chapters": {
-            name: None if chapter is None else asdict(chapter) for name, chapter in chapters.items()
-        },
-        "figures": figures,
-    }
-    write_json(folder / TWIN_FILE, twin)
-    return target
+    others = [place(each) for each in comparisons]
+    with made_aside(folder, whole=False) as aside, reading(run.folder):
+        facts, chapters = collect_facts(run), collect_chapters(run, others)
+        figures = write_page(
+            aside / REPORT_FILE,
+            "report.html.j2",
+            draw_figures(run, others),
+            facts=facts,
+            chapters=chapters,
+        )
+        twin = {
+            "format": 1,
+            "kind": "report",
+            "facts": asdict(facts),
+            "chapters": {
+                name: None if chapter is None else asdict(chapter)
+                for name, chapter in chapters.items()
+            },
+            "figures": figures,
+        }
+        write_json(aside / TWIN_FILE, twin)
+    return folder / REPORT_FILE

@@ -69,6 +69,7 @@ def _fills(folder: Path) -> MoreTable:
                     "Verdict": str(values["verdict"]),
                     "Δ (95 % CI)": with_interval(values.get("delta"), values.get("delta_ci")),
                     "Shift of images without labels": percent(shift["in_gaps"]),
+                    "of their features": _moved(shift.get("features", {})),
                     "AUC of blanks": number(shift["blank_auc"], 2),
                 }
             )
@@ -79,10 +80,15 @@ def _fills(folder: Path) -> MoreTable:
         "What erased pixels showed",
         "The shift is how far the fill alone moves images without any label, with half of the area "
         "erased, as a share of the logit gap between images with and without the label: the less, "
-        "the more of a curve is the model's doing.",
+        "the more of a curve is the model's doing. That of the features is the same of what goes "
+        "into the model's last layer, as a share of the way to the images with the label.",
         rows,
         list(dict.fromkeys(notes)),
     )
+
+
+def _moved(features: dict[str, Any]) -> str:
+    return percent(features["in_gaps"]) if "in_gaps" in features else "not known"
 
 
 def _compared(folder: Path) -> MoreTable | None:

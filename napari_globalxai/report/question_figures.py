@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import tifffile
 
-from napari_globalxai.addresses import readable
+from napari_globalxai.errors import InputError
 from napari_globalxai.report.audit_chapters import AUDIT_FOLDER
 from napari_globalxai.report.chapter import Damaged, entries, mapping_in, named_entries, table_in
 from napari_globalxai.report.image_figures import Example, examples_figure
@@ -24,6 +23,8 @@ from napari_globalxai.runs.folder import (
     STABILITY_FOLDER,
     file_stem,
 )
+from napari_globalxai.runs.read_maps import read_map
+from napari_globalxai.statistics.global_map import OVERALL
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 _MOST_FINDINGS = 4
 _MOST_GROUPS = 12
 _NEUTRAL = 0.05
+# More than there are patients anywhere, and less than figures can draw.
+_MOST = 1e12
 
 
 def draw_question_figures(run: Run, mean: FloatImage) -> Iterator[ReportFigure]:
@@ -105,10 +108,11 @@ def _stability(run: Run) -> Iterator[ReportFigure]:
     curves = {
         name: points
         for name, each in named_entries(found.get("labels")).items()
-        if (points := _points(each.get("growth")))
+        if name in (OVERALL, *run.labels) and (points := _points(each.get("growth")))
     }
     if curves:
-        settled = found.get("settings", {}).get("settled")
+        settings = found.get("settings")
+        settled = settings.get("settled") if isinstance(settings, dict) else None
         yield ReportFigure(
             "stability",
             "How alike the maps of two groups of patients are that share nobody, by the number of "
@@ -121,8 +125,10 @@ def _points(value: object) -> list[tuple[float, float, float, float]]:
     points = []
     for each in entries(value):
         row = [each.get(name) for name in ("patients", "correlation", "low", "high")]
-        numbers = [float(item) for item in row if isinstance(item, int | float)]
-        if len(numbers) == len(row):
+        numbers = [
+            float(item) for item in row if isinstance(item, int | float) and abs(item) < _MOST
+        ]
+        if len(numbers) == len(row) and numbers[0] >= 1:
             points.append((numbers[0], numbers[1], numbers[2], numbers[3]))
     return points
 
@@ -252,10 +258,9 @@ def _group_sizes(run: Run) -> dict[str, tuple[int, int]]:
 def image_in(path: Path, run: Run) -> npt.NDArray[np.float32] | None:
     """Read a map of the frame; None where it is not there or does not fit."""
     try:
-        image = np.asarray(tifffile.imread(readable(path)), np.float32)
-    except (OSError, ValueError):
+        return read_map(path, run.stack.shape)
+    except (OSError, InputError):
         return None
-    return image if image.shape == run.stack.shape else None
 
 
 def whole_number(value: object) -> int:

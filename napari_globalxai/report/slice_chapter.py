@@ -140,7 +140,9 @@ def draw_slice_figures(run: Run, mean: FloatImage) -> Iterator[ReportFigure]:
                 panels[:_MOST_MAPS], mean, run.valid, signed=run.aggregation.part == "signed"
             ),
         )
-    table = table_in(folder / "calibration.csv", _CURVE)
+    table = table_in(folder / "calibration.csv", _CURVE, _CURVE[1:])
+    if table is not None and not isinstance(table, Damaged):
+        table = table[table["label"].isin(run.record.model.card.labels)]
     if table is not None and not isinstance(table, Damaged) and len(table):
         yield ReportFigure(
             "calibration",

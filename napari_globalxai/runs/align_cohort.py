@@ -12,7 +12,7 @@ import pandas as pd
 from napari_globalxai.addresses import place
 from napari_globalxai.cohort.table import Cohort, read_cohort
 from napari_globalxai.errors import InputError
-from napari_globalxai.execution.dask_workers import Workers, open_workers
+from napari_globalxai.execution.dask_workers import SAME_AGAIN, Workers, open_workers
 from napari_globalxai.frame.alignment import align as align_stack
 from napari_globalxai.frame.geometry import write_transform
 from napari_globalxai.frame.modality import NEUTRAL, Modality, modality_of
@@ -85,7 +85,7 @@ def align(
     if isinstance(cohort, str | Path):
         cohort = read_cohort(cohort)
     told = JobProgress(progress, EFFORTS)
-    with open_workers(workers, told) as processes:
+    with open_workers(workers, told, SAME_AGAIN) as processes:
         align_into(folder, cohort, frame, "align", told, processes)
     return folder
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_globalxai.attribution.base import split_of
+from napari_globalxai.cohort.problems import side_note
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.cohort.wording import counted, named
 from napari_globalxai.errors import InputError
@@ -24,7 +25,7 @@ from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.loaders import load_model
 from napari_globalxai.progress import JobProgress, ProgressCallback, ignore_progress
 from napari_globalxai.runs.image_reading import ImageReading
-from napari_globalxai.runs.mirrored import mirrored_by_guess
+from napari_globalxai.runs.mirrored import eyes_without_sides, mirrored_by_guess
 from napari_globalxai.runs.performance import (
     LabelPerformance,
     measure_performance,
@@ -94,6 +95,8 @@ def check_inputs(
         model = load_model(model, device=device, trust=trust)
     facts: list[str] = []
     problems = list(cohort.problems)
+    if (note := side_note(cohort)) and (model is None or not model.card.modality):
+        facts.append(note)
     if model is None and not read_images:
         return CheckResult(facts, problems)
     told = JobProgress(progress)
@@ -126,6 +129,7 @@ def _check_model(
     truth = cohort.truth(classifier.labels)
     problems += cohort.assumptions(classifier.labels)
     problems += mirrored_by_guess(cohort, classifier.card.modality)
+    problems += eyes_without_sides(cohort, classifier.card.modality)
     told = describe_model(classifier)
     facts += told.facts
     problems += told.problems

@@ -23,6 +23,7 @@ from napari_globalxai.runs.run import Run, open_run
 from napari_globalxai.runs.spreading import passes_elsewhere
 from napari_globalxai.runs.tables import FILE
 from napari_globalxai.runs.tested_maps import TestedMap, find_map
+from napari_globalxai.runs.turns import made_aside
 from napari_globalxai.settings.execution_settings import WorkerSettings
 from napari_globalxai.settings.peppr_settings import PepprSettings
 
@@ -108,7 +109,8 @@ def compare_maps(
     result.settings["runs"] = {
         name: str(each.folder) for name, (each, _) in zip(names, runs, strict=True)
     }
-    result.save(first.folder / PEPPR_FOLDER)
+    with made_aside(first.folder, PEPPR_FOLDER, whole=False) as aside:
+        result.save(aside)
     return result
 
 

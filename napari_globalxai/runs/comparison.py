@@ -185,8 +185,8 @@ class _Work:
         facts |= {"n": len(rows), "patients": len(set(patients))}
         if len(set(patients)) < _FEWEST_PATIENTS:
             self.remarks.append(
-                f"{label}: its maps could not be compared, for only {len(set(patients))} patients "
-                "have images of those that are meant."
+                f"{label}: its maps could not be compared, for fewer than {_FEWEST_PATIENTS} "
+                "patients have images of those that are meant."
             )
             nothing = np.zeros((0,) * len(self._grid.frame), np.float32)
             facts |= dict.fromkeys(("spearman", "min_p", "moved_share"))

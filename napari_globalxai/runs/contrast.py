@@ -23,6 +23,7 @@ from napari_globalxai.runs.contrast_sides import (
 )
 from napari_globalxai.runs.folder import CONTRASTS_FOLDER, file_stem
 from napari_globalxai.runs.run import Run, open_run
+from napari_globalxai.runs.turns import made_aside
 from napari_globalxai.runs.write_maps import write_tiff
 from napari_globalxai.settings.contrast_settings import ContrastSettings
 from napari_globalxai.settings.lists import join_names
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 
 LEVEL = 0.05
 _FEWEST_ARRANGEMENTS = 20
-_MAPS = ("difference", "t", "p")
 
 
 @dataclass(frozen=True)
@@ -150,22 +150,14 @@ def contrast(
         "label_b": chosen.label_b,
         "warnings": [*images.remarks, *dict.fromkeys(work.warnings)],
     }
-    for title, (made, _) in found.items():
-        stem = file_stem(title)
-        write_tiff(folder / f"{stem}.difference.tif", made.difference)
-        write_tiff(folder / f"{stem}.t.tif", made.t)
-        write_tiff(folder / f"{stem}.p.tif", made.p)
-    _forget_others(folder, {file_stem(title) for title in found})
-    write_json(folder / "contrast.json", facts)
+    with made_aside(run.folder, f"{CONTRASTS_FOLDER}/{folder.name}") as aside:
+        for title, (made, _) in found.items():
+            stem = file_stem(title)
+            write_tiff(aside / f"{stem}.difference.tif", made.difference)
+            write_tiff(aside / f"{stem}.t.tif", made.t)
+            write_tiff(aside / f"{stem}.p.tif", made.p)
+        write_json(aside / "contrast.json", facts)
     return RunContrast(folder, {title: made for title, (made, _) in found.items()}, facts)
-
-
-def _forget_others(folder: Path, stems: set[str]) -> None:
-    """Remove maps of labels that an earlier contrast of this name had and this one has not."""
-    for kind in _MAPS:
-        for path in folder.glob(f"*.{kind}.tif"):
-            if path.name.removesuffix(f".{kind}.tif") not in stems:
-                path.unlink()
 
 
 class _Work:

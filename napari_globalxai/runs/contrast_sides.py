@@ -128,11 +128,24 @@ def covariates_of(run: Run, rows: Rows, names: Sequence[str]) -> FloatArray:
             )
         if pd.api.types.is_numeric_dtype(values):
             numbers = values.to_numpy(dtype=np.float64)
+            if not np.isfinite(numbers).all():
+                raise InputError(
+                    f"{run.folder}: {name} is infinite for some of the images that are compared; "
+                    f"correct the table, or leave {name} out of the covariates."
+                )
             spread = numbers.std()
             columns.append((numbers - numbers.mean()) / (spread if spread > 0 else 1))
             continue
         words = values.astype(str).to_numpy()
-        columns += [(words == word).astype(np.float64) for word in np.unique(words)[1:]]
+        kinds = np.unique(words)
+        if len(kinds) > max(2, len(words) // 2):
+            # Dates and names: a column a value would explain everything.
+            raise InputError(
+                f"{run.folder}: {name} has {len(kinds)} different words for {len(words)} images, "
+                "each of which would be a column; make it a number, or leave it out of the "
+                "covariates."
+            )
+        columns += [(words == word).astype(np.float64) for word in kinds[1:]]
     if not columns:
         return np.zeros((len(rows), 0))
     return np.column_stack(columns)

@@ -9,6 +9,7 @@ from typing import Any
 
 from napari_globalxai.addresses import place
 from napari_globalxai.attribution.precision import choose_batch_size
+from napari_globalxai.execution.dask_workers import SAME_AGAIN
 from napari_globalxai.faithfulness.controls import COMPARING, stage_of
 from napari_globalxai.faithfulness.evaluation import Evaluation
 from napari_globalxai.faithfulness.fill_agreement import fill_agreement
@@ -27,6 +28,7 @@ from napari_globalxai.runs.random_rival import EXPLAINING, RandomRival, random_r
 from napari_globalxai.runs.run import Run, open_run
 from napari_globalxai.runs.spreading import passes_elsewhere
 from napari_globalxai.runs.tested_maps import TestedMap, find_map, fold_maps, maps_of_all
+from napari_globalxai.runs.turns import check_within, made_aside
 from napari_globalxai.settings.execution_settings import WorkerSettings
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.statistics.global_map import OVERALL
@@ -99,12 +101,13 @@ def peppr(
         run = open_run(run)
     kept = (run.folder if out is None else place(out)) / PEPPR_FOLDER
     check_writable(kept, "give another folder with --out (out in Python)")
+    check_within(kept.parent, PEPPR_FOLDER)
     found = find_map(run, map, map_from, judge_labels=chosen.judge_labels)
     told = JobProgress(progress, _efforts(chosen))
     told(Progress("Loading the model", 0, 1))
     classifier = run.classifier(device=device, model=model, trust=trust)
     told(Progress("Loading the model", 1, 1))
-    with passes_elsewhere(workers, kept, told) as elsewhere:
+    with passes_elsewhere(workers, kept, told, SAME_AGAIN) as elsewhere:
         how = {"batch_size": batch_size, "classifier": classifier, "elsewhere": elsewhere}
         results = {
             fill: _along(
@@ -113,11 +116,12 @@ def peppr(
             for fill in chosen.fills
         }
     agreement = fill_agreement(results) if len(results) > 1 else {}
-    for result in results.values():
-        result.settings["valid_share"] = share_of_fields(run, valid_share_of(chosen))
-        if agreement:
-            result.notes["fills"] = agreement
-        result.save(kept)
+    with made_aside(kept.parent, PEPPR_FOLDER, whole=False) as aside:
+        for result in results.values():
+            result.settings["valid_share"] = share_of_fields(run, valid_share_of(chosen))
+            if agreement:
+                result.notes["fills"] = agreement
+            result.save(aside)
     if out is None:
         write_verdicts(run)
     return next(iter(results.values()))

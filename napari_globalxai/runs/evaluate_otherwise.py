@@ -6,6 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.evaluation import Evaluation
 from napari_globalxai.faithfulness.paper_protocol import PaperResult, run_paper
@@ -16,9 +19,33 @@ from napari_globalxai.runs.folder import PEPPR_FOLDER, file_stem
 from napari_globalxai.runs.run import Run, open_run
 from napari_globalxai.runs.spreading import passes_elsewhere
 from napari_globalxai.runs.tables import FILE
+from napari_globalxai.runs.turns import made_aside
 from napari_globalxai.settings.execution_settings import WorkerSettings
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.statistics.global_map import OVERALL
+
+
+class OwnMaps:
+    """The maps of single images for a label; other processes read them from the run folder.
+
+    Parameters
+    ----------
+    run : Run, str or pathlib.Path
+        The run or its folder.
+    label : str
+        The label.
+    """
+
+    def __init__(self, run: Run | str | Path, label: str) -> None:
+        self._run = run if isinstance(run, Run) else open_run(run)
+        self._label = label
+
+    def __call__(self, row: int) -> npt.NDArray[np.float32]:
+        """Return the map of a row of the cohort, (height, width)."""
+        return self._run.image_map(row, self._label)
+
+    def __reduce__(self) -> tuple[type[OwnMaps], tuple[Path, str]]:
+        return OwnMaps, (self._run.folder.absolute(), self._label)
 
 
 def peppr_images(
@@ -30,6 +57,7 @@ def peppr_images(
     device: str = "auto",
     trust: bool = False,
     batch_size: int | None = None,
+    workers: WorkerSettings | int | None = None,
     progress: ProgressCallback = ignore_progress,
     **keywords: Any,
 ) -> list[PerImageResult]:
@@ -43,7 +71,7 @@ def peppr_images(
         A label, or ``overall`` for all of them; of each, the images that carry it are tested.
     settings : PepprSettings, optional
         What is chosen; fill, steps, area, bootstrap and seed count.
-    model, device, trust, batch_size, progress, **keywords
+    model, device, trust, batch_size, workers, progress, **keywords
         As for `peppr`.
 
     Returns
@@ -63,18 +91,15 @@ def peppr_images(
         if (evaluation.truth[:, evaluation.classifier.labels.index(label)] == 1).any()
     ]
     told = JobProgress(progress)
-    results = [
-        run_per_image(
-            evaluation,
-            label,
-            lambda row, label=label: run.image_map(row, label),  # type: ignore[misc]
-            chosen,
-            progress=told,
-        )
-        for label in carried or labels
-    ]
+    with passes_elsewhere(workers, run.folder / PEPPR_FOLDER, told) as elsewhere:
+        spread = replace(evaluation, elsewhere=elsewhere)
+        results = [
+            run_per_image(spread, label, OwnMaps(run, label), chosen, progress=told)
+            for label in carried or labels
+        ]
     files = {int(row): str(run.images[FILE].iloc[row]) for row in evaluation.rows}
-    save_per_image(run.folder / PEPPR_FOLDER, file_stem(map), results, files)
+    with made_aside(run.folder, PEPPR_FOLDER, whole=False) as aside:
+        save_per_image(aside, file_stem(map), results, files)
     return results
 
 
@@ -114,7 +139,8 @@ def peppr_as_published(
     with passes_elsewhere(workers, run.folder / PEPPR_FOLDER, told) as elsewhere:
         spread = replace(evaluation, elsewhere=elsewhere)
         result = run_paper(spread, OVERALL, run.maps[OVERALL], one_fill, progress=told)
-    result.save(run.folder / PEPPR_FOLDER)
+    with made_aside(run.folder, PEPPR_FOLDER, whole=False) as aside:
+        result.save(aside)
     return result
 
 

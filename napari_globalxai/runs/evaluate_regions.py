@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from napari_globalxai.addresses import local_file
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.region_tests import RegionResult, run_regions
 from napari_globalxai.images.regions_file import read_regions
@@ -13,6 +14,7 @@ from napari_globalxai.runs.evaluate import make_evaluation
 from napari_globalxai.runs.folder import PEPPR_FOLDER
 from napari_globalxai.runs.run import Run, open_run
 from napari_globalxai.runs.spreading import passes_elsewhere
+from napari_globalxai.runs.turns import made_aside
 from napari_globalxai.settings.execution_settings import WorkerSettings
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.statistics.global_map import OVERALL
@@ -40,7 +42,7 @@ def peppr_regions(
     run : Run, str or pathlib.Path
         The run or its folder.
     regions : str or pathlib.Path
-        A labels image of the frame's size: TIFF, PNG, npy or NIfTI.
+        A labels image of the frame's size, or its address: TIFF, PNG, npy or NIfTI.
     map : str, optional
         A label, to test that one; by default all labels of the run, each ranked by its own map.
     settings : PepprSettings, optional
@@ -64,7 +66,8 @@ def peppr_regions(
     if map is not None and map not in run.maps:
         raise InputError(f"{map}: is no map of the run, but {', '.join(run.maps)} are.")
     labels = run.labels if map in (None, OVERALL) else (str(map),)
-    found = read_regions(Path(regions), run.stack.shape)
+    with local_file(regions) as file:
+        found, sha256 = read_regions(file, run.stack.shape), hash_file(file)
     told = JobProgress(progress)
     classifier = run.classifier(device=device, model=model, trust=trust)
     results = []
@@ -86,7 +89,8 @@ def peppr_regions(
                 PepprSettings.of(chosen, {"fill": fill}),
                 progress=told,
             )
-            result.settings.update({"file": str(regions), "file_sha256": hash_file(Path(regions))})
-            result.save(run.folder / PEPPR_FOLDER)
+            result.settings.update({"file": str(regions), "file_sha256": sha256})
+            with made_aside(run.folder, PEPPR_FOLDER, whole=False) as aside:
+                result.save(aside)
             results.append(result)
     return results

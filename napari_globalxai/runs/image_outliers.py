@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_globalxai.addresses import remove_tree
 from napari_globalxai.errors import InputError
 from napari_globalxai.progress import JobProgress, Progress, ProgressCallback, ignore_progress
 from napari_globalxai.runs import tables
@@ -19,6 +18,7 @@ from napari_globalxai.runs.folder import OUTLIERS_FOLDER, file_stem
 from napari_globalxai.runs.run import Run, open_run
 from napari_globalxai.runs.selections import chosen_rows
 from napari_globalxai.runs.subgroup_maps import chosen_labels
+from napari_globalxai.runs.turns import made_aside, reading
 from napari_globalxai.runs.write_maps import write_tiff
 from napari_globalxai.settings.outlier_settings import OutlierSettings
 from napari_globalxai.statistics.image_against_map import (
@@ -101,29 +101,29 @@ def outliers(
     labels = chosen_labels(run, chosen.labels)
     rows, warnings = chosen_rows(run, chosen.where)
     folder, told = run.folder / OUTLIERS_FOLDER, JobProgress(progress)
-    _clear(folder)
     ranked: dict[str, pd.DataFrame] = {}
     nearest: dict[str, pd.DataFrame] = {}
     facts: dict[str, dict[str, Any]] = {}
-    for number, label in enumerate(labels):
-        told(Progress(_COMPARING, number, len(labels)))
-        one = _OfLabel.of(run, label, chosen, rows)
-        ranked[label], nearest[label] = one.table, one.nearest(chosen)
-        one.write_residuals(folder / _RESIDUALS, chosen.top)
-        _write_table(folder / f"{file_stem(label)}.csv", ranked[label])
-        _write_table(folder / f"{file_stem(label)}.nearest.csv", nearest[label])
-        facts[label] = one.facts()
-        warnings += [f"{label}: {each}" for each in one.warnings()]
-    record = {
-        "format": 1,
-        "kind": "outliers",
-        "settings": chosen.model_dump(mode="json"),
-        "measures": {**MEASURES, RESIDUAL: "Root of the mean squared residual (A − G) / SD"},
-        "labels": facts,
-        "warnings": warnings,
-        "written": now(),
-    }
-    write_json(folder / OUTLIERS_FILE, record)
+    with made_aside(run.folder, OUTLIERS_FOLDER) as aside:
+        for number, label in enumerate(labels):
+            told(Progress(_COMPARING, number, len(labels)))
+            one = _OfLabel.of(run, label, chosen, rows)
+            ranked[label], nearest[label] = one.table, one.nearest(chosen)
+            one.write_residuals(aside / _RESIDUALS, chosen.top)
+            write_table(aside / f"{file_stem(label)}.csv", ranked[label])
+            write_table(aside / f"{file_stem(label)}.nearest.csv", nearest[label])
+            facts[label] = one.facts()
+            warnings += [f"{label}: {each}" for each in one.warnings()]
+        record = {
+            "format": 1,
+            "kind": "outliers",
+            "settings": chosen.model_dump(mode="json"),
+            "measures": {**MEASURES, RESIDUAL: "Root of the mean squared residual (A − G) / SD"},
+            "labels": facts,
+            "warnings": warnings,
+            "written": now(),
+        }
+        write_json(aside / OUTLIERS_FILE, record)
     told(Progress(_COMPARING, len(labels), len(labels)))
     return Outliers(folder, record, ranked, nearest)
 
@@ -136,26 +136,32 @@ def open_outliers(run: Run) -> Outliers:
     InputError
         When there are none.
     """
+    path = run.folder / OUTLIERS_FOLDER / OUTLIERS_FILE
+    with reading(run.folder):
+        if not path.is_file():
+            raise InputError(f"{run.folder}: its images were not ranked yet; run `outliers`.")
+        return _read(path)
+
+
+def _read(path: Path) -> Outliers:
     from napari_globalxai.storage import read_table
 
-    folder = run.folder / OUTLIERS_FOLDER
-    path = folder / OUTLIERS_FILE
-    if not path.is_file():
-        raise InputError(f"{run.folder}: its images were not ranked yet; run `outliers`.")
     try:
         record = read_json(path)
-        labels = list(record["labels"])
-    except (ValueError, KeyError, TypeError) as why:
-        raise InputError(f"{path}: is damaged; run `outliers` again.") from why
-    text = {tables.FILE: str, tables.PATIENT: str, "nearest_file": str}
-    read = {
-        kind: {
-            label: read_table(folder / f"{file_stem(label)}{kind}.csv", dtype=text)
-            for label in labels
+        stems = {str(label): file_stem(str(label)) for label in record["labels"]}
+        text = {tables.FILE: str, tables.PATIENT: str, "nearest_file": str}
+        read = {
+            kind: {
+                label: read_table(path.with_name(f"{stem}{kind}.csv"), dtype=text)
+                for label, stem in stems.items()
+            }
+            for kind in ("", ".nearest")
         }
-        for kind in ("", ".nearest")
-    }
-    return Outliers(folder, record, read[""], read[".nearest"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError) as why:
+        if isinstance(why, InputError):
+            raise
+        raise InputError(f"{path}: is damaged; run `outliers` again.") from why
+    return Outliers(path.parent, record, read[""], read[".nearest"])
 
 
 def residual_map(run: Run, label: str, row: int) -> npt.NDArray[np.float32]:
@@ -280,6 +286,8 @@ class _OfLabel:
         if len(self.members) < 2:
             return ["no other image makes the map, so that there is nothing to compare with"]
         constant = int(self.table[SIMILARITY].isna().sum())
+        if constant == 1:
+            return ["1 image has a constant map and no rank"]
         return [f"{constant} images have constant maps and no rank"] if constant else []
 
 
@@ -313,15 +321,3 @@ def _ranked(
     rank = pd.Series(np.arange(1, len(table) + 1), dtype="Int64")
     table.insert(0, "rank", rank.mask(table[SIMILARITY].isna()))
     return table
-
-
-def _write_table(path: Path, table: pd.DataFrame) -> None:
-    write_table(path, table)
-
-
-def _clear(folder: Path) -> None:
-    """Take away what an earlier ranking left, its record first."""
-    (folder / OUTLIERS_FILE).unlink(missing_ok=True)
-    for path in folder.glob("*.csv"):
-        path.unlink()
-    remove_tree(folder / _RESIDUALS)

@@ -42,7 +42,7 @@ def only_writer(folder: Path) -> Iterator[None]:
             raise InputError(
                 f"{lock}: process {owner.get('process')} on {owner.get('host')} has been writing "
                 f"here since {owner.get('since')}; wait for it, or, if it has ended, delete the "
-                "lock and go on with --resume."
+                "lock and give the command again, explain's with --resume."
             ) from None
         lock.unlink(missing_ok=True)
         _write(lock, content)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -17,11 +16,12 @@ from napari_globalxai.errors import InputError
 from napari_globalxai.maps.upsampling import cells_inside, smooth
 from napari_globalxai.progress import JobProgress, Progress, ProgressCallback, ignore_progress
 from napari_globalxai.runs.clock import now
-from napari_globalxai.runs.folder import STABILITY_FOLDER, file_stem
+from napari_globalxai.runs.folder import SELECTIONS_FOLDER, STABILITY_FOLDER, file_stem
 from napari_globalxai.runs.run import Run, open_run
 from napari_globalxai.runs.selections import chosen_rows, open_selection, settings_of
 from napari_globalxai.runs.subgroup_maps import chosen_labels
 from napari_globalxai.runs.tables import PATIENT
+from napari_globalxai.runs.turns import made_aside, reading
 from napari_globalxai.runs.write_maps import write_tiff
 from napari_globalxai.settings.map_settings import MapsSettings
 from napari_globalxai.settings.stability_settings import StabilitySettings
@@ -58,10 +58,13 @@ class StabilityResult:
         Where it lies.
     record : dict
         Content of ``stability.json``; ``labels`` holds a mapping for each map.
+    home : pathlib.Path
+        The run folder.
     """
 
     folder: Path
     record: dict[str, Any]
+    home: Path
 
     @property
     def labels(self) -> Mapping[str, Mapping[str, Any]]:
@@ -72,12 +75,14 @@ class StabilityResult:
     @cached_property
     def table(self) -> pd.DataFrame:
         """Content of ``stability.csv``, one row a map."""
-        return read_table(self.folder / _TABLE, dtype={"label": str})
+        with reading(self.home):
+            return read_table(self.folder / _TABLE, dtype={"label": str})
 
     @cached_property
     def growth(self) -> pd.DataFrame:
         """Content of ``growth.csv``: agreement by the number of patients."""
-        return read_table(self.folder / _GROWTH, dtype={"label": str})
+        with reading(self.home):
+            return read_table(self.folder / _GROWTH, dtype={"label": str})
 
 
 @dataclass(frozen=True)
@@ -142,37 +147,38 @@ def stability(
     """
     chosen = StabilitySettings.of(settings, keywords)
     run = run if isinstance(run, Run) else open_run(run)
-    made, folder = MapsSettings(), run.folder / STABILITY_FOLDER
+    made, part = MapsSettings(), STABILITY_FOLDER
     if selection is not None:
         kept = open_selection(run, selection)
-        made, folder = settings_of(kept), kept.folder / STABILITY_FOLDER
+        made, part = settings_of(kept), f"{SELECTIONS_FOLDER}/{kept.folder.name}/{part}"
     material = _material(run, made)
     inside = cells_inside(run.valid, material.reader.grid).ravel()
     names, told = [OVERALL, *material.makers], JobProgress(progress)
     labels: dict[str, dict[str, Any]] = {}
-    _clear(folder)
-    for number, name in enumerate(names):
-        told(Progress(_MEASURING, number, len(names)))
-        maker, patients, images = material.maker(name)
-        found = measure_stability(
-            maker, patients, inside, splits=chosen.splits, settled=chosen.settled, seed=chosen.seed
-        )
-        bands = bootstrap_bands(maker, patients, chosen.bootstrap, chosen.seed)
-        for kind, band in zip(("low", "high"), bands, strict=True):
-            write_tiff(folder / f"{file_stem(name)}.{kind}.tif", material.in_frame(band))
-        labels[name] = _facts(found, patients, images, chosen)
-    record = {
-        "format": 1,
-        "kind": "stability",
-        "selection": selection,
-        "statistic": "mean",
-        "settings": chosen.model_dump(mode="json"),
-        "cells": list(material.reader.grid.shape),
-        "labels": labels,
-        "written": now(),
-    }
-    _write_tables(folder, labels)
-    write_json(folder / STABILITY_FILE, record)
+    with made_aside(run.folder, part) as aside:
+        for number, name in enumerate(names):
+            told(Progress(_MEASURING, number, len(names)))
+            maker, patients, images = material.maker(name)
+            found = measure_stability(
+                maker, patients, inside,
+                splits=chosen.splits, settled=chosen.settled, seed=chosen.seed,
+            )  # fmt: skip
+            bands = bootstrap_bands(maker, patients, chosen.bootstrap, chosen.seed)
+            for kind, band in zip(("low", "high"), bands, strict=True):
+                write_tiff(aside / f"{file_stem(name)}.{kind}.tif", material.in_frame(band))
+            labels[name] = _facts(found, patients, images, chosen)
+        record = {
+            "format": 1,
+            "kind": "stability",
+            "selection": selection,
+            "statistic": "mean",
+            "settings": chosen.model_dump(mode="json"),
+            "cells": list(material.reader.grid.shape),
+            "labels": labels,
+            "written": now(),
+        }
+        _write_tables(aside, labels)
+        write_json(aside / STABILITY_FILE, record)
     told(Progress(_MEASURING, len(names), len(names)))
     return open_stability(run, selection)
 
@@ -187,15 +193,16 @@ def open_stability(run: Run, selection: str | None = None) -> StabilityResult:
     """
     home = run.folder if selection is None else open_selection(run, selection).folder
     path = home / STABILITY_FOLDER / STABILITY_FILE
-    if not path.is_file():
-        raise InputError(f"{home}: the stability of its maps is not known; run `stability`.")
-    try:
-        record = read_json(path)
-        if not isinstance(record["labels"], dict):
-            raise ValueError("no labels")
-    except (ValueError, KeyError, TypeError) as why:
-        raise InputError(f"{path}: is damaged; run `stability` again.") from why
-    return StabilityResult(path.parent, record)
+    with reading(run.folder):
+        if not path.is_file():
+            raise InputError(f"{home}: the stability of its maps is not known; run `stability`.")
+        try:
+            record = read_json(path)
+            if not isinstance(record["labels"], dict):
+                raise ValueError("no labels")
+        except (ValueError, KeyError, TypeError) as why:
+            raise InputError(f"{path}: is damaged; run `stability` again.") from why
+    return StabilityResult(path.parent, record, run.folder)
 
 
 def _material(run: Run, made: MapsSettings) -> _Material:
@@ -244,7 +251,7 @@ def _facts(
 
 def _warning(found: Stability, patients: int, chosen: StabilitySettings) -> str:
     if patients < chosen.fewest_patients:
-        return f"only {patients} patients, fewer than {chosen.fewest_patients}: may be noise"
+        return f"only {_counted(patients)}, fewer than {chosen.fewest_patients}: may be noise"
     if not found.reliability >= chosen.floor:
         if math.isnan(found.reliability):
             return "its reliability is not known: the maps of its halves are constant"
@@ -252,13 +259,17 @@ def _warning(found: Stability, patients: int, chosen: StabilitySettings) -> str:
     return ""
 
 
+def _counted(patients: int) -> str:
+    return f"{patients} patient" if patients == 1 else f"{patients} patients"
+
+
 def _sentence(found: Stability, patients: int) -> str:
     """Say how stable a map is."""
     if math.isnan(found.reliability):
-        return f"Nothing can be said with {patients} patients."
+        return f"Nothing can be said with {_counted(patients)}."
     text = f"Reliability {found.reliability:.2f} ({found.low:.2f} to {found.high:.2f})"
     if found.has_settled:
-        when = "" if found.settles_at is None else f", from about {found.settles_at} patients on"
+        when = "" if found.settles_at is None else f", from about {_counted(found.settles_at)} on"
         return f"{text}: it has settled{when}."
     if found.settles_at is None:
         return f"{text}: it has not settled, and nothing shows that more patients would settle it."
@@ -280,11 +291,3 @@ def _write_tables(folder: Path, labels: Mapping[str, Mapping[str, Any]]) -> None
     names = ["label", "patients", "correlation", "low", "high", "draws"]
     for path, content in ((_TABLE, table), (_GROWTH, pd.DataFrame(growth, columns=names))):
         write_table(folder / path, content)
-
-
-def _clear(folder: Path) -> None:
-    """Take away what an earlier look left, its record first."""
-    with contextlib.suppress(FileNotFoundError):
-        (folder / STABILITY_FILE).unlink()
-    for path in (*folder.glob("*.tif"), folder / _TABLE, folder / _GROWTH):
-        path.unlink(missing_ok=True)

@@ -1,7 +1,8 @@
-"""Images that are mirrored by a guess, of kinds whose sides may mean something else."""
+"""Images that are mirrored by a guess, of kinds that may have no sides, or not mirrored at all."""
 
 from __future__ import annotations
 
+from napari_globalxai.cohort.problems import side_note
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.frame.modality import modality_of
 
@@ -27,3 +28,18 @@ def mirrored_by_guess(cohort: Cohort, word: str) -> list[str]:
         f"mirrored to lie as left ones do; if that tells no side of the {words.one}, but of a "
         "finding, say --laterality-column none and --laterality-pattern none."
     ]
+
+
+def eyes_without_sides(cohort: Cohort, word: str) -> list[str]:
+    """Return a sentence where images have zones that lie mirrored, and nothing tells a side.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The images.
+    word : str
+        What the model's card calls them; where it calls them nothing, or names what has no zones,
+        missing sides are no fault.
+    """
+    note = side_note(cohort)
+    return [note] if note and modality_of(word).zones else []

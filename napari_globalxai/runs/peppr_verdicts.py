@@ -10,6 +10,7 @@ import pandas as pd
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.sequential import holm
 from napari_globalxai.runs.folder import PEPPR_FOLDER, file_stem
+from napari_globalxai.runs.turns import writing
 from napari_globalxai.storage import write_table
 
 if TYPE_CHECKING:
@@ -47,4 +48,5 @@ def verdicts(run: Run) -> pd.DataFrame:
 
 def write_verdicts(run: Run) -> None:
     """Write the table beside the results."""
-    write_table(run.folder / PEPPR_FOLDER / VERDICTS_TABLE, verdicts(run))
+    with writing(run.folder):
+        write_table(run.folder / PEPPR_FOLDER / VERDICTS_TABLE, verdicts(run))

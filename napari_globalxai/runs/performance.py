@@ -16,7 +16,7 @@ import pandas as pd
 
 from napari_globalxai.faithfulness.scores import (
     average_precision,
-    patient_resamples,
+    patient_draws,
     roc_auc,
     weighted_roc_auc,
 )
@@ -25,7 +25,7 @@ from napari_globalxai.storage import as_we_write, read_table, write_table
 PERFORMANCE_TABLE = "performance.csv"
 _RESAMPLES = 1000
 # Of so many at a time, so that memory stays flat in the number of resamples.
-_AT_ONCE = 100
+_AT_ONCE = 20
 _INTERVAL = (0.025, 0.975)
 _ADVICE = (
     "is the model fed as it was trained: orientation, channels, range, mean and SD of its card, "
@@ -119,10 +119,12 @@ def _measure_label(
     if not (counts[0] and counts[1]):
         return LabelPerformance(label, *counts, nan, nan, nan, nan)
     owners = [patients[row] for row in np.flatnonzero(known).tolist()]
-    weights = patient_resamples(owners, carries, _RESAMPLES, seed)
+    drawn, owner = patient_draws(owners, carries, _RESAMPLES, seed)
     resampled = np.concatenate(
         [
-            weighted_roc_auc(carries, scores, weights[start : start + _AT_ONCE])
+            weighted_roc_auc(
+                carries, scores, drawn[start : start + _AT_ONCE].astype(np.float64)[:, owner]
+            )
             for start in range(0, _RESAMPLES, _AT_ONCE)
         ]
     )

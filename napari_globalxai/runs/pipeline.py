@@ -7,15 +7,15 @@ from typing import Any
 
 from napari_globalxai.addresses import place
 from napari_globalxai.cohort.table import Cohort, read_cohort
-from napari_globalxai.execution.dask_workers import open_workers
+from napari_globalxai.execution.dask_workers import RESUME, open_workers
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.loaders import OtherModelError, load_model
 from napari_globalxai.progress import JobProgress, Progress, ProgressCallback, ignore_progress
 from napari_globalxai.runs.claim import made_with_another, recorded_weights
-from napari_globalxai.runs.lock import only_writer
 from napari_globalxai.runs.plan import plan_run
 from napari_globalxai.runs.run import Run
 from napari_globalxai.runs.stages import EFFORTS
+from napari_globalxai.runs.turns import writing_throughout
 from napari_globalxai.settings.explain_settings import ExplainSettings
 
 
@@ -89,7 +89,7 @@ def explain(
             raise made_with_another(folder, "model") from why
     told(Progress("Loading the model", 1, 1))
     plan = plan_run(cohort, model, folder, chosen, None if aligned is None else place(aligned))
-    with only_writer(folder), open_workers(chosen, told) as workers:
+    with writing_throughout(folder), open_workers(chosen, told, RESUME) as workers:
         aligned_images = plan.align(resume=resume, progress=told, workers=workers)
         attributed = aligned_images.attribute(told, workers)
         return attributed.aggregate(told).write()

@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import tifffile
 from pydantic import BaseModel
 
-from napari_globalxai.addresses import place, readable
+from napari_globalxai.addresses import place
 from napari_globalxai.cohort.table import Cohort, read_cohort
 from napari_globalxai.cohort.wording import counted, form, named
 from napari_globalxai.errors import InputError
-from napari_globalxai.execution.dask_workers import open_workers
+from napari_globalxai.execution.dask_workers import SAME_AGAIN, open_workers
 from napari_globalxai.frame.alignment import absence
 from napari_globalxai.frame.modality import Modality, modality_of
 from napari_globalxai.frame.plausibility import look_at_stack
@@ -30,6 +29,7 @@ from napari_globalxai.runs import tables
 from napari_globalxai.runs.align_cohort import EFFORTS as ALIGN_EFFORTS
 from napari_globalxai.runs.align_cohort import align_into, describe_images
 from napari_globalxai.runs.folder import QUALITY_FILE, STACK_FOLDER
+from napari_globalxai.runs.read_maps import read_map, read_planes
 from napari_globalxai.runs.record import (
     AlignRecord,
     has_record,
@@ -37,6 +37,7 @@ from napari_globalxai.runs.record import (
     read_record,
     read_record_of,
 )
+from napari_globalxai.runs.turns import made_aside
 from napari_globalxai.runs.write_maps import write_tiff
 from napari_globalxai.settings.execution_settings import WorkerSettings
 from napari_globalxai.settings.frame_settings import CohortFrameSettings
@@ -128,20 +129,24 @@ class Quality:
         """The images in the frame."""
         return AlignedStack(self.folder / STACK_FOLDER)
 
+    @property
+    def _shape(self) -> tuple[int, int]:
+        return self.record.frame.height, self.record.frame.width
+
     @cached_property
     def coverage(self) -> npt.NDArray[np.float32]:
         """Share of images whose field of view holds each pixel, (height, width)."""
-        return np.asarray(tifffile.imread(readable(self.folder / "coverage.tif")), np.float32)
+        return read_map(self.folder / "coverage.tif", self._shape)
 
     @cached_property
     def mean(self) -> npt.NDArray[np.float32]:
         """Mean of the images, (channel, height, width) in 0–255."""
-        return _planes(self.folder / "mean.tif")
+        return read_planes(self.folder / "mean.tif", self._shape)
 
     @cached_property
     def sd(self) -> npt.NDArray[np.float32]:
         """Standard deviation over the images, (channel, height, width) in 0–255."""
-        return _planes(self.folder / "sd.tif")
+        return read_planes(self.folder / "sd.tif", self._shape)
 
 
 def check_quality(
@@ -188,7 +193,7 @@ def check_quality(
     if isinstance(cohort, str | Path):
         cohort = read_cohort(cohort)
     progress = JobProgress(progress, EFFORTS)
-    with open_workers(workers, progress) as processes:
+    with open_workers(workers, progress, SAME_AGAIN) as processes:
         record = align_into(folder, cohort, frame, "check", progress, processes)
     stack = AlignedStack(folder / STACK_FOLDER)
     errors = stack.status()
@@ -198,10 +203,6 @@ def check_quality(
     # All columns stay, whatever failed; an image that failed has no measures.
     table = describe_images(cohort, stack, margins).join(quality.measures)
     table[tables.OUTLIER_REASONS] = table[tables.OUTLIER_REASONS].fillna("")
-    write_tiff(folder / "mean.tif", quality.mean)
-    write_tiff(folder / "sd.tif", quality.sd)
-    write_tiff(folder / "coverage.tif", quality.coverage)
-    write_table(folder / "quality.csv", rank(table), index_label=tables.ROW)
     reasons = Counter(
         reason for text in table[tables.OUTLIER_REASONS] if text for reason in text.split("; ")
     )
@@ -223,7 +224,12 @@ def check_quality(
             *(errors[row] for row in sorted(errors) if errors[row] and not absence(cohort, row)),
         ],
     )
-    write_json(folder / QUALITY_FILE, findings.model_dump())
+    with made_aside(folder, whole=False) as aside:
+        write_tiff(aside / "mean.tif", quality.mean)
+        write_tiff(aside / "sd.tif", quality.sd)
+        write_tiff(aside / "coverage.tif", quality.coverage)
+        write_table(aside / "quality.csv", rank(table), index_label=tables.ROW)
+        write_json(aside / QUALITY_FILE, findings.model_dump())
     return Quality(folder)
 
 
@@ -284,8 +290,3 @@ def _identical_files(cohort: Cohort, stack: AlignedStack) -> list[str]:
         f"{form(len(several), 'lies', 'lie')} in several files and "
         f"{form(len(several), 'counts', 'count')} several times ({named(texts)})."
     ]
-
-
-def _planes(path: Path) -> npt.NDArray[np.float32]:
-    image = np.asarray(tifffile.imread(readable(path)), np.float32)
-    return image[None] if image.ndim == 2 else image

@@ -47,7 +47,7 @@ _CIRCUMSTANCES = frozenset(
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
 
 class CohortRecord(_Part):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_globalxai.addresses import place, readable
+from napari_globalxai.addresses import check_named, name_store, place
 from napari_globalxai.errors import InputError
 from napari_globalxai.maps.preparing import prepare_maps
 from napari_globalxai.maps.upsampling import smooth, upsample
@@ -24,11 +24,13 @@ from napari_globalxai.runs.folder import (
     STORE_FOLDER,
     file_stem,
 )
+from napari_globalxai.runs.read_maps import read_map
 from napari_globalxai.runs.record import RunRecord, read_record_of
+from napari_globalxai.runs.turns import reading
 from napari_globalxai.settings.aggregation_settings import AggregationSettings
 from napari_globalxai.statistics.global_map import OVERALL, GlobalMap
 from napari_globalxai.statistics.selection import select_rows
-from napari_globalxai.storage import check_regular, damaged, read_table
+from napari_globalxai.storage import damaged, read_table
 
 # The global maps are looked at far more often than anything else of a run, and most of what reads
 # the rest takes a quarter of a second or more to import; the model takes seconds.
@@ -49,9 +51,14 @@ class GlobalMaps(Mapping[str, npt.NDArray[np.float32]]):
     """The global maps of a run by name: ``overall`` and one a label, read when asked for."""
 
     def __init__(
-        self, folder: Path, names: tuple[str, ...], shape: tuple[int, int] | None = None
+        self,
+        folder: Path,
+        names: tuple[str, ...],
+        shape: tuple[int, int] | None = None,
+        home: Path | None = None,
     ) -> None:
         self._folder = folder
+        self._home = folder.parent if home is None else home
         self._names = names
         self._shape = shape
         self._read: dict[str, npt.NDArray[np.float32]] = {}
@@ -60,7 +67,8 @@ class GlobalMaps(Mapping[str, npt.NDArray[np.float32]]):
         if name not in self._names:
             raise KeyError(name)
         if name not in self._read:
-            self._read[name] = _read_map(self._folder / f"{file_stem(name)}.tif", self._shape)
+            with reading(self._home):
+                self._read[name] = read_map(self._folder / f"{file_stem(name)}.tif", self._shape)
         return self._read[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -177,7 +185,7 @@ class Run:
     @cached_property
     def coverage(self) -> npt.NDArray[np.float32]:
         """Share of images whose field of view holds each pixel, (height, width)."""
-        return _read_map(self.folder / "coverage.tif", self._shape)
+        return read_map(self.folder / "coverage.tif", self._shape)
 
     @property
     def valid(self) -> npt.NDArray[np.bool_]:
@@ -319,13 +327,17 @@ class Run:
             )
         return self._placement(row).to_native(values)
 
-    def native_image(self, row: int) -> npt.NDArray[np.uint8]:
+    def native_image(self, row: int, *, store: str | None = None) -> npt.NDArray[np.uint8]:
         """Read an image from its file, with all its pixels and colours, as they are stored.
 
         Parameters
         ----------
         row : int
             Row of the image.
+        store : str, optional
+            Address of a store, such as ``s3://bucket``, that may be asked for the image. Without
+            it, that of the run folder may, and those of cohorts that this process has read: a run
+            of somebody else's could name any.
 
         Returns
         -------
@@ -336,8 +348,8 @@ class Run:
         Raises
         ------
         InputError
-            When the file has moved, cannot be read or is another one by now, or the image could
-            not be explained.
+            When the file has moved, cannot be read or is another one by now, lies in another
+            store, or the image could not be explained.
         """
         from napari_globalxai.images.image_file import is_there, local_copy
 
@@ -345,6 +357,9 @@ class Run:
         from napari_globalxai.images.readers import read_stored
 
         placement, path = self._placement(row), place(str(self.images[tables.PATH].iloc[row]))
+        if store is not None:
+            name_store(place(store))
+        check_named(path, self.folder)
         if not is_there(path):
             raise InputError(f"{path}: is not there any more; put the file back.")
         with local_copy(path) as file:
@@ -415,7 +430,8 @@ class Run:
         """Names of the maps that PEPPR was run along, the run's own maps first."""
         from napari_globalxai.faithfulness.stored_results import stored_results
 
-        found = {each.map_name for each in stored_results(self.folder / PEPPR_FOLDER)}
+        with reading(self.folder):
+            found = {each.map_name for each in stored_results(self.folder / PEPPR_FOLDER)}
         own = [name for name in (OVERALL, *self.labels) if file_stem(name) in found]
         return own + sorted(found - {file_stem(name) for name in own})
 
@@ -423,7 +439,8 @@ class Run:
         """Return the fills that PEPPR was run with along a map, the default one first."""
         from napari_globalxai.faithfulness.stored_results import stored_results
 
-        found = stored_results(self.folder / PEPPR_FOLDER)
+        with reading(self.folder):
+            found = stored_results(self.folder / PEPPR_FOLDER)
         return [each.fill for each in found if each.map_name == file_stem(name)]
 
     def peppr_result(self, name: str, fill: str | None = None) -> PepprResult:
@@ -439,27 +456,13 @@ class Run:
         from napari_globalxai.faithfulness.result import PepprResult
         from napari_globalxai.faithfulness.stored_results import result_stem
 
-        fills = self.peppr_fills(name)
-        if not fills or (fill is not None and fill not in fills):
-            with_fill = "" if fill is None else f" with the fill {fill!r}"
-            raise InputError(f"{self.folder}: PEPPR was not run along {name!r}{with_fill}.")
-        stem = result_stem(file_stem(name), fills[0] if fill is None else fill)
-        return PepprResult.load(self.folder / PEPPR_FOLDER, file_stem(name), stem)
-
-
-def _read_map(path: Path, shape: tuple[int, int] | None) -> npt.NDArray[np.float32]:
-    """Read a map of the frame's size; a file of another size is not decoded."""
-    import tifffile
-
-    check_regular(path)
-    try:
-        with tifffile.TiffFile(readable(path)) as file:
-            if shape is not None and file.pages[0].shape != shape:
-                raise damaged(path)
-            return np.asarray(file.pages[0].asarray(), np.float32)
-    # What is no TIFF file fails in as many ways as it has parts.
-    except (tifffile.TiffFileError, ValueError, IndexError, KeyError, RuntimeError) as why:
-        raise damaged(path) from why
+        with reading(self.folder):
+            fills = self.peppr_fills(name)
+            if not fills or (fill is not None and fill not in fills):
+                with_fill = "" if fill is None else f" with the fill {fill!r}"
+                raise InputError(f"{self.folder}: PEPPR was not run along {name!r}{with_fill}.")
+            stem = result_stem(file_stem(name), fills[0] if fill is None else fill)
+            return PepprResult.load(self.folder / PEPPR_FOLDER, file_stem(name), stem)
 
 
 def open_run(folder: str | Path) -> Run:

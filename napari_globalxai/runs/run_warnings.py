@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from napari_globalxai.frame.plausibility import Expected, look_at_stack
 from napari_globalxai.models.card import InputCard
 from napari_globalxai.runs.align_cohort import alignment_warnings
-from napari_globalxai.runs.mirrored import mirrored_by_guess
+from napari_globalxai.runs.mirrored import eyes_without_sides, mirrored_by_guess
 from napari_globalxai.runs.performance import LabelPerformance, performance_warnings
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def run_warnings(aggregated: Aggregated, performance: Sequence[LabelPerformance]
         *plan.cohort.warnings,
         *plan.cohort.assumptions(plan.model.labels),
         *mirrored_by_guess(plan.cohort, plan.model.card.modality),
+        *eyes_without_sides(plan.cohort, plan.model.card.modality),
         *plan.model.warnings,
         *_left_out(plan),
         *_of_maps(aggregated),

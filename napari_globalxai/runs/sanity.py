@@ -12,7 +12,7 @@ import numpy as np
 from napari_globalxai.attribution.method import Method, make_method
 from napari_globalxai.attribution.precision import choose_batch_size
 from napari_globalxai.errors import InputError
-from napari_globalxai.execution.dask_workers import Workers, open_workers
+from napari_globalxai.execution.dask_workers import SAME_AGAIN, Workers, open_workers
 from napari_globalxai.execution.kept import IN_THIS_PROCESS
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.elsewhere import ModelElsewhere
@@ -22,6 +22,7 @@ from napari_globalxai.runs.folder import SANITY_FOLDER
 from napari_globalxai.runs.random_maps import LabelMaps, RunMaps, choose_rows
 from napari_globalxai.runs.run import Run, open_run
 from napari_globalxai.runs.tables import PATIENT
+from napari_globalxai.runs.turns import made_aside
 from napari_globalxai.settings.execution_settings import WorkerSettings
 from napari_globalxai.settings.sanity_settings import SanitySettings
 from napari_globalxai.statistics.random_model_maps import (
@@ -100,11 +101,12 @@ def sanity(
         images_a_forward=choose_batch_size(classifier) if batch_size is None else batch_size,
     )
     check = _Check(run, chosen)
-    with open_workers(workers, told) as processes:
+    with open_workers(workers, told, SAME_AGAIN) as processes:
         found = check.compare(worker, told, processes)
-    folder = run.folder / SANITY_FOLDER
-    write_json(folder / "settings.json", {**chosen.model_dump(), "images_by_label": check.counts})
-    write_json(folder / "sanity.json", found)
+    with made_aside(run.folder, SANITY_FOLDER, whole=False) as aside:
+        settled = {**chosen.model_dump(), "images_by_label": check.counts}
+        write_json(aside / "settings.json", settled)
+        write_json(aside / "sanity.json", found)
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +17,7 @@ from napari_globalxai.runs.clock import now
 from napari_globalxai.runs.folder import SELECTIONS_FOLDER, file_stem
 from napari_globalxai.runs.run import GlobalMaps, Run, open_run
 from napari_globalxai.runs.subgroup_maps import averaging_of, chosen_labels
+from napari_globalxai.runs.turns import made_aside, reading
 from napari_globalxai.runs.write_maps import table_of_maps, write_tiff
 from napari_globalxai.settings.aggregation_settings import AggregationSettings
 from napari_globalxai.settings.map_settings import MapsSettings
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 SELECTION_FILE = "selection.json"
 _TABLE = "maps.csv"
 _FORMAT = 1
+_DAMAGED = "is damaged; make the selection again with `maps`."
 _AVERAGING = "Averaging maps"
 
 
@@ -67,12 +68,22 @@ class Selection:
     @cached_property
     def statistics(self) -> pd.DataFrame:
         """Content of ``maps.csv``, one row a map."""
-        return read_table(self.folder / _TABLE, dtype={"map": str})
+        path = self.folder / _TABLE
+        with reading(self._home):
+            table = read_table(path, dtype={"map": str})
+        if "map" not in table or set(table["map"]) != {OVERALL, *self.record["labels"]}:
+            raise InputError(f"{path}: {_DAMAGED}")
+        return table
 
     @cached_property
     def maps(self) -> Mapping[str, npt.NDArray[np.float32]]:
         """``overall`` and the maps by label, float32 (*frame), read when asked for."""
-        return GlobalMaps(self.folder, tuple(str(name) for name in self.statistics["map"]))
+        names = tuple(str(name) for name in self.statistics["map"])
+        return GlobalMaps(self.folder, names, home=self._home)
+
+    @property
+    def _home(self) -> Path:
+        return self.folder.parent.parent
 
 
 def make_maps(
@@ -115,22 +126,23 @@ def make_maps(
     rows, warnings = chosen_rows(run, chosen.where)
     averaging = averaging_of(run, aggregation, chosen.statistic)
     made: list[GlobalMap] = []
-    _clear(folder)
-    for number, label in enumerate(labels):
-        progress(Progress(_AVERAGING, number, len(labels)))
-        image = averaging.label_map(label, np.intersect1d(run.members(label, aggregation), rows))
-        _write_label(folder, image)
-        made.append(image)
-    overall = averaging.overall_map(made)
-    write_tiff(folder / f"{OVERALL}.tif", overall.image)
-    table = table_of_maps([overall, *made], aggregation)
-    table[STATISTIC] = chosen.statistic
-    write_table(folder / _TABLE, table)
-    for image in made:
-        if said := image.warning(aggregation.fewest_images):
-            warnings.append(f"{image.label}: {said}")
-    record = _record(run, name, chosen, aggregation, rows, made, warnings)
-    write_json(folder / SELECTION_FILE, record)
+    with made_aside(run.folder, f"{SELECTIONS_FOLDER}/{folder.name}") as aside:
+        for number, label in enumerate(labels):
+            progress(Progress(_AVERAGING, number, len(labels)))
+            members = np.intersect1d(run.members(label, aggregation), rows)
+            image = averaging.label_map(label, members)
+            _write_label(aside, image)
+            made.append(image)
+        overall = averaging.overall_map(made)
+        write_tiff(aside / f"{OVERALL}.tif", overall.image)
+        table = table_of_maps([overall, *made], aggregation)
+        table[STATISTIC] = chosen.statistic
+        write_table(aside / _TABLE, table)
+        for image in made:
+            if said := image.warning(aggregation.fewest_images):
+                warnings.append(f"{image.label}: {said}")
+        record = _record(run, name, chosen, aggregation, rows, made, warnings)
+        write_json(aside / SELECTION_FILE, record)
     progress(Progress(_AVERAGING, len(labels), len(labels)))
     return open_selection(run, name)
 
@@ -144,10 +156,11 @@ def open_selection(run: Run, name: str) -> Selection:
         When there are none.
     """
     folder = run.folder / SELECTIONS_FOLDER / file_stem(name)
-    if not (folder / SELECTION_FILE).is_file():
-        known = ", ".join(selection_names(run)) or "none yet"
-        raise InputError(f"{run.folder}: has no selection {name!r}; selections are {known}.")
-    return Selection(name, folder, _read(folder))
+    with reading(run.folder):
+        if not (folder / SELECTION_FILE).is_file():
+            known = ", ".join(selection_names(run)) or "none yet"
+            raise InputError(f"{run.folder}: has no selection {name!r}; selections are {known}.")
+        return Selection(name, folder, _read(folder))
 
 
 def settings_of(selection: Selection) -> MapsSettings:
@@ -168,8 +181,9 @@ def settings_of(selection: Selection) -> MapsSettings:
 
 def selection_names(run: Run) -> list[str]:
     """Return the names of a run's selections, sorted."""
-    files = (run.folder / SELECTIONS_FOLDER).glob(f"*/{SELECTION_FILE}")
-    return sorted(str(_read(path.parent)["name"]) for path in files)
+    with reading(run.folder):
+        files = (run.folder / SELECTIONS_FOLDER).glob(f"*/{SELECTION_FILE}")
+        return sorted(str(_read(path.parent)["name"]) for path in files)
 
 
 def _read(folder: Path) -> dict[str, Any]:
@@ -183,7 +197,7 @@ def _read(folder: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError) as why:
         if isinstance(why, InputError):
             raise
-        raise InputError(f"{path}: is damaged; make the selection again with `maps`.") from why
+        raise InputError(f"{path}: {_DAMAGED}") from why
     return record
 
 
@@ -191,11 +205,12 @@ def _folder_of(run: Run, name: str) -> Path:
     if not name.strip():
         raise InputError("The selection has no name; give it one, such as --name site-B.")
     folder = run.folder / SELECTIONS_FOLDER / file_stem(name)
-    if (folder / SELECTION_FILE).is_file() and (other := _read(folder)["name"]) != name:
-        raise InputError(
-            f"{folder}: is taken by the selection {other!r}; choose a name that differs in more "
-            "than signs."
-        )
+    with reading(run.folder):
+        if (folder / SELECTION_FILE).is_file() and (other := _read(folder)["name"]) != name:
+            raise InputError(
+                f"{folder}: is taken by the selection {other!r}; choose a name that differs in "
+                "more than signs."
+            )
     return folder
 
 
@@ -215,14 +230,6 @@ def chosen_rows(run: Run, where: str | None) -> tuple[npt.NDArray[np.int64], lis
             "and are left out."
         )
     return rows, [remark[:1].upper() + remark[1:] for remark in remarks]
-
-
-def _clear(folder: Path) -> None:
-    """Take away what an earlier selection of the name left, its record first."""
-    with contextlib.suppress(FileNotFoundError):
-        (folder / SELECTION_FILE).unlink()
-    for path in (*folder.glob("*.tif"), folder / _TABLE):
-        path.unlink(missing_ok=True)
 
 
 def _write_label(folder: Path, image: GlobalMap) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from napari_globalxai.addresses import remove_tree
-from napari_globalxai.execution.dask_workers import open_workers
+from napari_globalxai.execution.dask_workers import AGAIN, open_workers
 from napari_globalxai.faithfulness.passes import PassRunner
 from napari_globalxai.progress import ProgressCallback
 from napari_globalxai.settings.execution_settings import WorkerSettings
@@ -17,7 +17,10 @@ _SHARED_FOLDER = "for-workers"
 
 @contextmanager
 def passes_elsewhere(
-    workers: WorkerSettings | int | None, folder: Path, progress: ProgressCallback
+    workers: WorkerSettings | int | None,
+    folder: Path,
+    progress: ProgressCallback,
+    go_on: str = AGAIN,
 ) -> Iterator[PassRunner | None]:
     """Give what predicts on workers; None where this process does.
 
@@ -29,8 +32,10 @@ def passes_elsewhere(
         Where the results go; the files that workers share lie there meanwhile.
     progress : callable
         Told where the workers can be watched.
+    go_on : str, optional
+        What to do where they are gone meanwhile, see `Workers`.
     """
-    with open_workers(workers, progress) as processes:
+    with open_workers(workers, progress, go_on) as processes:
         if processes is None:
             yield None
             return

@@ -44,6 +44,7 @@ from napari_globalxai.runs.record import RunCounts, RunRecord, write_record
 from napari_globalxai.runs.results import Predictions, write_explained_images
 from napari_globalxai.runs.run import Run
 from napari_globalxai.runs.run_warnings import run_warnings
+from napari_globalxai.runs.turns import writing
 from napari_globalxai.runs.write_maps import write_maps, write_tiff
 from napari_globalxai.statistics.global_map import Averaging, GlobalMap
 from napari_globalxai.statistics.selection import select_rows
@@ -302,6 +303,10 @@ class Aggregated:
 
     def write(self) -> Run:
         """Write maps, tables and the finished record."""
+        with writing(self.attributed.aligned.plan.folder):
+            return self._write()
+
+    def _write(self) -> Run:
         aligned = self.attributed.aligned
         plan, record = aligned.plan, aligned.record
         write_tiff(plan.folder / "coverage.tif", self.coverage)

@@ -91,16 +91,28 @@ def find_map(
             f"{name}: is neither a map of the run ({', '.join(run.maps)}) nor a TIFF file."
         )
     try:
-        image = np.asarray(tifffile.imread(readable(path)), dtype=np.float32)
-    except (tifffile.TiffFileError, ValueError) as why:
+        with tifffile.TiffFile(readable(path)) as file:
+            _check_size(path, file.series[0].shape, run)
+            image = np.asarray(file.asarray(), dtype=np.float32)
+    except (tifffile.TiffFileError, ValueError, IndexError) as why:
+        if isinstance(why, InputError):
+            raise
         raise InputError(f"{path}: cannot be read as a TIFF file ({why}).") from why
-    if image.ndim != 2:
-        raise InputError(f"{path}: a map is one grey image, this has shape {image.shape}.")
     stem = file_stem(path.stem)
     if stem in {file_stem(own) for own in run.maps}:
         # A file must not take the place of the run's own result.
         stem = f"file-{stem}"
     return TestedMap(stem, name, image, run.labels, GIVEN_MAP)
+
+
+def _check_size(path: Path, size: tuple[int, ...], run: Run) -> None:
+    """Refuse what does not fit the frame before it is decoded: it may swell a thousandfold."""
+    if len(size) != 2:
+        raise InputError(f"{path}: a map is one grey image, this has shape {size}.")
+    frame = (run.record.frame.height, run.record.frame.width)
+    if size != frame:
+        own, due = (" × ".join(map(str, each)) for each in (size, frame))
+        raise InputError(f"{path}: is {own} pixels, but the frame is {due}; give a map of it.")
 
 
 def _judged_by(run: Run, name: str, *, judge_labels: bool) -> tuple[str, ...]:

@@ -135,7 +135,7 @@ class SettingsModel(BaseModel):
         One sentence that names the first field that cannot be taken, and why.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     noun: ClassVar[str] = "setting"
     heading: ClassVar[str] = "Settings"

@@ -11,6 +11,7 @@ from napari_globalxai.settings.declared import Choices, Placeholder, SettingsMod
 PRECISIONS = {
     "auto": "The fastest that a trial on some of the images shows to be harmless",
     "float32": "Full precision",
+    "tf32": "Factors rounded to ten bits, on CUDA",
     "bfloat16-gradients": "Half-size numbers in the backward pass alone",
     "bfloat16": "Half-size numbers with the range of full ones",
     "float16": "Half-size numbers",

@@ -37,7 +37,16 @@ class PepprSettings(SettingsModel):
         ge=4,
         le=1000,
         title="Steps",
-        description="Steps of the curves along the map, rounded up to even",
+        description="Steps of the curves along the map at most, rounded up to even",
+    )
+    step_tolerance: float = Field(
+        default=0.005,
+        ge=0,
+        lt=0.5,
+        title="Step tolerance",
+        description="How far Δ and the fractions that suffice may be off for want of steps: the "
+        "map's steps are placed where its curves bend until they are not, and 0 takes the same "
+        "steps for every map",
     )
     control_steps: int = Field(
         default=6,

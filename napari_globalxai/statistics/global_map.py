@@ -23,6 +23,7 @@ from napari_globalxai.statistics.patient_groups import patient_codes
 from napari_globalxai.statistics.patient_sums import PatientSums
 from napari_globalxai.statistics.prepared_cells import CellReader, LabelCells
 from napari_globalxai.statistics.recorded_statistics import declared_statistics, measure_all
+from napari_globalxai.statistics.stability import OverallMaps, SomePatients
 
 if TYPE_CHECKING:
     from napari_globalxai.maps.store import AttributionStore
@@ -69,6 +70,7 @@ class GlobalMap:
     _error: Callable[[], npt.NDArray[np.float32]] = field(
         default=_no_error, repr=False, compare=False
     )
+    _sums: PatientSums | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def standard_error(self) -> npt.NDArray[np.float32]:
@@ -200,11 +202,12 @@ class Averaging:
             compared=self._compared(sums.side),
             maps=partial(_maps_of, parts, shape),
         )
-        return self._measured(context, mean, sd, error)
+        return self._measured(context, mean, sd, error, sums)
 
     def overall_map(self, maps: Sequence[GlobalMap]) -> GlobalMap:
         """Return the overall map of label-wise ones, with its statistics; see `overall_map`."""
         mean = overall_map({image.label: image.image for image in maps})
+        sums = [image._sums for image in maps if image._sums is not None]
         context = MapContext(
             name=OVERALL,
             image=mean,
@@ -215,6 +218,8 @@ class Averaging:
             seed=self.seed,
             valid=self.valid,
             by_label={image.label: image.statistics for image in maps},
+            together=_together(sums) if sums else None,
+            compared=self._compared(sums[0].side) if sums else None,
         )
         return self._measured(context, mean, np.full_like(mean, np.nan))
 
@@ -288,6 +293,7 @@ class Averaging:
         mean: npt.NDArray[np.float32],
         sd: npt.NDArray[np.float32],
         error: Callable[[], npt.NDArray[np.float32]] = _no_error,
+        sums: PatientSums | None = None,
     ) -> GlobalMap:
         return GlobalMap(
             label=context.name,
@@ -299,7 +305,21 @@ class Averaging:
             statistic=self.statistic,
             image=context.image,
             _error=error,
+            _sums=sums,
         )
+
+
+def _together(sums: Sequence[PatientSums]) -> OverallMaps:
+    """Return what makes the overall map of those patients who have a map of any label."""
+    patients = np.unique(np.concatenate([each.patients for each in sums]))
+    return OverallMaps(
+        [
+            each.maps
+            if len(each.patients) == len(patients)
+            else SomePatients(each.maps, np.searchsorted(patients, each.patients))
+            for each in sums
+        ]
+    )
 
 
 def _maps_of(parts: LabelCells, shape: tuple[int, ...]) -> PreparedMaps:

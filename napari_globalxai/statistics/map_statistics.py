@@ -16,7 +16,7 @@ from napari_globalxai.maps.moments import Moments
 
 if TYPE_CHECKING:
     from napari_globalxai.maps.cell_grid import CellGrid
-    from napari_globalxai.statistics.stability import PatientMaps
+    from napari_globalxai.statistics.stability import MapMaker, OverallMaps, PatientMaps
 
 # Of the patients into halves: enough that others would hardly change the second digit.
 SPLITS = 50
@@ -56,12 +56,16 @@ class MapContext:
         Sums of each patient's maps, of squares of cells where there are very many; None of the
         overall map.
     compared : numpy.ndarray or None
-        Which cells of those sums lie inside the field of view, bool (cell,).
+        Which cells of those sums lie inside the field of view, bool (cell,); of the overall map,
+        which of those of `together`.
     maps : callable
         Goes through the maps that are in the mean: gives rows and their prepared maps
         (image, *cells), one chunk of the store after the other; none of the overall map.
     by_label : mapping of str to mapping
         Of the overall map: the statistics of the label-wise maps; else empty.
+    together : OverallMaps or None
+        Of the overall map: makes it from the sums of each patient's maps; their patients are those
+        of `entered`.
     """
 
     name: str
@@ -78,6 +82,7 @@ class MapContext:
     compared: npt.NDArray[np.bool_] | None = None
     maps: Callable[[], PreparedMaps] = _no_maps
     by_label: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    together: OverallMaps | None = None
 
     @property
     def is_overall(self) -> bool:
@@ -159,13 +164,14 @@ class Reliability:
     format: ClassVar[str] = ".2f"
 
     def measure(self, context: MapContext) -> float:
-        """Correlate them; NaN for a single patient, constant halves and the overall map."""
-        if context.by_patient is None or context.compared is None:
+        """Correlate them; NaN for a single patient and constant halves."""
+        maker: MapMaker | None = context.by_patient or context.together
+        if maker is None or context.compared is None:
             return float("nan")
         # Imports pandas, for which --help need not wait.
         from napari_globalxai.statistics.stability import spearman_brown, split_halves
 
         generator = np.random.default_rng(context.seed)
-        patients = len(context.by_patient.sizes)
-        found = split_halves(context.by_patient, patients, context.compared, SPLITS, generator)
+        patients = len({context.patients[row] for row in context.entered})
+        found = split_halves(maker, patients, context.compared, SPLITS, generator)
         return spearman_brown(found.correlation)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_globalxai.statistics.order_statistics import medians, trimmed_means
 from napari_globalxai.statistics.patient_groups import PatientGroups
 from napari_globalxai.statistics.prepared_cells import CellReader, LabelCells
 from napari_globalxai.statistics.stability import PatientMaps
@@ -31,33 +33,20 @@ def cell_values(statistic: str, cells: LabelCells, images: int, count: int) -> F
     images, count : int
         How many they are, and how many cells each has.
     """
-    function = {
-        "median": _median,
-        "trimmed-mean": _trimmed_mean,
+    functions: dict[str, Callable[[npt.NDArray[np.float32]], FloatArray]] = {
+        "median": medians,
+        "trimmed-mean": partial(trimmed_means, share=TRIMMED_SHARE),
         "positive-share": _positive_share,
-    }[statistic]
+    }
     result = np.zeros(count)
     if images:
         for block in _blocks(count, images):
-            result[block] = function(cells.columns(block))
+            result[block] = functions[statistic](cells.columns(block))
     return result
-
-
-def _median(values: npt.NDArray[np.float32]) -> FloatArray:
-    return np.asarray(np.median(values, axis=0), np.float64)
 
 
 def _positive_share(values: npt.NDArray[np.float32]) -> FloatArray:
     return np.asarray((values > 0).mean(axis=0), np.float64)
-
-
-def _trimmed_mean(values: npt.NDArray[np.float32]) -> FloatArray:
-    """Return the mean of each column without its lowest and highest values."""
-    cut = int(TRIMMED_SHARE * len(values))
-    if cut:
-        values = np.partition(values, (cut, len(values) - cut - 1), axis=0)
-        values = values[cut : len(values) - cut]
-    return np.asarray(values.mean(axis=0, dtype=np.float64))
 
 
 def _blocks(cells: int, images: int) -> Iterator[slice]:

@@ -26,7 +26,8 @@ class PatientSums:
     shape : tuple of int
         Cells of a map.
     most_bytes : int, optional
-        Where the sums would take more, squares of cells are averaged.
+        Where the sums of all patients of the store would take more, squares of cells are averaged:
+        the same ones, whatever label and images are looked at.
 
     Attributes
     ----------
@@ -42,7 +43,7 @@ class PatientSums:
         most_bytes: int = _MOST_BYTES,
     ) -> None:
         self._codes, self._present = codes, np.unique(codes[rows])
-        cells = most_bytes // (8 * max(1, len(self._present)))
+        cells = most_bytes // (8 * (int(codes.max(initial=0)) + 1))
         self.side = next(
             side
             for side in range(1, max(shape) + 1)
@@ -56,10 +57,20 @@ class PatientSums:
         if len(rows) == 0:
             return
         groups = PatientGroups(self._codes[rows])
-        places = np.searchsorted(self._present, groups.present)
         few = maps if self.side == 1 else pooled(maps, self.side)
-        self._sums[places] += groups.sums(few.reshape(len(few), -1))
+        sums = groups.sums(few.reshape(len(few), -1))
+        if len(groups) == len(self._present) and not self._sizes.any():
+            # All at once, as in most cases.
+            self._sums, self._sizes = sums, groups.sizes
+            return
+        places = np.searchsorted(self._present, groups.present)
+        self._sums[places] += sums
         self._sizes[places] += groups.sizes
+
+    @property
+    def patients(self) -> npt.NDArray[np.int64]:
+        """Codes of those patients whose maps came, ascending."""
+        return self._present[self._sizes > 0]
 
     @property
     def maps(self) -> PatientMaps:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 1 << 30
 # Large enough that Python's part of the work is nothing, small enough for the processor's caches.
-_PART_BYTES = 4 << 20
+_PART_BYTES = 1 << 20
 _ALL = slice(None)
 # Of one label, so that what was read of it once is not read again.
 _MOST_KEPT = 128 << 20

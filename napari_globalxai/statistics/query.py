@@ -386,10 +386,11 @@ class _Evaluation:
         # A column that is empty everywhere holds neither.
         if example == "" and np.ndim(text):
             return
-        self.query.refuse(
-            f"compares text, such as {example!r}, with numbers at {self._shown(node)!r}; put text "
-            "in quotes, and numbers in none"
-        )
+        mend = "put text in quotes, and numbers in none"
+        if str(example).casefold() in ("true", "false"):
+            mend = "write True and False without quotes where a column holds nothing else"
+        shown = self._shown(node)
+        self.query.refuse(f"compares text, such as {example!r}, with numbers at {shown!r}; {mend}")
 
 
 def _compared(first: Any, second: Any, compare: Callable[[Any, Any], Any], unequal: bool) -> Any:

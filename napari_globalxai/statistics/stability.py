@@ -46,10 +46,30 @@ class PatientMaps:
 
 
 @dataclass(frozen=True)
+class SomePatients:
+    """Maps of some of the patients that weights are given for.
+
+    Attributes
+    ----------
+    maps : PatientMaps
+        Theirs.
+    places : numpy.ndarray
+        Where they stand among all patients.
+    """
+
+    maps: PatientMaps
+    places: npt.NDArray[np.int64]
+
+    def __call__(self, weights: FloatArray) -> FloatArray:
+        """Return the mean map of patients with these weights; see `PatientMaps`."""
+        return self.maps(weights[:, self.places])
+
+
+@dataclass(frozen=True)
 class OverallMaps:
     """The overall map of patients: the mean of labels' maps, each first scaled to mass 1."""
 
-    labels: Sequence[PatientMaps]
+    labels: Sequence[MapMaker]
 
     def __call__(self, weights: FloatArray) -> FloatArray:
         """Return the overall map of patients with these weights; see `PatientMaps`."""
@@ -237,8 +257,9 @@ def _agreement(
         count = min(at_once, draws - start)
         groups = np.tile(group, (count, 1))
         generator.permuted(groups, axis=1, out=groups)
-        maps = [maker((groups == each).astype(np.float64))[:, inside] for each in (1, 2)]
-        found.append(row_spearman(*maps))
+        # Both groups of all draws at once: the sums of patients are gone through once.
+        maps = maker(np.concatenate([groups == 1, groups == 2]).astype(np.float64))[:, inside]
+        found.append(row_spearman(maps[:count], maps[count:]))
     values = np.concatenate(found)
     values = values[np.isfinite(values)]
     if len(values) == 0:

@@ -27,6 +27,7 @@ from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import JobBar, flowing, text_label
 from napari_globalxai.widgets.session import Session
 from napari_globalxai.widgets.settings_form import FormRows, settings_layout
+from napari_globalxai.widgets.warm_up import import_models
 from napari_globalxai.widgets.workers import JobRunner, LatestOnly
 
 if TYPE_CHECKING:
@@ -281,6 +282,7 @@ def _checking(
     draft: CardDraft, table: Path | None, read: Mapping[str, Any], trust: bool
 ) -> Callable[[Any], CheckResult]:
     def work(progress: Any) -> CheckResult:
+        import_models()
         from napari_globalxai.runs.check_card import check_card
 
         cohort = None if table is None else reading(table, CohortSettings(**read))

@@ -9,6 +9,7 @@ from napari_globalxai.progress import ProgressCallback
 from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.settings.explain_settings import ExplainSettings
 from napari_globalxai.widgets.run_view import RunView, read_view
+from napari_globalxai.widgets.warm_up import import_models
 from napari_globalxai.widgets.workers import Work
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def explaining(
     """Return what explains a cohort, or goes on with it, and reads what the viewer shows."""
 
     def work(progress: ProgressCallback) -> RunView:
+        import_models()
         from napari_globalxai.runs.pipeline import explain
 
         run = explain(
@@ -48,6 +50,7 @@ def checking(table: Path, read: CohortSettings, model: Path | None, trust: bool)
     """Return what lists what would go wrong: facts and problems."""
 
     def work(progress: ProgressCallback) -> tuple[list[str], list[str]]:
+        import_models()
         from napari_globalxai.runs.check import check_inputs
 
         found = check_inputs(reading(table, read), model, trust=trust, progress=progress)

@@ -11,8 +11,10 @@ from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
+from napari_globalxai.runs.turns import reading
 from napari_globalxai.storage import read_json
 from napari_globalxai.widgets.result_tables import NOTHING, PlainTable, number
+from napari_globalxai.widgets.warm_up import import_models
 
 if TYPE_CHECKING:
     from napari_globalxai.runs.run import Run
@@ -55,14 +57,31 @@ def read_findings(run: Run) -> list[ShownFinding]:
         When the file is damaged.
     """
     path = run.folder / AUDIT_FILE
-    if not path.is_file():
-        return []
-    try:
-        found = list(read_json(path)["findings"])
-    except (OSError, ValueError, KeyError, TypeError) as why:
-        raise InputError(f"{path}: is damaged; run `audit` again.") from why
+    with reading(run.folder):
+        if not path.is_file():
+            return []
+        try:
+            found = list(read_json(path)["findings"])
+            if not all(_is_whole(facts, len(run.images)) for facts in found):
+                raise ValueError("other values than an audit writes")
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as why:
+            raise InputError(f"{path}: is damaged; run `audit` again.") from why
     places = _places(run)
     return [ShownFinding(facts, places.get(_place(facts))) for facts in found]
+
+
+def _is_whole(facts: Any, images: int) -> bool:
+    """Return whether a finding has what is shown of it."""
+    return (
+        isinstance(facts, dict)
+        and "label" in facts
+        and all(
+            isinstance(image, dict)
+            and isinstance(image.get("row"), int)
+            and 0 <= image["row"] < images
+            for image in facts.get("shown", ())
+        )
+    )
 
 
 def _place(facts: dict[str, Any]) -> str:
@@ -82,6 +101,7 @@ def audit_run(
     run: Run, trust: bool, progress: ProgressCallback = ignore_progress
 ) -> list[ShownFinding]:
     """Audit a run and return what was found. To be called in a worker."""
+    import_models()
     from napari_globalxai.audit.shortcut_audit import audit
 
     progress(Progress("Auditing the run", 0, 1))

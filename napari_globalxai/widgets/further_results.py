@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_globalxai.runs.folder import PEPPR_FOLDER
+from napari_globalxai.runs.turns import reading
 from napari_globalxai.storage import read_json, read_table
 from napari_globalxai.widgets.fold import Fold
 from napari_globalxai.widgets.parts import heading
@@ -58,15 +59,16 @@ class _Further:
 def read_further(run: Run) -> _Further:
     """Read what a run holds besides results of single maps. To be called in a worker."""
     folder = run.folder / PEPPR_FOLDER
-    return _Further(
-        _tried(_pairs, folder / "compared.csv"),
-        _tried(_regions, folder / "regions.csv"),
-        [
-            line
-            for path in sorted(folder.glob("*.per-image.json"))
-            for line in _tried(_images, path)
-        ],
-    )
+    with reading(run.folder):
+        return _Further(
+            _tried(_pairs, folder / "compared.csv"),
+            _tried(_regions, folder / "regions.csv"),
+            [
+                line
+                for path in sorted(folder.glob("*.per-image.json"))
+                for line in _tried(_images, path)
+            ],
+        )
 
 
 def _tried(read: Callable[[Path], Lines], path: Path) -> Lines:

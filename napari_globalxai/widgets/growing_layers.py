@@ -187,19 +187,30 @@ class GrowingLayers(RoleLayers):
         viewer, view = self._viewer(), self.view
         if viewer is None or view is None or not self._is_shown:
             return
-        name = self._name if self._name in view.grown.maps else OVERALL
-        image, signed = view.grown.maps[name], view.grown.signed
-        limit = float(np.abs(image).max()) or 1.0
-        limits = (-limit if signed else 0.0, limit)
-        is_new = self.layer("growing map") is None
-        if is_new:
+        if self.layer("growing map") is None:
             self._hide_others(viewer)
+        self._in_turn("growing ground", self._show_ground)
+        self._in_turn("growing map", self._show_map, on="growing ground")
+
+    def _show_ground(self) -> None:
+        view = self.view
+        if view is not None and self._is_shown:
             self._show(
                 "growing ground",
                 lambda: Image(view.ground, rgb=True),
                 data=view.ground,
                 name=GROUND,
             )
+
+    def _show_map(self) -> None:
+        viewer, view = self._viewer(), self.view
+        if viewer is None or view is None or not self._is_shown:
+            return
+        name = self._name if self._name in view.grown.maps else OVERALL
+        image, signed = view.grown.maps[name], view.grown.signed
+        limit = float(np.abs(image).max()) or 1.0
+        limits = (-limit if signed else 0.0, limit)
+        is_new = self.layer("growing map") is None
         colormap = map_colormap(signed=signed)
         self._show(
             "growing map",

@@ -4,10 +4,10 @@ from typing import Optional
 
 from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
-from napari_globalxai.statistics.global_map import OVERALL
 from napari_globalxai.widgets.growing_layers import GrowingLayers, GrownView
 from napari_globalxai.widgets.panel import Panel, choice_box
 from napari_globalxai.widgets.parts import text_label
+from napari_globalxai.widgets.session import OVERALL
 
 
 class GrowingView(QWidget):

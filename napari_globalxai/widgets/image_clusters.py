@@ -6,13 +6,10 @@ from typing import TYPE_CHECKING
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.statistics.global_map import OVERALL
-from napari_globalxai.storage import read_table
 from napari_globalxai.widgets.shown_maps import Selection
 
 if TYPE_CHECKING:
     from napari_globalxai.runs.run import Run
-
-CLUSTERS_FILE = "audit/clusters.csv"
 
 
 def cluster_of(run: Run, label: str, row: int) -> Selection:
@@ -32,14 +29,13 @@ def cluster_of(run: Run, label: str, row: int) -> Selection:
     InputError
         When there are no clusters, or the image is in none; the sentence says what to do.
     """
-    path = run.folder / CLUSTERS_FILE
+    from napari_globalxai.audit.strategy_files import read_clusters
+
     if label == OVERALL:
         raise InputError("Clusters are those of one label's maps; choose a label's map.")
-    if not path.is_file():
+    table = read_clusters(run)
+    if table is None:
         raise InputError("No clusters are known yet; press “Audit” in the panel “Regions”.")
-    table = read_table(path, dtype={"label": str})
-    if not {"row", "label", "cluster"} <= set(table.columns):
-        raise InputError(f"{path}: is damaged; press “Audit” in the panel “Regions” again.")
     own = table[table["label"] == label]
     numbers = own.loc[own["row"] == row, "cluster"]
     if not len(numbers):

@@ -9,6 +9,7 @@ from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from napari_globalxai.widgets.panel import choice_box
+from napari_globalxai.widgets.warm_up import import_models
 from napari_globalxai.widgets.workers import LatestOnly
 
 _AUTOMATIC = "The card's, or the last"
@@ -76,6 +77,7 @@ class CamLayerField(QWidget):
             return
 
         def work() -> list[tuple[str, str]]:
+            import_models()
             from napari_globalxai.models.loaders import load_model
 
             return [(layer.name, str(layer)) for layer in load_model(model, trust=trust).cam_layers]

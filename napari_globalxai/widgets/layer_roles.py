@@ -10,6 +10,8 @@ import numpy as np
 from napari.layers import Layer
 from psygnal import Signal
 
+from napari_globalxai.widgets.event_turns import TURNS
+
 # Layers are told from the user's own by this key of their metadata, whatever they are renamed to.
 METADATA_KEY = "napari_globalxai"
 RUN_ROLES = ("images", "native", "seen", "attribution", "global map", "contours", "area")
@@ -62,6 +64,7 @@ class RoleLayers:
 
     def __init__(self, viewer: Any) -> None:
         self._viewer = ref(viewer)
+        self._coming: set[str] = set()
 
     def layer(self, role: str) -> Any:
         """Return the layer that plays a role, or None.
@@ -83,6 +86,30 @@ class RoleLayers:
         layer = self.layer(role)
         if layer is not None:
             layer.visible = visible
+
+    def _in_turn(self, role: str, show: Callable[[], None], on: str | None = None) -> None:
+        """Call what shows a layer: now where the layer is there, else in a turn of its own.
+
+        Parameters
+        ----------
+        role : str
+            The role that the layer plays.
+        show : callable
+            Shows what is to be shown by then, or nothing.
+        on : str, optional
+            The role of what it lies on. A viewer that is closed meanwhile has no layers any more.
+        """
+        if self.layer(role) is not None:
+            show()
+        elif role not in self._coming:
+            self._coming.add(role)
+
+            def piece() -> None:
+                self._coming.discard(role)
+                if on is None or self.layer(on) is not None:
+                    show()
+
+            TURNS.add(piece)
 
     def _show(
         self, role: str, make: Callable[[], Layer], *, data: Any, name: str, **values: Any

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from napari_globalxai.runs.run import Run
 
+# Pixels that are sorted in a moment; those of a larger frame are sorted in a worker.
+_MOST_SORTED_AT_ONCE = 1 << 17
 CONTOURS = "Half and 80 % of the map's mass"
 _CONTOUR_COLOURS = {1: "white", 2: "#b0b0b0"}
 
@@ -76,6 +78,8 @@ class RunLayers(NativeLayers):
         self._averages = LatestOnly()
         self._averages.ready.connect(self._on_maps_made)
         self._averages.failed.connect(self.maps_failed.emit)
+        self._zones = LatestOnly()
+        self._zones.ready.connect(self._on_zones)
         session.choice_changed.connect(self._on_choice)
         session.view_changed.connect(self._on_view)
         session.map_changed.connect(self._on_map)
@@ -162,10 +166,18 @@ class RunLayers(NativeLayers):
             for role in ("attribution", "global map", "contours", "area", "seen"):
                 self._remove(role)
             self._reset_view()
+        if before is None:
+            # Otherwise at once: where several layers went, vispy draws the others from what is
+            # there no more once one comes after they were drawn.
+            self._in_turn("global map", self._show_map, on="images")
         self._on_step()
 
     def _on_map(self, name: str) -> None:
-        view, image = self.session.view, self.session.map_image
+        if "global map" not in self._coming:
+            self._show_map()
+
+    def _show_map(self) -> None:
+        name, view, image = self.session.map_name, self.session.view, self.session.map_image
         if view is None:
             return
         if image is None:
@@ -239,8 +251,20 @@ class RunLayers(NativeLayers):
         image = self.session.map_image
         if self.session.view is None or image is None:
             return
-        zones = mass_zones(image)
-        self._show("contours", lambda: outline(zones, _CONTOUR_COLOURS), data=zones, name=CONTOURS)
+        if image.size > _MOST_SORTED_AT_ONCE:
+            self._zones.request(id(image), lambda: (image, mass_zones(image)))
+        else:
+            self._on_zones(id(image), (image, mass_zones(image)))
+
+    def _on_zones(self, key: int, found: tuple[Any, Any]) -> None:
+        image, zones = found
+        # Meanwhile there may be another map, none, or no viewer.
+        if not self._contours or image is not self.session.map_image:
+            return
+        if self.layer("images") is not None:
+            self._show(
+                "contours", lambda: outline(zones, _CONTOUR_COLOURS), data=zones, name=CONTOURS
+            )
 
     def _on_step(self, event: object = None) -> None:
         viewer, view = self._viewer(), self.session.view

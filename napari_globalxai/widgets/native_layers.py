@@ -13,6 +13,7 @@ from napari_globalxai.widgets.layer_roles import GAP, RUN_ROLES
 from napari_globalxai.widgets.peppr_layers import PepprLayers
 from napari_globalxai.widgets.run_view import RunView
 from napari_globalxai.widgets.session import Session
+from napari_globalxai.widgets.warm_up import import_models
 from napari_globalxai.widgets.workers import LatestOnly
 
 NATIVE = "Native image"
@@ -78,7 +79,13 @@ class NativeLayers(PepprLayers):
             if not same_size:
                 # Otherwise the user goes on looking at the same place.
                 self._reset_view()
-        self._natives.request((view, row), lambda: view.run.native_image(row))
+
+        def read() -> Any:
+            # Image files are read by MONAI.
+            import_models()
+            return view.run.native_image(row)
+
+        self._natives.request((view, row), read)
 
     def _on_native_image(self, key: tuple[RunView, int], image: Any) -> None:
         view, row = key

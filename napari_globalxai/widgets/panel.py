@@ -17,6 +17,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_globalxai.widgets.warm_up import warm_up
+
 NARROWEST = 160
 # Wide enough for most forms, narrow enough for a canvas beside it on a small screen.
 _USUAL = QSize(360, 640)
@@ -33,6 +35,7 @@ class Panel(QScrollArea):
 
     def __init__(self) -> None:
         super().__init__()
+        warm_up(self)
         inside = QWidget()
         self.content = QVBoxLayout(inside)
         self.content.setContentsMargins(8, 8, 8, 8)

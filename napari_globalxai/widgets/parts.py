@@ -1,5 +1,7 @@
 """Small parts that the panels are made of."""
 
+import re
+
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QHBoxLayout,
@@ -16,6 +18,7 @@ from napari_globalxai.progress import Progress, format_seconds
 from napari_globalxai.widgets.workers import JobRunner
 
 _BETWEEN = 6
+_LINK = re.compile(r"https?://\S+")
 # napari frames a button only where it is disabled, and Qt remembers the larger size.
 _FRAMED = "QPushButton { border: 1px solid transparent; }"
 
@@ -41,6 +44,7 @@ class JobBar(QWidget):
     def __init__(self, runner: JobRunner) -> None:
         super().__init__()
         self._runner = runner
+        self._link = ""
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setMaximumHeight(14)
@@ -83,6 +87,7 @@ class JobBar(QWidget):
             self.say("Stopping after the current step…")
 
     def _on_started(self) -> None:
+        self._link = ""
         self.bar.setRange(0, 0)
         self.bar.show()
         self.cancel_button.show()
@@ -100,12 +105,21 @@ class JobBar(QWidget):
             text += f": {progress.done} of {progress.total}"
         if progress.remaining:
             text += f", {format_seconds(progress.remaining)} left"
+        self._link = link_in(progress.stage) or self._link
+        if self._link and self._link not in text:
+            text += f"\nWorkers are shown at {self._link}"
         self.say(text)
 
     def _on_finished(self) -> None:
         self.bar.hide()
         self.cancel_button.hide()
         self.setVisible(bool(self.status.text()))
+
+
+def link_in(text: str) -> str:
+    """Return the address in a text, such as that of Dask's own page; empty without one."""
+    found = _LINK.search(text)
+    return found[0] if found else ""
 
 
 def text_label(text: str = "") -> QLabel:

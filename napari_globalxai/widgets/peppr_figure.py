@@ -216,6 +216,10 @@ class _Drawing:
         assert self._result is not None
         axes, areas = self.deltas_axes, self._result.areas[self._label]
         own = areas["delta_on_control_steps"]
+        if not np.isfinite(own):
+            # Of a test under way, the controls are still to come.
+            axes.set_axis_off()
+            return
         families = [look for look in self._families() if areas["control_deltas"].get(look.name)]
         values = [np.asarray(areas["control_deltas"][look.name], float) for look in families]
         everything = np.concatenate([*values, [own, 0.0]])

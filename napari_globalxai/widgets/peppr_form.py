@@ -6,8 +6,8 @@ from typing import Any
 
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_globalxai.settings.declared import declared_fields
-from napari_globalxai.settings.execution_settings import DeviceSettings
+from napari_globalxai.settings.declared import SettingsModel, declared_fields
+from napari_globalxai.settings.execution_settings import DeviceSettings, WorkerSettings
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.widgets.fold import Fold
 from napari_globalxai.widgets.panel import choice_box
@@ -51,6 +51,7 @@ class PepprForm(QWidget):
             [
                 *(each for each in settings if each.name not in _IN_FRONT),
                 *declared_fields(DeviceSettings),
+                *declared_fields(WorkerSettings),
             ],
         )
         self.chosen = Fold("Settings of the test")
@@ -84,6 +85,16 @@ class PepprForm(QWidget):
         """Return where the model is to run."""
         return DeviceSettings(**self._more(DeviceSettings))
 
+    def workers(self) -> WorkerSettings:
+        """Return how many processes are to share the work, or where they are.
+
+        Raises
+        ------
+        InputError
+            When both are given.
+        """
+        return WorkerSettings(**self._more(WorkerSettings))
+
     def follow_settings(self, settings: dict[str, Any]) -> None:
         """Let the boxes say what a result was made with, and make room for it."""
         self.chosen.collapse()
@@ -91,6 +102,6 @@ class PepprForm(QWidget):
             if name in settings:
                 set_field(field, settings[name])
 
-    def _more(self, of: type[PepprSettings] | type[DeviceSettings]) -> dict[str, Any]:
+    def _more(self, of: type[SettingsModel]) -> dict[str, Any]:
         known = of.model_fields
         return {name: value for name, value in self.more_form.values().items() if name in known}

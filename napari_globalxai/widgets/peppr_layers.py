@@ -12,6 +12,7 @@ from napari.utils.colormaps import DirectLabelColormap
 
 from napari_globalxai.faithfulness.fills import depends_on_mask
 from napari_globalxai.widgets.colours import ARM_COLOURS
+from napari_globalxai.widgets.event_turns import TURNS
 from napari_globalxai.widgets.layer_roles import RoleLayers, fit_visible
 from napari_globalxai.widgets.peppr_results import map_of
 from napari_globalxai.widgets.run_view import to_rgb
@@ -62,8 +63,12 @@ class PepprLayers(RoleLayers):
                 self.set_visible(role, True)
             self._waiting.clear()
             self._on_scrubbed(self.session.fraction, self.session.arm)
-        if before != self._shows_seen:
-            self._reset_view()
+
+        def fit() -> None:
+            if before != self._shows_seen:
+                self._reset_view()
+
+        TURNS.after(fit)
 
     @property
     def _shows_seen(self) -> bool:
@@ -95,7 +100,12 @@ class PepprLayers(RoleLayers):
             self._map_was_visible = False
 
     def _on_scrubbed(self, fraction: float, arm: str) -> None:
-        result = self.session.result
+        if self.session.result is not None:
+            self._in_turn("area", self._show_area, on="images")
+            self._in_turn("seen", self._show_seen, on="images")
+
+    def _show_area(self) -> None:
+        result, fraction, arm = self.session.result, self.session.fraction, self.session.arm
         if result is None:
             return
         area, colours = self._area(result, fraction, arm), {1: ARM_COLOURS[arm]}
@@ -104,7 +114,6 @@ class PepprLayers(RoleLayers):
             layer.colormap = _label_colours(colours)
         self._show("area", lambda: outline(area, colours), data=area, name=AREA_NAMES[arm])
         self.layer("area").metadata["arm"] = arm
-        self._show_seen()
 
     def _area(self, result: PepprResult, fraction: float, arm: str) -> npt.NDArray[np.uint8]:
         """Return which valid pixels are erased or restored, 0 or 1."""

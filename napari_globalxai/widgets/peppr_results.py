@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QAbstractItemView
 
+from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.stored_results import stored_results
 from napari_globalxai.runs.folder import PEPPR_FOLDER, file_stem
+from napari_globalxai.runs.turns import reading
 from napari_globalxai.storage import read_json
 from napari_globalxai.widgets.result_tables import NOTHING, PlainTable, number
 
@@ -69,8 +71,14 @@ class ResultTable(PlainTable):
         folder, lines = run.folder / PEPPR_FOLDER, []
         own = {file_stem(name): name for name in run.maps}
         self._keys = []
-        for stored in stored_results(folder):
-            summary = _read_summary(folder / f"{stored.stem}.json")
+        with reading(run.folder):
+            try:
+                stored_ones = stored_results(folder)
+            except InputError:
+                # Which is said by whoever opens a result.
+                stored_ones = []
+            read = [(each, _read_summary(folder / f"{each.stem}.json")) for each in stored_ones]
+        for stored, summary in read:
             if summary is None:
                 continue
             name = own.get(stored.map_name, stored.map_name)
@@ -112,13 +120,14 @@ class ResultTable(PlainTable):
 def _read_summary(path: Path) -> dict[str, Any] | None:
     """Return what a result says of its labels; None where it cannot be read: opening says why."""
     try:
-        return dict(read_json(path)["labels"])
-    except (OSError, ValueError, KeyError, TypeError):
+        labels = dict(read_json(path)["labels"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
+    return {name: told for name, told in labels.items() if isinstance(told, dict)}
 
 
 def _delta(values: list[Any]) -> str:
-    known = [float(value) for value in values if isinstance(value, int | float)]
+    known = [value for value in values if isinstance(value, int | float) and abs(value) < 1e300]
     return number(sum(known) / len(known)) if known else NOTHING
 
 

@@ -4,30 +4,29 @@ from typing import Any
 
 import napari.viewer
 import numpy as np
-from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.result import PepprResult
-from napari_globalxai.faithfulness.verdict import NOT_ENOUGH_DATA, kind_of
-from napari_globalxai.progress import ProgressCallback
 from napari_globalxai.settings.execution_settings import DeviceSettings
 from napari_globalxai.settings.peppr_settings import PepprSettings
-from napari_globalxai.widgets.colours import VERDICT_COLOURS
 from napari_globalxai.widgets.further_results import FurtherResults
+from napari_globalxai.widgets.growing_curves import CurvesUnderWay, curves_under_way
 from napari_globalxai.widgets.identity import make_header
 from napari_globalxai.widgets.layers import RunLayers, layers_of
 from napari_globalxai.widgets.panel import Panel, choice_box
 from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import JobBar, heading, text_label
 from napari_globalxai.widgets.peppr_form import PepprForm
+from napari_globalxai.widgets.peppr_jobs import testing
 from napari_globalxai.widgets.peppr_plot import PepprPlot
 from napari_globalxai.widgets.peppr_results import ResultTable, map_of, results_of
-from napari_globalxai.widgets.peppr_words import probability_text, reason_text
+from napari_globalxai.widgets.peppr_words import probability_text
 from napari_globalxai.widgets.run_view import RunView, stored_result
 from napari_globalxai.widgets.scrubber import Scrubber
 from napari_globalxai.widgets.session import Session, plain_viewer, session_of
-from napari_globalxai.widgets.viewer_jobs import runner_of
+from napari_globalxai.widgets.verdict_view import VerdictView
+from napari_globalxai.widgets.viewer_jobs import TESTING, runner_of
 from napari_globalxai.widgets.workers import JobRunner, LatestOnly
 
 _OPEN_A_RUN = "Compute global maps or open a run first, in the panel “Global explanations”."
@@ -65,8 +64,9 @@ class PepprWidget(Panel):
         super().__init__()
         self.session: Session = session_of(viewer)
         self.layers: RunLayers = layers_of(viewer)
-        self.runner: JobRunner = runner_of(viewer, "PEPPR")
+        self.runner: JobRunner = runner_of(viewer, TESTING)
         self._stored, self._beside = LatestOnly(self), LatestOnly(self)
+        self.growing: CurvesUnderWay = curves_under_way(viewer)
         self._keep_result = False
         self._make_controls(viewer.theme)
         self._lay_out()
@@ -79,6 +79,8 @@ class PepprWidget(Panel):
             self.job_bar.say(_OPEN_A_RUN)
         if self.runner.is_running:
             self._on_started()
+        if self.growing.result is not None:
+            self._on_grown(self.growing.result)
 
     # What users and scripts do.
 
@@ -93,32 +95,23 @@ class PepprWidget(Panel):
             run, trust = view.run, self.session.trusts_model
             try:
                 settings, computing = self.settings(), self.computing()
+                workers = self.form.workers()
             except InputError as why:
                 self.job_bar.say(in_panel_words(str(why)))
                 return
 
-            def work(progress: ProgressCallback) -> PepprResult:
-                from napari_globalxai.runs.evaluate import peppr
-
-                return peppr(
-                    run,
-                    name,
-                    settings,
-                    device=computing.device,
-                    batch_size=computing.batch_size,
-                    trust=trust,
-                    progress=progress,
-                )
-
-            session = self.session
+            growing, session = self.growing, self.session
 
             def show(result: PepprResult) -> None:
+                growing.forget()
                 # Unless another run was opened meanwhile; this one's result is in its folder.
                 if session.view is view:
                     if result.map_name in view.maps:
                         session.choose_map(result.map_name)
                     session.set_result(result)
 
+            watcher = growing.start(run, name, settings)
+            work = testing(run, name, settings, computing, workers, trust, watcher)
             self.runner.run(work, then=show)
 
     def settings(self) -> PepprSettings:
@@ -155,13 +148,8 @@ class PepprWidget(Panel):
         self.results_heading.hide()
         self.further = FurtherResults(self)
         self.label_box = choice_box("Label", "The label whose performance is plotted")
-        self.badge = QLabel()
-        self.badge.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        # Verdicts are of several words.
-        self.badge.setWordWrap(True)
-        self.badge.hide()
-        self.badge.setAccessibleName("Verdict")
-        self.reason = text_label()
+        self.verdict = VerdictView()
+        self.badge, self.reason = self.verdict.badge, self.verdict.reason
         self.plot = PepprPlot(theme)
         self.plot.setToolTip("Click or drag in the curves to go to a fraction")
         self.scrubber = Scrubber()
@@ -178,8 +166,7 @@ class PepprWidget(Panel):
         self.content.addWidget(self.compute_button)
         self.content.addWidget(self.job_bar)
         self.content.addLayout(shown)
-        self.content.addWidget(self.badge)
-        self.content.addWidget(self.reason)
+        self.content.addWidget(self.verdict)
         self.content.addWidget(self.scrubber)
         self.content.addWidget(self.probability)
         self.content.addWidget(self.plot, 1)
@@ -207,6 +194,7 @@ class PepprWidget(Panel):
         self.follow(self.session.view_changed, self._on_view)
         self.follow(self.session.map_changed, self._on_map)
         self.follow(self.session.result_changed, self._on_result)
+        self.follow(self.growing.grown, self._on_grown)
         self.follow(self.session.scrubbed, self._on_scrubbed)
         self.follow(self.session.row_changed, self._show_probability)
         self.follow(plain_viewer(viewer).events.theme, self._on_theme)
@@ -276,6 +264,8 @@ class PepprWidget(Panel):
         view = self.session.view
         if view is None:
             return
+        if not self.runner.is_running:
+            self.growing.forget()
         self._keep_result = True
         if map_name in view.maps:
             self.session.choose_map(map_name)
@@ -331,17 +321,10 @@ class PepprWidget(Panel):
     # The result.
 
     def _on_result(self, result: PepprResult | None) -> None:
-        before = self.label_box.currentText()
-        labels = [] if result is None else list(result.areas)
-        self.label_box.blockSignals(True)
-        self.label_box.clear()
-        self.label_box.addItems(labels)
         # A label's map is judged by that label; on the overall map, keep what was looked at.
         own = [] if result is None else list(result.verdict)
-        wanted = own[0] if len(own) == 1 else before
-        if wanted in labels:
-            self.label_box.setCurrentText(wanted)
-        self.label_box.blockSignals(False)
+        wanted = own[0] if len(own) == 1 else self.label_box.currentText()
+        self._list_labels([] if result is None else list(result.areas), wanted)
         if result is not None:
             self.form.follow_settings(result.settings)
             self._open_at(result, self.label_box.currentText())
@@ -352,6 +335,27 @@ class PepprWidget(Panel):
         self.scrubber.show_state(self.session.fraction, self.session.arm)
         self._on_label(self.label_box.currentText())
 
+    def _list_labels(self, labels: list[str], wanted: str) -> None:
+        self.label_box.blockSignals(True)
+        self.label_box.clear()
+        self.label_box.addItems(labels)
+        if wanted in labels:
+            self.label_box.setCurrentText(wanted)
+        self.label_box.blockSignals(False)
+
+    def _on_grown(self, result: PepprResult) -> None:
+        """Show what the test under way has come to, unless another map is looked at."""
+        if self._grown() is None:
+            return
+        with_curves = str(result.curves["label"].iloc[0])
+        self._list_labels(list(result.areas), with_curves)
+        self.label_box.setEnabled(True)
+        self.verdict.show_verdict(None, with_curves)
+        self.plot.show_result(result, with_curves)
+
+    def _grown(self) -> PepprResult | None:
+        return self.growing.of(self.session.run, self.map_box.currentText())
+
     def _open_at(self, result: PepprResult, label: str) -> None:
         """Open the scrubber at the fraction that suffices, where one does."""
         sufficient = result.areas.get(label, {}).get("sufficient_fraction", np.nan)
@@ -359,30 +363,14 @@ class PepprWidget(Panel):
             self.session.scrub(float(sufficient), "restore")
 
     def _on_label(self, label: str) -> None:
+        self.growing.label = label
+        if self._grown() is not None:
+            # Its curves come in a moment.
+            return
         result = self.session.result
         self.plot.show_result(result, label)
-        self._show_verdict(result, label)
+        self.verdict.show_verdict(result, label)
         self._show_probability()
-
-    def _show_verdict(self, result: PepprResult | None, label: str) -> None:
-        self.badge.setVisible(result is not None)
-        self.reason.setVisible(result is not None)
-        if result is None:
-            return
-        verdict = result.verdict.get(label)
-        word = "not judged" if verdict is None else result.word(label)
-        colour = VERDICT_COLOURS.get(kind_of(word), VERDICT_COLOURS[NOT_ENOUGH_DATA])
-        self.badge.setText(word)
-        self.badge.setStyleSheet(
-            f"background: {colour}; color: white; border-radius: 4px; padding: 3px 8px;"
-            "font-weight: bold;"
-        )
-        if verdict is None:
-            self.reason.setText(
-                f"The map {result.map_name} is judged by {', '.join(result.verdict)}."
-            )
-            return
-        self.reason.setText(reason_text(result, label, verdict))
 
     def _on_scrubbed(self, fraction: float, arm: str) -> None:
         self.scrubber.show_state(fraction, arm)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from napari.layers import Image, Layer
 from psygnal import Signal
 
+from napari_globalxai.widgets.event_turns import TURNS
 from napari_globalxai.widgets.layer_roles import (
     GAP,
     QUALITY_ROLES,
@@ -142,6 +144,7 @@ class QualityLayers(RoleLayers):
         self._make(view)
         viewer.layers.selection.active = self.layer(STACK)
         fit_visible(viewer)
+        TURNS.after(self._fit)
         self.front_changed.emit(True)
 
     def step_back(self) -> None:
@@ -189,19 +192,26 @@ class QualityLayers(RoleLayers):
             name="Aligned images",
             visible=True,
         )
-        self._show(
-            "quality mean",
-            lambda: Image(view.mean, rgb=True),
-            data=view.mean,
-            name=COMPANIONS["quality mean"],
-        )
-        self._show_map("quality sd", view.sd, float(view.sd.max(initial=0)) or 1.0)
-        self._show_map("quality coverage", view.coverage, 1.0)
         for role in COMPANIONS:
-            layer = self.layer(role)
-            # Below, as the canvas between napari's own panels is higher than it is wide.
-            layer.translate = (round(view.images.shape[1] * (1 + GAP)), 0)
-            layer.visible = role == self._companion
+            self._in_turn(role, partial(self._show_companion, role), on=STACK)
+
+    def _show_companion(self, role: str) -> None:
+        """Show what is laid below the images; the rest is there, and hidden."""
+        view = self._view
+        if view is None:
+            return
+        if role == "quality mean":
+            self._show(
+                role, lambda: Image(view.mean, rgb=True), data=view.mean, name=COMPANIONS[role]
+            )
+        elif role == "quality sd":
+            self._show_map(role, view.sd, float(view.sd.max(initial=0)) or 1.0)
+        else:
+            self._show_map(role, view.coverage, 1.0)
+        layer = self.layer(role)
+        # Below, as the canvas between napari's own panels is higher than it is wide.
+        layer.translate = (round(view.images.shape[1] * (1 + GAP)), 0)
+        layer.visible = self._in_front and role == self._companion
 
     def _show_map(self, role: str, image: npt.NDArray[np.float32], most: float) -> None:
         self._show(
@@ -212,6 +222,11 @@ class QualityLayers(RoleLayers):
             contrast_limits_range=(0, most),
             contrast_limits=(0, most),
         )
+
+    def _fit(self) -> None:
+        viewer = self._viewer()
+        if viewer is not None and self._in_front:
+            fit_visible(viewer)
 
     def _on_run(self, *what: object) -> None:
         # A result that is taken away is no work of the user's.

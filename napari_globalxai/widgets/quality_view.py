@@ -14,6 +14,7 @@ from napari_globalxai.progress import Progress, ProgressCallback, ignore_progres
 from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.settings.frame_settings import CohortFrameSettings
 from napari_globalxai.widgets.run_view import read_images, to_rgb
+from napari_globalxai.widgets.warm_up import import_models
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +64,7 @@ def check_view(
     progress: ProgressCallback = ignore_progress,
 ) -> QualityView:
     """Check a cohort and write its page, see `check_quality`. To be called in a worker."""
-    # Imports torch.
+    import_models()
     from napari_globalxai.cohort.table import read_cohort
     from napari_globalxai.report.quality_page import write_quality_report
     from napari_globalxai.runs.quality_control import check_quality
@@ -78,6 +79,7 @@ def open_quality_view(folder: Path, progress: ProgressCallback = ignore_progress
 
     To be called in a worker.
     """
+    import_models()
     from napari_globalxai.report.quality_page import QUALITY_PAGE, write_quality_report
     from napari_globalxai.runs.quality_control import open_quality
 

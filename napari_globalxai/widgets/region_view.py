@@ -14,6 +14,7 @@ import numpy.typing as npt
 from napari_globalxai.errors import InputError
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.storage import atomic_path, write_json
+from napari_globalxai.widgets.warm_up import import_models
 
 if TYPE_CHECKING:
     from napari_globalxai.faithfulness.region_erasure import RegionEffect
@@ -95,9 +96,10 @@ def erase(
     progress: ProgressCallback = ignore_progress,
 ) -> dict[str, RegionEffect]:
     """Erase a region from all images and predict again. To be called in a worker."""
+    progress(Progress("Loading the model", 0, 1))
+    import_models()
     from napari_globalxai.audit.erasing import erase_regions
 
-    progress(Progress("Loading the model", 0, 1))
     return erase_regions(run, {_NAME: region}, progress, trust=trust)[_NAME]
 
 

@@ -263,15 +263,15 @@ class RegionsWidget(Panel):
             self.kept_box.addItem(path.stem, str(path))
 
     def _on_kept(self, index: int) -> None:
-        import tifffile
+        from napari_globalxai.runs.read_maps import read_map
 
-        path = self.kept_box.currentData()
-        if path is None:
+        path, run = self.kept_box.currentData(), self.session.run
+        if path is None or run is None:
             return
         try:
-            values = np.asarray(tifffile.imread(path)).astype(np.uint8)
-        except (OSError, ValueError) as why:
-            self.said.setText(f"⚠ {path}: cannot be read ({why}).")
+            values = read_map(Path(path), run.stack.shape)
+        except (OSError, InputError) as why:
+            self.said.setText(f"⚠ {why}")
             return
         self._draw(values > 0, Path(path).stem)
 

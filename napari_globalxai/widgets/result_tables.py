@@ -35,7 +35,10 @@ _ROW_MARGIN = 8
 
 def number(value: object, digits: int = 2) -> str:
     """Return a number for a table; a dash where there is none."""
-    if isinstance(value, int | float | np.number) and np.isfinite(value):
+    if isinstance(value, np.number):
+        value = value.item()
+    # Integers of a file may be larger than any float.
+    if isinstance(value, int | float) and abs(value) < 1e300:
         return f"{value:.{digits}f}".replace("-", "−")
     return NOTHING
 

@@ -12,6 +12,7 @@ from napari_globalxai.settings.lists import split_names
 from napari_globalxai.widgets.fold import Fold
 from napari_globalxai.widgets.parts import text_label
 from napari_globalxai.widgets.setting_fields import field_changed, field_value, make_field
+from napari_globalxai.widgets.warm_up import import_models
 from napari_globalxai.widgets.workers import LatestOnly
 
 # Widths in heights of a letter.
@@ -107,6 +108,7 @@ class MethodForm(SettingsForm):
         method = self._method
 
         def work() -> tuple[Declared, ...]:
+            import_models()
             from napari_globalxai.attribution.method import declared_parameters
 
             return declared_parameters(method)

@@ -12,6 +12,7 @@ from napari_globalxai.widgets.session import plain_viewer
 from napari_globalxai.widgets.workers import JobRunner
 
 EXPLAINING = "Explaining a cohort"
+TESTING = "PEPPR"
 _PROVIDER = "Global XAI"
 _runners: WeakKeyDictionary[Any, dict[str, JobRunner]] = WeakKeyDictionary()
 

@@ -13,7 +13,9 @@ from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_globalxai.errors import Cancelled, InputError, fault_of_the_system
 from napari_globalxai.progress import Progress, ProgressCallback
+from napari_globalxai.widgets.event_turns import TURNS
 from napari_globalxai.widgets.panel_words import in_panel_words
+from napari_globalxai.widgets.warm_up import wait_until_warm
 
 Work = Callable[[ProgressCallback], Any]
 
@@ -69,6 +71,7 @@ class Job(WorkerBase):  # type: ignore[misc]
             raise RuntimeError("a job runs once")
         # Qt keeps the job until its runner goes; what the function holds may go now.
         work, self._work = self._work, None
+        wait_until_warm()
         return work(self._report)
 
     def _report(self, progress: Progress) -> None:
@@ -110,6 +113,8 @@ class JobRunner(QObject):
         self._job: Job | None = None
         self._then: Callable[[Any], None] | None = None
         self._progress: Progress | None = None
+        self._is_gone = threading.Event()
+        self.destroyed.connect(self._is_gone.set)
 
     @property
     def is_running(self) -> bool:
@@ -130,7 +135,7 @@ class JobRunner(QObject):
             What runs in the thread.
         then : callable, optional
             Takes what it returned, in the GUI thread, before anybody is told: also where the panel
-            that started the job has been closed meanwhile.
+            that started the job has been closed meanwhile. What it leaves to `TURNS` is waited for.
         """
         if self._job is not None:
             raise RuntimeError("a job is under way")
@@ -156,10 +161,19 @@ class JobRunner(QObject):
             self.progressed.emit(progress)
 
     def _on_returned(self, result: Any) -> None:
-        self._job = None
         then, self._then = self._then, None
-        if then is not None:
-            then(result)
+        try:
+            if then is not None:
+                then(result)
+        except BaseException:
+            self._job = None
+            raise
+        TURNS.after(lambda: self._tell(result))
+
+    def _tell(self, result: Any) -> None:
+        if self._is_gone.is_set():
+            return
+        self._job = None
         self.succeeded.emit(result)
         self.finished.emit()
 

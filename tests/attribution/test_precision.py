@@ -13,6 +13,7 @@ from napari_globalxai.attribution.cam import GradCam
 from napari_globalxai.attribution.engine import attribute_stack
 from napari_globalxai.attribution.method import Attribution, make_method
 from napari_globalxai.attribution.precision import (
+    candidate_formats,
     choose_batch_size,
     choose_precision,
     fastest_format,
@@ -124,6 +125,8 @@ def test_devices_without_a_faster_format(monkeypatch):
     for capability, name in (((7, 5), "float16"), ((9, 0), "bfloat16")):
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _, c=capability: c)
         assert fastest_format(torch.device("cuda")) == name
+        tried = candidate_formats(torch.device("cuda"), GradCam())
+        assert tried == ([name, "tf32"] if name == "bfloat16" else [name])
 
 
 def test_the_choice_is_recorded_and_kept_on_resume(tmp_path, monkeypatch, bfloat16_is_fast):

@@ -1,8 +1,11 @@
 """Several processes give the bits of one, whatever becomes of them."""
 
 import os
+import shutil
 import signal
 import sys
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +14,9 @@ from typer.testing import CliRunner
 
 from napari_globalxai.cli.commands import app
 from napari_globalxai.errors import Cancelled, InputError
-from napari_globalxai.execution.dask_workers import Workers, open_workers
+from napari_globalxai.execution.dask_workers import Workers, _need_workers, open_workers
+from napari_globalxai.models.elsewhere import ModelElsewhere
+from napari_globalxai.models.loaders import load_model
 from napari_globalxai.runs.align_cohort import align
 from napari_globalxai.runs.pipeline import explain
 from napari_globalxai.runs.run import open_run
@@ -179,6 +184,24 @@ def test_a_scheduler_that_is_not_there_is_named(monkeypatch):
         pass
 
 
+def test_workers_of_another_release_are_refused(cluster, monkeypatch):
+    monkeypatch.setattr("napari_globalxai.__version__", "99.0")
+    with (
+        pytest.raises(InputError, match=r"of tcp://.* have .*, but this process has 99\.0"),
+        open_workers(WorkerSettings(scheduler=cluster)),
+    ):
+        pass
+
+
+def test_workers_without_this_package_are_refused():
+    def run(function):
+        raise ModuleNotFoundError("No module named 'napari_globalxai'")
+
+    bare = SimpleNamespace(nthreads=lambda: {"tcp://a:1": 1}, run=run)
+    with pytest.raises(InputError, match=r"tcp://a:0 cannot load .* install napari-globalxai 0"):
+        _need_workers(bare, "tcp://a:0")
+
+
 def test_an_address_that_is_none_is_refused():
     with (
         pytest.raises(InputError, match="cannot be reached"),
@@ -235,3 +258,25 @@ def test_resuming_with_other_workers_is_no_other_run(inputs, alone, cluster, tmp
     run = explain(*inputs, run.folder, **POOLED, resume=True, scheduler=cluster)
 
     assert_same(open_run(run.folder), alone)
+
+
+def test_workers_that_stay_see_that_a_cohort_has_grown(inputs, cluster, tmp_path):
+    full, model = inputs
+    start = full.with_name("start.csv")
+    start.write_text("".join(full.read_text().splitlines(keepends=True)[:41]))
+    for name, how in {"here": {}, "there": {"scheduler": cluster}}.items():
+        explain(start, model, tmp_path / name, **POOLED, **how)
+        explain(full, model, tmp_path / name, **POOLED, resume=True, **how)
+
+    assert_same(open_run(tmp_path / "there"), open_run(tmp_path / "here"))
+
+
+def test_a_card_that_was_changed_meanwhile_is_another_model(inputs, tmp_path):
+    model = ModelElsewhere.of(load_model(inputs[1]))
+    assert model.load().digest == model.digest
+
+    shutil.copytree(inputs[1].parent, tmp_path / "resnet")
+    card = tmp_path / "resnet" / "model.yaml"
+    card.write_text(card.read_text().replace("mean: 0.3", "mean: 0.4"))
+    with pytest.raises(InputError, match=r"model\.yaml: is another model on a worker"):
+        replace(model, source=str(card)).load()

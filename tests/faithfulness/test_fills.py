@@ -12,6 +12,7 @@ from scipy.ndimage import gaussian_filter
 from sklearn.metrics import roc_auc_score
 
 from napari_globalxai.errors import InputError
+from napari_globalxai.faithfulness.feature_shift import Features
 from napari_globalxai.faithfulness.fill_agreement import fill_agreement
 from napari_globalxai.faithfulness.fill_shift import fill_cautions, fill_shift
 from napari_globalxai.faithfulness.fills import Fitting, filled_under, fit_fill
@@ -305,7 +306,7 @@ def test_too_few_images_without_any_label(tmp_path):
     evaluation.truth[0, 1] = 0
     order = np.arange(rim().size)
     course = evaluation.course(order, np.array([0, 768, 1536]), lambda done, total: None)
-    found = fill_shift(evaluation, course, "left")
+    found = fill_shift(evaluation, course, "left", Features("", {}, "not looked at"))
     assert found["images"] == (evaluation.truth[:, 0] == 0).sum()
 
 

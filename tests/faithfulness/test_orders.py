@@ -55,6 +55,23 @@ def test_a_plateau_does_not_fall_row_by_row():
     assert abs(first.mean() - 4.5) < 1
 
 
+def test_orders_are_those_of_a_slow_sort():
+    rng = np.random.default_rng(4)
+    for seed in range(40):
+        shape = (20, int(rng.integers(3, 40)))
+        valid, image = rng.random(shape) < 0.7, rng.standard_normal(shape)
+        if seed % 3 == 0:
+            image = np.maximum(image, 0)
+        if seed % 5 == 0:
+            image = image.round(1).astype(np.float32)
+        if seed % 7 == 0:
+            image[rng.random(shape) < 0.2] = rng.choice([np.nan, -np.inf])
+        pixels = np.flatnonzero(valid)
+        by_chance = np.random.default_rng(seed).random(valid.size)[pixels]
+        slow = pixels[np.lexsort((by_chance, -image.ravel()[pixels]))]
+        np.testing.assert_array_equal(order_by_map(image, valid, seed), slow)
+
+
 def test_ties_are_seeded():
     zeros = np.zeros(SHAPE)
     order = order_by_map(zeros, VALID, 5)

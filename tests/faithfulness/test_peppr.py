@@ -693,7 +693,8 @@ def test_a_stopped_peppr_goes_on_where_it_was_to_the_same_bits(tmp_path, stop_at
     card = ModelCard(weights="", labels=tiny.LABELS, input=tiny.input_card())
     classifier = Classifier(network, card, device="cpu")
     evaluation = make_evaluation(tmp_path, classifier, batch_size=4)
-    settings = PepprSettings(**{**QUICK, "steps": 20})
+    # Of steps that are placed round by round, see test_refinement.py.
+    settings = PepprSettings(**{**QUICK, "steps": 20, "step_tolerance": 0})
 
     def peppr(cache, progress=lambda _: None):
         classifier.network.images = 0

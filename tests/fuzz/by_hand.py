@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fuzz import targets
+from fuzz import answers, targets
 from fuzz.changes import changed
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
@@ -42,6 +42,11 @@ def feeders() -> dict[str, list[tuple[str, bytes, bool, Callable[[str, bytes], N
     found["run"] = [
         (name, (run / name).read_bytes(), name.endswith(".json"), targets.try_run)
         for name in targets.files_of_run()
+    ]
+    answered = answers.answered_run()
+    found["answers"] = [
+        (name, (answered / name).read_bytes(), name.endswith(".json"), answers.try_answers)
+        for name in answers.files_of_answers()
     ]
     return found
 
@@ -76,7 +81,7 @@ class Once:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=600)
-    parser.add_argument("--targets", nargs="*", default=[*targets.TARGETS, "run"])
+    parser.add_argument("--targets", nargs="*", default=[*targets.TARGETS, "run", "answers"])
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     asked = parser.parse_args()
     warnings.simplefilter("ignore")

@@ -61,4 +61,10 @@ FINDS = [
     ("run", "peppr/left.csv", lambda whole: b"\xff"),
     ("run", "images.csv", with_bytes(b",P0,0,", b",P0,P0,")),
     ("run", "performance.csv", with_bytes(b",roc_auc,", b",cin,roc_auc,")),
+    ("answers", "audit/clusters.csv", with_bytes(b"\n1,", b"\n-131,")),
+    ("answers", "outliers/outliers.json", with_values(labels={"x": {}})),
+    ("answers", "selections/some/maps.csv", with_bytes(b"map", b"mop")),
+    ("answers", "selections/some/maps.csv", with_bytes(b"overall", b"../overall")),
+    ("answers", "slices/calibration.csv", with_bytes(b"L0,", b"L0,six")),
+    ("answers", "stability/stability.json", with_values(settings=[1])),
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 
 import pytest
-from fuzz import targets
+from fuzz import answers, targets
 from fuzz.changes import changed
 from fuzz.finds import FINDS
 from hypothesis import HealthCheck, Phase, given, settings
@@ -64,10 +64,33 @@ def test_changed_runs_are_read_or_refused():
     every()
 
 
+def test_answers_are_read_whole():
+    for read in answers.READERS:
+        read(answers.opened())
+
+
+def test_changed_answers_are_read_or_refused():
+    run = answers.answered_run()
+    files = st.sampled_from(answers.files_of_answers()).flatmap(
+        lambda name: st.tuples(
+            st.just(name), changed((run / name).read_bytes(), name.endswith(".json"))
+        )
+    )
+
+    @settings(FEW, max_examples=30)
+    @given(files)
+    def every(file):
+        answers.try_answers(*file)
+
+    every()
+
+
 @pytest.mark.parametrize("find", FINDS, ids=lambda find: f"{find[0]} {find[1]}")
 def test_what_once_escaped(find):
     reader, name, change = find
-    if reader == "run":
+    if reader == "answers":
+        answers.try_answers(name, change((answers.answered_run() / name).read_bytes()))
+    elif reader == "run":
         targets.try_run(name, change((targets.finished_run() / name).read_bytes()))
     else:
         target = targets.TARGETS[reader]

@@ -47,6 +47,7 @@ def test_maps_grow_until_the_run_ends(
     end = under_way()
     assert growing.isVisibleTo(panels.explain)
     assert "40 of 40 images explained" in growing.said.text()
+    qtbot.waitUntil(lambda: "Growing map: overall" in panels.layer_names())
     layer = panels.viewer.layers["Growing map: overall"]
     np.testing.assert_allclose(layer.data, maps["overall"], rtol=1e-5, atol=1e-7)
     ground = panels.viewer.layers["Mean of the first images"]
@@ -76,6 +77,7 @@ def test_a_run_on_show_stays_until_it_is_asked_otherwise(
         pos=explain.growing.shown_box.rect().center() * 0.1,
     )
     assert explain.growing.shown_box.isChecked()
+    qtbot.waitUntil(lambda: "Growing map: overall" in opened.layer_names())
     assert opened.viewer.layers["Growing map: overall"].visible
     assert not own.visible
     end.set()

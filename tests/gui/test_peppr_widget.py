@@ -229,11 +229,13 @@ def test_without_a_run_the_panel_says_what_to_do(panels: Any) -> None:
 
 
 def test_every_setting_is_in_the_panel_at_its_default(panels: Any) -> None:
-    from napari_globalxai.settings.execution_settings import DeviceSettings
+    from napari_globalxai.settings.execution_settings import DeviceSettings, WorkerSettings
     from napari_globalxai.settings.peppr_settings import PepprSettings
 
     peppr = panels.peppr
     shown = {"fill", "steps", "controls", *peppr.more_form.fields}
-    assert shown == {*PepprSettings.model_fields, *DeviceSettings.model_fields}
+    computing = {*DeviceSettings.model_fields, *WorkerSettings.model_fields}
+    assert shown == {*PepprSettings.model_fields, *computing}
     assert peppr.settings() == PepprSettings()
     assert peppr.computing() == DeviceSettings()
+    assert peppr.form.workers() == WorkerSettings()

@@ -12,6 +12,7 @@ import pytest
 from qtpy.QtCore import Qt
 
 from napari_globalxai.storage import read_json
+from napari_globalxai.widgets.event_turns import TURNS
 
 pytestmark = pytest.mark.gui
 
@@ -327,7 +328,7 @@ def test_run_and_quality_control_take_turns(opened: Any, checked: Path, qtbot: A
     viewer, session = opened.viewer, opened.session
     # The map with a stored result of PEPPR, so that all kinds of layers are there.
     session.choose_map("left")
-    qtbot.waitUntil(lambda: session.result is not None, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: session.result is not None and TURNS.is_idle, timeout=TIMEOUT)
     before, seen = opened.layer_names(), visible(viewer)
     panel = opened_panel(viewer, checked, qtbot)
     mine = {"Aligned images", "Mean image"}

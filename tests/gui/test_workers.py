@@ -49,3 +49,21 @@ def test_a_job_whose_signals_qt_has_deleted_ends_in_silence():
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "ended well"
     assert "Traceback" not in done.stderr
+
+
+def test_where_workers_are_shown_stands_below_the_bar_until_the_next_job(qtbot):
+    from napari_globalxai.progress import Progress
+    from napari_globalxai.widgets.parts import JobBar
+    from napari_globalxai.widgets.workers import JobRunner
+
+    runner = JobRunner()
+    bar = JobBar(runner)
+    qtbot.addWidget(bar)
+    address = "http://127.0.0.1:40000/status"
+    runner.progressed.emit(Progress(f"Starting workers, shown at {address}", 1, 1))
+    assert bar.status.text().count(address) == 1
+    runner.progressed.emit(Progress("Testing shifted maps", 1, 5))
+    assert bar.status.text().endswith(f"Workers are shown at {address}")
+    runner.started.emit()
+    runner.progressed.emit(Progress("Testing shifted maps", 1, 5))
+    assert address not in bar.status.text()

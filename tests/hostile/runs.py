@@ -95,14 +95,37 @@ def other_model(run: Path) -> None:
     record(model__source=str(run.parent / "model.yaml"), model__sha256=digest)(run)
 
 
-def huge_map(run: Path) -> None:
-    path = run / "coverage.tif"
-    path.unlink()
+@functools.cache
+def huge_tiff() -> bytes:
+    """400 megapixels in 2 MB."""
     part = np.zeros((2000, 2000), np.float32)
-    tifffile.imwrite(
-        path, data=(part for _ in range(100)), shape=(20_000, 20_000), dtype=np.float32,
-        compression="zlib", tile=part.shape, metadata=None,
-    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.tif"
+        tifffile.imwrite(
+            path, data=(part for _ in range(100)), shape=(20_000, 20_000), dtype=np.float32,
+            compression="zlib", tile=part.shape, metadata=None,
+        )  # fmt: skip
+        return path.read_bytes()
+
+
+def huge_map(name: str) -> Callable[[Path], object]:
+    def change(run: Path) -> None:
+        (run / name).unlink(missing_ok=True)
+        (run / name).write_bytes(huge_tiff())
+
+    return change
+
+
+def leads_out(name: str) -> Callable[[Path], object]:
+    """Put a link to a folder of somebody else's in place of one of the run."""
+
+    def change(run: Path) -> None:
+        away = run.parent / "away"
+        away.mkdir()
+        (run / name).parent.mkdir(exist_ok=True)
+        (run / name).symlink_to(away, target_is_directory=True)
+
+    return change
 
 
 def old_zarr(run: Path) -> None:
@@ -152,7 +175,19 @@ CASES = [
         ("a table that is a pipe", changed(pipe("images.csv")), "is a pipe"),
         ("a map that is a pipe", changed(pipe("maps/overall.tif")), "is a pipe"),
         ("a map that is a text", changed(text("maps/overall.tif", "no map")), "overall.tif"),
-        ("a coverage of 400 megapixels in 2 MB", changed(huge_map), "coverage.tif"),
+        ("a coverage of 400 megapixels in 2 MB", changed(huge_map("coverage.tif")),
+         "coverage.tif"),
+        ("a spread of 400 megapixels in 2 MB", changed(huge_map("maps/left.sd.tif")),
+         "left.sd.tif"),
+        ("a map to be tested of 400 megapixels in 2 MB",
+         changed(huge_map("x.tif"), "peppr", "--map", "run/x.tif"), "is 20000 × 20000 pixels"),
+        ("figures behind a link that leads out", changed(leads_out("figures")), "is a link"),
+        ("selections behind a link that leads out",
+         changed(leads_out("selections"), "maps", "--name", "some"), "is a link"),
+        ("residual maps behind a link that leads out",
+         changed(leads_out("outliers/residuals"), "outliers"), "is a link"),
+        ("results of PEPPR behind a link that leads out",
+         changed(leads_out("peppr"), "peppr", "--map", "left"), "is a link"),
         ("JSON 100 000 deep", changed(text("run.json", "[" * 100_000)), "run.json"),
         ("a record that is a list", changed(text("run.json", "[]")), "run.json"),
         ("a record with a number for the model", changed(record(model=1)), "run.json"),

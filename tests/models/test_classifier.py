@@ -1,5 +1,6 @@
 """Pixels in, logits out: normalisation, activations, and models that do not fit their card."""
 
+import contextlib
 import copy
 from collections import OrderedDict
 
@@ -14,7 +15,7 @@ from napari_globalxai.attribution.cam import GradCam
 from napari_globalxai.attribution.gradients import Saliency
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.card import InputCard, ModelCard
-from napari_globalxai.models.classifier import Classifier, choose_device
+from napari_globalxai.models.classifier import Classifier, choose_device, round_factors
 
 
 class Fixed(nn.Module):
@@ -196,5 +197,65 @@ def test_devices_and_precisions():
     assert choose_device("auto").type in ("cpu", "cuda", "mps")
     with pytest.raises(InputError, match="device 'toaster' cannot be used"):
         choose_device("toaster")
-    with pytest.raises(InputError, match="'float8' is none of auto, float32, bfloat16"):
+    with pytest.raises(InputError, match="'float8' is none of auto, float32, tf32, bfloat16"):
         Classifier(tiny.resnet(), card(), device="cpu", precision="float8")
+
+
+def test_float32_is_that_on_cuda(monkeypatch):
+    """Unless told otherwise, torch rounds what goes into convolutions there."""
+    from napari_globalxai.models import classifier
+
+    kept = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
+    try:
+        monkeypatch.setattr(classifier, "choose_device", lambda name: torch.device("cuda"))
+        # Where there is none, no network can be brought there.
+        with contextlib.suppress(RuntimeError, AssertionError):
+            Classifier(tiny.resnet(), card(), device="cuda")
+        assert not torch.backends.cudnn.allow_tf32
+        assert not torch.backends.cuda.matmul.allow_tf32
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = kept
+
+
+def test_factors_are_rounded_where_that_is_asked_for_alone():
+    class Noting(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.network = tiny.resnet()
+
+        def forward(self, images):
+            noted.append(torch.backends.cudnn.allow_tf32)
+            return self.network(images)
+
+    noted = []
+    kept = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    try:
+        round_factors(False)
+        model = Classifier(Noting(), card(), device="cpu")
+        inputs = model.to_input(np.zeros((1, *model_shape(model)), np.uint8))
+        noted.clear()
+        rounded = model.working_with(precision="tf32")
+        for each in (model, rounded, model):
+            each.logits(inputs)
+        with rounded.rounding():
+            rounded.logits(inputs)
+            assert torch.backends.cudnn.allow_tf32
+        assert noted == [False, True, False, True]
+        assert not torch.backends.cudnn.allow_tf32
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = kept
+    with pytest.raises(InputError, match="'tf32' needs a CUDA device; choose float32"):
+        Classifier(tiny.resnet(), card(), device="cpu", precision="tf32")
+
+
+def model_shape(model):
+    return len(model.card.input.channels), *model.frame_shape
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda_answers_as_the_cpu_does():
+    here, there = (Classifier(tiny.resnet(), card(), device=name) for name in ("cpu", "cuda"))
+    shape = (4, *model_shape(here))
+    images = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    np.testing.assert_allclose(there.predict(images), here.predict(images), atol=1e-5)

@@ -91,6 +91,22 @@ def test_fitted_statistics_are_those_of_the_images():
     np.testing.assert_allclose(found.predict(IMAGES), expected, rtol=1e-3, atol=1e-4)
 
 
+def test_fitted_statistics_do_not_depend_on_threads():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (32, 2, tiny.HEIGHT, tiny.WIDTH), dtype=np.uint8)
+    made = RandomWeights(classifier(tiny.resnet()), images)
+    before = torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            found += [made.classifier(seed).predict(images[:2]) for seed in range(3)]
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_array_equal(found[:3], found[3:])
+
+
 @pytest.mark.parametrize("name", ["EfficientNet", "ViT", "MONAI Swin"])
 def test_kinds_of_networks_change_their_answers_with_the_image(name):
     trained = architectures.classifier(

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,9 +16,14 @@ import tiny
 
 import napari_globalxai as gx
 from napari_globalxai import cli
-from napari_globalxai.addresses import place, write_new
+from napari_globalxai.addresses import check_named, place, write_new
+from napari_globalxai.audit.places import find_places
 from napari_globalxai.cohort.files import find_files
+from napari_globalxai.demo import run_demo
 from napari_globalxai.errors import Cancelled, InputError
+from napari_globalxai.models.card_template import write_card_template
+from napari_globalxai.progress import ignore_progress
+from napari_globalxai.runs.evaluate_regions import peppr_regions
 from napari_globalxai.runs.folder import LOCK_FILE
 from napari_globalxai.runs.lock import only_writer
 from napari_globalxai.runs.run import open_run
@@ -171,6 +177,75 @@ def test_a_cohort_in_a_bucket_is_read_as_one_in_a_folder(inputs, here, bucket, t
         assert run.images["path"].iloc[3] == path
         assert "011.png" in run.images["error"].iloc[11]
         np.testing.assert_array_equal(run.native_image(3), here.native_image(3))
+
+
+def test_a_store_that_a_strangers_run_names_is_not_asked(here, bucket, tmp_path, monkeypatch):
+    monkeypatch.setattr("napari_globalxai.addresses._NAMED", set())
+    address = f"{bucket}/strange/003.png"
+    place(address).write_bytes(Path(here.images["path"].iloc[3]).read_bytes())
+    shutil.copytree(here.folder, tmp_path / "run")
+    table = pd.read_csv(tmp_path / "run" / "images.csv", dtype=str, keep_default_na=False)
+    # The second is the same as a person would hardly write it.
+    table.loc[3, "path"], table.loc[5, "path"] = address, address.replace("//", "/")
+    table.to_csv(tmp_path / "run" / "images.csv", index=False)
+    run = open_run(tmp_path / "run")
+    for row in (3, 5):
+        with pytest.raises(InputError, match=r"view --image-store s3://runs, or native_image"):
+            run.native_image(row)
+    with pytest.raises(InputError, match=r"was not asked"):
+        run.native_image(3, store="s3://others")
+
+    np.testing.assert_array_equal(run.native_image(3, store=bucket), here.native_image(3))
+
+
+def test_images_in_the_store_of_their_run_may_be_shown(monkeypatch, tmp_path):
+    monkeypatch.setattr("napari_globalxai.addresses._NAMED", set())
+    beside = place("memory://runs/a/run")
+    check_named(place("memory://runs/x/003.png"), beside)
+    check_named(Path("/data/003.png"), tmp_path)
+    with pytest.raises(InputError, match="was not asked"):
+        check_named(place("memory://others/x/003.png"), beside)
+
+
+def test_regions_and_a_picture_to_fill_with_are_read_at_addresses(here, bucket, tmp_path):
+    areas = np.zeros((tiny.HEIGHT, tiny.WIDTH), np.uint8)
+    areas[:, :20] = 1
+    np.save(tmp_path / "areas.npy", areas)
+    there = place(f"{bucket}/areas.npy")
+    there.write_bytes((tmp_path / "areas.npy").read_bytes())
+    picture = Path(here.images["path"].iloc[3])
+    place(f"{bucket}/fill.png").write_bytes(picture.read_bytes())
+    settings = {"bootstrap": 20, "batch_size": 40}
+    inputs = ((tmp_path / "areas.npy", picture), (str(there), f"{bucket}/fill.png"))
+    own, other = (
+        peppr_regions(here, regions, fill=f"image:{fill}", **settings)[0]
+        for regions, fill in inputs
+    )
+    for mine, its in zip(own.rows, other.rows, strict=True):
+        assert repr(mine.cells()) == repr(its.cells())
+    assert other.settings["file"] == "s3://runs/areas.npy"
+    assert other.settings["file_sha256"] == own.settings["file_sha256"]
+    added = set(find_places(here, there).regions) - set(find_places(here, None).regions)
+    assert added == {"region-1"}
+
+
+@pytest.mark.parametrize(
+    ("regions", "fill"), [("s3://runs/no.npy", "black"), ("", "image:s3://runs/no.npy")]
+)
+def test_what_is_not_there_is_named_by_its_address(here, bucket, regions, fill, tmp_path):
+    np.save(tmp_path / "areas.npy", np.ones((tiny.HEIGHT, tiny.WIDTH), np.uint8))
+    with pytest.raises(InputError, match=r"^s3://runs/no\.npy: does not exist"):
+        peppr_regions(here, regions or tmp_path / "areas.npy", fill=fill)
+
+
+def test_cards_and_the_demo_are_written_to_this_machine(tmp_path):
+    with pytest.raises(InputError, match=r"^s3://a/x\.pt: the model is read from a path"):
+        write_card_template("s3://a/x.pt")
+    weights = tiny.write_linear(tmp_path).with_name("linear.pt")
+    with pytest.raises(InputError, match=r"^s3://a/x\.yaml: a card is written to this machine"):
+        write_card_template(weights, "s3://a/x.yaml")
+    with pytest.raises(InputError, match=r"^s3://a/demo: the demo writes to a folder"):
+        run_demo(Path("s3://a/demo"), progress=ignore_progress, say=print)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,8 @@ def run(tmp_path_factory):
     table["site"] = ["A" if row // 2 % 2 else "B" for row in range(28)]
     table["camera"] = ["old", "new", "new", "old"] * 7
     table["note"] = ["", *["x"] * 27]
+    table["day"] = [f"2026-01-{row + 1:02}" for row in range(28)]
+    table["dose"] = [np.inf, *range(27)]
     table.to_csv(folder / "cohort" / "cohort.csv", index=False)
     (folder / "cohort" / "images" / "005.png").write_bytes(b"none")
     model = tiny.write_resnet(folder / "model")
@@ -139,6 +141,8 @@ def test_a_value_that_no_image_has_is_told(run):
         ("age > 49", "age <= 49", {}, "--b: .* chooses no explained image"),
         ("site == 'A'", "site == 'B'", {"covariates": ("site",)}, "tell the sides apart"),
         ("site == 'A'", "site == 'B'", {"covariates": ("note",)}, "note is missing for 1 of"),
+        ("site == 'A'", "site == 'B'", {"covariates": ("day",)}, "27 different words for 27 image"),
+        ("site == 'A'", "site == 'B'", {"covariates": ("dose",)}, "dose is infinite for some"),
         ("age > 60", "age <= 60", {"label_a": "left"}, "are given together"),
         ("age > 60", "age <= 60", {"correction": "holm"}, "correction"),
     ],

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from napari_globalxai.cli.commands import app
 from napari_globalxai.cohort.table import read_cohort
-from napari_globalxai.runs.mirrored import mirrored_by_guess
+from napari_globalxai.runs.mirrored import eyes_without_sides, mirrored_by_guess
 
 
 def table(folder, **columns):
@@ -66,3 +66,43 @@ def test_check_and_explain_tell_it(tmp_path):
     words = ["check", str(path), "--model", str(card)]
     outcome = CliRunner().invoke(app, words)
     assert "2 knee X-rays of right sides, by the 'side' that was guessed" in outcome.stdout
+
+
+@pytest.mark.parametrize(
+    ("word", "is_problem"), [("chest X-ray", False), ("", False), ("retina", True)]
+)
+def test_what_has_no_sides_is_no_problem(word, is_problem, tmp_path):
+    cohort = read_cohort(table(tmp_path, view=["AP", "PA", "AP", "AP"]))
+    assert not any("laterality" in each for each in cohort.problems)
+    said = eyes_without_sides(cohort, word)
+    assert len(said) == is_problem
+    assert all("4 images have no laterality, and none is mirrored" in each for each in said)
+    some = read_cohort(table(tmp_path, side=["L", "R", "R", None]))
+    assert any("1 image has no laterality" in each for each in some.problems)
+    assert eyes_without_sides(some, word) == []
+
+
+@pytest.mark.parametrize("word", ["chest X-ray", "retina", None])
+def test_commands_call_missing_sides_a_problem_of_eyes_alone(word, tmp_path):
+    path = table(tmp_path)
+    for row in range(4):
+        Image.new("RGB", (tiny.WIDTH, tiny.HEIGHT), (60 + 9 * row, 80, 70)).save(
+            tmp_path / f"{row}.png"
+        )
+    card = tiny.write_linear(tmp_path / "model")
+    content = yaml.safe_load(card.read_text())
+    card.write_text(yaml.safe_dump({**content, **({"modality": word} if word else {})}))
+    words = [str(path), "--model", str(card)]
+    checked = CliRunner().invoke(app, ["check", *words]).stdout
+    problems = [line for line in checked.splitlines() if line.startswith("problem:")]
+    assert any("no laterality" in line for line in problems) == (word == "retina")
+    assert ("no laterality" in checked) == (word != "chest X-ray")
+    run = [*words, "--out", str(tmp_path / "run"), "--method", "saliency"]
+    explained = CliRunner().invoke(app, ["explain", *run])
+    assert explained.exit_code == 0
+    before, _, after = explained.stdout.partition("Explained 4 of 4 images.")
+    (said,) = [line for line in before.splitlines() if "no laterality" in line]
+    assert said.startswith("  note: ")
+    warned = [line for line in after.splitlines() if "no laterality" in line]
+    assert len(warned) == (word == "retina")
+    assert all(line.startswith("  warning: ") for line in warned)

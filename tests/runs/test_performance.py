@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -140,3 +141,18 @@ def test_check_tells_what_explain_would(table, tmp_path):
     run = gx.explain(table, model, tmp_path / "run", "saliency")
     assert [str(each) for each in found.performance] == [str(each) for each in run.performance]
     assert all(str(each) in found.facts for each in run.performance)
+
+
+def test_memory_for_an_interval_is_small_for_each_image():
+    """A weight of each image in each resample would be 8 kB an image."""
+    size = 4000
+    rng = np.random.default_rng(0)
+    truth = (rng.random((size, 1)) < 0.3).astype(float)
+    patients = [f"P{row // 2}" for row in range(size)]
+    tracemalloc.start()
+    try:
+        measure_performance(["AMD"], truth, rng.normal(size=(size, 1)), patients)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 7500 * size

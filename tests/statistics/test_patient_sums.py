@@ -41,10 +41,19 @@ def store(maps, tmp_path_factory):
     return made
 
 
+def slow_mean(members):
+    """The mean over images, by label first where there are several, each scaled to mass 1."""
+    means = [np.mean(each, axis=0) for each in members if len(each)]
+    if len(members) == 1:
+        return means[0]
+    scaled = [each / np.abs(each).sum() for each in means if np.abs(each).sum()]
+    return np.mean(scaled, axis=0)
+
+
 def slow_reliability(maps, rows, seed):
-    """Halves drawn in the same way, each mean and correlation by itself."""
+    """Halves drawn in the same way, each mean and correlation by itself; maps and rows by label."""
     generator = np.random.default_rng(seed)
-    names = sorted({OWNERS[row] for row in rows})
+    names = sorted({OWNERS[row] for each in rows for row in each})
     inside = cells_inside(VALID, GRID)
     group = np.repeat(np.array([1, 2], np.int8), [len(names) // 2, len(names) - len(names) // 2])
     drawn = np.tile(group, (SPLITS, 1))
@@ -54,9 +63,11 @@ def slow_reliability(maps, rows, seed):
         means = []
         for side in (1, 2):
             mine = {name for name, of in zip(names, half, strict=True) if of == side}
-            means.append(
-                np.mean([maps[row].clip(0)[inside] for row in rows if OWNERS[row] in mine], axis=0)
-            )
+            members = [
+                [each[row].clip(0).astype(np.float64) for row in chosen if OWNERS[row] in mine]
+                for each, chosen in zip(maps, rows, strict=True)
+            ]
+            means.append(slow_mean(members)[inside])
         found.append(spearmanr(*means).statistic)
     middle = np.mean(found)
     return 2 * middle / (1 + middle)
@@ -65,7 +76,26 @@ def slow_reliability(maps, rows, seed):
 def test_reliability_is_of_many_splits_over_the_valid_area(maps, store):
     rows = np.arange(40)
     made = Averaging(store, OWNERS, AggregationSettings(), 7, VALID).label_map("a", rows)
-    assert made.reliability == pytest.approx(slow_reliability(maps, rows, 7), abs=1e-9)
+    assert made.reliability == pytest.approx(slow_reliability([maps], [rows], 7), abs=1e-9)
+
+
+@pytest.mark.parametrize("choice", ["counted", "left-out"])
+def test_reliability_of_the_overall_map_is_of_all_labels_patients(choice, maps, tmp_path):
+    both = np.stack([maps, np.roll(maps[::-1], 2, axis=2)], axis=1)
+    both[20:30, 1] = -1  # some patients have no map of the second label that varies
+    made = AttributionStore.create(tmp_path / "two.zarr", SIZE, ("a", "b"), GRID, "print")
+    for start in range(0, SIZE, made.images_per_chunk):
+        made.write(start, both[start : start + made.images_per_chunk])
+    settings = AggregationSettings(constant_maps=choice)
+    averaging = Averaging(made, OWNERS, settings, 7, VALID)
+    rows = [np.arange(12), np.arange(20, SIZE)]
+    labels = [averaging.label_map(label, each) for label, each in zip("ab", rows, strict=True)]
+    found = averaging.overall_map(labels).reliability
+    entered = [each.entered for each in labels]
+    assert len(entered[1]) == (25 if choice == "counted" else 14)
+    expected = slow_reliability([both[:, 0], both[:, 1]], entered, 7)
+    assert found == pytest.approx(expected, abs=1e-9)
+    assert found != pytest.approx(labels[0].reliability, abs=1e-3)
 
 
 def test_reliability_does_not_depend_on_the_order_of_the_images(maps, tmp_path):
@@ -101,7 +131,8 @@ def test_standard_error_of_sums_is_that_of_the_store(store):
 
 def test_where_sums_do_not_fit_squares_of_cells_are_averaged(maps):
     codes, rows = patient_codes(OWNERS), np.arange(30)
-    patients = len(set(OWNERS[:30]))
+    # Of the store, not of these images: all labels' maps are averaged in the same squares.
+    patients = len(set(OWNERS))
     sums = PatientSums(codes, rows, GRID.shape, most_bytes=8 * patients * 12)
     assert sums.side == 2
     sums.add(rows, maps[rows])

@@ -113,6 +113,7 @@ def test_large_whole_numbers_are_compared_exactly() -> None:
         ("`years of schooling` or marked", "'`years of schooling`' where"),
         ("site > 3", "compares text, such as 'A', with numbers"),
         ("age == '50'", "compares text"),
+        ("marked == 'True'", "write True and False without quotes"),
         ("patient == 7", "compares text, such as '007'"),
         ("patient in [7, 8]", "compares text, such as '007'"),
         ("site * 2 == 'AA'", "calculates"),

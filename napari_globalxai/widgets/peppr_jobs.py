@@ -1,0 +1,47 @@
+"""What the panel of PEPPR has done in workers, as functions of what was chosen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_globalxai.progress import ProgressCallback
+from napari_globalxai.settings.execution_settings import DeviceSettings, WorkerSettings
+from napari_globalxai.settings.peppr_settings import PepprSettings
+from napari_globalxai.widgets.warm_up import import_models
+from napari_globalxai.widgets.workers import Work
+
+if TYPE_CHECKING:
+    from napari_globalxai.faithfulness.result import PepprResult
+    from napari_globalxai.faithfulness.watching import Watcher
+    from napari_globalxai.runs.run import Run
+
+
+def testing(
+    run: Run,
+    name: str,
+    settings: PepprSettings,
+    computing: DeviceSettings,
+    workers: WorkerSettings,
+    trust: bool,
+    watcher: Watcher,
+) -> Work:
+    """Return what tests a map of a run, or goes on with it, while somebody looks on."""
+
+    def work(progress: ProgressCallback) -> PepprResult:
+        import_models()
+        from napari_globalxai.faithfulness.watching import watched_by
+        from napari_globalxai.runs.evaluate import peppr
+
+        with watched_by(watcher):
+            return peppr(
+                run,
+                name,
+                settings,
+                device=computing.device,
+                batch_size=computing.batch_size,
+                workers=workers,
+                trust=trust,
+                progress=progress,
+            )
+
+    return work

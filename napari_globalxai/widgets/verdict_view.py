@@ -1,0 +1,62 @@
+"""The verdict of PEPPR, and the numbers behind it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from napari_globalxai.faithfulness.verdict import NOT_ENOUGH_DATA, kind_of
+from napari_globalxai.widgets.colours import VERDICT_COLOURS
+from napari_globalxai.widgets.parts import text_label
+from napari_globalxai.widgets.peppr_words import reason_text
+
+if TYPE_CHECKING:
+    from napari_globalxai.faithfulness.result import PepprResult
+
+
+class VerdictView(QWidget):
+    """A word on a coloured ground, and a sentence below it.
+
+    Attributes
+    ----------
+    badge, reason : QLabel
+        The word; the sentence.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.badge = QLabel()
+        self.badge.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        # Verdicts are of several words.
+        self.badge.setWordWrap(True)
+        self.badge.setAccessibleName("Verdict")
+        self.reason = text_label()
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.addWidget(self.badge)
+        box.addWidget(self.reason)
+        self.show_verdict(None, "")
+
+    def show_verdict(self, result: PepprResult | None, label: str) -> None:
+        """Show the verdict on a label, or nothing."""
+        self.badge.setVisible(result is not None)
+        self.reason.setVisible(result is not None)
+        self.setVisible(result is not None)
+        if result is None:
+            return
+        verdict = result.verdict.get(label)
+        word = "not judged" if verdict is None else result.word(label)
+        colour = VERDICT_COLOURS.get(kind_of(word), VERDICT_COLOURS[NOT_ENOUGH_DATA])
+        self.badge.setText(word)
+        self.badge.setStyleSheet(
+            f"background: {colour}; color: white; border-radius: 4px; padding: 3px 8px;"
+            "font-weight: bold;"
+        )
+        if verdict is None:
+            self.reason.setText(
+                f"The map {result.map_name} is judged by {', '.join(result.verdict)}."
+            )
+        else:
+            self.reason.setText(reason_text(result, label, verdict))

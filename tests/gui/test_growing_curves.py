@@ -1,0 +1,113 @@
+"""Curves of PEPPR while a map is tested."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_globalxai import open_run, peppr
+from napari_globalxai.errors import Cancelled
+from napari_globalxai.faithfulness.watching import watched_by
+from napari_globalxai.progress import Progress
+from napari_globalxai.settings.peppr_settings import PepprSettings
+from napari_globalxai.widgets.growing_curves import GrowingCurves
+
+pytestmark = pytest.mark.gui
+
+TIMEOUT = 60_000
+CHOSEN = {"steps": 8, "control_steps": 4, "controls": 3, "bootstrap": 20, "adaptive": False}
+
+
+@pytest.fixture
+def untested(finished_run: Path, tmp_path: Path) -> Path:
+    """A run of which no map was tested."""
+    folder = tmp_path / "untested"
+    shutil.copytree(finished_run, folder, ignore=shutil.ignore_patterns("peppr"))
+    return folder
+
+
+def points(curves: Any, order: str) -> Any:
+    some = curves[(curves["label"] == "left") & (curves["metric"] == "roc_auc")]
+    return some[some["order"] == order].sort_values(["arm", "fraction"])
+
+
+def test_what_has_grown_to_its_end_is_the_result(untested: Path) -> None:
+    grown = GrowingCurves("left", PepprSettings(**CHOSEN))
+    assert grown.result("left") is None
+    with watched_by(grown):
+        result = peppr(untested, "left", **CHOSEN)
+    last = grown.result("left")
+    assert last is not None
+    assert {"map", *result.judged_by} <= set(last.curves["order"])
+    for order in ("map", *result.judged_by):
+        known, seen = points(result.curves, order), points(last.curves, order)
+        for column in ("fraction", "value", "ci_low", "ci_high"):
+            np.testing.assert_allclose(seen[column], known[column], atol=1e-12)
+    areas, known = last.areas["left"], result.areas["left"]
+    assert areas["intact_auc"] == pytest.approx(known["intact_auc"])
+    assert areas["delta_on_control_steps"] == pytest.approx(known["delta_on_control_steps"])
+    for name in result.judged_by:
+        assert areas["control_deltas"][name] == pytest.approx(known["control_deltas"][name])
+
+
+def test_one_that_was_stopped_begins_with_what_it_had(untested: Path) -> None:
+    stopped = GrowingCurves("left", PepprSettings(**CHOSEN))
+
+    def stop(progress: Progress) -> None:
+        if progress.stage.startswith("Testing") and progress.done == 1:
+            raise Cancelled
+
+    with watched_by(stopped), pytest.raises(Cancelled):
+        peppr(untested, "left", progress=stop, **CHOSEN)
+    resumed = GrowingCurves("left", PepprSettings(**CHOSEN))
+    before: list[Any] = []
+
+    def look(progress: Progress) -> None:
+        if progress.stage.startswith("Testing") and progress.done == 1 and not before:
+            before.append(resumed.result("left"))
+
+    with watched_by(resumed):
+        peppr(untested, "left", progress=look, **CHOSEN)
+    left, found = stopped.result("left"), before[0]
+    assert left is not None
+    assert left.curves.equals(found.curves)
+    assert len(points(left.curves, "map")) > len(points(left.curves, "nothing"))
+
+
+def test_the_panel_shows_them_and_keeps_them_when_it_is_stopped(
+    panels: Any, untested: Path, qtbot: Any
+) -> None:
+    explain, panel = panels.explain, panels.peppr
+    with qtbot.waitSignal(explain.runner.succeeded, timeout=TIMEOUT):
+        explain.open_run(untested)
+    panel.map_box.setCurrentText("left")
+    curves = panel.growing.start(open_run(untested), "left", panel.settings())
+    panel.growing._run = panels.session.run
+    told: list[Any] = []
+
+    def work(progress: Any) -> Any:
+        with watched_by(curves):
+            peppr(untested, "left", progress=lambda each: None, **CHOSEN)
+        told.append(True)
+        while True:
+            progress(Progress("Waiting", 1, 2))
+            time.sleep(0.01)
+
+    panel.runner.run(work)
+    qtbot.waitUntil(lambda: bool(told) and panel.growing.result is not None, timeout=TIMEOUT)
+    assert panels.session.result is None
+    assert panel.label_box.currentText() == "left"
+    assert not panel.badge.isVisibleTo(panel)
+    panel.label_box.setCurrentText("right")
+    qtbot.waitUntil(lambda: set(panel.growing.result.curves["label"]) == {"right"}, timeout=TIMEOUT)
+    panel.cancel()
+    qtbot.waitUntil(lambda: not panel.runner.is_running, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: not panel.plot.is_drawing, timeout=TIMEOUT)
+    lines = [line.get_label() for line in panel.plot.curves_axes.get_lines()]
+    assert "Restored along the map" in lines
+    assert open_run(untested).peppr_names
