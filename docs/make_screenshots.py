@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import napari
+from qtpy.QtCore import QPoint
 from qtpy.QtTest import QTest
 
 from napari_globalxai.report.html import write_report
@@ -122,6 +123,10 @@ def draw_run(run_folder: Path, compute: bool) -> None:
     explain.session.scrub(FRACTION, "restore")
     viewer.reset_view()
     QTest.qWait(800)
+    # Both curves, and as much of the verdict above them as there is room for.
+    end = peppr.plot.mapTo(peppr.widget(), QPoint(0, peppr.plot.height())).y()
+    peppr.verticalScrollBar().setValue(max(0, end - peppr.viewport().height()))
+    QTest.qWait(300)
     save(viewer, "peppr")
     viewer.close()
     write_report(open_run(run_folder))

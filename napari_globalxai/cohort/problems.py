@@ -137,7 +137,7 @@ def side_note(cohort: Cohort) -> str:
         return ""
     return (
         f"{cohort.source}: {counted(len(cohort), 'image')} {form(len(cohort), 'has', 'have')} no "
-        "laterality, and none is mirrored; of eyes, and whatever else has sides, see "
+        "laterality, and none is mirrored; where images show something that has sides, see "
         "--laterality-column, --laterality-pattern and --estimate-laterality."
     )
 
