@@ -205,6 +205,8 @@ def test_what_the_model_saw_lies_beside_the_native_image(opened: Any, qtbot: Any
     explain, session, viewer = opened.explain, opened.session, opened.viewer
     session.choose_map("left")
     qtbot.waitUntil(lambda: session.result is not None, timeout=TIMEOUT)
+    # Layers come a turn of the event loop later.
+    qtbot.waitUntil(lambda: explain.layers.layer("seen") is not None, timeout=TIMEOUT)
     at_home = explain.layers.layer("seen").extent.world
     explain.native_box.click()
     # Every third eye is a right one: mirrored, but not put on the other side.
