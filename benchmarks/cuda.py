@@ -21,6 +21,7 @@ import torch
 from calibration_models import Bench
 from calibration_power import stability
 from monai.networks.nets import resnet34
+from side_by_side import HEIGHT, WIDTH
 from torch import nn
 
 from napari_globalxai import explain
@@ -32,7 +33,6 @@ from napari_globalxai.samples import sample_folder
 
 METHODS = ("grad-cam", "saliency", "integrated-gradients")
 LABELS = ("AMD", "RVO", "RP", "Gla")
-HEIGHT, WIDTH = 384, 512
 # Images with each label, and without any, of the large network's cohort.
 EACH = 20
 
@@ -54,7 +54,9 @@ def compare_maps(folder: Path, device: str, methods: list[str]) -> None:
     first: Path | None = None
     for method in methods:
         usual: tuple[float, Run] | None = None
-        for where, precision in (("cpu", "float32"), (device, "float32"), (device, "auto")):
+        for where, precision in (
+            ("cpu", "float32"), (device, "float32"), (device, "tf32"), (device, "auto")
+        ):  # fmt: skip
             out = folder / f"{method}-{where.replace(':', '')}-{precision}"
             taken = first
             seconds, run = timed(

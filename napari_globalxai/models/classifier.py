@@ -63,7 +63,7 @@ class Classifier:
         ``auto`` or a torch device. On CUDA, TF32 is turned off for the process.
     precision : str, optional
         ``float32``; ``bfloat16`` or ``float16`` for autocast; ``bfloat16-gradients`` for
-        `RoughGradients` alone; ``tf32``, on CUDA, for factors of ten bits;
+        `RoughGradients` alone; ``tf32``, on CUDA, for factors of ten bits, elsewhere float32;
         ``auto`` lets `explain` find out by a trial, and is float32 elsewhere.
     trusted : bool, optional
         Whether code from the model's files was allowed to run, for provenance.
@@ -110,7 +110,8 @@ class Classifier:
         if self.device.type == "cuda":
             round_factors(False)
         elif precision == TF32:
-            raise InputError(f"The precision {TF32!r} needs a CUDA device; choose float32.")
+            # Not refused: what was explained on CUDA may be tested elsewhere.
+            self.warn(f"{TF32} is for CUDA devices; on {self.device} it is full float32.")
         self.precision = precision
         self.images_a_forward = _IMAGES_A_FORWARD
         # What came from a file can be read again, and need not be held twice.

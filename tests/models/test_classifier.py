@@ -245,8 +245,10 @@ def test_factors_are_rounded_where_that_is_asked_for_alone():
         assert not torch.backends.cudnn.allow_tf32
     finally:
         torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = kept
-    with pytest.raises(InputError, match="'tf32' needs a CUDA device; choose float32"):
-        Classifier(tiny.resnet(), card(), device="cpu", precision="tf32")
+    here = Classifier(tiny.resnet(), card(), device="cpu", precision="tf32")
+    assert "tf32 is for CUDA devices; on cpu it is full float32." in here.warnings
+    exact = Classifier(tiny.resnet(), card(), device="cpu", precision="float32")
+    assert torch.equal(here.logits(here.probe), exact.logits(exact.probe))
 
 
 def model_shape(model):
