@@ -95,7 +95,9 @@ def test_a_worker_that_is_killed_costs_its_chunk_and_not_the_run(
     assert_same(run, alone)
 
 
-def test_workers_of_this_machine_are_other_processes_that_need_a_key():
+def test_workers_of_this_machine_are_other_processes_that_need_a_key(monkeypatch):
+    # Dask leaves there what it has set for a cluster before, and does not set it again.
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
     with open_workers(WorkerSettings(workers=2)) as workers:
         assert workers._client.scheduler.address.startswith("tls://127.0.0.1:")
         assert sorted(workers.run(abs, range(-8, 0))) == [(each, -each) for each in range(-8, 0)]
