@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_globalxai.faithfulness.intervals import auc_interval
 from napari_globalxai.faithfulness.scores import FloatArray, patient_resamples, weighted_roc_auc
 
 INTERVAL = (0.025, 0.975)
@@ -71,12 +72,15 @@ class LabelCases:
         bool, of the known ones.
     weights : numpy.ndarray
         (resample, known image).
+    patients : tuple of str
+        Of the known ones.
     """
 
     label: int
     known: npt.NDArray[np.bool_]
     truth: npt.NDArray[np.bool_]
     weights: FloatArray
+    patients: tuple[str, ...]
 
     @classmethod
     def of(
@@ -103,8 +107,9 @@ class LabelCases:
         """
         known = np.isfinite(truth[:, label])
         carries = truth[known, label] == 1
-        owners = [patient for patient, use in zip(patients, known, strict=True) if use]
-        return cls(label, known, carries, patient_resamples(owners, carries, bootstrap, seed))
+        owners = tuple(patient for patient, use in zip(patients, known, strict=True) if use)
+        weights = patient_resamples(owners, carries, bootstrap, seed)
+        return cls(label, known, carries, weights, owners)
 
     @property
     def has_both(self) -> bool:
@@ -119,6 +124,11 @@ class LabelCases:
         """Return the ROC AUC of values (image, label)."""
         single = np.ones((1, len(self.truth)))
         return float(weighted_roc_auc(self.truth, self.own(ranking), single)[0])
+
+    def auc_interval(self, ranking: FloatArray) -> tuple[float, float]:
+        """Return the 95 % interval of the ROC AUC of values (image, label)."""
+        low, high = auc_interval(self.truth, self.own(ranking), self.patients)
+        return float(low), float(high)
 
     def resampled_auc(self, ranking: FloatArray) -> FloatArray:
         """Return the ROC AUC of values (image, label) in each resample."""

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_globalxai.faithfulness.evaluation import Course, Evaluation
-from napari_globalxai.faithfulness.label_effects import LabelCases, Outputs
+from napari_globalxai.faithfulness.label_effects import LabelCases, Outputs, interval_of
 from napari_globalxai.faithfulness.outside_share import outside_cautions, outside_share
 from napari_globalxai.settings.peppr_settings import PepprSettings
 
@@ -117,11 +117,10 @@ def _of_label(
     cases: LabelCases, before: Outputs, after: Outputs, facts: OutsideFacts, has_outside: bool
 ) -> dict[str, Any]:
     effect = cases.effect(before, after)
-    low, high = np.nanquantile(cases.resampled_auc(before.ranking), (0.025, 0.975))
     values: dict[str, Any] = {
         "mass_outside": facts.share,
         "intact_auc_full": effect.auc_before,
-        "intact_auc_full_ci": [float(low), float(high)],
+        "intact_auc_full_ci": list(cases.auc_interval(before.ranking)),
     }
     if has_outside:
         values[OUTSIDE] = {
@@ -149,13 +148,12 @@ def _rows(
         cases.own(values)[cases.truth] for values in (outputs.logit, outputs.probability)
     )
     found = {
-        "roc_auc": (cases.auc(outputs.ranking), cases.resampled_auc(outputs.ranking)),
-        "mean_probability": (probability.mean(), share @ probability),
-        "mean_logit": (logit.mean(), share @ logit),
+        "roc_auc": (cases.auc(outputs.ranking), cases.auc_interval(outputs.ranking)),
+        "mean_probability": (probability.mean(), interval_of(share @ probability)),
+        "mean_logit": (logit.mean(), interval_of(share @ logit)),
     }
     place = {"label": label, "order": name, "arm": "erase", "fraction": erased}
     rows = []
-    for metric, (value, drawn) in found.items():
-        low, high = np.nanquantile(drawn, (0.025, 0.975))
+    for metric, (value, (low, high)) in found.items():
         rows.append({**place, "metric": metric, "value": value, "ci_low": low, "ci_high": high})
     return rows
