@@ -204,9 +204,47 @@ def auc_interval(
         Patient of each image.
     """
     names, owner = np.unique(np.asarray(patients), return_inverse=True)
-    value, *left_out = auc_without_each(truth, scores, owner, len(names))
+    values = auc_without_each(truth, scores, owner, len(names))
     smallest = _smaller_kind(owner, truth, len(names))
-    return share_interval(float(value), np.array(left_out), smallest, len(names))
+    return share_interval(float(values[0]), values[1:], smallest, len(names))
+
+
+def auc_change_interval(
+    truth: npt.NDArray[np.bool_], before: FloatArray, after: FloatArray, patients: Sequence[str]
+) -> FloatArray:
+    """Return the ends (2,) of the 95 % interval of a difference of ROC AUC; see `plain_interval`.
+
+    Parameters
+    ----------
+    truth : numpy.ndarray
+        bool (image,).
+    before, after : numpy.ndarray
+        Scores (image,); the difference is after − before, and patients are left out of both.
+    patients : sequence of str
+        Patient of each image.
+    """
+    names, owner = np.unique(np.asarray(patients), return_inverse=True)
+    one, other = (auc_without_each(truth, scores, owner, len(names)) for scores in (before, after))
+    change = other - one
+    smallest = _smaller_kind(owner, truth, len(names))
+    return plain_interval(float(change[0]), change[1:], smallest)
+
+
+def mean_interval(values: FloatArray, patients: Sequence[str]) -> FloatArray:
+    """Return the ends (2,) of the 95 % interval of a mean over images; see `plain_interval`.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        (image,).
+    patients : sequence of str
+        Patient of each image.
+    """
+    names, owner = np.unique(np.asarray(patients), return_inverse=True)
+    rest = values.sum() - np.bincount(owner, values)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        left_out = rest / (len(values) - np.bincount(owner))
+    return plain_interval(float(values.mean()), left_out, len(names))
 
 
 def _groups(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_globalxai.faithfulness.intervals import auc_interval
+from napari_globalxai.faithfulness.intervals import auc_change_interval, auc_interval, mean_interval
 from napari_globalxai.faithfulness.scores import FloatArray, patient_resamples, weighted_roc_auc
 
 INTERVAL = (0.025, 0.975)
@@ -45,7 +45,7 @@ class Effect:
     logit_change, probability_change : float
         Means over the images that carry the label.
     auc_interval, logit_interval, probability_interval : tuple of float
-        95 % intervals of the changes, by resampling patients.
+        95 % intervals of the changes, over patients.
     """
 
     auc_before: float
@@ -137,26 +137,32 @@ class LabelCases:
     def effect(self, before: Outputs, after: Outputs) -> Effect:
         """Return what takes one set of outputs (image, label) to another."""
         start, end = self.auc(before.ranking), self.auc(after.ranking)
-        drawn = self.resampled_auc(after.ranking) - self.resampled_auc(before.ranking)
+        rankings = self.own(before.ranking), self.own(after.ranking)
+        low, high = auc_change_interval(self.truth, *rankings, self.patients)
         logit, logit_interval = self._mean_change(before.logit, after.logit)
         probability, interval = self._mean_change(before.probability, after.probability)
         return Effect(
             start,
             end,
             end - start,
-            interval_of(drawn),
+            (float(low), float(high)),
             logit,
             logit_interval,
             probability,
             interval,
         )
 
+    def mean_interval(self, values: FloatArray) -> tuple[float, float]:
+        """Return the 95 % interval of the mean of values (image with the label,)."""
+        owners = [self.patients[place] for place in np.flatnonzero(self.truth)]
+        low, high = mean_interval(values, owners)
+        return float(low), float(high)
+
     def _mean_change(
         self, before: FloatArray, after: FloatArray
     ) -> tuple[float, tuple[float, float]]:
         change = (self.own(after) - self.own(before))[self.truth]
-        share = self.weights[:, self.truth]
-        return float(change.mean()), interval_of(share @ change / share.sum(axis=1))
+        return float(change.mean()), self.mean_interval(change)
 
 
 def interval_of(drawn: FloatArray) -> tuple[float, float]:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_globalxai.faithfulness.evaluation import Course, Evaluation
-from napari_globalxai.faithfulness.label_effects import LabelCases, Outputs, interval_of
+from napari_globalxai.faithfulness.label_effects import LabelCases, Outputs
 from napari_globalxai.faithfulness.outside_share import outside_cautions, outside_share
 from napari_globalxai.settings.peppr_settings import PepprSettings
 
@@ -142,15 +142,13 @@ def _rows(
     cases: LabelCases, outputs: Outputs, label: str, name: str, erased: float
 ) -> list[dict[str, Any]]:
     """Return the rows of one label: its AUC, mean logit and mean probability."""
-    share = cases.weights[:, cases.truth]
-    share = share / share.sum(axis=1, keepdims=True)
     logit, probability = (
         cases.own(values)[cases.truth] for values in (outputs.logit, outputs.probability)
     )
     found = {
         "roc_auc": (cases.auc(outputs.ranking), cases.auc_interval(outputs.ranking)),
-        "mean_probability": (probability.mean(), interval_of(share @ probability)),
-        "mean_logit": (logit.mean(), interval_of(share @ logit)),
+        "mean_probability": (probability.mean(), cases.mean_interval(probability)),
+        "mean_logit": (logit.mean(), cases.mean_interval(logit)),
     }
     place = {"label": label, "order": name, "arm": "erase", "fraction": erased}
     rows = []

@@ -71,7 +71,7 @@ def peppr_images(
     map : str, optional
         A label, or ``overall`` for all of them; of each, the images that carry it are tested.
     settings : PepprSettings, optional
-        What is chosen; fill, steps, area, bootstrap and seed count.
+        What is chosen; fill, steps, area, images and seed count.
     model, device, trust, batch_size, workers, progress, **keywords
         As for `peppr`.
 
@@ -123,7 +123,7 @@ def peppr_as_published(
     run : Run, str or pathlib.Path
         The run or its folder.
     settings : PepprSettings, optional
-        What is chosen; fill, steps, area, bootstrap and seed count.
+        What is chosen; fill, steps, area, images, bootstrap and seed count.
     model, device, trust, batch_size, workers, progress, **keywords
         As for `peppr`.
 

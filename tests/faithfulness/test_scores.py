@@ -15,6 +15,7 @@ from napari_globalxai.faithfulness.intervals import (
     Resamples,
     auc_interval,
     jackknife_error,
+    mean_interval,
     share_interval,
 )
 from napari_globalxai.faithfulness.left_out_patients import auc_without_each
@@ -232,6 +233,16 @@ def test_intervals_of_auc_hold_the_truth(distance, missed):
         held += low <= due <= high
     # The binomial's 0.1 % quantile of 200 draws at 0.95 is 0.895.
     assert held / 200 >= 0.895
+
+
+def test_the_interval_of_a_mean_is_that_of_a_t_test_over_patients():
+    values = np.random.default_rng(4).normal(0.3, 1, 12)
+    names = [f"P{n}" for n in range(12)]
+    due = stats.ttest_1samp(values, 0).confidence_interval()
+    assert mean_interval(values, names).tolist() == pytest.approx([due.low, due.high])
+    again = mean_interval(np.repeat(values, 3), np.repeat(names, 3))
+    assert again.tolist() == pytest.approx([due.low, due.high])
+    assert np.isnan(mean_interval(values, ["P0"] * 12)).all()
 
 
 def test_groups_of_patients_give_the_error_that_single_ones_do():
