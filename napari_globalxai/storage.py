@@ -266,7 +266,8 @@ def write_table(path: Path, table: pd.DataFrame, *, index_label: str | None = No
     """
     with atomic_path(path) as temporary:
         with_texts(table, marked).to_csv(
-            temporary,
+            # Of a path that begins with "~", pandas would make one of the home.
+            temporary.absolute(),
             index=index_label is not None,
             index_label=index_label,
             # Which the writer takes for no end of a line, and readers do.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ import napari_globalxai as gx
 from napari_globalxai.addresses import place
 from napari_globalxai.cli import main
 from napari_globalxai.cohort.files import find_files
-from napari_globalxai.storage import atomic_path
+from napari_globalxai.storage import atomic_path, read_table, write_table
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows takes fewer letters")
 
@@ -103,6 +104,15 @@ def test_a_folder_may_be_called_as_an_address_begins(tmp_path, monkeypatch):
     assert place("data:/run") == tmp_path.joinpath("data:/run").relative_to(tmp_path)
     with pytest.raises(gx.InputError, match="addresses of this kind cannot be opened here"):
         place("other:/run")
+
+
+def test_a_folder_of_the_home_s_name_is_not_the_home(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    table = pd.DataFrame({"a": [1]})
+    write_table(Path("~/some.csv"), table)
+    assert (tmp_path / "~" / "some.csv").is_file()
+    pd.testing.assert_frame_equal(read_table(Path("~/some.csv")), table)
 
 
 @pytest.mark.parametrize("name", [LONG, "😀" * 63 + "abc"])
