@@ -24,6 +24,7 @@ from napari_globalxai.widgets.layer_roles import (
     fit_visible,
     role_of,
 )
+from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.run_view import to_rgb
 from napari_globalxai.widgets.session import OVERALL, Session, plain_viewer, session_of
 from napari_globalxai.widgets.viewer_jobs import EXPLAINING, runner_of
@@ -40,7 +41,7 @@ GROUND = "Mean of the first images"
 
 def growing_name(name: str) -> str:
     """Return the name of the layer of a map that grows."""
-    return f"Growing map: {name}"
+    return plain(f"Growing map: {name}")
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from napari_globalxai.widgets.mass import mass_zones
 from napari_globalxai.widgets.names import IMAGES
 from napari_globalxai.widgets.native_layers import NativeLayers
 from napari_globalxai.widgets.peppr_layers import outline
+from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.reader_choice import take_drops
 from napari_globalxai.widgets.run_view import RunView
 from napari_globalxai.widgets.session import OVERALL, Session, plain_viewer, session_of
@@ -37,12 +38,12 @@ _CONTOUR_COLOURS = {1: "white", 2: "#b0b0b0"}
 
 def global_map_name(map_name: str) -> str:
     """Return the name of the layer of a global map."""
-    return f"Global map: {map_name}"
+    return plain(f"Global map: {map_name}")
 
 
 def attribution_name(label: str, residual: bool = False) -> str:
     """Return the name of the layer of one image's attribution, or of how it differs from others."""
-    return f"{'This image less the others' if residual else 'Attribution'}: {label}"
+    return plain(f"{'This image less the others' if residual else 'Attribution'}: {label}")
 
 
 class RunLayers(NativeLayers):
