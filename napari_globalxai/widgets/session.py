@@ -51,6 +51,8 @@ class Session:
         Where the frame lies in what is shown, a `FramePlace`.
     result_changed : psygnal.Signal
         A result of PEPPR was computed or loaded, or None.
+    answered : psygnal.Signal
+        Something else was found about the run and lies in its folder.
     scrubbed : psygnal.Signal
         Fraction and arm of PEPPR to show.
     trusts_model : bool
@@ -66,6 +68,7 @@ class Session:
     native_changed = Signal(bool)
     frame_moved = Signal(object)
     result_changed = Signal(object)
+    answered = Signal()
     scrubbed = Signal(float, str)
 
     def __init__(self) -> None:
