@@ -146,6 +146,7 @@ class RunLayers(NativeLayers):
         """Bring an image into view by moving the slider."""
         viewer = self._viewer()
         if viewer is not None and self.layer("images") is not None and viewer.dims.ndim >= 3:
+            self.bring_forward()
             # The stack's image axis is the third from the end of the viewer's axes.
             viewer.dims.set_point(viewer.dims.ndim - 3, row)
 
