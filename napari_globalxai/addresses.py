@@ -98,6 +98,9 @@ def place(path: str | Path) -> Path:
     if found is None:
         return Path(path)
     scheme, rest = found[1].lower(), found[2]
+    if scheme not in (*_LOCAL, *_STORES) and Path(f"{found[1]}:").is_dir():
+        # A folder of such a name, which a relative path may begin with.
+        return Path(path)
     if scheme in _LOCAL:
         return Path("/", rest)
     try:

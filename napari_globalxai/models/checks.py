@@ -10,10 +10,9 @@ from torch import Tensor, nn
 from torch.export.unflatten import UnflattenedModule
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from napari_globalxai.errors import InputError
+from napari_globalxai.errors import InputError, is_out_of_memory
 from napari_globalxai.models.card import ModelCard
 from napari_globalxai.models.first_run import FirstRun
-from napari_globalxai.models.memory_limit import is_lack_of_memory
 from napari_globalxai.models.outputs import KeepLogits, as_rows, describe_outputs, find_logits
 
 _DROPOUTS = ("native_dropout", "bernoulli", "bernoulli_", "dropout", "rand_like", "randn_like")
@@ -101,7 +100,7 @@ class NetworkChecks:
                 outputs = self._network(given)
         # Networks of all kinds of authors raise whatever comes first.
         except Exception as why:
-            if is_lack_of_memory(why):
+            if is_out_of_memory(why):
                 raise
             if bounds.exceeded:
                 raise InputError(
@@ -156,7 +155,9 @@ class NetworkChecks:
                 single = self._network(self._probe[:1].clone())
             return isinstance(single, Tensor) and single.ndim != 2
         # That a single image is not taken is said later.
-        except Exception:
+        except Exception as why:
+            if is_out_of_memory(why):
+                raise
             return False
 
     def _check_shape(self, outputs: Any) -> None:
@@ -199,7 +200,9 @@ class NetworkChecks:
         try:
             with torch.no_grad(), _Observed() as observed:
                 single = self._rows(self._network(self._probe[:1].clone()), 1)
-        except Exception:
+        except Exception as why:
+            if is_out_of_memory(why):
+                raise
             single = None
         if single is not None and single.shape == outputs[:1].shape:
             if _agree(single, outputs[:1]) and self._minds_no_neighbour(outputs):
@@ -221,7 +224,9 @@ class NetworkChecks:
             with torch.no_grad():
                 beside = self._rows(self._network(pair), len(pair))
         # What a network makes of such inputs is no fault of its card.
-        except Exception:
+        except Exception as why:
+            if is_out_of_memory(why):
+                raise
             return True
         # Numbers rounded by a scale of the whole batch may change a little.
         change = (beside[0] - outputs[0]).norm()
@@ -268,7 +273,9 @@ class NetworkChecks:
             with torch.no_grad():
                 extreme = self._network(self._probe * 1000)
         # What a network makes of such inputs is no fault of its card.
-        except Exception:
+        except Exception as why:
+            if is_out_of_memory(why):
+                raise
             return False
         return all(bool(((each >= 0) & (each <= 1)).all()) for each in (outputs, extreme))
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from napari_globalxai.errors import is_out_of_memory
 from napari_globalxai.models.copying import copy_network
 from napari_globalxai.models.script_graph import without_last_activation
 
@@ -148,8 +149,9 @@ def take_off_last_activation(network: nn.Module, probe: Tensor) -> tuple[nn.Modu
             if _gives(candidate, "none", probe, expected):
                 return candidate, "none"
     # Networks without gradients, or that do not take other numbers half way.
-    except (RuntimeError, TypeError):
-        pass
+    except (RuntimeError, TypeError) as why:
+        if is_out_of_memory(why):
+            raise
     return network, "none"
 
 

@@ -11,13 +11,13 @@ from typing import Any
 from torch import nn
 
 from napari_globalxai.addresses import local_path
-from napari_globalxai.errors import InputError
+from napari_globalxai.errors import InputError, is_out_of_memory
 from napari_globalxai.models.building import bounded_building
 from napari_globalxai.models.bundle import is_bundle, read_bundle
 from napari_globalxai.models.card import ModelCard, NetworkCard, read_card, validate_card
 from napari_globalxai.models.checkpoints import load_checkpoint
 from napari_globalxai.models.classifier import Classifier, choose_device
-from napari_globalxai.models.memory_limit import is_lack_of_memory, limited_memory
+from napari_globalxai.models.memory_limit import limited_memory
 from napari_globalxai.models.networks import build_network
 from napari_globalxai.models.weights import hash_weights, read_weights
 from napari_globalxai.models.weights_file import WeightsFile
@@ -168,7 +168,7 @@ def _bounded(path: Path, size: int) -> Iterator[None]:
         with limited_memory(_MOST_MEMORY + _TIMES_ITS_SIZE * size):
             yield
     except (MemoryError, RuntimeError) as why:
-        if not is_lack_of_memory(why):
+        if not is_out_of_memory(why):
             raise
         raise InputError(
             f"{path}: wants more memory than a network of its size may; use a smaller one."

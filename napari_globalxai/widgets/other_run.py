@@ -16,6 +16,7 @@ from napari_globalxai.progress import ProgressCallback
 from napari_globalxai.widgets.colours import map_colormap
 from napari_globalxai.widgets.identity import identity_of
 from napari_globalxai.widgets.layer_roles import GAP, RoleLayers
+from napari_globalxai.widgets.lazy_images import at_rows
 from napari_globalxai.widgets.run_difference import (
     IMAGE,
     MAP,
@@ -86,11 +87,9 @@ def open_beside(first: RunView, folder: Path, progress: ProgressCallback) -> Oth
 
     view = open_view(folder, progress)
     matched = match_images(first.run, view.run)
-    place = np.zeros(len(first.images), np.int64)
-    there = np.zeros(len(first.images), np.uint8)
-    place[matched.first], there[matched.first] = matched.second, 1
-    images = view.images[place] * there[:, None, None, None]
-    rows = np.where(there, place, -1)
+    rows = np.full(len(first.images), -1)
+    rows[matched.first] = matched.second
+    images = at_rows(view.images, rows)
     return OtherView(first, view, images, _correlations(first, view), matched.remarks, rows)
 
 
