@@ -19,11 +19,12 @@ from qtpy.QtWidgets import (
 )
 
 from napari_globalxai.widgets.event_turns import TURNS
+from napari_globalxai.widgets.small_window import USUAL_WIDTH, keep_half_for_canvas
 from napari_globalxai.widgets.warm_up import warm_up
 
 NARROWEST = 160
 # Wide enough for most forms, narrow enough for a canvas beside it on a small screen.
-_USUAL = QSize(360, 640)
+_USUAL = QSize(USUAL_WIDTH, 640)
 
 
 class Panel(QScrollArea):
@@ -67,7 +68,10 @@ class Panel(QScrollArea):
         TURNS.add(fill)
 
     def take_letters(self, event: object = None) -> None:
-        """Give lines, tables and plots the letters that napari's style gives to labels alone."""
+        """Give lines, tables and plots the letters that napari's style gives to labels alone.
+
+        Parts that are made later ask for it, too.
+        """
         # Qt hands on what changes only, and parts were made before they were here.
         self.setFont(QFont())
         font = self.font()
@@ -131,6 +135,7 @@ class Panel(QScrollArea):
             # Names in full, and arrows where they do not fit.
             bar.setElideMode(Qt.TextElideMode.ElideNone)
             bar.setUsesScrollButtons(True)
+        keep_half_for_canvas(window)
 
     def _dock(self) -> Optional[QDockWidget]:  # noqa: UP045
         above: Optional[QObject] = self.parent()  # noqa: UP045
@@ -144,6 +149,15 @@ class Panel(QScrollArea):
         if dock is not None:
             dock.show()
             dock.raise_()
+
+
+def take_letters(part: QWidget) -> None:
+    """Give what was made later the letters of the panel that it is in, if it is in one."""
+    above = part.parentWidget()
+    while above is not None and not isinstance(above, Panel):
+        above = above.parentWidget()
+    if above is not None:
+        above.take_letters()
 
 
 class _WheelForFocus(QObject):
