@@ -14,7 +14,7 @@ from types import FrameType
 
 from napari_globalxai.cli.commands import app
 from napari_globalxai.cli.printing import complain
-from napari_globalxai.errors import Cancelled, InputError, fault_of_the_system
+from napari_globalxai.errors import Cancelled, InputError, fault_of_the_system, is_out_of_memory
 
 _STOPPED = 130  # what shells expect after Ctrl-C, and what typer makes of it
 _AGAIN = "what was finished is kept: give the same command again to go on"
@@ -58,22 +58,33 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 def _say_unforeseen(why: Exception) -> int:
     """Say what went wrong in a sentence, and return the exit status."""
+    text = " ".join(str(why).split())[:200].rstrip(".")
+    if is_out_of_memory(why):
+        asked = f" ({text})" if text else ""
+        complain(
+            f"there is not enough memory{asked}; close other programs, or give a smaller "
+            "--batch-size; what was finished is kept: go on with the same command, explain's with "
+            "--resume."
+        )
+        return 2
     if isinstance(why, OSError) and (reason := fault_of_the_system(why)):
         complain(reason)
         return 2
-    if isinstance(why, MemoryError):
-        complain(
-            f"there is not enough memory ({why}); close other programs, or give a smaller "
-            "--batch-size."
-        )
-        return 2
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="napari-globalxai-", suffix=".log", delete=False, encoding="utf-8"
-    ) as log:
-        traceback.print_exception(why, file=log)
-    text = " ".join(str(why).split())[:200].rstrip(".")
-    complain(
-        f"failed unexpectedly ({type(why).__name__}: {text}); the details are in {log.name}, "
-        "please report them."
-    )
+    complain(f"failed unexpectedly ({type(why).__name__}: {text}); {_keep_details(why)}")
     return 1
+
+
+def _keep_details(why: Exception) -> str:
+    """Write a traceback to a file, and say where it is, or that nothing could be written."""
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="napari-globalxai-", suffix=".log", delete=False, encoding="utf-8"
+        ) as log:
+            traceback.print_exception(why, file=log)
+    except OSError as refused:
+        place = traceback.extract_tb(why.__traceback__)[-1]
+        return (
+            f"no details could be written ({refused.strerror}), please report "
+            f"{place.name}:{place.lineno}."
+        )
+    return f"the details are in {log.name}, please report them."

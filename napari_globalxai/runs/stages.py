@@ -311,7 +311,6 @@ class Aggregated:
             predictions.truth,
             log_odds(predictions.logits, activation),
             plan.cohort.patients,
-            plan.settings.seed,
         )
         write_performance(plan.folder, performance)
         finished = {

@@ -12,6 +12,7 @@ from napari_globalxai.errors import InputError
 from napari_globalxai.runs.tables import ERROR, FAILED, STATUS
 from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.settings.explain_settings import ExplainSettings
+from napari_globalxai.widgets.answers_view import AnswersView
 from napari_globalxai.widgets.beside_view import BesideView
 from napari_globalxai.widgets.explain_jobs import checking, explaining, reading, reporting
 from napari_globalxai.widgets.fold import Fold
@@ -72,6 +73,8 @@ class ExplainWidget(Panel):
         The map on show; its boxes are attributes of the panel as well.
     beside : BesideView
         A second run beside it.
+    answers : AnswersView
+        What was asked of the run otherwise.
     native_box : QCheckBox
         Whether the image in view is shown as its file stores it.
     """
@@ -214,6 +217,7 @@ class ExplainWidget(Panel):
         )
         self.image_panel = ImagePanel()
         self.performance = PerformanceTable()
+        self.answers = AnswersView(self, self.session)
 
     def _lay_out(self) -> None:
         buttons = flowing(
@@ -235,6 +239,7 @@ class ExplainWidget(Panel):
         self.content.addWidget(self.image_panel)
         self.content.addWidget(heading("Performance"))
         self.content.addWidget(self.performance)
+        self.content.addWidget(self.answers)
         self.content.addStretch(1)
         self._results = (
             self.maps,
@@ -242,6 +247,7 @@ class ExplainWidget(Panel):
             self.native_box,
             self.image_panel,
             self.performance,
+            self.answers,
         )
         for part in (*self._results, self.report_button):
             part.setEnabled(False)

@@ -49,7 +49,10 @@ def toggle_map(viewer: Any) -> None:
     """Show or hide the global map."""
     layers = layers_of(viewer)
     layer = layers.layer("global map")
-    if layer is not None:
+    if layer is not None and not layers.in_front:
+        layers.bring_forward()
+        layers.set_visible("global map", True)
+    elif layer is not None:
         layers.set_visible("global map", not layer.visible)
 
 
@@ -61,14 +64,29 @@ def next_with_label() -> None:
     _in_front("label")
 
 
+def previous_with_label() -> None:
+    """Go to the image before that carries the label on show."""
+    _in_front("label", -1)
+
+
 def next_error() -> None:
     """Go to the next image that is predicted wrongly."""
     _in_front("error")
 
 
+def previous_error() -> None:
+    """Go to the image before that is predicted wrongly."""
+    _in_front("error", -1)
+
+
 def next_outlier() -> None:
     """Go to the next image that is unlike the others."""
     _in_front("outlier")
+
+
+def previous_outlier() -> None:
+    """Go to the image before that is unlike the others."""
+    _in_front("outlier", -1)
 
 
 def toggle_overlay() -> None:
@@ -80,9 +98,9 @@ def toggle_overlay() -> None:
         toggle_map(viewer)
 
 
-def _in_front(kind: str) -> None:
+def _in_front(kind: str, step: int = 1) -> None:
     import napari
 
     viewer = napari.current_viewer()
     if viewer is not None:
-        go_to_next(viewer, kind)
+        go_to_next(viewer, kind, step)

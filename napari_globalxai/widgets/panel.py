@@ -47,9 +47,9 @@ class Panel(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
         self.setMinimumWidth(NARROWEST)
         self._is_docked = False
-        self.follow(get_settings().appearance.events.font_size, self._take_letters)
+        self.follow(get_settings().appearance.events.font_size, self.take_letters)
 
-    def _take_letters(self, event: object = None) -> None:
+    def take_letters(self, event: object = None) -> None:
         """Give lines, tables and plots the letters that napari's style gives to labels alone."""
         # Qt hands on what changes only, and parts were made before they were here.
         self.setFont(QFont())
@@ -87,7 +87,7 @@ class Panel(QScrollArea):
         super().showEvent(event)
         if not self._is_docked:
             self._is_docked = True
-            self._take_letters()
+            self.take_letters()
             # Once napari has put it where it belongs.
             QTimer.singleShot(0, self._join_tabs)
 

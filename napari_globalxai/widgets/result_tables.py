@@ -302,6 +302,7 @@ class ImagePanel(QWidget):
                 "global map, the image left out of its own mean",
             }
         )
+        self.table.setAccessibleName("Image in view")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)

@@ -10,15 +10,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_globalxai.addresses import is_remote
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
+from napari_globalxai.widgets.lazy_images import LazyImages
 
 if TYPE_CHECKING:
     from napari_globalxai.faithfulness.result import PepprResult
     from napari_globalxai.frame.stack import AlignedStack
     from napari_globalxai.runs.run import Run
 
-# Up to here the stack is held in memory; a larger one is read image by image from the run's cache.
-MOST_BYTES_IN_MEMORY = 1 << 30
+# Up to here the stack is held in memory; a larger one, which takes longer than a person likes to
+# wait, is read image by image from the run's cache.
+MOST_BYTES_IN_MEMORY = 1 << 27
+# Of a run at an address, where each image is a wait of its own.
+_MOST_BYTES_FROM_AFAR = 1 << 30
 _IMAGES_A_READ = 64
 # Enough for a steady percentile of the attributions, few enough to read in a moment.
 _IMAGES_FOR_LIMITS = 64
@@ -34,7 +39,7 @@ class RunView:
     run : Run
         The run.
     images : array
-        uint8 (image, height, width, 3): numpy in memory, or dask over the run's cache.
+        uint8 (image, height, width, 3): numpy in memory, or `LazyImages` over the run's cache.
     channels : tuple of str
         Names of the model's input channels.
     maps : dict of str to numpy.ndarray
@@ -138,17 +143,14 @@ def read_images(stack: AlignedStack, progress: ProgressCallback = ignore_progres
     Returns
     -------
     array
-        uint8 (image, height, width, 3): numpy in memory; dask over the stack where it has more
-        than `MOST_BYTES_IN_MEMORY`.
+        uint8 (image, height, width, 3): numpy in memory; `LazyImages` over the stack where it has
+        more bytes than are read in a moment.
     """
     count, _, height, width = stack.images.shape
     shape = (count, height, width, 3)
-    if np.prod(shape, dtype=np.int64) > MOST_BYTES_IN_MEMORY:
-        import dask.array
-
-        return dask.array.from_array(  # type: ignore[no-untyped-call]
-            _ImagesOnDisk(stack, shape), chunks=(1, -1, -1, -1), name=False, fancy=False
-        )
+    most = _MOST_BYTES_FROM_AFAR if is_remote(stack.folder) else MOST_BYTES_IN_MEMORY
+    if np.prod(shape, dtype=np.int64) > most:
+        return LazyImages(lambda rows: to_rgb(stack.read(rows), stack.channels), shape)
     images = np.empty(shape, np.uint8)
     for start in range(0, count, _IMAGES_A_READ):
         progress(Progress("Reading images", start, count))
@@ -156,21 +158,6 @@ def read_images(stack: AlignedStack, progress: ProgressCallback = ignore_progres
         images[start : start + len(part)] = to_rgb(part, stack.channels)
     progress(Progress("Reading images", count, count))
     return images
-
-
-class _ImagesOnDisk:
-    """The images of a stack as an array that reads what is asked for."""
-
-    dtype = np.dtype(np.uint8)
-
-    def __init__(self, stack: AlignedStack, shape: tuple[int, ...]) -> None:
-        self._stack, self.shape, self.ndim = stack, shape, len(shape)
-
-    def __getitem__(self, place: tuple[Any, ...]) -> npt.NDArray[np.uint8]:
-        rows, *inside = place
-        chosen = np.arange(self.shape[0])[rows]
-        images = to_rgb(self._stack.read(np.atleast_1d(chosen)), self._stack.channels)
-        return images[(slice(None) if chosen.ndim else 0, *inside)]
 
 
 def _attribution_limit(run: Run, label: str) -> float:
