@@ -181,8 +181,11 @@ def local_file(path: str | Path) -> Iterator[Path]:
 
 
 def readable(path: Path) -> Any:
-    """Return what libraries read that know files but no addresses: the path, or all its bytes."""
-    return io.BytesIO(path.read_bytes()) if is_remote(path) else path
+    """Return what libraries read that know files but no addresses: the path, or all its bytes.
+
+    The path is a whole one: of one that begins with ``~`` some make another.
+    """
+    return io.BytesIO(path.read_bytes()) if is_remote(path) else path.absolute()
 
 
 def write_new(path: Path, content: bytes) -> None:

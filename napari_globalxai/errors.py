@@ -28,6 +28,7 @@ _FAULTS = {
     errno.EPERM: "may not be read or written; mend its permissions, or choose another folder",
     errno.ENAMETOOLONG: "the name is too long for this disk; choose a shorter one",
     errno.ENOTDIR: "a part of the path is a file, not a folder; choose another one",
+    errno.ENOENT: "is gone; put it back, and go on with the same command, explain's with --resume",
     errno.EISDIR: "is a folder, not a file; choose another one",
     errno.EIO: "the disk failed; look at its state before anything else",
 }

@@ -179,8 +179,12 @@ def align(
     others += [former] if former is not None else []
     for each in others:
         finder.learn(each.known_contents())
-    seen = stack.sources()
-    rows = [row for row in range(len(cohort)) if finder.known_key(row) != seen.get(row, "")]
+    seen, gone = stack.sources(), stack.rows_without_pixels()
+    rows = [
+        row
+        for row in range(len(cohort))
+        if row in gone or finder.known_key(row) != seen.get(row, "")
+    ]
     done = len(cohort) - len(rows)
     progress(Progress("Aligning images", done, len(cohort)))
     if rows:

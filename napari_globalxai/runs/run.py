@@ -87,18 +87,8 @@ class Run:
 
     @cached_property
     def images(self) -> pd.DataFrame:  # noqa: D102 - see the class
-        table = tables.read_images(self.folder / IMAGES_TABLE)
-        needed = (*tables.NEEDED, *map(tables.probability_column, self.labels))
-        if any(name not in table for name in needed):
-            raise damaged(self.folder / IMAGES_TABLE)
-        numbers = (
-            *map(tables.probability_column, self.labels),
-            *map(tables.truth_column, self.labels),
-        )
-        # Of a table that was changed by hand.
-        if any(name in table and table[name].dtype.kind not in "biuf" for name in numbers):
-            raise damaged(self.folder / IMAGES_TABLE)
-        return table
+        count = self.record.cohort.images
+        return tables.read_explained(self.folder / IMAGES_TABLE, self.labels, count)
 
     @cached_property
     def performance(self) -> list[LabelPerformance]:
@@ -141,7 +131,7 @@ class Run:
             stack = AlignedStack(self.folder / STACK_FOLDER)
         except FileNotFoundError as why:
             raise damaged(self.folder / STACK_FOLDER) from why
-        if stack.shape != self._shape:
+        if stack.shape != self._shape or len(stack) != self.record.cohort.images:
             raise damaged(self.folder / STACK_FOLDER)
         return stack
 
@@ -150,7 +140,17 @@ class Run:
         """The image-wise attributions."""
         from napari_globalxai.maps.store import AttributionStore
 
-        return AttributionStore(self.folder / STORE_FOLDER)
+        store = AttributionStore(self.folder / STORE_FOLDER)
+        record = self.record
+        # Records without a hash of the alignment are not whole enough to tell.
+        is_own = not record.settings.alignment or store.fingerprint == record.fingerprint
+        # Another run's maps would look like any.
+        if not is_own or store.labels != self.labels or len(store) != record.cohort.images:
+            raise InputError(
+                f"{store.path}: holds maps of another run, or of other images; put the run's own "
+                "back, or explain the cohort again."
+            )
+        return store
 
     @cached_property
     def coverage(self) -> npt.NDArray[np.float32]:

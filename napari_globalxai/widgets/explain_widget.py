@@ -24,6 +24,7 @@ from napari_globalxai.widgets.map_view import MapView
 from napari_globalxai.widgets.panel import Panel, choice_box
 from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import JobBar, flowing, heading, text_label
+from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.reader_choice import remember_reader
 from napari_globalxai.widgets.recognised import result_folder
 from napari_globalxai.widgets.remembered import (
@@ -311,7 +312,7 @@ class ExplainWidget(Panel):
         for folder in recent_runs():
             self.recent_box.addItem(folder.name, str(folder))
             self.recent_box.setItemData(
-                self.recent_box.count() - 1, str(folder), Qt.ItemDataRole.ToolTipRole
+                self.recent_box.count() - 1, plain(str(folder)), Qt.ItemDataRole.ToolTipRole
             )
         self.recent_box.setVisible(self.recent_box.count() > 1)
 

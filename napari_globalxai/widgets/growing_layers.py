@@ -17,6 +17,7 @@ from qtpy.QtCore import QTimer
 from napari_globalxai.errors import InputError
 from napari_globalxai.widgets.colours import map_colormap
 from napari_globalxai.widgets.layer_roles import RoleLayers
+from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.run_view import to_rgb
 from napari_globalxai.widgets.scenes import Scene
 from napari_globalxai.widgets.session import OVERALL, Session, plain_viewer, session_of
@@ -35,7 +36,7 @@ GROUND = "Mean of the first images"
 
 def growing_name(name: str) -> str:
     """Return the name of the layer of a map that grows."""
-    return f"Growing map: {name}"
+    return plain(f"Growing map: {name}")
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from napari_globalxai.widgets.native_layers import NativeLayers
 from napari_globalxai.widgets.outlines import outline
 from napari_globalxai.widgets.peppr_layers import peppr_layers_of
 from napari_globalxai.widgets.peppr_results import map_of
+from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.reader_choice import take_drops
 from napari_globalxai.widgets.run_view import RunView
 from napari_globalxai.widgets.scenes import Scene
@@ -41,12 +42,12 @@ _CONTOUR_COLOURS = {1: "white", 2: "#b0b0b0"}
 
 def global_map_name(map_name: str) -> str:
     """Return the name of the layer of a global map."""
-    return f"Global map: {map_name}"
+    return plain(f"Global map: {map_name}")
 
 
 def attribution_name(label: str, residual: bool = False) -> str:
     """Return the name of the layer of one image's attribution, or of how it differs from others."""
-    return f"{'This image less the others' if residual else 'Attribution'}: {label}"
+    return plain(f"{'This image less the others' if residual else 'Attribution'}: {label}")
 
 
 class RunLayers(NativeLayers):
@@ -160,7 +161,18 @@ class RunLayers(NativeLayers):
 
     def _on_view(self, view: RunView) -> None:
         self.bring_forward()
-        before = self.layer("images")
+        if self.layer("images") is None:
+            self._in_turn("images", self._show_images)
+            # Where there were images, at once: where several layers went, vispy draws the others
+            # from what is there no more once one comes after they were drawn.
+            self._in_turn("global map", self._show_map, on="images")
+        else:
+            self._show_images()
+
+    def _show_images(self) -> None:
+        view, before = self.session.view, self.layer("images")
+        if view is None:
+            return
         new_size = before is None or before.data.shape[1:3] != view.images.shape[1:3]
         self._show(
             "images",
@@ -173,10 +185,6 @@ class RunLayers(NativeLayers):
             for role in ("attribution", "global map", "contours"):
                 self._remove(role)
             self._fit()
-        if before is None:
-            # Otherwise at once: where several layers went, vispy draws the others from what is
-            # there no more once one comes after they were drawn.
-            self._in_turn("global map", self._show_map, on="images")
         self._on_step()
 
     def _on_map(self, name: str) -> None:

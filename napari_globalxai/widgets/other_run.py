@@ -17,6 +17,7 @@ from napari_globalxai.widgets.colours import map_colormap
 from napari_globalxai.widgets.identity import identity_of
 from napari_globalxai.widgets.layer_roles import GAP, RoleLayers
 from napari_globalxai.widgets.lazy_images import at_rows
+from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.run_difference import (
     IMAGE,
     MAP,
@@ -38,12 +39,12 @@ OTHER_IMAGES = "Images of the other run"
 
 def other_map_name(name: str) -> str:
     """Return the name of the layer of the other run's map."""
-    return f"Global map of the other run: {name}"
+    return plain(f"Global map of the other run: {name}")
 
 
 def difference_name(first: Run, second: Run, name: str) -> str:
     """Return the name of the layer of a difference: which run less which."""
-    return f"A − B: {name} ({first.folder.name} − {second.folder.name})"
+    return plain(f"A − B: {name} ({first.folder.name} − {second.folder.name})")
 
 
 @dataclass(frozen=True)

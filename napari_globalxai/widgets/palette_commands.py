@@ -8,6 +8,7 @@ from napari.utils.notifications import show_info
 
 from napari_globalxai.widgets.image_ranking import facts_of, next_row
 from napari_globalxai.widgets.layers import layers_of
+from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.session import OVERALL, session_of
 
 _MARKS = {
@@ -39,7 +40,7 @@ def go_to_next(viewer: Any, kind: str, step: int = 1) -> None:
     row = next_row(marked, session.row, step, None if selection is None else selection.rows)
     if row is None:
         name = "any label" if session.map_name == OVERALL else session.map_name
-        show_info(f"There is no other image {words.format(name=name)}.")
+        show_info(plain(f"There is no other image {words.format(name=name)}."))
     else:
         layers_of(viewer).step_to(row)
 

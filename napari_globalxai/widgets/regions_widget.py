@@ -196,7 +196,7 @@ class RegionsWidget(Panel):
         self.content.addWidget(self.table)
         self.content.addWidget(heading("Images by share"))
         self.content.addWidget(self.image_table)
-        self.content.addLayout(flowing(heading("Findings of the audit"), self.audit_button))
+        self.content.addLayout(flowing(heading("Findings"), self.audit_button))
         self.content.addWidget(self.audit_bar)
         self.content.addWidget(self.findings)
         self.content.addStretch(1)
