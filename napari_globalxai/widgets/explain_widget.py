@@ -37,6 +37,7 @@ from napari_globalxai.widgets.result_tables import ImagePanel, PerformanceTable
 from napari_globalxai.widgets.run_form import RunForm, default_run_folder
 from napari_globalxai.widgets.run_view import RunView, open_view
 from napari_globalxai.widgets.session import Session, plain_viewer, session_of
+from napari_globalxai.widgets.store_consent import StoreConsent
 from napari_globalxai.widgets.viewer_jobs import EXPLAINING, runner_of
 from napari_globalxai.widgets.workers import JobRunner
 
@@ -215,6 +216,7 @@ class ExplainWidget(Panel):
         self.native_box.setToolTip(
             "Show the image as its file stores it, in full resolution, with the maps laid on it"
         )
+        self.consent = StoreConsent(self, self.layers)
         self.image_panel = ImagePanel()
         self.performance = PerformanceTable()
         self.answers = AnswersView(self, self.session)
@@ -236,6 +238,7 @@ class ExplainWidget(Panel):
         self.content.addWidget(self.maps)
         self.content.addWidget(self.beside)
         self.content.addLayout(image_row)
+        self.content.addWidget(self.consent)
         self.content.addWidget(self.image_panel)
         self.content.addWidget(heading("Performance"))
         self.content.addWidget(self.performance)
