@@ -35,6 +35,7 @@ from napari_globalxai.widgets.result_tables import ImagePanel, PerformanceTable
 from napari_globalxai.widgets.run_form import RunForm, default_run_folder
 from napari_globalxai.widgets.run_view import RunView, open_view
 from napari_globalxai.widgets.session import Session, plain_viewer, session_of
+from napari_globalxai.widgets.stands_out import StandsOut
 from napari_globalxai.widgets.viewer_jobs import EXPLAINING, runner_of
 from napari_globalxai.widgets.workers import JobRunner
 
@@ -71,6 +72,8 @@ class ExplainWidget(Panel):
         The map on show; its boxes are attributes of the panel as well.
     beside : BesideView
         A second run beside it.
+    stands_out : StandsOut
+        What stands out in the maps.
     native_box : QCheckBox
         Whether the image in view is shown as its file stores it.
     """
@@ -207,6 +210,7 @@ class ExplainWidget(Panel):
         self.global_map_box = self.maps.global_map_box
         self.attribution_box = self.maps.attribution_box
         self.beside = BesideView(self, viewer, self.session)
+        self.stands_out = StandsOut(self, viewer, self.session)
         self.native_box = QCheckBox("Native image")
         self.native_box.setToolTip(
             "Show the image as its file stores it, in full resolution, with the maps laid on it"
@@ -228,6 +232,7 @@ class ExplainWidget(Panel):
         self.content.addWidget(self.growing)
         self.content.addWidget(self.check_bar)
         self.content.addWidget(heading("Global maps"))
+        self.content.addWidget(self.stands_out)
         self.content.addWidget(self.maps)
         self.content.addWidget(self.beside)
         self.content.addLayout(image_row)
