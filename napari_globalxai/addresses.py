@@ -50,6 +50,13 @@ def name_store(path: Path) -> None:
         _NAMED.add(_store(str(path)))
 
 
+def unnamed_store(path: Path, beside: Path) -> str | None:
+    """Return the store that a place lies in, where a file names it and no person did, else None."""
+    if not is_remote(path) or is_in_store_of(str(path), beside) or _store(str(path)) in _NAMED:
+        return None
+    return "{}://{}".format(*_store(str(path)))
+
+
 def check_named(path: Path, beside: Path) -> None:
     """Refuse to ask a store that a file names and no person did.
 
@@ -65,9 +72,9 @@ def check_named(path: Path, beside: Path) -> None:
     InputError
         When it is an address of another store.
     """
-    if not is_remote(path) or is_in_store_of(str(path), beside) or _store(str(path)) in _NAMED:
+    store = unnamed_store(path, beside)
+    if store is None:
         return
-    store = "{}://{}".format(*_store(str(path)))
     raise InputError(
         f"{path}: is in a store that {beside} names and you did not, so it was not asked; if it "
         f"may be, name it: view --image-store {store}, or native_image(…, store={store!r})."
@@ -98,6 +105,9 @@ def place(path: str | Path) -> Path:
     if found is None:
         return Path(path)
     scheme, rest = found[1].lower(), found[2]
+    if scheme not in (*_LOCAL, *_STORES) and Path(f"{found[1]}:").is_dir():
+        # A folder of such a name, which a relative path may begin with.
+        return Path(path)
     if scheme in _LOCAL:
         return Path("/", rest)
     try:
@@ -171,8 +181,11 @@ def local_file(path: str | Path) -> Iterator[Path]:
 
 
 def readable(path: Path) -> Any:
-    """Return what libraries read that know files but no addresses: the path, or all its bytes."""
-    return io.BytesIO(path.read_bytes()) if is_remote(path) else path
+    """Return what libraries read that know files but no addresses: the path, or all its bytes.
+
+    The path is a whole one: of one that begins with ``~`` some make another.
+    """
+    return io.BytesIO(path.read_bytes()) if is_remote(path) else path.absolute()
 
 
 def write_new(path: Path, content: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from napari_globalxai.errors import is_out_of_memory
 from napari_globalxai.models.copying import copy_network
 
 # Autocast brings all that these take into the half-size format.
@@ -40,6 +41,8 @@ def cast_weights(
         # Weights that are computed in full, or shared with what is not cast, come out differently.
         try:
             same = torch.equal(copy(probe), network(probe))
-        except RuntimeError:
+        except RuntimeError as why:
+            if is_out_of_memory(why):
+                raise
             return network
     return copy if same else network

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from napari_globalxai.errors import is_out_of_memory
 from napari_globalxai.maps.cell_grid import CellGrid
 from napari_globalxai.models.calls import Split
 from napari_globalxai.models.cell_places import CellPlaces
@@ -92,7 +93,9 @@ def _seen(split: Split, image: Tensor) -> list[tuple[slice, slice]]:
             rows, columns = touched.any(3).any(1)[0], touched.any(2).any(1)[0]
             seen.append((_span(rows), _span(columns)) if bool(rows.any()) else everything)
     # Some operations let no gradient through; what stands before them is not known.
-    except RuntimeError:
+    except RuntimeError as why:
+        if is_out_of_memory(why):
+            raise
         return [everything] * len(split.calls)
     return seen
 

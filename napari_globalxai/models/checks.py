@@ -12,10 +12,9 @@ from torch import Tensor, nn
 from torch.export.unflatten import UnflattenedModule
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from napari_globalxai.errors import InputError
+from napari_globalxai.errors import InputError, is_out_of_memory
 from napari_globalxai.models.card import ModelCard
 from napari_globalxai.models.first_run import FirstRun
-from napari_globalxai.models.memory_limit import is_lack_of_memory
 from napari_globalxai.models.outputs import as_rows, describe_outputs, find_logits, taken_from
 from napari_globalxai.models.shaping import Shaping
 
@@ -118,7 +117,7 @@ class NetworkChecks:
                 outputs = self._network(given)
         # Networks of all kinds of authors raise whatever comes first.
         except Exception as why:
-            if is_lack_of_memory(why):
+            if is_out_of_memory(why):
                 raise
             if bounds.exceeded:
                 raise InputError(
@@ -169,7 +168,9 @@ class NetworkChecks:
             with torch.no_grad(), observed:
                 return self._network(self._probe[:1].clone()), observed
         # That a single image is not taken is said later.
-        except Exception:
+        except Exception as why:
+            if is_out_of_memory(why):
+                raise
             return None, observed
 
     def _drops_dimensions(self) -> bool:
@@ -239,7 +240,9 @@ class NetworkChecks:
             with torch.no_grad():
                 beside = self._rows(self._network(pair), len(pair))
         # What a network makes of such inputs is no fault of its card.
-        except Exception:
+        except Exception as why:
+            if is_out_of_memory(why):
+                raise
             return True
         # Numbers rounded by a scale of the whole batch may change a little.
         change = (beside[0] - outputs[0]).norm()
@@ -288,7 +291,9 @@ class NetworkChecks:
             with torch.no_grad():
                 extreme = self._network(self._probe * 1000)
         # What a network makes of such inputs is no fault of its card.
-        except Exception:
+        except Exception as why:
+            if is_out_of_memory(why):
+                raise
             return False
         return _within_0_and_1(extreme)
 

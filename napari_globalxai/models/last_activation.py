@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from napari_globalxai.errors import is_out_of_memory
 from napari_globalxai.models.copying import copy_network
 from napari_globalxai.models.script_graph import without_last_activation
 
@@ -168,8 +169,9 @@ def find_last_activation(
             if _gives(outputs, found.kind, expected):
                 return found, candidate, outputs
     # Networks without gradients, or that do not take other numbers half way.
-    except (RuntimeError, TypeError):
-        pass
+    except (RuntimeError, TypeError) as why:
+        if is_out_of_memory(why):
+            raise
     return LastActivation("none"), network, expected
 
 
