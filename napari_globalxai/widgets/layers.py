@@ -161,7 +161,18 @@ class RunLayers(NativeLayers):
 
     def _on_view(self, view: RunView) -> None:
         self.bring_forward()
-        before = self.layer("images")
+        if self.layer("images") is None:
+            self._in_turn("images", self._show_images)
+            # Where there were images, at once: where several layers went, vispy draws the others
+            # from what is there no more once one comes after they were drawn.
+            self._in_turn("global map", self._show_map, on="images")
+        else:
+            self._show_images()
+
+    def _show_images(self) -> None:
+        view, before = self.session.view, self.layer("images")
+        if view is None:
+            return
         new_size = before is None or before.data.shape[1:3] != view.images.shape[1:3]
         self._show(
             "images",
@@ -174,10 +185,6 @@ class RunLayers(NativeLayers):
             for role in ("attribution", "global map", "contours"):
                 self._remove(role)
             self._fit()
-        if before is None:
-            # Otherwise at once: where several layers went, vispy draws the others from what is
-            # there no more once one comes after they were drawn.
-            self._in_turn("global map", self._show_map, on="images")
         self._on_step()
 
     def _on_map(self, name: str) -> None:

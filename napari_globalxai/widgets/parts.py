@@ -70,6 +70,7 @@ class JobBar(QWidget):
         if runner.is_running:
             # Another panel, closed by now, started it.
             self._on_started()
+            self._link = link_in(runner.workers_shown)
             if runner.progress is not None:
                 self._on_progressed(runner.progress)
 
@@ -147,6 +148,13 @@ def flowing(*widgets: QWidget) -> QFlowLayout:
         if isinstance(widget, QPushButton):
             widget.setStyleSheet(_FRAMED)
     return layout
+
+
+def tipped_button(text: str, tip: str) -> QPushButton:
+    """Return a button with a tooltip."""
+    button = QPushButton(text)
+    button.setToolTip(tip)
+    return button
 
 
 def heading(text: str) -> QLabel:

@@ -48,6 +48,7 @@ from napari_globalxai.widgets.setting_fields import SizeField
 from napari_globalxai.widgets.settings_form import SettingsForm
 from napari_globalxai.widgets.viewer_jobs import runner_of
 from napari_globalxai.widgets.workers import JobRunner
+from napari_globalxai.widgets.wrapped import WrappedBox
 
 if TYPE_CHECKING:
     from napari_globalxai.runs.quality_control import Findings
@@ -212,7 +213,7 @@ class QualityWidget(Panel):
         self.problems.setAccessibleName("Problems")
         self.table = OutlierTable()
         self.table.setAccessibleName("Images that differ")
-        self.front_box = QCheckBox("Show in the viewer")
+        self.front_box: QCheckBox = WrappedBox("Show in the viewer")
         self.front_box.setToolTip("Otherwise the run that is open is shown")
         self.companion_buttons = QButtonGroup(self)
         self.companions: dict[str, QRadioButton] = {}

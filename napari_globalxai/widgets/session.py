@@ -175,7 +175,7 @@ class Session:
         self._shown = None
         self._view = view
         if self._map_name not in view.maps:
-            self._map_name = OVERALL
+            self._map_name = OVERALL if OVERALL in view.maps else next(iter(view.maps))
         self._less, self._statistic = None, "mean"
         self.select(None)
         self.view_changed.emit(view)
