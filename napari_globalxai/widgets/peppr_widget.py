@@ -95,7 +95,7 @@ class PepprWidget(Panel):
         elif name not in view.maps:
             self.job_bar.say("This map is a file; choose one of the run's own.")
         elif not self.runner.is_running:
-            run, trust = view.run, self.session.trusts_model
+            run, trust = view.run, self.session.trusts(view.run)
             try:
                 settings, computing = self.settings(), self.computing()
                 workers = self.form.workers()

@@ -119,9 +119,10 @@ class RegionsWidget(Panel):
 
     def erase(self) -> None:
         """Erase the region from all images and predict again, for all labels."""
-        region, run, trust = self._drawn_region(), self.session.run, self.session.trusts_model
+        region, run = self._drawn_region(), self.session.run
         if region is None or run is None or self.eraser.is_running:
             return
+        trust = self.session.trusts(run)
 
         def work(progress: ProgressCallback) -> Any:
             return region, measure_region(run, region), erase(run, region, trust, progress)
@@ -130,8 +131,9 @@ class RegionsWidget(Panel):
 
     def audit(self) -> None:
         """Search the run for shortcuts, and list what was found."""
-        run, trust = self.session.run, self.session.trusts_model
+        run = self.session.run
         if run is not None and not self.auditor.is_running:
+            trust = self.session.trusts(run)
             self.auditor.run(lambda progress: (run, audit_run(run, trust, progress)))
 
     def keep(self) -> None:

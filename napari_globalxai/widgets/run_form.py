@@ -258,6 +258,6 @@ class RunForm(Fold):
 
     def _on_trust(self, trusted: bool) -> None:
         self._trusted_model = self.model_field.path if trusted else None
-        self._session.trusts_model = trusted
+        self._session.trusted_model = self._trusted_model
         self.layer_field.show_model(self.model_field.path, trust=trusted)
         self.card.look_at(self.model_field.path)

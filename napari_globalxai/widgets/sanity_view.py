@@ -149,7 +149,7 @@ class SanityView(Fold):
             self.job_bar.say(in_panel_words(str(why)))
             return
         session = self._session
-        work = comparing_with_random(run, settings, computing, workers, session.trusts_model)
+        work = comparing_with_random(run, settings, computing, workers, session.trusts(run))
         # Told to all panels, also where this one is closed by then.
         self.runner.run(work, then=lambda done: session.answered.emit())
 

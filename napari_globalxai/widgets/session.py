@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 from psygnal import Signal
 
+from napari_globalxai.addresses import is_remote, place
 from napari_globalxai.widgets.frame_place import FramePlace
 from napari_globalxai.widgets.shown_maps import MapChoice
 
@@ -55,8 +56,8 @@ class Session:
         Something else was found about the run and lies in its folder.
     scrubbed : psygnal.Signal
         Fraction and arm of PEPPR to show.
-    trusts_model : bool
-        Whether the user lets code from the model's files run.
+    trusted_model : pathlib.Path or None
+        The model whose files' code the user lets run.
     """
 
     inputs_suggested = Signal(Path, Path)
@@ -84,7 +85,19 @@ class Session:
         self._result: PepprResult | None = None
         self._fraction = 0.0
         self._arm = ARMS[0]
-        self.trusts_model = False
+        self.trusted_model: Path | None = None
+
+    @property
+    def trusts_model(self) -> bool:
+        """Whether the user lets code from the files of the model in the form run."""
+        return self.trusted_model is not None
+
+    def trusts(self, run: Run) -> bool:
+        """Return whether code of a run's model may run: a run of somebody else's names its own."""
+        source = run.record.model.source
+        if self.trusted_model is None or source is None or is_remote(place(source)):
+            return False
+        return Path(source).resolve() == self.trusted_model.resolve()
 
     @property
     def view(self) -> RunView | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 import tiny
 from qtpy.QtCore import Qt
 
+import napari_globalxai as gx
 from napari_globalxai.storage import read_json
 
 pytestmark = pytest.mark.gui
@@ -327,7 +330,15 @@ def test_code_of_a_model_runs_only_where_it_is_ticked(
     explain.trust_box.setChecked(True)
     with qtbot.waitSignal(explain.runner.succeeded, timeout=TIMEOUT):
         explain.compute()
-    assert panels.session.run.info["model"]["trusted"]
+    session = panels.session
+    assert session.run.info["model"]["trusted"]
+    assert session.trusts(session.run)
+    # A run of somebody else's names a model of its own.
+    folder = shutil.copytree(session.run.folder, tmp_path / "given")
+    record = json.loads((folder / "run.json").read_text())
+    record["model"]["source"] = str(shutil.copy(card, tmp_path / "other.yaml"))
+    (folder / "run.json").write_text(json.dumps(record))
+    assert not session.trusts(gx.open_run(folder))
     # Another model is not trusted because this one was.
     explain.model_field.path = inputs.model
     assert not explain.trust_box.isChecked()
