@@ -37,6 +37,7 @@ from napari_globalxai.widgets.result_tables import ImagePanel, PerformanceTable
 from napari_globalxai.widgets.run_form import RunForm, default_run_folder
 from napari_globalxai.widgets.run_view import RunView, open_view
 from napari_globalxai.widgets.session import Session, plain_viewer, session_of
+from napari_globalxai.widgets.stands_out import StandsOut
 from napari_globalxai.widgets.store_consent import StoreConsent
 from napari_globalxai.widgets.viewer_jobs import EXPLAINING, runner_of
 from napari_globalxai.widgets.workers import JobRunner
@@ -76,6 +77,8 @@ class ExplainWidget(Panel):
         A second run beside it.
     answers : AnswersView
         What was asked of the run otherwise.
+    stands_out : StandsOut
+        What stands out in the maps.
     native_box : QCheckBox
         Whether the image in view is shown as its file stores it.
     """
@@ -212,6 +215,7 @@ class ExplainWidget(Panel):
         self.global_map_box = self.maps.global_map_box
         self.attribution_box = self.maps.attribution_box
         self.beside = BesideView(self, viewer, self.session)
+        self.stands_out = StandsOut(self, viewer, self.session)
         self.native_box = QCheckBox("Native image")
         self.native_box.setToolTip(
             "Show the image as its file stores it, in full resolution, with the maps laid on it"
@@ -235,6 +239,7 @@ class ExplainWidget(Panel):
         self.content.addWidget(self.growing)
         self.content.addWidget(self.check_bar)
         self.content.addWidget(heading("Global maps"))
+        self.content.addWidget(self.stands_out)
         self.content.addWidget(self.maps)
         self.content.addWidget(self.beside)
         self.content.addLayout(image_row)

@@ -49,6 +49,11 @@ class ShownFinding:
         return [int(image["row"]) for image in self.facts.get("shown", ())]
 
 
+def has_audit(run: Run) -> bool:
+    """Return whether an audit of the run was made."""
+    return (run.folder / AUDIT_FILE).is_file()
+
+
 def read_findings(run: Run) -> list[ShownFinding]:
     """Return what an audit of the run found, nothing where none was made. To be called in a worker.
 

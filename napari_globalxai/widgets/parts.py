@@ -150,6 +150,13 @@ def flowing(*widgets: QWidget) -> QFlowLayout:
     return layout
 
 
+def tipped_button(text: str, tip: str) -> QPushButton:
+    """Return a button with a tooltip."""
+    button = QPushButton(text)
+    button.setToolTip(tip)
+    return button
+
+
 def heading(text: str) -> QLabel:
     """Return the heading of a part of a panel."""
     label = plain_label(text)
