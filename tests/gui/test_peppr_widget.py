@@ -136,7 +136,10 @@ def test_keyboard_moves_the_scrubber(with_result: Any, qtbot: Any) -> None:
     assert session.fraction == pytest.approx(0.02)
     scrubber.erase_button.click()
     assert session.arm == "erase"
-    assert with_result.explain.layers.layer("area").name == "Erased area"
+    layers = with_result.explain.layers
+    # The first layer of a result comes a turn later.
+    qtbot.waitUntil(lambda: layers.layer("area") is not None)
+    assert layers.layer("area").name == "Erased area"
     assert scrubber.value_label.text() == "2.0 %"
 
 
