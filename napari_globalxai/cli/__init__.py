@@ -72,6 +72,15 @@ def _say_unforeseen(why: Exception) -> int:
     if isinstance(why, OSError) and (reason := fault_of_the_system(why)):
         typer.echo(f"napari-globalxai: {reason}", err=True)
         return 2
+    if isinstance(why, UnicodeEncodeError) and why.reason == "surrogates not allowed":
+        # As names on Linux may be, which no table or record can hold.
+        name = ascii(why.object[:200])
+        typer.echo(
+            f"napari-globalxai: {name} has letters that are no text (UTF-8); rename the file or "
+            "folder.",
+            err=True,
+        )
+        return 2
     typer.echo(
         f"napari-globalxai: failed unexpectedly ({type(why).__name__}: {text}); "
         f"{_keep_details(why)}",
