@@ -139,6 +139,7 @@ def draw(
         docks = [each.parent() for each in panels.values()]
         shown = [dock for dock in docks if isinstance(dock, QDockWidget)]
         window.resizeDocks(shown[:1], [DOCK_WIDTH], Qt.Orientation.Horizontal)
+        settle()
     found = []
     for state in in_states(viewer, panels, *runs):
         for name, panel in panels.items():

@@ -66,10 +66,11 @@ def _label(label: QLabel) -> list[str]:
 def _button(button: QAbstractButton) -> list[str]:
     text = button.text().replace("&", "")
     room = button.width()
-    needed = button.fontMetrics().horizontalAdvance(text)
+    needed = max(map(button.fontMetrics().horizontalAdvance, text.split("\n")))
     if not isinstance(button, QToolButton) and button.isCheckable():
         needed = button.sizeHint().width()
-    is_low = button.fontMetrics().height() > button.height() + SLACK
+    lines = text.count("\n") + 1
+    is_low = lines * button.fontMetrics().height() > button.height() + SLACK
     return [text] if text and (needed > room + SLACK or is_low) else []
 
 

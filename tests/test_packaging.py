@@ -107,7 +107,10 @@ def test_manifest_is_found_and_named_like_the_distribution():
         "Quality control",
         "Regions",
     }
-    assert [sample.key for sample in manifest.contributions.sample_data] == ["phantom-uwf"]
+    assert [sample.key for sample in manifest.contributions.sample_data] == [
+        "phantom-uwf",
+        "phantom-uwf-shortcut",
+    ]
 
 
 def test_the_core_imports_what_it_declares_and_nothing_else():

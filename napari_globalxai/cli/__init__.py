@@ -12,9 +12,8 @@ import threading
 import traceback
 from types import FrameType
 
-import typer
-
 from napari_globalxai.cli.commands import app
+from napari_globalxai.cli.printing import complain
 from napari_globalxai.errors import Cancelled, InputError, fault_of_the_system, is_out_of_memory
 
 _STOPPED = 130  # what shells expect after Ctrl-C, and what typer makes of it
@@ -34,7 +33,7 @@ def main() -> None:
         # Left to itself, typer frames usage errors in a box and says nothing on Ctrl-C.
         status = app(standalone_mode=False)
     except InputError as why:
-        typer.echo(f"napari-globalxai: {why}", err=True)
+        complain(str(why))
         sys.exit(2)
     # Typer itself sees Ctrl-C only once a command is under way.
     except (Cancelled, KeyboardInterrupt):
@@ -44,10 +43,10 @@ def main() -> None:
         if not hasattr(why, "format_message"):
             sys.exit(_say_unforeseen(why))
         if message := " ".join(why.format_message().split()):
-            typer.echo(f"napari-globalxai: {message.rstrip('.')}; try --help.", err=True)
+            complain(f"{message.rstrip('.')}; try --help.")
         sys.exit(2)
     if status == _STOPPED:
-        typer.echo(f"napari-globalxai: stopped; {_HOW_TO_GO_ON.get(command, _AGAIN)}.", err=True)
+        complain(f"stopped; {_HOW_TO_GO_ON.get(command, _AGAIN)}.")
     sys.exit(status)
 
 
@@ -62,30 +61,21 @@ def _say_unforeseen(why: Exception) -> int:
     text = " ".join(str(why).split())[:200].rstrip(".")
     if is_out_of_memory(why):
         asked = f" ({text})" if text else ""
-        typer.echo(
-            f"napari-globalxai: there is not enough memory{asked}; close other programs, or give a "
-            "smaller --batch-size; what was finished is kept: go on with the same command, "
-            "explain's with --resume.",
-            err=True,
+        complain(
+            f"there is not enough memory{asked}; close other programs, or give a smaller "
+            "--batch-size; what was finished is kept: go on with the same command, explain's with "
+            "--resume."
         )
         return 2
     if isinstance(why, OSError) and (reason := fault_of_the_system(why)):
-        typer.echo(f"napari-globalxai: {reason}", err=True)
+        complain(reason)
         return 2
     if isinstance(why, UnicodeEncodeError) and why.reason == "surrogates not allowed":
         # As names on Linux may be, which no table or record can hold.
         name = ascii(why.object[:200])
-        typer.echo(
-            f"napari-globalxai: {name} has letters that are no text (UTF-8); rename the file or "
-            "folder.",
-            err=True,
-        )
+        complain(f"{name} has letters that are no text (UTF-8); rename the file or folder.")
         return 2
-    typer.echo(
-        f"napari-globalxai: failed unexpectedly ({type(why).__name__}: {text}); "
-        f"{_keep_details(why)}",
-        err=True,
-    )
+    complain(f"failed unexpectedly ({type(why).__name__}: {text}); {_keep_details(why)}")
     return 1
 
 

@@ -43,6 +43,7 @@ from napari_globalxai.cli.peppr_questions import (
 )
 from napari_globalxai.cli.printing import (
     ProgressPrinter,
+    complain,
     say,
     say_alignment,
     say_problems,
@@ -409,5 +410,5 @@ def _chosen_layer(classifier: Classifier) -> str:
     try:
         return classifier.split.layer
     except InputError as why:
-        typer.echo(f"napari-globalxai: {why}", err=True)
+        complain(str(why))
         return ""

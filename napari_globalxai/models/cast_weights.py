@@ -12,7 +12,9 @@ from napari_globalxai.models.copying import copy_network
 _CAST = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 
 
-def cast_weights(network: nn.Module, dtype: torch.dtype, probe: Tensor) -> nn.Module:
+def cast_weights(
+    network: nn.Module, dtype: torch.dtype, probe: Tensor, harmless: bool | None = None
+) -> nn.Module:
     """Return a copy of a network for use within autocast, to the same answers bit by bit.
 
     Parameters
@@ -24,11 +26,17 @@ def cast_weights(network: nn.Module, dtype: torch.dtype, probe: Tensor) -> nn.Mo
     probe : torch.Tensor
         An input, on which the copy must answer as the network does; otherwise the network itself
         is returned.
+    harmless : bool, optional
+        Whether it does, where that is known already.
     """
+    if harmless is False:
+        return network
     copy = copy_network(network)
     for module in copy.modules():
         if isinstance(module, _CAST):
             module.to(dtype)
+    if harmless:
+        return copy
     with torch.no_grad(), torch.autocast(probe.device.type, dtype=dtype):
         # Weights that are computed in full, or shared with what is not cast, come out differently.
         try:

@@ -19,6 +19,7 @@ from napari_globalxai.models.checkpoints import load_checkpoint
 from napari_globalxai.models.classifier import Classifier, choose_device
 from napari_globalxai.models.memory_limit import limited_memory
 from napari_globalxai.models.networks import build_network
+from napari_globalxai.models.prepared import KnownNetwork
 from napari_globalxai.models.weights import hash_weights, read_weights
 from napari_globalxai.models.weights_file import WeightsFile
 
@@ -103,6 +104,29 @@ def load_model(
         When the hash is another.
     """
     loaded = load_network(path, trust=trust, cam_layer=cam_layer, sha256=sha256, content=content)
+    return make_classifier(loaded, path, device=device, precision=precision, trust=trust)
+
+
+def make_classifier(
+    loaded: LoadedNetwork,
+    path: str | Path,
+    *,
+    device: str,
+    precision: str,
+    trust: bool,
+    known: KnownNetwork | None = None,
+) -> Classifier:
+    """Check a loaded network against its card.
+
+    Parameters
+    ----------
+    loaded : LoadedNetwork
+        From `load_network`.
+    path, device, precision, trust
+        As for `load_model`.
+    known : KnownNetwork, optional
+        What is known of the network; it is not tried again.
+    """
     # Drivers of other devices map memory as they like.
     on_cpu = choose_device(device).type == "cpu"
     with _bounded(Path(path), loaded.weights.stat().st_size) if on_cpu else nullcontext():
@@ -114,6 +138,7 @@ def load_model(
             device=device,
             precision=precision,
             trusted=trust,
+            known=known,
         )
     if classifier.digest != loaded.sha256:
         # It would be recorded as another model than the one that explains.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -23,12 +22,14 @@ from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.widgets.card_fields import CardFields, facts
 from napari_globalxai.widgets.explain_jobs import reading
 from napari_globalxai.widgets.fold import Fold
+from napari_globalxai.widgets.panel import take_letters
 from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import JobBar, flowing, text_label
 from napari_globalxai.widgets.session import Session
 from napari_globalxai.widgets.settings_form import FormRows, settings_layout
 from napari_globalxai.widgets.warm_up import import_models
 from napari_globalxai.widgets.workers import JobRunner, LatestOnly
+from napari_globalxai.widgets.wrapped import WrappedBox
 
 if TYPE_CHECKING:
     from napari_globalxai.runs.check import CheckResult
@@ -76,7 +77,7 @@ class CardView(Fold):
         self.said.setAccessibleName("What the model card says")
         self.found = text_label()
         self.found.setAccessibleName("What the check of the model found")
-        self.unknown_box = QCheckBox("Leave out what no card has")
+        self.unknown_box: QCheckBox = WrappedBox("Leave out what no card has")
         self.check_button = QPushButton("Check card")
         self.check_button.setToolTip(
             "Load the model with this card, try it on a probe and on some of the cohort's images"
@@ -186,6 +187,7 @@ class CardView(Fold):
             # Paths, arguments and transforms are long.
             more.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapAllRows)
             self._fields = [CardFields(first, facts("input")), CardFields(more, facts("more"))]
+            take_letters(self)
 
     # What was found.
 
@@ -255,9 +257,7 @@ class CardView(Fold):
     def _on_checked(self, checked: CheckResult) -> None:
         problems = [f"⚠ {in_panel_words(each)}" for each in checked.problems]
         counted = f"{len(problems)} problems" if problems else "No problem was found."
-        # As text: labels and file names may hold what looks like HTML.
-        lines = map(escape, (counted, *problems, *checked.facts))
-        self.found.setText("<br>".join(lines))
+        self.found.setText("\n".join((counted, *problems, *checked.facts)))
         self.found.show()
         self.job_bar.say("")
 

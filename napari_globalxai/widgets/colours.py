@@ -24,6 +24,8 @@ from napari_globalxai.faithfulness.verdict import (
 RESTORE = "#56b4e9"
 ERASE = "#e69f00"
 ARM_COLOURS = {"restore": RESTORE, "erase": ERASE}
+# Curves are told apart by more than their colours.
+ARM_DASHES: dict[str, tuple[float, ...]] = {"restore": (), "erase": (10, 1.5)}
 # Of results beside the one on show; seen on dark and on light ground.
 OTHER_COLOURS = ("#c0609a", "#008f66", "#d05a00", "#2f7fc1", "#808000")
 VERDICT_COLOURS = {
@@ -40,7 +42,7 @@ VERDICT_COLOURS = {
     "not faithful": "#b84f00",
 }
 # On both grounds, and readable under white text.
-WARNING = "#d55e00"
+WARNING = "#b84f00"
 SCALES = {
     "linear": "Colours follow the map's values; below 15 % of the highest they are clear",
     "logarithm": "Colours follow the logarithm of the map's values, so that weak parts show",

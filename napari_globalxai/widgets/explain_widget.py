@@ -12,6 +12,7 @@ from napari_globalxai.errors import InputError
 from napari_globalxai.runs.tables import ERROR, FAILED, STATUS
 from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.settings.explain_settings import ExplainSettings
+from napari_globalxai.widgets.answers_view import AnswersView
 from napari_globalxai.widgets.beside_view import BesideView
 from napari_globalxai.widgets.explain_jobs import checking, explaining, reading, reporting
 from napari_globalxai.widgets.fold import Fold
@@ -23,6 +24,7 @@ from napari_globalxai.widgets.map_view import MapView
 from napari_globalxai.widgets.panel import Panel, choice_box
 from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import JobBar, flowing, heading, text_label
+from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.reader_choice import remember_reader
 from napari_globalxai.widgets.recognised import result_folder
 from napari_globalxai.widgets.remembered import (
@@ -35,6 +37,8 @@ from napari_globalxai.widgets.result_tables import ImagePanel, PerformanceTable
 from napari_globalxai.widgets.run_form import RunForm, default_run_folder
 from napari_globalxai.widgets.run_view import RunView, open_view
 from napari_globalxai.widgets.session import Session, plain_viewer, session_of
+from napari_globalxai.widgets.stands_out import StandsOut
+from napari_globalxai.widgets.store_consent import StoreConsent
 from napari_globalxai.widgets.viewer_jobs import EXPLAINING, runner_of
 from napari_globalxai.widgets.workers import JobRunner
 
@@ -71,6 +75,10 @@ class ExplainWidget(Panel):
         The map on show; its boxes are attributes of the panel as well.
     beside : BesideView
         A second run beside it.
+    answers : AnswersView
+        What was asked of the run otherwise.
+    stands_out : StandsOut
+        What stands out in the maps.
     native_box : QCheckBox
         Whether the image in view is shown as its file stores it.
     """
@@ -207,12 +215,15 @@ class ExplainWidget(Panel):
         self.global_map_box = self.maps.global_map_box
         self.attribution_box = self.maps.attribution_box
         self.beside = BesideView(self, viewer, self.session)
+        self.stands_out = StandsOut(self, viewer, self.session)
         self.native_box = QCheckBox("Native image")
         self.native_box.setToolTip(
             "Show the image as its file stores it, in full resolution, with the maps laid on it"
         )
+        self.consent = StoreConsent(self, self.layers)
         self.image_panel = ImagePanel()
         self.performance = PerformanceTable()
+        self.answers = AnswersView(self, self.session)
 
     def _lay_out(self) -> None:
         buttons = flowing(
@@ -228,12 +239,15 @@ class ExplainWidget(Panel):
         self.content.addWidget(self.growing)
         self.content.addWidget(self.check_bar)
         self.content.addWidget(heading("Global maps"))
+        self.content.addWidget(self.stands_out)
         self.content.addWidget(self.maps)
         self.content.addWidget(self.beside)
         self.content.addLayout(image_row)
+        self.content.addWidget(self.consent)
         self.content.addWidget(self.image_panel)
         self.content.addWidget(heading("Performance"))
         self.content.addWidget(self.performance)
+        self.content.addWidget(self.answers)
         self.content.addStretch(1)
         self._results = (
             self.maps,
@@ -241,6 +255,7 @@ class ExplainWidget(Panel):
             self.native_box,
             self.image_panel,
             self.performance,
+            self.answers,
         )
         for part in (*self._results, self.report_button):
             part.setEnabled(False)
@@ -302,7 +317,7 @@ class ExplainWidget(Panel):
         for folder in recent_runs():
             self.recent_box.addItem(folder.name, str(folder))
             self.recent_box.setItemData(
-                self.recent_box.count() - 1, str(folder), Qt.ItemDataRole.ToolTipRole
+                self.recent_box.count() - 1, plain(str(folder)), Qt.ItemDataRole.ToolTipRole
             )
         self.recent_box.setVisible(self.recent_box.count() > 1)
 

@@ -1,7 +1,12 @@
 """A part of a panel that is folded away until somebody asks for it."""
 
+from typing import Optional
+
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QSizePolicy, QToolButton, QVBoxLayout, QWidget
+
+from napari_globalxai.widgets.wrapped import wrapped
 
 
 class Fold(QWidget):
@@ -36,6 +41,8 @@ class Fold(QWidget):
             "QToolButton {background: transparent; border: none; padding: 2px 0;}"
             "QToolButton:focus {text-decoration: underline;}"
         )
+        # Its hint is that of the lines as they are broken now.
+        self.button.setMinimumWidth(1)
         self._content = QWidget()
         self._content.hide()
         row = QVBoxLayout(self)
@@ -82,6 +89,15 @@ class Fold(QWidget):
         self._name_heading()
         self.toggled.emit(expanded)
 
+    def resizeEvent(self, event: Optional[QResizeEvent]) -> None:  # noqa: UP045
+        """Break the lines of the heading anew."""
+        super().resizeEvent(event)
+        self._name_heading()
+
     def _name_heading(self) -> None:
-        self.button.setText(f"{'▾' if self.isExpanded() else '▸'}  {self._title}")
+        # The line is not broken after the mark.
+        mark = ("▾" if self.isExpanded() else "▸") + 2 * "\N{NO-BREAK SPACE}"
+        text = wrapped(mark + self._title, self.button.fontMetrics(), self.width())
+        if text != self.button.text():
+            self.button.setText(text)
         self.button.setAccessibleName(self._title)

@@ -8,6 +8,7 @@ from napari_globalxai.widgets.growing_layers import GrowingLayers, GrownView
 from napari_globalxai.widgets.panel import Panel, choice_box
 from napari_globalxai.widgets.parts import text_label
 from napari_globalxai.widgets.session import OVERALL
+from napari_globalxai.widgets.wrapped import WrappedBox
 
 
 class GrowingView(QWidget):
@@ -33,7 +34,7 @@ class GrowingView(QWidget):
     def __init__(self, panel: Panel, layers: GrowingLayers) -> None:
         super().__init__()
         self.layers = layers
-        self.shown_box = QCheckBox("Show the maps while they grow")
+        self.shown_box: QCheckBox = WrappedBox("Show the maps while they grow")
         self.shown_box.setToolTip("Each is the mean over the images that are explained so far")
         self.map_box = choice_box("Growing map", "The map that is shown while it grows")
         self.said = text_label()

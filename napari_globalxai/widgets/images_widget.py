@@ -140,12 +140,23 @@ class ImagesWidget(Panel):
         if down is not None:
             # Of one height, so that thousands of rows are laid out at once.
             down.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-            down.setDefaultSectionSize(self.fontMetrics().height() + 8)
             down.hide()
+        self._set_row_height()
         self.save_button = QPushButton("Save list…")
         self.save_button.setToolTip("Save the rows that are shown as a table")
         self.all_button = QPushButton("Show all")
         self.all_button.setToolTip("Take the filter away")
+
+    def take_letters(self, event: object = None) -> None:
+        """Give the table rows and columns of the letters' size."""
+        super().take_letters(event)
+        self._set_row_height()
+        self._set_widths()
+
+    def _set_row_height(self) -> None:
+        down = self.view.verticalHeader()
+        if down is not None:
+            down.setDefaultSectionSize(self.view.fontMetrics().height() + 8)
 
     def _lay_out(self) -> None:
         form = settings_layout()

@@ -12,6 +12,7 @@ from napari_globalxai.widgets.panel import choice_box
 from napari_globalxai.widgets.warm_up import import_models
 from napari_globalxai.widgets.workers import LatestOnly
 
+_FEW_LETTERS = 5
 _AUTOMATIC = "The card's, or the last"
 
 
@@ -42,6 +43,8 @@ class CamLayerField(QWidget):
             "CAM layer",
             "Where in the network Grad-CAM looks: late layers know most, early ones are finer",
         )
+        # A button stands beside it.
+        self.box.setMinimumContentsLength(_FEW_LETTERS)
         self.list_button = QPushButton("List")
         self.list_button.setToolTip("Load the model and list its layers that give a map")
         row = QHBoxLayout(self)

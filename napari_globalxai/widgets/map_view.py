@@ -19,6 +19,7 @@ from napari_globalxai.widgets.run_view import RunView
 from napari_globalxai.widgets.session import Session
 from napari_globalxai.widgets.settings_form import settings_layout
 from napari_globalxai.widgets.shown_maps import Selection
+from napari_globalxai.widgets.wrapped import WrappedBox
 
 _TOOLTIP = Qt.ItemDataRole.ToolTipRole
 _EXAMPLE = "All images, or site == 'B' and age > 60"
@@ -108,7 +109,7 @@ class MapView(QWidget):
         shown = settings_layout()
         shown.addRow("M&ap", self.map_box)
         shown.addRow("Scal&e", self.scale_box)
-        self.more = Fold("Selection and difference")
+        self.more = Fold("Of which images")
         content = QWidget()
         asked = settings_layout(content)
         asked.addRow("Amon&g", self.among_line)
@@ -223,10 +224,17 @@ class MapView(QWidget):
         self.layers.shared_scale = shared
 
     def _on_global_map(self, visible: bool) -> None:
+        self._come_forward()
         self.layers.set_visible("global map", visible)
 
     def _on_attribution(self, visible: bool) -> None:
+        self._come_forward()
         self.layers.set_visible("attribution", visible)
+
+    def _come_forward(self) -> None:
+        """Show the run, where something else is shown: the boxes tell of its layers."""
+        if self.session.view is not None:
+            self.layers.bring_forward()
 
     def _on_residual(self, residual: bool) -> None:
         self.layers.residual = residual
@@ -243,7 +251,7 @@ class MapView(QWidget):
 
 
 def _box(name: str, tip: str) -> QCheckBox:
-    box = QCheckBox(name)
+    box = WrappedBox(name)
     box.setToolTip(tip)
     return box
 

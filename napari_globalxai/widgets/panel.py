@@ -1,8 +1,9 @@
 """What all panels have in common: they scroll, they stand as tabs, they leave no slot behind."""
 
 from collections.abc import Callable
+from threading import Event
 from typing import Any, Optional
-from weakref import WeakMethod
+from weakref import WeakMethod, ref
 
 from napari.settings import get_settings
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
@@ -17,11 +18,13 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_globalxai.widgets.event_turns import TURNS
+from napari_globalxai.widgets.small_window import USUAL_WIDTH, keep_half_for_canvas
 from napari_globalxai.widgets.warm_up import warm_up
 
 NARROWEST = 160
 # Wide enough for most forms, narrow enough for a canvas beside it on a small screen.
-_USUAL = QSize(360, 640)
+_USUAL = QSize(USUAL_WIDTH, 640)
 
 
 class Panel(QScrollArea):
@@ -40,17 +43,35 @@ class Panel(QScrollArea):
         self.content = QVBoxLayout(inside)
         self.content.setContentsMargins(8, 8, 8, 8)
         self.content.setSpacing(8)
-        self.setWidget(inside)
         self.setWidgetResizable(True)
         self.setFrameShape(QScrollArea.Shape.NoFrame)
         # Of a large font on a small screen, all can be reached.
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
         self.setMinimumWidth(NARROWEST)
         self._is_docked = False
-        self.follow(get_settings().appearance.events.font_size, self._take_letters)
+        self.follow(get_settings().appearance.events.font_size, self.take_letters)
+        self._fill_later(inside)
 
-    def _take_letters(self, event: object = None) -> None:
-        """Give lines, tables and plots the letters that napari's style gives to labels alone."""
+    def _fill_later(self, inside: QWidget) -> None:
+        """Take what is in it in a turn of its own, once napari has docked the panel.
+
+        To dress and lay out all of that would hold up the window for longer.
+        """
+        is_gone, known = Event(), ref(self)
+        self.destroyed.connect(is_gone.set)
+
+        def fill() -> None:
+            panel = known()
+            if panel is not None and not is_gone.is_set():
+                panel.setWidget(inside)
+
+        TURNS.add(fill)
+
+    def take_letters(self, event: object = None) -> None:
+        """Give lines, tables and plots the letters that napari's style gives to labels alone.
+
+        Parts that are made later ask for it, too.
+        """
         # Qt hands on what changes only, and parts were made before they were here.
         self.setFont(QFont())
         font = self.font()
@@ -87,7 +108,7 @@ class Panel(QScrollArea):
         super().showEvent(event)
         if not self._is_docked:
             self._is_docked = True
-            self._take_letters()
+            self.take_letters()
             # Once napari has put it where it belongs.
             QTimer.singleShot(0, self._join_tabs)
 
@@ -114,6 +135,7 @@ class Panel(QScrollArea):
             # Names in full, and arrows where they do not fit.
             bar.setElideMode(Qt.TextElideMode.ElideNone)
             bar.setUsesScrollButtons(True)
+        keep_half_for_canvas(window)
 
     def _dock(self) -> Optional[QDockWidget]:  # noqa: UP045
         above: Optional[QObject] = self.parent()  # noqa: UP045
@@ -127,6 +149,15 @@ class Panel(QScrollArea):
         if dock is not None:
             dock.show()
             dock.raise_()
+
+
+def take_letters(part: QWidget) -> None:
+    """Give what was made later the letters of the panel that it is in, if it is in one."""
+    above = part.parentWidget()
+    while above is not None and not isinstance(above, Panel):
+        above = above.parentWidget()
+    if above is not None:
+        above.take_letters()
 
 
 class _WheelForFocus(QObject):

@@ -15,6 +15,7 @@ from qtpy.QtWidgets import (
 from superqt import QFlowLayout
 
 from napari_globalxai.progress import Progress, format_seconds
+from napari_globalxai.widgets.plain_labels import plain_label
 from napari_globalxai.widgets.workers import JobRunner
 
 _BETWEEN = 6
@@ -69,6 +70,7 @@ class JobBar(QWidget):
         if runner.is_running:
             # Another panel, closed by now, started it.
             self._on_started()
+            self._link = link_in(runner.workers_shown)
             if runner.progress is not None:
                 self._on_progressed(runner.progress)
 
@@ -124,7 +126,7 @@ def link_in(text: str) -> str:
 
 def text_label(text: str = "") -> QLabel:
     """Return a label for sentences: wrapped, and selectable so that an error can be copied."""
-    label = QLabel(text)
+    label = plain_label(text)
     label.setWordWrap(True)
     label.setTextInteractionFlags(
         Qt.TextInteractionFlag.TextSelectableByMouse
@@ -148,9 +150,16 @@ def flowing(*widgets: QWidget) -> QFlowLayout:
     return layout
 
 
+def tipped_button(text: str, tip: str) -> QPushButton:
+    """Return a button with a tooltip."""
+    button = QPushButton(text)
+    button.setToolTip(tip)
+    return button
+
+
 def heading(text: str) -> QLabel:
     """Return the heading of a part of a panel."""
-    label = QLabel(text)
+    label = plain_label(text)
     font = label.font()
     font.setBold(True)
     label.setFont(font)

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from napari_globalxai.faithfulness.order_families import FamilyLook, family_look
 from napari_globalxai.faithfulness.verdict import over_the_first
-from napari_globalxai.widgets.colours import ARM_COLOURS, OTHER_COLOURS
+from napari_globalxai.widgets.colours import ARM_COLOURS, ARM_DASHES, OTHER_COLOURS
+from napari_globalxai.widgets.seen_colours import seen_on
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -148,6 +149,9 @@ class _Drawing:
         )
         return curves[chosen].sort_values("fraction")
 
+    def _seen(self, colour: str) -> str:
+        return seen_on(colour, self._ground)
+
     def _families(self) -> list[FamilyLook]:
         """Return the families of control orders that the map is judged by."""
         return [] if self._result is None else [family_look(n) for n in self._result.judged_by]
@@ -163,24 +167,31 @@ class _Drawing:
             curve = evaluated_part(self._curve(look.name, self._arm))
             if len(curve):
                 x = 100 * curve["fraction"]
-                colour = look.colour
+                colour = self._seen(look.colour)
                 axes.fill_between(
                     x, curve["ci_low"], curve["ci_high"], color=colour, alpha=0.25, linewidth=0
                 )
                 label = f"{look.title}, {_VERBS[self._arm].lower()}"
                 axes.plot(x, curve["value"], color=colour, lw=1.6, ls=(0, dashes), label=label)
-        for arm, colour in ARM_COLOURS.items():
-            curve = self._curve("map", arm)
+        for arm, own in ARM_COLOURS.items():
+            curve, colour = self._curve("map", arm), self._seen(own)
             x = 100 * curve["fraction"]
             axes.fill_between(
                 x, curve["ci_low"], curve["ci_high"], color=colour, alpha=0.25, linewidth=0
             )
-            axes.plot(x, curve["value"], color=colour, lw=2, label=f"{_VERBS[arm]} along the map")
+            axes.plot(
+                x,
+                curve["value"],
+                color=colour,
+                lw=2,
+                ls=(0, ARM_DASHES[arm] or None),
+                label=f"{_VERBS[arm]} along the map",
+            )
             if arm == self._arm:
                 self._cursor_curve = (curve["fraction"].to_numpy(), curve["value"].to_numpy())
         intact = self._result.areas[self._label]["intact_auc"]
         axes.axhline(intact, color=self._text, lw=0.8, ls=":", label=f"Intact, {intact:.2f}")
-        axes.axhline(0.5, color=self._text, lw=0.5, alpha=0.4)
+        axes.axhline(0.5, color=self._text, lw=0.5, alpha=0.6)
         low = float(self._result.curves.query("metric == 'roc_auc'")["ci_low"].min())
         axes.set(xlim=(0, 100), ylim=(min(0.4, max(0.0, low - 0.02)), 1.02))
         what = "Valid pixels restored or erased (%)"
@@ -203,11 +214,15 @@ class _Drawing:
         )
 
     def _draw_others(self) -> None:
-        for (name, result), colour in zip(self._others, cycle(OTHER_COLOURS), strict=False):
+        looks = zip(cycle(OTHER_COLOURS), cycle(_DASHES))
+        for (name, result), (own, dashes) in zip(self._others, looks, strict=False):
+            colour = self._seen(own)
             curve = self._curve("map", self._arm, result)
             if len(curve):
                 x, label = 100 * curve["fraction"], f"{name}, {_VERBS[self._arm].lower()}"
-                self.curves_axes.plot(x, curve["value"], color=colour, lw=1.6, label=label)
+                self.curves_axes.plot(
+                    x, curve["value"], color=colour, lw=1.6, ls=(0, dashes), label=label
+                )
 
     def _draw_deltas(self) -> None:
         """Draw Δ of the controls as a histogram, and the map's own as a line."""
@@ -230,11 +245,13 @@ class _Drawing:
                 values,
                 bins=edges.tolist(),
                 histtype="stepfilled",
-                color=[look.colour for look in families],
+                color=[self._seen(look.colour) for look in families],
                 alpha=0.85,
                 label=[look.title for look in families],
             )
-        axes.axvline(own, color=ARM_COLOURS["restore"], lw=2, label=f"This map, {own:.2f}")
+        axes.axvline(
+            own, color=self._seen(ARM_COLOURS["restore"]), lw=2, label=f"This map, {own:.2f}"
+        )
         axes.set_xlim(edges[0], edges[-1])
         axes.margins(y=0.1)
         axes.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_globalxai.widgets.colours import ARM_COLOURS
 from napari_globalxai.widgets.peppr_figure import Drawn, Wanted, draw
+from napari_globalxai.widgets.seen_colours import seen_on
 from napari_globalxai.widgets.workers import LatestOnly
 
 if TYPE_CHECKING:
@@ -160,7 +161,8 @@ class PepprPlot(QWidget):
             painter.setPen(QPen(QColor(text), 1))
             bottom, top = drawn.curves_axes.get_ylim()
             painter.drawLine(self._place(self._fraction, bottom), self._place(self._fraction, top))
-            painter.setBrush(QColor(ARM_COLOURS[self._arm]))
+            ground = get_theme(self._theme).background.as_hex()
+            painter.setBrush(QColor(seen_on(ARM_COLOURS[self._arm], ground)))
             painter.drawEllipse(self._place(self._fraction, value), _DOT, _DOT)
         painter.end()
 

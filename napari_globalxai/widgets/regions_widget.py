@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Optional
 import napari.viewer
 import numpy as np
 import numpy.typing as npt
-from napari.layers import Labels, Shapes
-from qtpy.QtWidgets import QLineEdit, QPushButton
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QLineEdit
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.progress import ProgressCallback
@@ -16,12 +16,13 @@ from napari_globalxai.widgets.findings_view import (
     FindingsTable,
     ShownFinding,
     audit_run,
-    read_findings,
 )
+from napari_globalxai.widgets.first_sight import known_findings
 from napari_globalxai.widgets.identity import make_header
 from napari_globalxai.widgets.layers import RunLayers, layers_of
 from napari_globalxai.widgets.panel import Panel, choice_box
-from napari_globalxai.widgets.parts import JobBar, flowing, heading, text_label
+from napari_globalxai.widgets.parts import JobBar, flowing, heading, text_label, tipped_button
+from napari_globalxai.widgets.region_drawing import add_drawing, draw_region
 from napari_globalxai.widgets.region_mask import is_drawn, region_mask
 from napari_globalxai.widgets.region_tables import ImageShareTable, ShareTable
 from napari_globalxai.widgets.region_view import (
@@ -36,11 +37,13 @@ from napari_globalxai.widgets.session import OVERALL, Session, plain_viewer, ses
 from napari_globalxai.widgets.settings_form import settings_layout
 from napari_globalxai.widgets.shown_maps import Selection
 from napari_globalxai.widgets.viewer_jobs import runner_of
+from napari_globalxai.widgets.workbench import open_panel
 from napari_globalxai.widgets.workers import JobRunner, LatestOnly
 
 if TYPE_CHECKING:
     from napari_globalxai.faithfulness.region_erasure import RegionEffect
 
+_MILLISECONDS_OF_DRAWING = 250
 _DRAW = "Draw a region: press “New region” and drag a rectangle on the image."
 
 
@@ -75,6 +78,9 @@ class RegionsWidget(Panel):
         self.eraser: JobRunner = runner_of(viewer, "Erasing a region")
         self.auditor: JobRunner = runner_of(viewer, "Auditing a run")
         self._listed = LatestOnly(self)
+        self._drawn = QTimer(self)
+        self._drawn.setSingleShot(True)
+        self._drawn.setInterval(_MILLISECONDS_OF_DRAWING)
         self._region: Optional[npt.NDArray[np.bool_]] = None  # noqa: UP045
         self._shares: list[LabelShare] = []
         self._image_rows: list[int] = []
@@ -93,14 +99,10 @@ class RegionsWidget(Panel):
         if images is None:
             self.said.setText("Open a run first.")
             return
-        layer = Shapes(
-            ndim=2, name="Region", edge_color="#d55e00", face_color="#d55e0040", edge_width=2
-        )
-        self._viewer.layers.append(layer)
-        self._viewer.layers.selection.active = layer
-        layer.mode = "add_rectangle"
+        layer = add_drawing(self._viewer, "Region")
         self.layer_box.setCurrentText(layer.name)
-        self.said.setText("Drag a rectangle on the image, then press “Measure”.")
+        self.follow(layer.events.data, self._on_data)
+        self.said.setText("Drag a rectangle on the image: it is measured at once.")
 
     def measure(self) -> None:
         """Measure the region of the layer chosen, for all labels."""
@@ -157,23 +159,34 @@ class RegionsWidget(Panel):
     def _make_controls(self) -> None:
         self.header = make_header(self, self.session)
         self.layer_box = choice_box("Region", "The layer with the region: shapes or labels")
-        self.new_button = QPushButton("New region")
-        self.new_button.setToolTip("Add a layer and draw a rectangle on it")
-        self.measure_button = QPushButton("Measure")
-        self.measure_button.setToolTip("How much of every label's map the region holds")
-        self.erase_button = QPushButton("Erase and predict")
-        self.erase_button.setToolTip("What every label's ROC AUC is without the region")
-        self.keep_button = QPushButton("Keep")
-        self.keep_button.setToolTip("Keep the region and its numbers in the run's folder")
+        self.new_button = tipped_button("New region", "Add a layer and draw a rectangle on it")
+        self.measure_button = tipped_button(
+            "Measure", "How much of every label's map the region holds"
+        )
+        self.erase_button = tipped_button(
+            "Erase and predict", "What every label's ROC AUC is without the region"
+        )
+        self.keep_button = tipped_button(
+            "Keep", "Keep the region and its numbers in the run's folder"
+        )
+        self.report_button = tipped_button(
+            "Report", "Write the report of the run on show and open it"
+        )
+        self._buttons = (
+            self.new_button,
+            self.measure_button,
+            self.erase_button,
+            self.keep_button,
+            self.report_button,
+        )
         self.name_line = QLineEdit()
         self.name_line.setAccessibleName("Name")
         self.name_line.setPlaceholderText("As the layer")
         self.kept_box = choice_box("Kept regions", "Regions that the run holds; one is drawn again")
         self.job_bar, self.erase_bar = JobBar(self.runner), JobBar(self.eraser)
         self.findings = FindingsTable()
-        self.audit_button = QPushButton("Audit")
-        self.audit_button.setToolTip(
-            "Search the run for shortcuts: places, subgroups and clusters; takes a while"
+        self.audit_button = tipped_button(
+            "Audit", "Search the run for shortcuts: places, subgroups and clusters; takes a while"
         )
         self.audit_bar = JobBar(self.auditor)
         self.said = text_label(_DRAW)
@@ -186,19 +199,20 @@ class RegionsWidget(Panel):
         form.addRow("Re&gion", self.layer_box)
         form.addRow("&Name", self.name_line)
         form.addRow("Kept", self.kept_box)
-        buttons = flowing(self.new_button, self.measure_button, self.erase_button, self.keep_button)
         self.content.addWidget(self.header)
+        # What somebody who is new should see first.
+        self.content.addLayout(flowing(heading("Findings"), self.audit_button))
+        self.content.addWidget(self.audit_bar)
+        self.content.addWidget(self.findings)
+        self.content.addWidget(heading("Region"))
         self.content.addLayout(form)
-        self.content.addLayout(buttons)
+        self.content.addLayout(flowing(*self._buttons))
         self.content.addWidget(self.job_bar)
         self.content.addWidget(self.erase_bar)
         self.content.addWidget(self.said)
         self.content.addWidget(self.table)
         self.content.addWidget(heading("Images by share"))
         self.content.addWidget(self.image_table)
-        self.content.addLayout(flowing(heading("Findings of the audit"), self.audit_button))
-        self.content.addWidget(self.audit_bar)
-        self.content.addWidget(self.findings)
         self.content.addStretch(1)
 
     def _connect(self) -> None:
@@ -210,7 +224,9 @@ class RegionsWidget(Panel):
         self.audit_button.clicked.connect(self.audit)
         self.auditor.succeeded.connect(self._on_audited)
         self._listed.ready.connect(self._on_listed)
-        self.findings.chosen.connect(self._on_finding)
+        self.report_button.clicked.connect(self._on_report)
+        self._drawn.timeout.connect(self._on_drawn)
+        self.findings.chosen.connect(self.show_finding)
         self.runner.succeeded.connect(self._on_measured)
         self.eraser.succeeded.connect(self._on_erased)
         self.table.cellClicked.connect(self._on_label_clicked)
@@ -275,22 +291,30 @@ class RegionsWidget(Panel):
             return
         self._draw(values > 0, Path(path).stem)
 
+    def _on_data(self, event: object = None) -> None:
+        self._drawn.start()
+
+    def _on_drawn(self) -> None:
+        """Measure once nobody draws any more."""
+        name = self.layer_box.currentText()
+        if self.runner.is_running:
+            self._drawn.start()
+        elif name in self._viewer.layers and len(self._viewer.layers[name].data):
+            self.measure()
+
+    def _on_report(self) -> None:
+        open_panel(self._viewer, "Global explanations").write_report()
+
     # Results.
 
     def _on_view(self, view: object) -> None:
         enabled = self.session.view is not None
-        for part in (
-            self.new_button,
-            self.measure_button,
-            self.erase_button,
-            self.keep_button,
-            self.audit_button,
-        ):
+        for part in (*self._buttons, self.audit_button):
             part.setEnabled(enabled)
         self.findings.show_findings([])
         run = self.session.run
         if run is not None:
-            self._listed.request(run, lambda: read_findings(run))
+            self._listed.request(run, lambda: known_findings(run))
         self._region, self._shares, self._effects = None, [], {}
         self.said.setText(_DRAW if enabled else "Open a run first.")
         self._list_kept()
@@ -313,12 +337,14 @@ class RegionsWidget(Panel):
         run, findings = found
         self.audit_bar.say("" if findings else "Nothing was found that needs a look.")
         self._on_listed(run, findings)
+        if run is self.session.run:
+            self.session.answered.emit()
 
     def _on_listed(self, run: Any, findings: list[ShownFinding]) -> None:
         if run is self.session.run:
             self.findings.show_findings(findings)
 
-    def _on_finding(self, finding: ShownFinding) -> None:
+    def show_finding(self, finding: ShownFinding) -> None:
         """Show a finding: its map, its images, its place, and one that shows it best."""
         view = self.session.view
         label = str(finding.facts.get("label"))
@@ -338,17 +364,13 @@ class RegionsWidget(Panel):
         self.said.setText(str(finding.facts.get("sentence", "")))
 
     def _draw(self, region: npt.NDArray[np.bool_], name: str) -> None:
-        """Show a region of the frame as a layer to measure, one a name."""
         images = self.layers.layer("images")
-        if images is None:
-            return
-        if name in self._viewer.layers and isinstance(self._viewer.layers[name], Labels):
-            layer = self._viewer.layers[name]
-            layer.data = region.astype(np.uint8)
-        else:
-            layer = self._viewer.add_labels(region.astype(np.uint8), name=name, opacity=0.5)
-        layer.affine = np.asarray(images.affine.affine_matrix)[-3:, -3:]
-        self.layer_box.setCurrentText(layer.name)
+        if images is not None:
+            layer = draw_region(self._viewer, region, name, images)
+            # What was found of it stays in view until somebody draws.
+            self._drawn.stop()
+            self.follow(layer.events.data, self._on_data)
+            self.layer_box.setCurrentText(layer.name)
 
     def _on_map(self, name: str) -> None:
         self._show()

@@ -27,6 +27,7 @@ from napari_globalxai.widgets.path_field import PathField
 from napari_globalxai.widgets.recognised import Recognised, recognise
 from napari_globalxai.widgets.session import Session
 from napari_globalxai.widgets.settings_form import MethodForm, SettingsForm, settings_layout
+from napari_globalxai.widgets.wrapped import WrappedBox
 
 TABLES = "Tables (*.csv *.tsv *.txt);;All files (*)"
 
@@ -134,7 +135,7 @@ class RunForm(Fold):
         self.model_field.setToolTip(
             "The model card (model.yaml), or weights with a card beside them"
         )
-        self.trust_box = QCheckBox("Trust this model's code")
+        self.trust_box: QCheckBox = WrappedBox("Trust this model's code")
         self.trust_box.setToolTip(
             "Pickled modules, programs of torch.export and some bundles run code when they are "
             "opened.\nTick this only if you trust where the model's files come from."

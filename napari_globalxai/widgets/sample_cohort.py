@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import napari
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from napari_globalxai.samples import sample_folder
-from napari_globalxai.widgets.layer_roles import METADATA_KEY
-from napari_globalxai.widgets.names import IMAGES
+from napari_globalxai.widgets.names import IMAGES, METADATA_KEY
+from napari_globalxai.widgets.workbench import open_panels_of_a_run
 
-MODEL = "honest.yaml"
+MODEL, WITH_SHORTCUT = "honest.yaml", "shortcut.yaml"
 
 
 class LazyImages:
@@ -60,6 +61,16 @@ class LazyImages:
 
 
 def open_phantom() -> list[tuple[Any, dict[str, Any], str]]:
+    """Return the phantom cohort for a model that looks at the lesions; see `open_with_model`."""
+    return open_with_model(MODEL)
+
+
+def open_phantom_with_shortcut() -> list[tuple[Any, dict[str, Any], str]]:
+    """Return the phantom cohort for a model that looks at a mark; see `open_with_model`."""
+    return open_with_model(WITH_SHORTCUT)
+
+
+def open_with_model(model: str) -> list[tuple[Any, dict[str, Any], str]]:
     """Return the phantom cohort as one stack, right sides mirrored.
 
     napari calls this in the GUI thread, so only the table is read here, and without pandas, which
@@ -75,7 +86,7 @@ def open_phantom() -> list[tuple[Any, dict[str, Any], str]]:
     where = {
         "role": "images",
         "cohort": str(table),
-        "model": str(folder / "models" / MODEL),
+        "model": str(folder / "models" / model),
     }
     meta = {
         "name": IMAGES,
@@ -83,4 +94,8 @@ def open_phantom() -> list[tuple[Any, dict[str, Any], str]]:
         "axis_labels": ("image", "y", "x"),
         "metadata": {METADATA_KEY: where},
     }
+    viewer = napari.current_viewer()
+    if viewer is not None:
+        # Once napari has added the layer, so that nobody has to search for the panels.
+        open_panels_of_a_run(viewer)
     return [(images, meta, "image")]

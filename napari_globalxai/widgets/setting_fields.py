@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 from napari_globalxai.settings.declared import Declared
 from napari_globalxai.widgets.panel import keep_wheel_for_focus
 from napari_globalxai.widgets.path_field import PathField
+from napari_globalxai.widgets.wrapped import WrappedBox
 
 _MOST = 2**31 - 1
 _NOTHING = "Automatic"
@@ -81,7 +82,7 @@ def _make(setting: Declared) -> QWidget:
     if setting.kind == "choice":
         return _choice_box(setting)
     if setting.kind == "flag":
-        check = QCheckBox(setting.title)
+        check = WrappedBox(setting.title)
         check.setChecked(bool(setting.default))
         return check
     if setting.kind in ("whole", "number"):

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QFormLayout, QLabel, QWidget
 from napari_globalxai.settings.declared import Declared
 from napari_globalxai.settings.lists import split_names
 from napari_globalxai.widgets.fold import Fold
+from napari_globalxai.widgets.panel import take_letters
 from napari_globalxai.widgets.parts import text_label
 from napari_globalxai.widgets.setting_fields import field_changed, field_value, make_field
 from napari_globalxai.widgets.warm_up import import_models
@@ -60,6 +61,8 @@ class SettingsForm(Fold):
         self.show_content(content)
         for field in self.fields.values():
             field_changed(field).connect(self._on_edited)
+        if self.fields:
+            take_letters(self)
 
     def arguments(self) -> dict[str, Any]:
         """Return all settings as the settings' model takes them."""

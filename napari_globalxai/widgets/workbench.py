@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from importlib import import_module
 from typing import Any
+from weakref import ref
+
+from qtpy.QtCore import QTimer
 
 from napari_globalxai.widgets.panel import Panel
+from napari_globalxai.widgets.session import plain_viewer
 
 # In the order of the work; names as in the manifest.
 PANELS = {
@@ -16,6 +21,11 @@ PANELS = {
     "Quality control": "quality_widget:QualityWidget",
 }
 _PLUGIN = "Global XAI"
+# Between two panels the window paints.
+_MILLISECONDS = 1
+
+
+OF_A_RUN = ("Global explanations", "All images", "Regions", "PEPPR")
 
 
 def find_panel(viewer: Any, name: str) -> Panel | None:
@@ -40,3 +50,23 @@ def open_panel(viewer: Any, name: str) -> Any:
         viewer.window.add_dock_widget(panel, name=f"{name} ({_PLUGIN})", area="right")
     panel.bring_forward()
     return panel
+
+
+def open_panels_of_a_run(viewer: Any) -> None:
+    """Open all panels that show a run, one a turn of the event loop, the first in front."""
+    plain = plain_viewer(viewer)
+    waiting = deque((*OF_A_RUN, OF_A_RUN[0]))
+    known = ref(plain)
+    # Of the window, with which it ends.
+    turns = QTimer(plain.window._qt_window)
+
+    def open_next() -> None:
+        there = known()
+        if there is not None:
+            open_panel(there, waiting.popleft())
+        if there is None or not waiting:
+            turns.stop()
+            turns.deleteLater()
+
+    turns.timeout.connect(open_next)
+    turns.start(_MILLISECONDS)

@@ -15,6 +15,7 @@ from napari_globalxai.errors import Cancelled, InputError, fault_of_the_system
 from napari_globalxai.progress import Progress, ProgressCallback
 from napari_globalxai.widgets.event_turns import TURNS
 from napari_globalxai.widgets.panel_words import in_panel_words
+from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.warm_up import wait_until_warm
 
 Work = Callable[[ProgressCallback], Any]
@@ -113,6 +114,7 @@ class JobRunner(QObject):
         self._job: Job | None = None
         self._then: Callable[[Any], None] | None = None
         self._progress: Progress | None = None
+        self._workers_shown = ""
         self._is_gone = threading.Event()
         self.destroyed.connect(self._is_gone.set)
 
@@ -125,6 +127,11 @@ class JobRunner(QObject):
     def progress(self) -> Progress | None:
         """How far the job under way is, None before its first report."""
         return self._progress
+
+    @property
+    def workers_shown(self) -> str:
+        """What the job under way said of where its workers are shown; empty without any."""
+        return self._workers_shown
 
     def run(self, work: Work, then: Callable[[Any], None] | None = None) -> None:
         """Start a job; there must be none under way.
@@ -139,7 +146,7 @@ class JobRunner(QObject):
         """
         if self._job is not None:
             raise RuntimeError("a job is under way")
-        self._then, self._progress = then, None
+        self._then, self._progress, self._workers_shown = then, None, ""
         job = Job(work)
         job.progressed.connect(self._on_progressed)
         job.returned.connect(self._on_returned)
@@ -158,6 +165,8 @@ class JobRunner(QObject):
     def _on_progressed(self, progress: Progress) -> None:
         if self._job is not None:
             self._progress = progress
+            if "://" in progress.stage:
+                self._workers_shown = progress.stage
             self.progressed.emit(progress)
 
     def _on_returned(self, result: Any) -> None:
@@ -183,11 +192,11 @@ class JobRunner(QObject):
             self.cancelled.emit()
         elif isinstance(why, InputError):
             sentence = in_panel_words(str(why))
-            show_error(sentence)
+            show_error(plain(sentence))
             self.failed.emit(sentence)
         elif isinstance(why, OSError) and (sentence := fault_of_the_system(why)):
             sentence = in_panel_words(sentence)
-            show_error(sentence)
+            show_error(plain(sentence))
             self.failed.emit(sentence)
         else:
             # With the traceback at hand: this is a defect, or the machine's (memory, disk).

@@ -55,7 +55,7 @@ COMMANDS = {
     "sanity": "sanity run --seeds 2 --images 8",
     "stability": "stability run --splits 100 --bootstrap 100",
     "outliers": "outliers run",
-    "compare": "compare run other --out compared --permutations 99 --bootstrap 100",
+    "compare": "compare run other --out compared --permutations 99",
     "card": "card model/resnet.safetensors --out card.yaml --force",
     "report": "report run",
 }

@@ -44,6 +44,11 @@ class Person:
         self.qtbot.keyClicks(line, text)
         self.qtbot.keyClick(line, Qt.Key.Key_Return)
 
+    def tab(self, panel: Any) -> None:
+        """Bring a panel to the front."""
+        self.clicks += 1
+        panel.bring_forward()
+
     def drag(self, layer: Any, corner: np.ndarray) -> None:
         """Draw a rectangle: a press and a release."""
         self.clicks += 1
@@ -59,33 +64,42 @@ def test_from_the_sample_to_the_shortcut_and_a_report(
 ) -> None:
     from npe2 import PluginManifest
 
-    from napari_globalxai.samples import sample_folder
-    from napari_globalxai.widgets.workbench import open_panel
+    from napari_globalxai.widgets.workbench import find_panel
 
     shown_pages: list[str] = []
     monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: shown_pages.append(url.path()))
     npe2pm.register(PluginManifest.from_file(MANIFEST))
     viewer = make_napari_viewer()
     person = Person(qtbot)
-    with Heartbeat("sample and panel"):
-        viewer.open_sample("napari-globalxai", "phantom-uwf")
+    with Heartbeat("sample and panels"):
+        # File › Open Sample › Global XAI › …
+        viewer.open_sample("napari-globalxai", "phantom-uwf-shortcut")
         person.clicks += 3
-        explain = open_panel(viewer, "Global explanations")
-        person.clicks += 3
+        person.wait_for(lambda: find_panel(viewer, "PEPPR") is not None)
+    explain, images, regions = (
+        find_panel(viewer, name) for name in ("Global explanations", "All images", "Regions")
+    )
     person.wait_for(lambda: "256 images" in explain.form.preview.facts.text())
-    person.type(explain.model_field.line, str(sample_folder() / "models" / "shortcut.yaml"))
+    assert explain.model_field.path.name == "shortcut.yaml"
     explain.output_field.path = tmp_path / "run"
     with Heartbeat("explaining"):
         person.click(explain.compute_button)
         person.wait_for(lambda: not explain.runner.is_running)
     assert "256 of 256 images explained" in explain.job_bar.status.text()
 
+    # What stands out is told before anybody asks, and shown with a click.
+    stands_out = explain.stands_out
+    person.wait_for(lambda: stands_out.isVisibleTo(explain))
+    assert re.match(r"⚑ Gla: corners?-bottom\S* holds \d\d % of the map", stands_out.said.text())
+    person.click(stands_out.show_button)
+    assert explain.session.map_name == "Gla"
+    assert explain.session.run.images["Gla"][explain.session.row] == 1
+    assert "corner" in regions.layer_box.currentText()
     # What it looks at in general: of one label, half of the mass is where there is no eye.
-    person.choose(explain.map_box, "Gla")
     assert re.match(r"⚑ \d\d % of the mass of Gla lies outside", explain.maps.outside.text())
+
     # The images that do not follow: those without the mark.
-    images = open_panel(viewer, "All images")
-    person.clicks += 3
+    person.tab(images)
     person.choose(images.preset_box, "Errors first")
     truth = explain.session.run.images["Gla"].to_numpy()
     probability = explain.session.run.images["probability_Gla"].to_numpy()
@@ -97,15 +111,17 @@ def test_from_the_sample_to_the_shortcut_and_a_report(
     assert explain.maps.outside.isVisibleTo(explain)
     assert without_mark != explain.maps.outside.text()
 
-    # The corners, drawn and measured.
-    regions = open_panel(viewer, "Regions")
-    person.clicks += 3
-    person.click(regions.new_button)
+    # Corners are marked in left and right eyes: the other one is drawn beside, and both measured.
+    person.tab(regions)
     layer = viewer.layers[regions.layer_box.currentText()]
+    assert layer.mode == "add_rectangle"
     height, width = explain.session.view.valid.shape
-    for left in (0.0, 0.85):
-        corner = np.array([[0.8, left], [0.8, left + 0.15], [1, left + 0.15], [1, left]])
-        person.drag(layer, corner * (height, width) - 0.5)
+    known = layer.data[0] + 0.5
+    assert known.min(axis=0) / (height, width) == pytest.approx((5 / 6, 5 / 6), abs=0.01)
+    drawn = np.array([[0.8, 0.0], [0.8, 0.15], [1, 0.15], [1, 0.0]])
+    person.drag(layer, drawn * (height, width) - 0.5)
+    # Measured as it is drawn.
+    person.wait_for(lambda: "times its share" in regions.said.text())
     with Heartbeat("erasing"):
         person.click(regions.erase_button)
         person.wait_for(lambda: not regions.eraser.is_running)
@@ -120,11 +136,11 @@ def test_from_the_sample_to_the_shortcut_and_a_report(
     assert max(share.ratio for share in others) < 1
 
     person.click(regions.keep_button)
-    person.click(explain.report_button)
+    person.click(regions.report_button)
     person.wait_for(lambda: bool(shown_pages))
     report = tmp_path / "run" / "report.html"
     assert shown_pages == [str(report)]
     assert report.is_file()
     assert (tmp_path / "run" / "regions" / f"{layer.name}.tif").is_file()
     print(f"{person.clicks} clicks")
-    assert person.clicks <= 40
+    assert person.clicks <= 15

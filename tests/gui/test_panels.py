@@ -38,8 +38,11 @@ MENUS = set("fvlpwhd")
 
 
 @pytest.fixture
-def all_panels(opened: Any) -> dict[str, Any]:
-    return {name: open_panel(opened.viewer, name) for name in PANELS}
+def all_panels(opened: Any, qtbot: Any) -> dict[str, Any]:
+    panels = {name: open_panel(opened.viewer, name) for name in PANELS}
+    # What is in them comes a turn later.
+    qtbot.waitUntil(lambda: all(panel.widget() is not None for panel in panels.values()))
+    return panels
 
 
 def test_every_panel_of_a_run_says_what_is_shown(
@@ -178,6 +181,7 @@ def test_empty_panels_are_laid_out(make_napari_viewer: Any, qtbot: Any) -> None:
     viewer.window.show()
     for name in PANELS:
         panel = open_panel(viewer, name)
+        qtbot.waitUntil(lambda panel=panel: panel.widget() is not None)
         qtbot.wait(150)
         assert cut_texts(panel) == [], name
         assert overlapping(panel) == [], name
@@ -404,8 +408,9 @@ def test_a_closed_panel_keeps_its_job_and_a_new_one_shows_it(panels: Any, qtbot:
     viewer, go_on = panels.viewer, threading.Event()
 
     def work(progress: Any) -> str:
+        progress(Progress("Starting workers, shown at http://127.0.0.1:40000/status", 1, 1))
         while not go_on.wait(0.02):
-            progress(Progress("Explaining images", 3, 7))
+            progress(Progress("Explaining images", 3, 7, remaining=90))
         return "done"
 
     found: list[str] = []
@@ -418,6 +423,10 @@ def test_a_closed_panel_keeps_its_job_and_a_new_one_shows_it(panels: Any, qtbot:
     assert again is not panels.peppr
     assert again.runner.is_running
     qtbot.waitUntil(lambda: "3 of 7" in again.job_bar.status.text(), timeout=TIMEOUT)
+    assert "left" in again.job_bar.status.text()
+    assert again.job_bar.status.text().endswith("shown at http://127.0.0.1:40000/status")
+    assert again.job_bar.cancel_button.isVisibleTo(again)
+    assert again.job_bar.cancel_button.isEnabled()
     assert not again.compute_button.isEnabled()
     with qtbot.waitSignal(again.runner.finished, timeout=TIMEOUT):
         go_on.set()

@@ -231,6 +231,9 @@ def test_a_finding_shows_its_map_images_and_place(
     assert session.selection.where == "age > 70"
     assert regions.said.text() == finding["sentence"]
     layer = panels.viewer.layers["corner-top-left"]
-    assert layer.data[0, 0] == 1
-    assert not layer.data[-1].any()
+    (corner,) = layer.data
+    np.testing.assert_array_equal(corner.min(axis=0), [-0.5, -0.5])
+    assert (corner.max(axis=0) < np.array(session.view.valid.shape) / 4).all()
+    # A rectangle, beside which others can be drawn.
+    assert layer.mode == "add_rectangle"
     assert regions.layer_box.currentText() == "corner-top-left"

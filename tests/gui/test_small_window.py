@@ -1,0 +1,98 @@
+"""Small windows, large letters: half of the window is the canvas's, nothing scrolls aside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QFontMetrics
+from qtpy.QtWidgets import QDockWidget, QVBoxLayout, QWidget
+
+from napari_globalxai.widgets.small_window import LEAST_WIDTH
+from napari_globalxai.widgets.workbench import PANELS, open_panel
+from napari_globalxai.widgets.wrapped import WrappedBox, wrapped
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def large_letters() -> Any:
+    from napari.settings import get_settings
+
+    appearance = get_settings().appearance
+    before = appearance.font_size
+    appearance.font_size = 16
+    yield
+    appearance.font_size = before
+
+
+def area_of(window: Any, name: str) -> Any:
+    dock = next(each for each in window.findChildren(QDockWidget) if each.objectName() == name)
+    return window.dockWidgetArea(dock)
+
+
+def test_a_small_window_keeps_half_for_the_canvas(
+    large_letters: None, opened: Any, qtbot: Any
+) -> None:
+    areas = Qt.DockWidgetArea
+    panels = {name: open_panel(opened.viewer, name) for name in PANELS}
+    window = opened.viewer.window._qt_window
+    opened.viewer.window.show()
+    # Before they are tabs, panels stand side by side.
+    qtbot.waitUntil(lambda: len(window.tabifiedDockWidgets(panels["PEPPR"]._dock())) == 4)
+    opened.viewer.window.resize(1024, 768)
+    right, left = areas.RightDockWidgetArea, areas.LeftDockWidgetArea
+    qtbot.waitUntil(lambda: area_of(window, "layer list") == right, timeout=5000)
+    qtbot.wait(300)
+    assert area_of(window, "layer controls") == right
+    assert opened.viewer.window._qt_viewer.canvas.native.width() > 0.49 * window.width()
+    for name, panel in panels.items():
+        panel.bring_forward()
+        qtbot.wait(50)
+        # As much as a dock of the least width has beside a bar to scroll down.
+        assert panel.widget().minimumSizeHint().width() <= LEAST_WIDTH - 16, name
+        assert panel._dock().height() > 0.5 * window.height(), name
+    opened.viewer.window.resize(1800, 900)
+    qtbot.waitUntil(lambda: area_of(window, "layer list") == left, timeout=5000)
+    assert area_of(window, "layer controls") == left
+
+
+def test_lists_that_were_moved_by_hand_stay(opened: Any, qtbot: Any) -> None:
+    window = opened.viewer.window._qt_window
+    docks = {each.objectName(): each for each in window.findChildren(QDockWidget)}
+    for name in ("layer list", "layer controls"):
+        window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, docks[name])
+    opened.viewer.window.resize(1024, 768)
+    opened.viewer.window.show()
+    qtbot.wait(600)
+    assert area_of(window, "layer list") == Qt.DockWidgetArea.BottomDockWidgetArea
+
+
+def test_words_are_wrapped_as_written_by_hand(qtbot: Any) -> None:
+    metrics = QFontMetrics(QWidget().font())
+    width = metrics.horizontalAdvance("one two")
+    assert wrapped("one two three", metrics, width) == "one two\nthree"
+    assert wrapped("one", metrics, 1) == "one"
+    assert wrapped("one two", metrics, 1) == "one\ntwo"
+
+
+def test_a_box_is_as_high_as_its_lines(qtbot: Any) -> None:
+    panel = QWidget()
+    qtbot.addWidget(panel)
+    column = QVBoxLayout(panel)
+    box = WrappedBox("Less the mean of all the other images of the cohort")
+    column.addWidget(box)
+    column.addStretch(1)
+    panel.resize(2000, 300)
+    panel.show()
+    one_line = box.height()
+    assert "\n" not in box.text()
+    panel.resize(150, 300)
+    qtbot.waitUntil(lambda: box.text().count("\n") >= 2)
+    qtbot.waitUntil(
+        lambda: box.height() == one_line + box.text().count("\n") * box.fontMetrics().lineSpacing()
+    )
+    assert box.accessibleName() == "Less the mean of all the other images of the cohort"
+    panel.resize(2000, 300)
+    qtbot.waitUntil(lambda: "\n" not in box.text())
