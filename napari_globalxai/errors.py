@@ -16,8 +16,11 @@ class Cancelled(Exception):  # noqa: N818 - a request by the user, not an error
 
 
 # How libraries say it that have no class of their own for it: PyTorch on any device, the loader of
-# libraries, threads.
-_NO_MEMORY = ("allocate memory", "out of memory", "can't start new thread")
+# libraries, threads, oneDNN.
+_NO_MEMORY = (
+    *("allocate memory", "out of memory", "can't start new thread"),
+    *("could not create a primitive", "failed to map segment"),
+)
 _FAULTS = {
     errno.ENOSPC: "the disk is full; make room, and go on with the same command, explain's with "
     "--resume",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import json
 import os
@@ -103,6 +104,11 @@ def as_we_write(path: Path) -> Iterator[None]:
     except InputError:
         raise
     except _NOT_AS_WE_WRITE as why:
+        raise damaged(path) from why
+    except OSError as why:
+        # An archive that names a place before its own beginning.
+        if why.errno != errno.EINVAL:
+            raise
         raise damaged(path) from why
 
 

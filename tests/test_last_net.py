@@ -54,6 +54,15 @@ def test_a_fault_of_the_system_is_one_sentence(failing, number, words):
     assert words in said
 
 
+def test_a_name_that_is_no_text_is_one_sentence(failing):
+    with pytest.raises(UnicodeEncodeError) as why:
+        "run/bad\udcff".encode()
+    status, said = failing(why.value)
+    assert status == 2
+    assert said.count("\n") == 1
+    assert r"'run/bad\udcff' has letters that are no text (UTF-8); rename the file" in said
+
+
 def test_what_nobody_foresaw_is_one_sentence_that_names_its_details(failing):
     status, said = failing(ZeroDivisionError("by\nnought"))
     assert status == 1

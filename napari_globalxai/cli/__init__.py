@@ -70,6 +70,11 @@ def _say_unforeseen(why: Exception) -> int:
     if isinstance(why, OSError) and (reason := fault_of_the_system(why)):
         complain(reason)
         return 2
+    if isinstance(why, UnicodeEncodeError) and why.reason == "surrogates not allowed":
+        # As names on Linux may be, which no table or record can hold.
+        name = ascii(why.object[:200])
+        complain(f"{name} has letters that are no text (UTF-8); rename the file or folder.")
+        return 2
     complain(f"failed unexpectedly ({type(why).__name__}: {text}); {_keep_details(why)}")
     return 1
 

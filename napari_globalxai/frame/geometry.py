@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_globalxai.images.plain_paths import to_read_plainly, to_write_plainly
 from napari_globalxai.storage import atomic_path
 
 Matrix = npt.NDArray[np.float64]
@@ -89,15 +90,16 @@ def write_transform(path: Path, matrix: Matrix) -> None:
     """
     import SimpleITK as sitk
 
-    with atomic_path(path) as temporary:
-        sitk.WriteTransform(itk_affine(matrix), str(temporary))
+    with atomic_path(path) as temporary, to_write_plainly(temporary, ".tfm") as plain:
+        sitk.WriteTransform(itk_affine(matrix), str(plain))
 
 
 def read_transform(path: Path) -> Matrix:
     """Read a transform file that `write_transform` wrote."""
     import SimpleITK as sitk
 
-    return matrix_of(sitk.ReadTransform(str(path)))
+    with to_read_plainly(path, ".tfm") as plain:
+        return matrix_of(sitk.ReadTransform(str(plain)))
 
 
 def matrix_of(transform: Any) -> Matrix:

@@ -27,6 +27,7 @@ from napari_globalxai.images.pixels import (
     to_rgb,
     upright,
 )
+from napari_globalxai.images.plain_paths import to_read_plainly
 from napari_globalxai.images.png_header import PngHeader, read_png_header
 from napari_globalxai.images.value_range import (
     BITS_16,
@@ -247,7 +248,8 @@ def _read_deep_png(path: Path, image: Image.Image, header: PngHeader, wanted: Wa
 
 def _decode_deep_png(path: Path, header: PngHeader, size: int) -> Array:
     if header.place == (0, 0):
-        return decode_guarded(path, "PNGImageIO", size)
+        with to_read_plainly(path, ".png") as plain:
+            return decode_guarded(plain, "PNGImageIO", size)
     # ITK would shift out the bits that are not called significant, whichever they are.
     content, (begin, end) = path.read_bytes(), header.place
     with tempfile.TemporaryDirectory() as folder:

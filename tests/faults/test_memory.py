@@ -29,6 +29,7 @@ ERRORS = [
     OSError(errno.ENOMEM, "Cannot allocate memory"),
     ImportError("x.so: failed to map segment from shared object: Cannot allocate memory"),
     RuntimeError("can't start new thread"),
+    RuntimeError("could not create a primitive"),
 ]
 
 

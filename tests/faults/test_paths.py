@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pictures
 import pytest
+import SimpleITK as sitk
 import tiny
 from PIL import Image
 
@@ -15,6 +17,9 @@ import napari_globalxai as gx
 from napari_globalxai.addresses import place
 from napari_globalxai.cli import main
 from napari_globalxai.cohort.files import find_files
+from napari_globalxai.frame.geometry import read_transform, write_transform
+from napari_globalxai.images.readers import FundusReader
+from napari_globalxai.images.regions_file import read_regions
 from napari_globalxai.storage import atomic_path, read_table, write_table
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows takes fewer letters")
@@ -87,6 +92,25 @@ def test_every_command_takes_names_of_any_letters(odd_cohort, monkeypatch, capsy
     found = gx.open_run(run)
     assert found.images["path"].map(lambda path: path.endswith(".png")).all()
     assert found.record.counts.failed == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text on other systems")
+@pytest.mark.parametrize("name", ["ä😀", "no text \udcff"])
+def test_itk_reads_and_writes_names_that_it_does_not_know(name, tmp_path):
+    """A name that is no text ended the process."""
+    folder = tmp_path / name
+    folder.mkdir()
+    matrix = np.array([[1.5, 0, 3], [0, 2.5, -4], [0, 0, 1]])
+    write_transform(folder / f"{name}.tfm", matrix)
+    np.testing.assert_allclose(read_transform(folder / f"{name}.tfm"), matrix)
+    regions = np.zeros((4, 5), np.uint8)
+    regions[1:3] = 1
+    sitk.WriteImage(sitk.GetImageFromArray(regions), str(tmp_path / "plain.nii.gz"))
+    (tmp_path / "plain.nii.gz").rename(folder / f"{name}.nii.gz")
+    found = read_regions(folder / f"{name}.nii.gz", (4, 5))
+    np.testing.assert_array_equal(found["region-1"], regions == 1)
+    (folder / f"{name}.png").write_bytes(pictures.FILES["colour16.png"].content)
+    assert FundusReader().read(folder / f"{name}.png").values.shape[2] == 3
 
 
 def test_backslashes_belong_to_names_where_a_file_has_them(tmp_path):

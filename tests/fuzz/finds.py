@@ -35,6 +35,12 @@ def with_line(line: bytes) -> Callable[[bytes], bytes]:
     return change
 
 
+def directory_further_on(whole: bytes) -> bytes:
+    """Let an archive say that its directory lies later: what it names begins before the file."""
+    place = int.from_bytes(whole[-6:-2], "little") + 100_000
+    return whole[:-6] + place.to_bytes(4, "little") + whole[-2:]
+
+
 LISTED = {"consolidated_metadata": {"metadata": {}}}
 # Reader, name of the file, change.
 FINDS = [
@@ -58,6 +64,7 @@ FINDS = [
     ("run", "peppr/left.json", lambda whole: b"{}"),
     ("run", "peppr/left.json", with_values(settings=1)),
     ("run", "peppr/left.npz", with_bytes(b"PK\x01\x02", b"PK\x01\xff")),
+    ("run", "peppr/left.npz", directory_further_on),
     ("run", "peppr/left.csv", lambda whole: b"\xff"),
     ("run", "images.csv", with_bytes(b",P0,0,", b",P0,P0,")),
     ("run", "performance.csv", with_bytes(b",roc_auc,", b",cin,roc_auc,")),
