@@ -9,6 +9,8 @@ from calibration_models import LinearModel
 
 from napari_globalxai.faithfulness.cases import Cases
 from napari_globalxai.faithfulness.evaluation import Evaluation
+from napari_globalxai.faithfulness.intervals import auc_interval
+from napari_globalxai.faithfulness.scores import patient_resamples, weighted_roc_auc
 from napari_globalxai.faithfulness.targets import Targets
 from napari_globalxai.settings.peppr_settings import PepprSettings
 
@@ -37,6 +39,57 @@ def coverage(repeats: int) -> None:
         )
 
 
+def coverage_of_auc(repeats: int) -> None:
+    """Print how often intervals of ROC AUC hold it, up to 1, and how wide they are."""
+    print("\n| ROC AUC | wholly missed | 40 patients | percentiles | 136 patients | percentiles |")
+    print("|---|---|---|---|---|---|")
+    for distance, missed in (
+        *((0.4, 0.0), (1.2, 0.0), (2.0, 0.0), (2.75, 0.0), (3.5, 0.0), (4.5, 0.0), (6.0, 0.0)),
+        *((2.0, 0.1), (6.0, 0.05), (6.0, 0.15)),
+    ):
+        due = float(np.mean([_auc(*_scores(3000, distance, missed, n)[:2]) for n in range(3)]))
+        cells = []
+        for patients in (40, 136):
+            kinds: tuple[list[bool], list[float], list[bool], list[float]] = ([], [], [], [])
+            for seed in range(repeats):
+                carries, scores, owners = _scores(patients, distance, missed, 100 + seed)
+                if not 0 < carries.sum() < len(carries):
+                    continue
+                low, high = auc_interval(carries, scores, owners)
+                drawn = patient_resamples(owners, carries, 200, seed)
+                ends = np.nanquantile(weighted_roc_auc(carries, scores, drawn), (0.025, 0.975))
+                for at, (first, last) in ((0, (low, high)), (2, ends)):
+                    # The simulated truth is itself known to four digits.
+                    kinds[at].append(first - 1e-4 <= due <= last + 1e-4)  # type: ignore[arg-type]
+                    kinds[at + 1].append(last - first)
+            cells += [f"{np.mean(kinds[at]):.3f} ({np.mean(kinds[at + 1]):.3f})" for at in (0, 2)]
+        print(f"| {due:.4f} | {missed:.0%} | " + " | ".join(cells) + " |", flush=True)
+
+
+def _auc(carries: np.ndarray, scores: np.ndarray) -> float:
+    return float(weighted_roc_auc(carries, scores, np.ones((1, len(carries))))[0])
+
+
+def _scores(
+    patients: int, distance: float, missed: float, seed: int
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Return truth, scores and patients of a simulated cohort with two images a patient."""
+    rng = np.random.default_rng(seed)
+    carries, shared = _carriers(rng, patients)
+    seen = carries & np.repeat(rng.random(patients) >= missed, 2)
+    owners = [f"{number // 2:05}" for number in range(2 * patients)]
+    return carries, distance * seen + shared + rng.normal(0, 0.5, 2 * patients), owners
+
+
+def _carriers(rng: np.random.Generator, patients: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return which images carry the label, and what the scores of a patient's have in common."""
+    truth = rng.random((patients, 2)) < 0.3
+    alike = rng.random(patients) < 0.5
+    truth[alike, 1] = truth[alike, 0]
+    shared = np.repeat(rng.normal(0, 0.6, patients), 2) + 0.7 * rng.normal(0, 0.8, 2 * patients)
+    return truth.ravel(), shared
+
+
 def _measured(
     gains: np.ndarray,
     losses: np.ndarray,
@@ -47,11 +100,7 @@ def _measured(
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Return Δ, early Δ and intact AUC of a simulated cohort with two images a patient."""
     rng = np.random.default_rng(seed)
-    truth = rng.random((patients, 2)) < 0.3
-    alike = rng.random(patients) < 0.5
-    truth[alike, 1] = truth[alike, 0]
-    carries = truth.ravel()
-    shared = np.repeat(rng.normal(0, 0.6, patients), 2) + 0.7 * rng.normal(0, 0.8, 2 * patients)
+    carries, shared = _carriers(rng, patients)
 
     def arm(levels: np.ndarray) -> np.ndarray:
         return levels[:, None] * carries + shared + rng.normal(0, 0.5, (len(levels), len(carries)))

@@ -38,7 +38,6 @@ print(time.process_time() - began)
 """
 VIEW = OPEN.replace("run = runs.open_run(sys.argv[1])", "run = view.open_view(sys.argv[1]).run")
 VIEW = VIEW.replace("import sys", "import napari_globalxai.widgets.run_view as view\nimport sys")
-VIEW = VIEW.replace("numcodecs.blosc", "numcodecs.blosc, dask.array")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from calibration_coverage import coverage
+from calibration_coverage import coverage, coverage_of_auc
 from calibration_models import Bench, linear_bench, network_bench
 from calibration_nulls import false_positives, heading
 from calibration_power import stability
@@ -45,6 +45,7 @@ def main() -> None:
     verdicts.mkdir(parents=True, exist_ok=True)
     if "coverage" in chosen.parts:
         coverage(chosen.repeats)
+        coverage_of_auc(chosen.repeats)
     if not {"nulls", "true"} & set(chosen.parts):
         return
     bench = _bench(chosen.model, folder)

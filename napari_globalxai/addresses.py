@@ -98,6 +98,9 @@ def place(path: str | Path) -> Path:
     if found is None:
         return Path(path)
     scheme, rest = found[1].lower(), found[2]
+    if scheme not in (*_LOCAL, *_STORES) and Path(f"{found[1]}:").is_dir():
+        # A folder of such a name, which a relative path may begin with.
+        return Path(path)
     if scheme in _LOCAL:
         return Path("/", rest)
     try:
@@ -171,8 +174,11 @@ def local_file(path: str | Path) -> Iterator[Path]:
 
 
 def readable(path: Path) -> Any:
-    """Return what libraries read that know files but no addresses: the path, or all its bytes."""
-    return io.BytesIO(path.read_bytes()) if is_remote(path) else path
+    """Return what libraries read that know files but no addresses: the path, or all its bytes.
+
+    The path is a whole one: of one that begins with ``~`` some make another.
+    """
+    return io.BytesIO(path.read_bytes()) if is_remote(path) else path.absolute()
 
 
 def write_new(path: Path, content: bytes) -> None:

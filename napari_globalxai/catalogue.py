@@ -61,10 +61,9 @@ class Catalogue:
 
     @property
     def _others(self) -> dict[str, Entry]:
-        points = sorted(_points(tuple(sys.path)).select(group=self.group), key=lambda p: p.name)
         return {
             point.name: Entry(point.value, f"From {point.value.partition(':')[0]}")
-            for point in points
+            for point in _points_of(self.group, tuple(sys.path))
             if point.name not in self.own
         }
 
@@ -104,6 +103,12 @@ def _points(path: tuple[str, ...]) -> Any:
     What it is depends on the release of Python; all can select a group.
     """
     return entry_points()
+
+
+@lru_cache(maxsize=16)
+def _points_of(group: str, path: tuple[str, ...]) -> list[Any]:
+    """Return those of a group by name; looked for once, among hundreds of packages."""
+    return sorted(_points(path).select(group=group), key=lambda point: point.name)
 
 
 def names_like(name: str, known: Iterable[str], noun: str) -> str:

@@ -50,6 +50,8 @@ _NOT_AS_WE_WRITE = (
 )
 # How folders begin in which a result is made before it is moved to its place.
 ASIDE = ".making-"
+# Of a name, letters that are kept in that of a temporary file: of up to four bytes, as emoji have.
+_LONGEST_START = 48
 # As `atomic_path` names what it has not finished.
 _LEFTOVER = re.compile(r"\..+\.[a-z0-9_]{8}(\.\w+)?")
 
@@ -155,7 +157,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
             upload(temporary, path)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
+    # Cut, because it must not be too long where the file's own name just fits.
+    start = f".{path.stem[:_LONGEST_START]}."
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=start, suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -262,7 +266,8 @@ def write_table(path: Path, table: pd.DataFrame, *, index_label: str | None = No
     """
     with atomic_path(path) as temporary:
         with_texts(table, marked).to_csv(
-            temporary,
+            # Of a path that begins with "~", pandas would make one of the home.
+            temporary.absolute(),
             index=index_label is not None,
             index_label=index_label,
             # Which the writer takes for no end of a line, and readers do.

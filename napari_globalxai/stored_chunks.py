@@ -81,6 +81,10 @@ class ChunkFiles:
             layout.chunk_shape
         )
 
+    def is_gone(self, place: Sequence[int]) -> bool:
+        """Return whether the file of a chunk is not there; objects of a store are not asked for."""
+        return self._objects is None and not os.path.exists(self._path(place))  # noqa: PTH110
+
     def force_to_disk(self, places: Sequence[Sequence[int]]) -> None:
         """Wait until the files of some chunks are on the disk, so that a journal may say so."""
         if self._objects is not None:

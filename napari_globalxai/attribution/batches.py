@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from napari_globalxai.attribution.method import Attribution, Method
-from napari_globalxai.attribution.precision import is_out_of_memory
-from napari_globalxai.errors import InputError
+from napari_globalxai.errors import InputError, is_out_of_memory
 from napari_globalxai.models.classifier import Classifier
 
 

@@ -31,8 +31,7 @@ from napari_globalxai.attribution.captum_networks import LogitsModule, cam_modul
 from napari_globalxai.attribution.captum_settings import HidingSettings, TunnelSettings
 from napari_globalxai.attribution.image_features import ShownFeatures, Squares, superpixels
 from napari_globalxai.attribution.method import Attribution
-from napari_globalxai.attribution.precision import is_out_of_memory
-from napari_globalxai.errors import InputError
+from napari_globalxai.errors import InputError, is_out_of_memory
 from napari_globalxai.maps.cell_grid import CellGrid
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.settings.aggregation_settings import Part

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from napari_globalxai.attribution.method import Attribution, Method
-from napari_globalxai.errors import InputError
+from napari_globalxai.errors import InputError, is_out_of_memory
 from napari_globalxai.models.classifier import ROUGH_GRADIENTS, TF32, Classifier
 
 # A smaller format is taken where it changes probabilities and maps by at most this.
@@ -113,7 +113,9 @@ def choose_precision(
         try:
             rough = explain(candidate)
         # Values that are not finite, or operations that do not know the format.
-        except (InputError, RuntimeError):
+        except (InputError, RuntimeError) as why:
+            if is_out_of_memory(why):
+                raise
             reasons.append(f"{candidate} fails with this model")
             continue
         is_harmless, reason = _compare(classifier, candidate, exact, rough)
@@ -142,7 +144,9 @@ def _most_change(
             ).max()
             for image in images
         ]
-    except (InputError, RuntimeError):
+    except (InputError, RuntimeError) as why:
+        if is_out_of_memory(why):
+            raise
         return float("inf")
     return float(max(changes, default=0.0))
 
@@ -226,15 +230,6 @@ def free_memory(device: torch.device) -> int:
     with contextlib.suppress(OSError, ValueError):
         free = min(free, int(limit.read_text()) - int(used.read_text()))
     return max(free, 0)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error says that memory ran out, on any device."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(
-        text in str(error) for text in ("can't allocate memory", "out of memory")
-    )
 
 
 class _Sizes(TorchDispatchMode):

@@ -12,10 +12,9 @@ import threading
 import traceback
 from types import FrameType
 
-import typer
-
 from napari_globalxai.cli.commands import app
-from napari_globalxai.errors import Cancelled, InputError, fault_of_the_system
+from napari_globalxai.cli.printing import complain
+from napari_globalxai.errors import Cancelled, InputError, fault_of_the_system, is_out_of_memory
 
 _STOPPED = 130  # what shells expect after Ctrl-C, and what typer makes of it
 _AGAIN = "what was finished is kept: give the same command again to go on"
@@ -34,7 +33,7 @@ def main() -> None:
         # Left to itself, typer frames usage errors in a box and says nothing on Ctrl-C.
         status = app(standalone_mode=False)
     except InputError as why:
-        typer.echo(f"napari-globalxai: {why}", err=True)
+        complain(str(why))
         sys.exit(2)
     # Typer itself sees Ctrl-C only once a command is under way.
     except (Cancelled, KeyboardInterrupt):
@@ -44,10 +43,10 @@ def main() -> None:
         if not hasattr(why, "format_message"):
             sys.exit(_say_unforeseen(why))
         if message := " ".join(why.format_message().split()):
-            typer.echo(f"napari-globalxai: {message.rstrip('.')}; try --help.", err=True)
+            complain(f"{message.rstrip('.')}; try --help.")
         sys.exit(2)
     if status == _STOPPED:
-        typer.echo(f"napari-globalxai: stopped; {_HOW_TO_GO_ON.get(command, _AGAIN)}.", err=True)
+        complain(f"stopped; {_HOW_TO_GO_ON.get(command, _AGAIN)}.")
     sys.exit(status)
 
 
@@ -59,24 +58,33 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 def _say_unforeseen(why: Exception) -> int:
     """Say what went wrong in a sentence, and return the exit status."""
-    if isinstance(why, OSError) and (reason := fault_of_the_system(why)):
-        typer.echo(f"napari-globalxai: {reason}", err=True)
-        return 2
-    if isinstance(why, MemoryError):
-        typer.echo(
-            f"napari-globalxai: there is not enough memory ({why}); close other "
-            "programs, or give a smaller --batch-size.",
-            err=True,
+    text = " ".join(str(why).split())[:200].rstrip(".")
+    if is_out_of_memory(why):
+        asked = f" ({text})" if text else ""
+        complain(
+            f"there is not enough memory{asked}; close other programs, or give a smaller "
+            "--batch-size; what was finished is kept: go on with the same command, explain's with "
+            "--resume."
         )
         return 2
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="napari-globalxai-", suffix=".log", delete=False, encoding="utf-8"
-    ) as log:
-        traceback.print_exception(why, file=log)
-    text = " ".join(str(why).split())[:200].rstrip(".")
-    typer.echo(
-        f"napari-globalxai: failed unexpectedly ({type(why).__name__}: {text}); the details are in "
-        f"{log.name}, please report them.",
-        err=True,
-    )
+    if isinstance(why, OSError) and (reason := fault_of_the_system(why)):
+        complain(reason)
+        return 2
+    complain(f"failed unexpectedly ({type(why).__name__}: {text}); {_keep_details(why)}")
     return 1
+
+
+def _keep_details(why: Exception) -> str:
+    """Write a traceback to a file, and say where it is, or that nothing could be written."""
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="napari-globalxai-", suffix=".log", delete=False, encoding="utf-8"
+        ) as log:
+            traceback.print_exception(why, file=log)
+    except OSError as refused:
+        place = traceback.extract_tb(why.__traceback__)[-1]
+        return (
+            f"no details could be written ({refused.strerror}), please report "
+            f"{place.name}:{place.lineno}."
+        )
+    return f"the details are in {log.name}, please report them."

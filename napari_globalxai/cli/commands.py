@@ -20,6 +20,7 @@ from napari_globalxai.cli import (
     view_command,
 )
 from napari_globalxai.cli import machine_answers as answers
+from napari_globalxai.cli.lent_folders import lend_folders
 from napari_globalxai.cli.machine_output import tell, with_json
 from napari_globalxai.cli.options import (
     CohortArgument,
@@ -42,6 +43,7 @@ from napari_globalxai.cli.peppr_questions import (
 )
 from napari_globalxai.cli.printing import (
     ProgressPrinter,
+    complain,
     say,
     say_alignment,
     say_problems,
@@ -118,6 +120,8 @@ def demo(
     """Run the main job on the bundled cohort: global maps, PEPPR, figures, report."""
     from napari_globalxai.demo import run_demo
 
+    if not headless:
+        lend_folders()
     run_demo(
         out, device=device, seed=seed, open_viewer=not headless, progress=ProgressPrinter(), say=say
     )
@@ -406,5 +410,5 @@ def _chosen_layer(classifier: Classifier) -> str:
     try:
         return classifier.split.layer
     except InputError as why:
-        typer.echo(f"napari-globalxai: {why}", err=True)
+        complain(str(why))
         return ""

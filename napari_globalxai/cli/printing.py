@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from napari_globalxai.cli.machine_output import for_machines
+from napari_globalxai.plain_text import printable
 from napari_globalxai.progress import Progress, format_seconds
 
 if TYPE_CHECKING:
@@ -22,7 +23,12 @@ _MOST_LISTED = 20
 def say(line: str) -> None:
     """Print a line for people."""
     if not for_machines():
-        typer.echo(line)
+        typer.echo(printable(line))
+
+
+def complain(sentence: str) -> None:
+    """Print what is wrong on stderr."""
+    typer.echo(f"napari-globalxai: {printable(sentence)}", err=True)
 
 
 def counted(number: object, noun: str) -> str:
@@ -112,8 +118,9 @@ class ProgressPrinter:
             left = progress.remaining
             tail = f", {format_seconds(left)} left" if left else ""
             end = "\n" if progress.done >= progress.total else ""
-            line = f"\r\033[K{progress.stage}: {progress.done} of {progress.total}{tail}"
+            stage = printable(progress.stage)
+            line = f"\r\033[K{stage}: {progress.done} of {progress.total}{tail}"
             typer.echo(line + end, err=True, nl=False)
         elif progress.stage != self._stage:
-            typer.echo(progress.stage, err=True)
+            typer.echo(printable(progress.stage), err=True)
         self._stage = progress.stage

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from napari_globalxai.addresses import is_remote, name_store, place
+from napari_globalxai.cli.lent_folders import lend_folders
 from napari_globalxai.cli.machine_output import tell, with_json
 from napari_globalxai.cli.options import RunArgument
 from napari_globalxai.errors import InputError
@@ -49,6 +50,7 @@ def view(
                 "s3://bucket, or leave it out."
             )
         name_store(store)
+    lend_folders()
     # By name, because nothing but the widgets may depend on Qt.
     import_module("napari_globalxai.widgets.demo_viewer").open_run_in_viewer(folder)
     tell({"run": folder})

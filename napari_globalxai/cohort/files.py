@@ -42,13 +42,13 @@ def find_files(
     source : pathlib.Path
         The table's file, for messages.
     names : sequence of str
-        Entries, with ``/`` or ``\``; empty where there is none.
+        Entries, with ``/`` or ``\``; empty where there is none. A ``\`` may also belong to a name.
     root : pathlib.Path
         Folder that relative entries start from.
     warnings : list of str
         Gets a sentence on the files found otherwise than as written, and one on ambiguous ones.
     """
-    slashed = [name.replace("\\", "/") for name in names]
+    slashed = [_with_slashes(name, root) for name in names]
     written = {name: _as_written(name, root) for name in slashed if name}
     # Text in place of Path objects: a big cohort has thousands of files.
     missing = [name for name, path in written.items() if not is_there(path)]
@@ -76,6 +76,13 @@ def find_files(
         )
     paths = {**written, **found}
     return tuple(paths.get(name, root) for name in slashed)
+
+
+def _with_slashes(name: str, root: Path) -> str:
+    r"""Return an entry with ``/`` between folders: the ``\`` of Windows, unless a file has it."""
+    if "\\" not in name or is_there(_as_written(name, root)):
+        return name
+    return name.replace("\\", "/")
 
 
 def _as_written(name: str, root: Path) -> Path:

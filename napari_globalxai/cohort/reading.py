@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import hashlib
 import io
 import re
 from collections.abc import Iterable, Sequence
@@ -38,11 +39,14 @@ class RawTable:
         be taken where they are asked for, never by a guess.
     warnings : list of str
         What had to be guessed, a sentence each.
+    sha256 : str
+        Hash of the file's content as it was read; empty for folders.
     """
 
     table: pd.DataFrame
     spare: frozenset[str]
     warnings: list[str]
+    sha256: str = ""
 
 
 def read_raw_table(source: Path) -> RawTable:
@@ -62,7 +66,8 @@ def read_raw_table(source: Path) -> RawTable:
     if why := absence_of_file(source):
         raise InputError(f"{source}: the cohort table {why}.")
     warnings: list[str] = []
-    text = _decode(source, warnings)
+    content = read_bytes(source)
+    text = _decode(source, content, warnings)
     lines = _split(source, text)
     if not lines:
         raise _unreadable(source, "it is empty")
@@ -81,11 +86,11 @@ def read_raw_table(source: Path) -> RawTable:
         for place, name in enumerate(names)
     }
     # As objects: values stay text, so that a patient "007" does not become 7.
-    return RawTable(pd.DataFrame(columns, dtype=object), frozenset(spare), warnings)
+    digest = hashlib.sha256(content).hexdigest()
+    return RawTable(pd.DataFrame(columns, dtype=object), frozenset(spare), warnings, digest)
 
 
-def _decode(source: Path, warnings: list[str]) -> str:
-    content = read_bytes(source)
+def _decode(source: Path, content: bytes, warnings: list[str]) -> str:
     if content.startswith(_SPREADSHEETS):
         raise _unreadable(source, "it is a spreadsheet; save it as CSV")
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ from napari_globalxai.cohort.reading import read_raw_table
 from napari_globalxai.cohort.unused import settings_without_use, values_without_use
 from napari_globalxai.errors import InputError
 from napari_globalxai.settings.cohort_settings import CohortSettings
-from napari_globalxai.storage import hash_file, hash_value
+from napari_globalxai.storage import hash_value
 
 
 @dataclass(frozen=True)
@@ -74,6 +73,9 @@ class Cohort:
         The labels of values of the class column, likewise.
     sides_are_guessed : bool
         Whether nobody said where the sides of images are told.
+    sha256 : str
+        Hash of the table's content as it was read, for the file may be another one since; of names
+        and classes where there is only a folder.
     """
 
     source: Path
@@ -92,6 +94,7 @@ class Cohort:
     label_values: Mapping[str, float] = field(default_factory=dict)
     class_values: Mapping[str, str] = field(default_factory=dict)
     sides_are_guessed: bool = False
+    sha256: str = ""
 
     def __len__(self) -> int:
         return len(self.files)
@@ -186,13 +189,6 @@ class Cohort:
     def _read_classes(self, labels: Sequence[str]) -> ClassReading:
         return read_classes(self.table[self.class_column], labels, self.class_values)
 
-    @cached_property
-    def sha256(self) -> str:
-        """Hash of the table's file; of names and classes where there is only a folder."""
-        if self.source.is_dir():
-            return hash_value(self.table.astype(str).to_numpy().tolist())
-        return hash_file(self.source)
-
 
 def read_cohort(
     path: str | Path, settings: CohortSettings | None = None, **keywords: Any
@@ -275,6 +271,7 @@ def read_cohort(
         class_values=class_values,
         sides_are_guessed=settings.laterality_column is None
         and settings.laterality_pattern is None,
+        sha256=raw.sha256 or hash_value(table.astype(str).to_numpy().tolist()),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 
@@ -84,6 +84,8 @@ class Evaluation:
         Places of the labels that are pooled; by default all.
     elsewhere : PassRunner or None
         Predicts in place of this process; what comes out is the same.
+    drawn_from : int
+        Of how many images these were drawn; 0 where they are all.
     """
 
     classifier: Predictor
@@ -98,6 +100,17 @@ class Evaluation:
     fold_of: npt.NDArray[np.int64] | None = None
     together: tuple[int, ...] | None = None
     elsewhere: PassRunner | None = None
+    drawn_from: int = 0
+
+    def of_images(self, places: npt.NDArray[np.int64]) -> Evaluation:
+        """Return the same on some of the images, by their places among these."""
+        return replace(
+            self,
+            rows=self.rows[places],
+            truth=self.truth[places],
+            patients=tuple(self.patients[place] for place in places),
+            fold_of=None if self.fold_of is None else self.fold_of[places],
+        )
 
     @cached_property
     def ends(self) -> Logits:

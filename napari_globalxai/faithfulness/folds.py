@@ -52,16 +52,38 @@ def assign_folds(
     seed : int
         Of the patients' order.
     """
+    dealt, owner = dealt_patients(patients, truth, seed)
+    fold = np.empty(len(dealt), np.int64)
+    fold[dealt] = np.arange(len(dealt)) % count
+    return np.asarray(fold[owner])
+
+
+def dealt_patients(
+    patients: Sequence[str], truth: FloatArray, seed: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.intp]]:
+    """Return the patients by the labels that they carry, at random within, and each image's.
+
+    Parameters
+    ----------
+    patients : sequence of str
+        Patient of each image.
+    truth : numpy.ndarray
+        (image, label): 1, 0 or NaN.
+    seed : int
+        Of the order.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Numbers of the patients in that order, (patient,), and each image's patient, (image,).
+    """
     names, owner = np.unique(np.asarray(patients), return_inverse=True)
     carries = np.zeros((len(names), truth.shape[1]), bool)
     np.logical_or.at(carries, owner, truth == 1)
     alike: dict[bytes, list[int]] = defaultdict(list)
     for patient in np.random.default_rng([seed, 4]).permutation(len(names)):
         alike[carries[patient].tobytes()].append(int(patient))
-    dealt = [patient for key in sorted(alike) for patient in alike[key]]
-    fold = np.empty(len(names), np.int64)
-    fold[dealt] = np.arange(len(dealt)) % count
-    return np.asarray(fold[owner])
+    return np.array([patient for key in sorted(alike) for patient in alike[key]]), owner
 
 
 def can_cross_fit(

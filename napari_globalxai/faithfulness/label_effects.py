@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_globalxai.faithfulness.intervals import auc_change_interval, auc_interval, mean_interval
 from napari_globalxai.faithfulness.scores import FloatArray, patient_resamples, weighted_roc_auc
 
 INTERVAL = (0.025, 0.975)
@@ -44,7 +45,7 @@ class Effect:
     logit_change, probability_change : float
         Means over the images that carry the label.
     auc_interval, logit_interval, probability_interval : tuple of float
-        95 % intervals of the changes, by resampling patients.
+        95 % intervals of the changes, over patients.
     """
 
     auc_before: float
@@ -71,12 +72,15 @@ class LabelCases:
         bool, of the known ones.
     weights : numpy.ndarray
         (resample, known image).
+    patients : tuple of str
+        Of the known ones.
     """
 
     label: int
     known: npt.NDArray[np.bool_]
     truth: npt.NDArray[np.bool_]
     weights: FloatArray
+    patients: tuple[str, ...]
 
     @classmethod
     def of(
@@ -103,8 +107,9 @@ class LabelCases:
         """
         known = np.isfinite(truth[:, label])
         carries = truth[known, label] == 1
-        owners = [patient for patient, use in zip(patients, known, strict=True) if use]
-        return cls(label, known, carries, patient_resamples(owners, carries, bootstrap, seed))
+        owners = tuple(patient for patient, use in zip(patients, known, strict=True) if use)
+        weights = patient_resamples(owners, carries, bootstrap, seed)
+        return cls(label, known, carries, weights, owners)
 
     @property
     def has_both(self) -> bool:
@@ -120,6 +125,11 @@ class LabelCases:
         single = np.ones((1, len(self.truth)))
         return float(weighted_roc_auc(self.truth, self.own(ranking), single)[0])
 
+    def auc_interval(self, ranking: FloatArray) -> tuple[float, float]:
+        """Return the 95 % interval of the ROC AUC of values (image, label)."""
+        low, high = auc_interval(self.truth, self.own(ranking), self.patients)
+        return float(low), float(high)
+
     def resampled_auc(self, ranking: FloatArray) -> FloatArray:
         """Return the ROC AUC of values (image, label) in each resample."""
         return weighted_roc_auc(self.truth, self.own(ranking), self.weights)
@@ -127,26 +137,32 @@ class LabelCases:
     def effect(self, before: Outputs, after: Outputs) -> Effect:
         """Return what takes one set of outputs (image, label) to another."""
         start, end = self.auc(before.ranking), self.auc(after.ranking)
-        drawn = self.resampled_auc(after.ranking) - self.resampled_auc(before.ranking)
+        rankings = self.own(before.ranking), self.own(after.ranking)
+        low, high = auc_change_interval(self.truth, *rankings, self.patients)
         logit, logit_interval = self._mean_change(before.logit, after.logit)
         probability, interval = self._mean_change(before.probability, after.probability)
         return Effect(
             start,
             end,
             end - start,
-            interval_of(drawn),
+            (float(low), float(high)),
             logit,
             logit_interval,
             probability,
             interval,
         )
 
+    def mean_interval(self, values: FloatArray) -> tuple[float, float]:
+        """Return the 95 % interval of the mean of values (image with the label,)."""
+        owners = [self.patients[place] for place in np.flatnonzero(self.truth)]
+        low, high = mean_interval(values, owners)
+        return float(low), float(high)
+
     def _mean_change(
         self, before: FloatArray, after: FloatArray
     ) -> tuple[float, tuple[float, float]]:
         change = (self.own(after) - self.own(before))[self.truth]
-        share = self.weights[:, self.truth]
-        return float(change.mean()), interval_of(share @ change / share.sum(axis=1))
+        return float(change.mean()), self.mean_interval(change)
 
 
 def interval_of(drawn: FloatArray) -> tuple[float, float]:

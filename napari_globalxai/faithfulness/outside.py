@@ -117,11 +117,10 @@ def _of_label(
     cases: LabelCases, before: Outputs, after: Outputs, facts: OutsideFacts, has_outside: bool
 ) -> dict[str, Any]:
     effect = cases.effect(before, after)
-    low, high = np.nanquantile(cases.resampled_auc(before.ranking), (0.025, 0.975))
     values: dict[str, Any] = {
         "mass_outside": facts.share,
         "intact_auc_full": effect.auc_before,
-        "intact_auc_full_ci": [float(low), float(high)],
+        "intact_auc_full_ci": list(cases.auc_interval(before.ranking)),
     }
     if has_outside:
         values[OUTSIDE] = {
@@ -143,19 +142,16 @@ def _rows(
     cases: LabelCases, outputs: Outputs, label: str, name: str, erased: float
 ) -> list[dict[str, Any]]:
     """Return the rows of one label: its AUC, mean logit and mean probability."""
-    share = cases.weights[:, cases.truth]
-    share = share / share.sum(axis=1, keepdims=True)
     logit, probability = (
         cases.own(values)[cases.truth] for values in (outputs.logit, outputs.probability)
     )
     found = {
-        "roc_auc": (cases.auc(outputs.ranking), cases.resampled_auc(outputs.ranking)),
-        "mean_probability": (probability.mean(), share @ probability),
-        "mean_logit": (logit.mean(), share @ logit),
+        "roc_auc": (cases.auc(outputs.ranking), cases.auc_interval(outputs.ranking)),
+        "mean_probability": (probability.mean(), cases.mean_interval(probability)),
+        "mean_logit": (logit.mean(), cases.mean_interval(logit)),
     }
     place = {"label": label, "order": name, "arm": "erase", "fraction": erased}
     rows = []
-    for metric, (value, drawn) in found.items():
-        low, high = np.nanquantile(drawn, (0.025, 0.975))
+    for metric, (value, (low, high)) in found.items():
         rows.append({**place, "metric": metric, "value": value, "ci_low": low, "ci_high": high})
     return rows

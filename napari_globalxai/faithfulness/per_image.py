@@ -19,12 +19,12 @@ import torch
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.evaluation import ARMS, Evaluation
 from napari_globalxai.faithfulness.fills import Fill, depends_on_mask, filled
-from napari_globalxai.faithfulness.label_effects import interval_of
+from napari_globalxai.faithfulness.intervals import mean_interval
 from napari_globalxai.faithfulness.masked_prediction import predict_masked
 from napari_globalxai.faithfulness.model_and_images import Images, Predictor
 from napari_globalxai.faithfulness.orders import Mask, kept_pixels, order_by_map, step_counts
 from napari_globalxai.faithfulness.outside_share import in_percent
-from napari_globalxai.faithfulness.scores import FloatArray, area, patient_resamples
+from napari_globalxai.faithfulness.scores import FloatArray, area
 from napari_globalxai.faithfulness.stored_results import result_stem
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.peppr_settings import PepprSettings
@@ -129,8 +129,8 @@ class PerImageResult:
         By arm: (image, step).
     constant : int
         Images whose own map has one value only, so that their order is random.
-    weights : numpy.ndarray
-        Resamples of patients, (resample, image).
+    patients : tuple of str
+        Of those images.
     settings : dict
         What was chosen, and what the result rests on.
     """
@@ -140,7 +140,7 @@ class PerImageResult:
     fractions: FloatArray
     probabilities: dict[str, FloatArray]
     constant: int
-    weights: FloatArray
+    patients: tuple[str, ...]
     settings: dict[str, Any]
 
     @property
@@ -151,12 +151,11 @@ class PerImageResult:
 
     def summary(self) -> dict[str, Any]:
         """Return mean with interval and spread over images."""
-        total = self.weights.sum(axis=1)
         found: dict[str, Any] = {"images": len(self.rows), "constant_maps": self.constant}
         for name, values in self.areas.items():
             found[name] = {
                 "mean": float(values.mean()),
-                "mean_ci": list(interval_of(self.weights @ values / total)),
+                "mean_ci": mean_interval(values, self.patients).tolist(),
                 "sd": float(values.std(ddof=1)) if len(values) > 1 else float("nan"),
                 "quantiles": {
                     word: float(np.quantile(values, share)) for word, share in _QUANTILES.items()
@@ -235,14 +234,13 @@ def run_per_image(
         constant += answer.is_constant
         progress(Progress(stage, done, len(chosen)))
     patients = [evaluation.patients[at] for at in chosen]
-    everyone = np.ones(len(chosen), bool)
     return PerImageResult(
         label,
         evaluation.rows[chosen],
         np.asarray(counts / counts[-1]),
         {arm: values[:, number] for number, arm in enumerate(ARMS)},
         constant,
-        patient_resamples(patients, everyone, settings.bootstrap, settings.seed),
+        tuple(patients),
         {**settings.model_dump(), "patients": len(set(patients))},
     )
 

@@ -161,18 +161,6 @@ def patient_resamples(
     Patients are drawn with replacement, those with a positive image and those without apart, and
     bring all their images along, because images of one patient are not independent.
     """
-    drawn, owner = patient_draws(patients, truth, count, seed)
-    return drawn.astype(np.float64)[:, owner]
-
-
-def patient_draws(
-    patients: Sequence[str], truth: npt.NDArray[np.bool_], count: int, seed: int
-) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.intp]]:
-    """Return how often each patient is drawn (count, patient), and the patient of each image.
-
-    For cohorts so large that the weights of all images at once would not fit; see
-    `patient_resamples`.
-    """
     _, owner = np.unique(np.asarray(patients), return_inverse=True)
     n_patients = int(owner.max()) + 1 if len(owner) else 0
     has_positive = np.zeros(n_patients, dtype=bool)
@@ -186,7 +174,7 @@ def patient_draws(
             for start in range(0, count, _DRAWS_AT_ONCE):
                 part = drawn[start : start + _DRAWS_AT_ONCE]
                 part[:, stratum] = generator.multinomial(len(stratum), share, size=len(part))
-    return drawn, owner
+    return drawn.astype(np.float64)[:, owner]
 
 
 def area(fractions: FloatArray, values: FloatArray) -> FloatArray:

@@ -20,7 +20,7 @@ from napari_globalxai.faithfulness.scores import FloatArray, area
 from napari_globalxai.settings.peppr_settings import PepprSettings
 
 _MIDDLE = (0.025, 0.975)
-_UNBOUNDED = ("mean_logit", "logit_gap_share")
+_SCALES = {"mean_logit": "plain", "logit_gap_share": "plain", "mean_probability": "average"}
 
 Row = dict[str, Any]
 
@@ -131,7 +131,7 @@ def _measured(cases: Cases, course: Course) -> tuple[dict[str, Any], list[Row]]:
     for arm in ARMS:
         for metric, values in measured[arm].items():
             place = {"order": "map", "arm": arm, "metric": metric}
-            scale = "plain" if metric in _UNBOUNDED else "share"
+            scale = _SCALES.get(metric, "share")
             interval = cases.resamples.interval(values, scale)
             rows += _curve_rows(place, course.fractions, values[0], interval)
     fractions = {

@@ -67,6 +67,8 @@ def on_whom(evaluation: Evaluation, evaluated_on: str, folds: int) -> str:
     """Say on whom a map was tested."""
     images, patients = len(evaluation.rows), len(set(evaluation.patients))
     tested = f"Tested on {images} images of {patients} patients"
+    if evaluation.drawn_from:
+        tested += f" (drawn out of {evaluation.drawn_from} images)"
     whose = {
         CROSS_FITTED: f", each along a map of other patients ({folds} folds)",
         ANOTHER_RUN: ", along a map of another run",
@@ -91,6 +93,7 @@ def what_it_rests_on(
         **settings.model_dump(),
         "images": len(evaluation.rows),
         "patients": len(set(evaluation.patients)),
+        "drawn_from": evaluation.drawn_from or len(evaluation.rows),
         "valid_pixels": trial.course.order.shape[-1],
         "control_fractions": [float(q) for q in trial.course.fractions[trial.coarse]],
         "judged_fractions": [float(q) for q in trial.course.fractions[trial.early]],

@@ -13,7 +13,7 @@ import numpy as np
 from napari_globalxai.addresses import remove_tree
 from napari_globalxai.cohort.rows_to_read import part_to_read
 from napari_globalxai.cohort.table import Cohort
-from napari_globalxai.errors import InputError
+from napari_globalxai.errors import InputError, is_out_of_memory
 from napari_globalxai.execution.dask_workers import Workers
 from napari_globalxai.frame.geometry import pixel_aspect
 from napari_globalxai.frame.registrar import (
@@ -32,6 +32,7 @@ from napari_globalxai.images.image_file import (
     one_line,
     split_page,
 )
+from napari_globalxai.images.memory_budget import is_memory_short
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.frame_settings import FrameSettings
 from napari_globalxai.storage import absence_of_file
@@ -79,20 +80,32 @@ class Aligner:
         if absent := absence(self.cohort, row):
             return absent
         try:
-            with local_copy(self.cohort.files[row]) as file:
-                item = self.transforms(
-                    {
-                        "image": file,
-                        "laterality": self.cohort.laterality[row],
-                        "laterality_source": self.cohort.laterality_source[row],
-                    }
-                )
+            try:
+                item = self._transformed(row)
+            # Others are read beside it, and may have held what it needs.
+            except Exception as why:
+                if not is_out_of_memory(why):
+                    raise
+                item = self._transformed(row)
         # Decoders fail in as many ways as files can be broken; each is one image's error.
         except Exception as why:
+            if is_out_of_memory(why) and is_memory_short():
+                raise MemoryError(f"for {self.cohort.names[row]}") from why
             return str(UnreadableImageError(self.cohort.names[row], _first_cause(why)))
         image = np.clip(np.rint(plain_array(item["image"])), 0, 255).astype(np.uint8)
         field = plain_array(item["field_of_view"])[0].astype(bool)
         return AlignedImage(image, field, _facts(item))
+
+    def _transformed(self, row: int) -> Mapping[str, Any]:
+        with local_copy(self.cohort.files[row]) as file:
+            item: Mapping[str, Any] = self.transforms(
+                {
+                    "image": file,
+                    "laterality": self.cohort.laterality[row],
+                    "laterality_source": self.cohort.laterality_source[row],
+                }
+            )
+        return item
 
 
 def _facts(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -166,8 +179,12 @@ def align(
     others += [former] if former is not None else []
     for each in others:
         finder.learn(each.known_contents())
-    seen = stack.sources()
-    rows = [row for row in range(len(cohort)) if finder.known_key(row) != seen.get(row, "")]
+    seen, gone = stack.sources(), stack.rows_without_pixels()
+    rows = [
+        row
+        for row in range(len(cohort))
+        if row in gone or finder.known_key(row) != seen.get(row, "")
+    ]
     done = len(cohort) - len(rows)
     progress(Progress("Aligning images", done, len(cohort)))
     if rows:

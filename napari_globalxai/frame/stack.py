@@ -159,6 +159,21 @@ class AlignedStack:
         """Return the key of what each image looked at so far was made from, see `Source`."""
         return {row: entry["source"] for row, entry in self._entries.items()}
 
+    def rows_without_pixels(self) -> set[int]:
+        """Return rows that are noted as aligned, but the file of whose pixels is not there.
+
+        Where all images of a file are black, there is none either.
+        """
+        in_file = self._image_files.layout.file_shape[0]
+        aligned = [row for row, error in self.status().items() if not error and row < len(self)]
+        return {
+            row
+            for number, rows in groupby(sorted(aligned), key=lambda row: row // in_file)
+            if self._image_files.is_gone((number * in_file, 0, 0, 0))
+            or self._field_files.is_gone((number * in_file, 0, 0))
+            for row in rows
+        }
+
     def contents(self) -> dict[int, str]:
         """Return the SHA-256 of the file that each image was made from, empty where unknown."""
         return {row: entry.get("content", "") for row, entry in self._entries.items()}

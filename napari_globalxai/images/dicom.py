@@ -269,6 +269,9 @@ def _rgb(
             bits = stored_bits
         elif colours == "RGB" or not _has_window(dataset):
             refuse_lower_bits(int(samples.max()))
+    if bits == int(dataset.BitsStored):
+        # One bit of signed numbers is the sign's.
+        bits -= int(dataset.PixelRepresentation)
     if colours == "PALETTE COLOR":
         return in_bands(to_rgb(_values(samples, colours, dataset, bits)), lambda band: band, factor)
     return in_bands(samples, lambda band: to_rgb(_values(band, colours, dataset, bits)), factor)
@@ -289,6 +292,8 @@ def _values(samples: Array, colours: str, dataset: FileDataset, bits: int) -> Ar
         raise ValueError(f"its colours are {colours}, which is not read")
     windowed = _windowed(samples, dataset)
     values = _by_bits(samples, bits) if windowed is None else windowed
+    if windowed is None and _turns_round(dataset):
+        values = 255 - values
     return 255 - values if colours == "MONOCHROME1" else values
 
 
@@ -303,6 +308,16 @@ def _by_bits(samples: Array, bits: int) -> Array:
             f"its values lie between {low} and {high} and no window says what is black and white"
         )
     return samples.astype(np.float32) * np.float32(255 / white)
+
+
+def _turns_round(dataset: FileDataset) -> bool:
+    """Return whether what is dark as stored is bright as meant, where no window is given."""
+    if dataset.get("ModalityLUTSequence"):
+        raise ValueError(
+            "it has a table of values (Modality LUT) and no window says what is black and white"
+        )
+    slope = dataset.get("RescaleSlope")
+    return slope not in (None, "") and float(slope) < 0
 
 
 def _has_window(dataset: FileDataset) -> bool:

@@ -20,6 +20,8 @@ SECONDS = 120
 # Beyond what the decoder's own libraries take: the picture twice, by ITK and as an array, and as
 # many times again for codecs that keep their coefficients.
 _TIMES, _LEAST = 8, 512 << 20
+# By SIGKILL, which a system that has no memory left sends; Windows has no such status.
+_KILLED = -9
 
 
 def decode_guarded(path: Path, image_io: str, size: int) -> npt.NDArray[Any]:
@@ -43,6 +45,8 @@ def decode_guarded(path: Path, image_io: str, size: int) -> npt.NDArray[Any]:
     ------
     ValueError
         When the file cannot be decoded, with SimpleITK's reason.
+    MemoryError
+        When the system has ended the decoder.
     """
     # -P: the script's folder stays off the path, where its neighbours would hide other packages.
     command = [sys.executable, "-P", __file__, str(path), image_io, str(size)]
@@ -61,6 +65,8 @@ def decode_guarded(path: Path, image_io: str, size: int) -> npt.NDArray[Any]:
         lines = done.stderr.decode(errors="replace").split("\n")
         # A crash leaves no last words of its own, or those of a warning before it.
         reason = next((line[7:] for line in reversed(lines) if line.startswith("reason ")), "")
+        if done.returncode == _KILLED:
+            raise MemoryError("its decoder was ended by the system, perhaps for want of memory")
         raise ValueError(reason or "its decoder crashed")
     array: npt.NDArray[Any] = np.load(io.BytesIO(done.stdout), allow_pickle=False)
     return array

@@ -10,6 +10,9 @@ from threading import Condition
 # In bytes. Four photographs of 30 megapixels fit; pictures that claim more than this wait for all
 # others to end, so that a file of some kilobytes cannot take the memory several times.
 MOST_AT_ONCE = 3 << 30
+# What any image of a cohort may be taken to need: where this is not to be had, it is not an image's
+# fault that it could not be read.
+_LEAST_FREE = 256 << 20
 
 
 class MemoryBudget:
@@ -51,6 +54,16 @@ class MemoryBudget:
 
     def _fits(self, size: int) -> bool:
         return not self._used or self._used + size <= self.most
+
+
+def is_memory_short() -> bool:
+    """Return whether there is too little memory for any image, not for one that wants too much."""
+    try:
+        # Asked for and not touched, which takes no time.
+        bytearray(_LEAST_FREE)
+    except MemoryError:
+        return True
+    return False
 
 
 DECODING = MemoryBudget(MOST_AT_ONCE)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageSequence
 
+from napari_globalxai.errors import is_out_of_memory
 from napari_globalxai.images.guarded_decoder import decode_guarded
 from napari_globalxai.images.jpeg_stream import read_header
 from napari_globalxai.images.memory_budget import DECODING
@@ -221,7 +222,9 @@ def _orientation(image: Image.Image) -> int:
     try:
         found = image.getexif().get(_ORIENTATION, 1)
     # A broken note beside a picture is no reason not to read it; it fails in many ways.
-    except Exception:
+    except Exception as why:
+        if is_out_of_memory(why):
+            raise
         return 1
     return found if isinstance(found, int) else 1
 

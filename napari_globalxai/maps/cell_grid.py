@@ -86,15 +86,25 @@ class CellGrid:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> CellGrid:
-        """Rebuild a grid from `to_dict`, or from what releases before 0.2 wrote of flat images."""
+        """Rebuild a grid from `to_dict`, or from what releases before 0.2 wrote of flat images.
+
+        Raises
+        ------
+        ValueError
+            When the centres are no numbers that ascend.
+        """
         if "centres" not in value:
             value = {
                 "centres": [value["y"], value["x"]],
                 "frame": [value["height"], value["width"]],
                 "measured": value["measured"],
             }
+        centres = tuple(np.asarray(along, dtype=float) for along in value["centres"])
+        # Written so that NaN is refused, too.
+        if not all(np.isfinite(along).all() and (np.diff(along) > 0).all() for along in centres):
+            raise ValueError("the centres of its cells do not ascend")
         return cls(
-            tuple(np.asarray(along, dtype=float) for along in value["centres"]),
+            centres,
             tuple(int(length) for length in value["frame"]),
             bool(value["measured"]),
         )

@@ -119,7 +119,7 @@ class AttributionStore:
         """Return those of the rows whose maps are there, by their first label."""
         asked = np.array(sorted(rows), dtype=np.int64)
         found: list[int] = []
-        for part, maps in self.chunks(asked, 0):
+        for part, maps in self._chunks(asked, 0):
             there = ~np.isnan(maps.reshape(len(maps), -1)).any(axis=1)
             found += part[there].tolist()
         return found
@@ -145,7 +145,25 @@ class AttributionStore:
     def chunks(
         self, rows: npt.NDArray[np.int64], label: int
     ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
-        """Go through one label: give the rows of each chunk among `rows`, and their maps."""
+        """Go through one label: give the rows of each chunk among `rows`, and their maps.
+
+        Raises
+        ------
+        InputError
+            When one of these images has no map, or one with gaps: averages would be without a
+            number, and nothing would tell why.
+        """
+        for part, maps in self._chunks(rows, label):
+            if np.isnan(maps).any():
+                raise InputError(
+                    f"{self.path}: lacks maps of images that were explained; explain the cohort "
+                    "again with --resume."
+                )
+            yield part, maps
+
+    def _chunks(
+        self, rows: npt.NDArray[np.int64], label: int
+    ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
         size = self.images_per_chunk
         for number, inside in _by_block(rows, size):
             yield inside, self._block(number, label)[inside - number * size]

@@ -83,6 +83,10 @@ class Split(Protocol):
     def watched(self, images: Tensor) -> list[Tensor]:
         """Return the activation of each call with its graph back to the images."""
 
+    @property
+    def steps(self) -> Sequence[Step]:
+        """What a TorchScript network is run in; nothing where the network is run as it is."""
+
     def of(self, network: nn.Module, within: Context) -> Split:
         """Return the same split of a network that differs in its weights alone.
 
@@ -97,6 +101,7 @@ class Split(Protocol):
 
 class _SplitAtCalls:
     calls: tuple[Call, ...]
+    steps: Sequence[Step] = ()
 
     @property
     def layer(self) -> str:

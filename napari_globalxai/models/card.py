@@ -180,6 +180,8 @@ class ModelCard(BaseModel):
     @field_validator("labels")
     @classmethod
     def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(map(str.strip, value)):
+            raise ValueError("a label is empty; give each output of the model its name")
         if twins := same_names(value):
             raise ValueError(
                 f"labels must differ by more than case, blanks, _ and - ({twins[0]}, {twins[1]})"

@@ -7,11 +7,14 @@ derived from the network itself.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from napari_globalxai.errors import is_out_of_memory
 from napari_globalxai.maps.cell_grid import CellGrid
 from napari_globalxai.models.calls import Split
 from napari_globalxai.models.cell_places import CellPlaces
@@ -30,7 +33,28 @@ class UnplacedError(NoSplitError):
     """The cells of a CAM layer do not lie where they would have to."""
 
 
-def measure_cells(split: Split, probe: Tensor) -> CellPlaces:
+@dataclass(frozen=True)
+class MeasuredCells:
+    """Where the cells of the calls of a CAM layer lie.
+
+    Attributes
+    ----------
+    grids : tuple of CellGrid
+        Their centres, of each call.
+    seen : tuple of tuple of slice
+        What each call sees of the image, along each axis.
+    """
+
+    grids: tuple[CellGrid, ...]
+    seen: tuple[tuple[slice, ...], ...]
+
+    @property
+    def places(self) -> CellPlaces:
+        """The cells of the map that they make up together."""
+        return CellPlaces.of(self.grids, self.seen)
+
+
+def measure_cells(split: Split, probe: Tensor) -> MeasuredCells:
     """Say where the cells of the CAM layer are centred, and check it on the network.
 
     The centres are those that the split derived from the network's operations; see
@@ -49,8 +73,8 @@ def measure_cells(split: Split, probe: Tensor) -> CellPlaces:
     UnplacedError
         When the check fails.
     """
-    grids = [_measure(split, place, probe) for place in range(len(split.calls))]
-    return CellPlaces.of(grids, _seen(split, probe[:1]))
+    grids = tuple(_measure(split, place, probe) for place in range(len(split.calls)))
+    return MeasuredCells(grids, tuple(_seen(split, probe[:1])))
 
 
 def _seen(split: Split, image: Tensor) -> list[tuple[slice, slice]]:
@@ -69,7 +93,9 @@ def _seen(split: Split, image: Tensor) -> list[tuple[slice, slice]]:
             rows, columns = touched.any(3).any(1)[0], touched.any(2).any(1)[0]
             seen.append((_span(rows), _span(columns)) if bool(rows.any()) else everything)
     # Some operations let no gradient through; what stands before them is not known.
-    except RuntimeError:
+    except RuntimeError as why:
+        if is_out_of_memory(why):
+            raise
         return [everything] * len(split.calls)
     return seen
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
@@ -29,10 +30,20 @@ class Step:
         Dotted name of the module; empty for what stands between modules.
     module : torch.nn.Module
         Takes and gives one tensor.
+    path : str
+        Where it stands in the network; empty where it does not.
     """
 
     name: str
     module: nn.Module
+    path: str = ""
+
+    @classmethod
+    def at(cls, network: nn.Module, name: str, path: str) -> Step:
+        """Return a step of a network that is known from another copy of it."""
+        # TorchScript has no get_submodule.
+        module = reduce(getattr, path.split("."), network) if path else nn.Flatten()
+        return cls(name, module, path)
 
 
 def chain_children(module: nn.Module, value: Tensor, prefix: str = "") -> list[Step] | None:
@@ -55,7 +66,11 @@ def chain_children(module: nn.Module, value: Tensor, prefix: str = "") -> list[S
     # A traced child that never ran has no forward.
     children = [
         # The turn of images is none of the network's layers.
-        Step("" if getattr(child, "original_name", "") == TURN else prefix + name, child)
+        Step(
+            "" if getattr(child, "original_name", "") == TURN else prefix + name,
+            child,
+            prefix + name,
+        )
         for name, child in module.named_children()
         if hasattr(child, "forward")
     ]

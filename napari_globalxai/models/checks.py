@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -10,11 +12,11 @@ from torch import Tensor, nn
 from torch.export.unflatten import UnflattenedModule
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from napari_globalxai.errors import InputError
+from napari_globalxai.errors import InputError, is_out_of_memory
 from napari_globalxai.models.card import ModelCard
 from napari_globalxai.models.first_run import FirstRun
-from napari_globalxai.models.memory_limit import is_lack_of_memory
-from napari_globalxai.models.outputs import KeepLogits, as_rows, describe_outputs, find_logits
+from napari_globalxai.models.outputs import as_rows, describe_outputs, find_logits, taken_from
+from napari_globalxai.models.shaping import Shaping
 
 _DROPOUTS = ("native_dropout", "bernoulli", "bernoulli_", "dropout", "rand_like", "randn_like")
 # By the place of the argument that says whether the statistics of the batch are taken.
@@ -26,6 +28,7 @@ class _Observed(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.draws = False
         self.drops = False
         self.uses_batch = False
         self.is_training = False
@@ -38,6 +41,7 @@ class _Observed(TorchDispatchMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         name = func.overloadpacket.__name__
+        self.draws |= torch.Tag.nondeterministic_seeded in func.tags
         self.drops |= name in _DROPOUTS
         if name in _BATCH_NORMS:
             without = func._overloadname == "no_stats" or args[3] is None
@@ -79,9 +83,17 @@ class NetworkChecks:
         self._name = name
         self._warn = warn
         self._is_script = isinstance(network, torch.jit.ScriptModule)
+        self._shaping = Shaping()
 
-    def run(self) -> None:
+    def run(self) -> tuple[Shaping, Tensor]:
         """Run all checks.
+
+        Returns
+        -------
+        Shaping
+            What was put around the network.
+        torch.Tensor
+            Its outputs for the probe.
 
         Raises
         ------
@@ -90,9 +102,13 @@ class NetworkChecks:
         """
         outputs = self._keep_rows(self._keep_logits(self._first_run()))
         self._check_shape(outputs)
-        self._check_same_again(outputs)
-        self._check_single(outputs)
+        self._check_own_answers(outputs)
         self._check_activation(outputs)
+        return self._shaping, outputs
+
+    def _put_on(self, **shaping: Any) -> None:
+        Shaping(**shaping).put_on(self._network, len(self._card.labels))
+        self._shaping = replace(self._shaping, **shaping)
 
     def _first_run(self) -> Any:
         given, bounds = self._probe.clone(), FirstRun()
@@ -101,7 +117,7 @@ class NetworkChecks:
                 outputs = self._network(given)
         # Networks of all kinds of authors raise whatever comes first.
         except Exception as why:
-            if is_lack_of_memory(why):
+            if is_out_of_memory(why):
                 raise
             if bounds.exceeded:
                 raise InputError(
@@ -114,7 +130,7 @@ class NetworkChecks:
             ) from why
         if not self._is_script and not torch.equal(given, self._probe):
             # It works in place on what it is given, which others still need.
-            self._network.register_forward_pre_hook(_copy_input)
+            self._put_on(copies_input=True)
         return outputs
 
     def _keep_logits(self, outputs: Any) -> Any:
@@ -125,14 +141,13 @@ class NetworkChecks:
         # TorchScript takes no hooks.
         if not places or self._is_script:
             return outputs
-        keep = KeepLogits(places[0])
         if len(places) > 1 and "logits" not in places[0]:
             self._warn(
                 f"The network gives {len(places)} tensors that could be its logits; the first is "
                 "taken."
             )
-        self._network.register_forward_hook(keep)
-        return keep(self._network, None, outputs)
+        self._put_on(logits=places[0])
+        return taken_from(outputs, places[0])
 
     def _keep_rows(self, outputs: Any) -> Any:
         """Make the network give a row an image where it gives the same numbers in another shape."""
@@ -142,22 +157,25 @@ class NetworkChecks:
         squeezes = rows is not None and self._drops_dimensions()
         if rows is None or not (outputs.ndim != 2 or squeezes) or self._is_script:
             return outputs if rows is None else rows
-
-        def make_rows(module: nn.Module, inputs: Sequence[Tensor], given: Tensor) -> Tensor:
-            found = as_rows(given, len(inputs[0]), labels)
-            return given if found is None else found
-
-        self._network.register_forward_hook(make_rows)
+        self._put_on(rows=True)
         return rows
 
-    def _drops_dimensions(self) -> bool:
+    @cached_property
+    def _single(self) -> tuple[Any, _Observed]:
+        """What the network gives for one image alone, None where it fails, and what it does."""
+        observed = _Observed()
         try:
-            with torch.no_grad():
-                single = self._network(self._probe[:1].clone())
-            return isinstance(single, Tensor) and single.ndim != 2
+            with torch.no_grad(), observed:
+                return self._network(self._probe[:1].clone()), observed
         # That a single image is not taken is said later.
-        except Exception:
-            return False
+        except Exception as why:
+            if is_out_of_memory(why):
+                raise
+            return None, observed
+
+    def _drops_dimensions(self) -> bool:
+        single, _ = self._single
+        return isinstance(single, Tensor) and single.ndim != 2
 
     def _check_shape(self, outputs: Any) -> None:
         name, labels = self._name, len(self._card.labels)
@@ -180,6 +198,28 @@ class NetworkChecks:
         if not bool(torch.isfinite(outputs).all()):
             raise InputError(f"{name}: the network gives values that are not finite.")
 
+    def _check_own_answers(self, outputs: Tensor) -> None:
+        """Refuse a network whose answer for an image depends on chance, or on its batch."""
+        given, observed = self._single
+        single = self._rows(given, 1)
+        fits = isinstance(single, Tensor) and single.shape == outputs[:1].shape
+        agrees = fits and _agree(single, outputs[:1]) and self._minds_no_neighbour(outputs)
+        # Three runs that agree were not left to chance, if nothing was drawn in them.
+        if not agrees or observed.draws:
+            self._check_same_again(outputs)
+        if agrees:
+            return
+        if fits:
+            raise InputError(f"{self._name}: {self._why_not_alone(observed)}")
+        with torch.no_grad(), _Observed() as observed:
+            self._network(self._probe.clone())
+        if observed.uses_batch:
+            raise InputError(f"{self._name}: {self._why_not_alone(observed)}")
+        raise InputError(
+            f"{self._name}: the network does not take a batch of any size; export it with an "
+            "example of two images or more, and a dynamic batch dimension."
+        )
+
     def _check_same_again(self, outputs: Tensor) -> None:
         """Refuse a network whose answers are drawn at random."""
         with torch.no_grad(), _Observed() as observed:
@@ -193,27 +233,6 @@ class NetworkChecks:
             "other noise stays on in eval mode); save it with that switched off."
         )
 
-    def _check_single(self, outputs: Tensor) -> None:
-        """Refuse a network whose answer for an image depends on what else is in its batch."""
-        single: Tensor | None
-        try:
-            with torch.no_grad(), _Observed() as observed:
-                single = self._rows(self._network(self._probe[:1].clone()), 1)
-        except Exception:
-            single = None
-        if single is not None and single.shape == outputs[:1].shape:
-            if _agree(single, outputs[:1]) and self._minds_no_neighbour(outputs):
-                return
-            raise InputError(f"{self._name}: {self._why_not_alone(observed)}")
-        with torch.no_grad(), _Observed() as observed:
-            self._network(self._probe.clone())
-        if observed.uses_batch:
-            raise InputError(f"{self._name}: {self._why_not_alone(observed)}")
-        raise InputError(
-            f"{self._name}: the network does not take a batch of any size; export it with an "
-            "example of two images or more, and a dynamic batch dimension."
-        )
-
     def _minds_no_neighbour(self, outputs: Tensor) -> bool:
         """Return whether the first answer stays beside an image of quite other values."""
         pair = torch.cat([self._probe[:1], 3 * self._probe[1:2] + 1])
@@ -221,7 +240,9 @@ class NetworkChecks:
             with torch.no_grad():
                 beside = self._rows(self._network(pair), len(pair))
         # What a network makes of such inputs is no fault of its card.
-        except Exception:
+        except Exception as why:
+            if is_out_of_memory(why):
+                raise
             return True
         # Numbers rounded by a scale of the whole batch may change a little.
         change = (beside[0] - outputs[0]).norm()
@@ -264,13 +285,17 @@ class NetworkChecks:
 
     def _gives_probabilities(self, outputs: Tensor) -> bool:
         """Return whether outputs stay within 0 and 1 for inputs beyond all measure, too."""
+        if not _within_0_and_1(outputs):
+            return False
         try:
             with torch.no_grad():
                 extreme = self._network(self._probe * 1000)
         # What a network makes of such inputs is no fault of its card.
-        except Exception:
+        except Exception as why:
+            if is_out_of_memory(why):
+                raise
             return False
-        return all(bool(((each >= 0) & (each <= 1)).all()) for each in (outputs, extreme))
+        return _within_0_and_1(extreme)
 
     def _channel_advice(self) -> str:
         """Return what the first layer takes, where the card says something else."""
@@ -284,7 +309,7 @@ class NetworkChecks:
     def _is_compiled(self) -> bool:
         return isinstance(self._network, torch.jit.ScriptModule | UnflattenedModule)
 
-    def _rows(self, outputs: Any, images: int) -> Tensor:
+    def _rows(self, outputs: Any, images: int) -> Any:
         rows = as_rows(outputs, images, len(self._card.labels))
         return outputs if rows is None else rows
 
@@ -298,5 +323,5 @@ def _agree(one: Tensor, two: Tensor) -> bool:
     return one.shape == two.shape and bool(torch.allclose(one, two, rtol=1e-3, atol=1e-4))
 
 
-def _copy_input(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(each.clone() if isinstance(each, Tensor) else each for each in inputs)
+def _within_0_and_1(outputs: Tensor) -> bool:
+    return bool(((outputs >= 0) & (outputs <= 1)).all())

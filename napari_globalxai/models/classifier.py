@@ -22,16 +22,13 @@ from napari_globalxai.errors import InputError
 from napari_globalxai.maps.cell_grid import CellGrid
 from napari_globalxai.models.calls import Split
 from napari_globalxai.models.card import ModelCard
-from napari_globalxai.models.cast_weights import cast_weights
-from napari_globalxai.models.cell_centres import measure_cells
 from napari_globalxai.models.cell_places import CellPlaces
-from napari_globalxai.models.checks import NetworkChecks
 from napari_globalxai.models.copying import copy_network
-from napari_globalxai.models.folding import fold_batch_norms
 from napari_globalxai.models.input_steps import INNER, Turn, scale_each_image
-from napari_globalxai.models.last_activation import Activation, take_off_last_activation
+from napari_globalxai.models.last_activation import Activation
+from napari_globalxai.models.prepared import KnownNetwork, PreparedNetwork
 from napari_globalxai.models.rough_gradients import RoughGradients
-from napari_globalxai.models.splitting import cam_layers, split_network
+from napari_globalxai.models.splitting import cam_layers
 from napari_globalxai.models.tracing import CamLayer
 from napari_globalxai.models.transform_chain import TransformChain
 from napari_globalxai.models.weights import hash_weights
@@ -67,6 +64,9 @@ class Classifier:
         ``auto`` lets `explain` find out by a trial, and is float32 elsewhere.
     trusted : bool, optional
         Whether code from the model's files was allowed to run, for provenance.
+    known : KnownNetwork, optional
+        What trying this network has shown, or one that differs in its weights alone; it is not
+        tried again.
 
     Attributes
     ----------
@@ -98,6 +98,7 @@ class Classifier:
         device: str = "auto",
         precision: str = "auto",
         trusted: bool = False,
+        known: KnownNetwork | None = None,
     ) -> None:
         if precision not in PRECISIONS:
             raise InputError(f"The precision {precision!r} is none of {', '.join(PRECISIONS)}.")
@@ -117,13 +118,13 @@ class Classifier:
         # What came from a file can be read again, and need not be held twice.
         self.given = network if weights is None else None
         self.digest = hash_weights(weights) if weights else _hash_state(network)
-        self.network = copy_network(network).eval().to(self.device)
-        for parameter in self.network.parameters():
+        copied = copy_network(network).eval().to(self.device)
+        for parameter in copied.parameters():
             # One by one, because TorchScript modules lack requires_grad_.
             parameter.requires_grad_(False)
         self._chain = TransformChain(card.input, source, trusted) if card.input.transforms else None
         self.turn = self._chain.turn if self._chain else Turn(transposed=card.input.transposed)
-        self.network = self.turn.before(self.network)
+        copied = self.turn.before(copied)
         shape = (card.input.height, card.input.width)
         low, high = card.input.range
         # One fused multiply-add takes 0-255 to the model's input.
@@ -131,16 +132,11 @@ class Classifier:
         self._scale = self._per_channel((high - low) / 255 / std)
         self._shift = self._per_channel((low - mean) / std)
         self._probe = self._make_probe(len(card.input.channels), *shape)
-        NetworkChecks(self.network, card, self._probe, self._name, self.warn).run()
-        self.activation: Activation = card.activation
-        if card.activation == "none":
-            self.network, self.activation = take_off_last_activation(self.network, self._probe)
-        if not isinstance(network, torch.jit.ScriptModule):
-            kept = () if card.cam_layer is None else (card.cam_layer,)
-            self.network = fold_batch_norms(self.network, self._probe, kept)
-            _put_channels_last(self.network)
-        # By number format, shared by all that `working_with` gives.
-        self._cast: dict[str, nn.Module] = {}
+        self._prepared = PreparedNetwork(
+            copied, card, self._probe, self._name, self.warn, self._layer_of(copied), known
+        )
+        self.network = self._prepared.network
+        self.activation: Activation = self._prepared.activation
         self._running = self._cast_network()
 
     def _per_channel(self, values: npt.NDArray[np.float64]) -> Tensor:
@@ -174,19 +170,30 @@ class Classifier:
     @property
     def split(self) -> Split:
         """The network split at the CAM layer, which runs at the chosen precision."""
-        return self._split.of(self._running, self.autocast)
+        return self._prepared.split.of(self._running, self.autocast)
 
-    @cached_property
-    def _split(self) -> Split:
+    @property
+    def known(self) -> KnownNetwork:
+        """What trying the network has shown by now, for who loads the same one."""
+        return self._prepared.known
+
+    @property
+    def answer(self) -> npt.NDArray[np.float32]:
+        """What the network itself gives for the first of the probes, by which it is known again."""
+        values: npt.NDArray[np.float32] = self._prepared.answer.float().cpu().numpy().ravel()
+        return values
+
+    def _layer_of(self, network: nn.Module) -> str | None:
+        """Return the name that the card's CAM layer has behind the turn."""
         layer = self.card.cam_layer
         if (
             layer is not None
             and not self.turn.is_none
-            and isinstance(self.network, torch.jit.ScriptModule)
+            and isinstance(network, torch.jit.ScriptModule)
             and not layer.startswith(f"{INNER}.")
         ):
-            layer = f"{INNER}.{layer}"
-        return split_network(self.network, layer, self._probe, self.warn)
+            return f"{INNER}.{layer}"
+        return layer
 
     def warn(self, sentence: str) -> None:
         """Add a sentence to the warnings, once."""
@@ -195,12 +202,9 @@ class Classifier:
 
     def _cast_network(self) -> nn.Module:
         """Return the network with its weights in the format of `autocast`."""
-        if self.precision not in _HALF_SIZE or isinstance(self.network, torch.jit.ScriptModule):
+        if self.precision not in _HALF_SIZE:
             return self.network
-        if self.precision not in self._cast:
-            dtype = getattr(torch, self.precision)
-            self._cast[self.precision] = cast_weights(self.network, dtype, self._probe)
-        return self._cast[self.precision]
+        return self._prepared.cast(self.precision)
 
     def weight_tensors(self) -> list[Tensor]:
         """Return the tensors that the network keeps, in the formats that it runs with."""
@@ -211,10 +215,10 @@ class Classifier:
         """Where the cells of CAM maps lie in the frame."""
         return self.cell_places.grid
 
-    @cached_property
+    @property
     def cell_places(self) -> CellPlaces:
         """Where the cells of the CAM layer's calls lie, and those of the maps made of them."""
-        return measure_cells(self._split, self._probe)
+        return self._prepared.cell_places
 
     @cached_property
     def cam_layers(self) -> list[CamLayer]:
@@ -346,13 +350,6 @@ def _hash_state(network: nn.Module) -> str:
         digest.update(name.encode())
         digest.update(value.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
-
-
-def _put_channels_last(network: nn.Module) -> None:
-    # Not by Module.to, which would have values of five dimensions in that layout, too.
-    for value in (*network.parameters(), *network.buffers()):
-        if value.ndim == 4:
-            value.data = value.data.contiguous(memory_format=torch.channels_last)
 
 
 def round_factors(rounded: bool) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.card import facts_that_matter
+from napari_globalxai.models.card import ModelCard, facts_that_matter
 from napari_globalxai.models.classifier import Classifier
-from napari_globalxai.models.loaders import load_model
+from napari_globalxai.models.loaders import OtherModelError, load_network, make_classifier
+from napari_globalxai.models.prepared import KnownNetwork
 from napari_globalxai.storage import hash_value
 
 
@@ -25,17 +26,32 @@ class ModelElsewhere:
         Hash of the weights, which must be those that the job was begun with.
     card : str
         Hash of what the card says, which must be the same.
-    loading : dict
-        Arguments of `load_model`.
+    device, precision : str
+        As for `load_model`.
+    trust : bool
+        As for `load_model`.
+    cam_layer : str or None
+        As for `load_model`.
     images_a_forward : int
         Batch size.
+    known : KnownNetwork
+        What the trials of the network here have shown, which are not made again there.
+    answer : tuple of float
+        What it gives here for a probe, which it must give there, too: code that a model is made of
+        has no hash.
     """
 
     source: str
     digest: str
     card: str
-    loading: Mapping[str, Any]
+    device: str
+    precision: str
+    trust: bool
+    cam_layer: str | None
     images_a_forward: int
+    # Arrays among it do not compare; it follows from the rest.
+    known: KnownNetwork = field(compare=False)
+    answer: tuple[float, ...] = field(compare=False)
 
     @classmethod
     def of(cls, classifier: Classifier) -> ModelElsewhere:
@@ -51,36 +67,58 @@ class ModelElsewhere:
                 "Workers load the model from its file, but this one is in memory alone; save it, "
                 "or leave out the workers."
             )
-        loading = {
-            "device": str(classifier.device),
-            "precision": classifier.precision,
-            "trust": classifier.trusted,
-            "cam_layer": classifier.card.cam_layer,
-        }
         return cls(
-            str(classifier.source.absolute()),
-            classifier.digest,
-            _hash_card(classifier),
-            loading,
-            classifier.images_a_forward,
+            source=str(classifier.source.absolute()),
+            digest=classifier.digest,
+            card=_hash_card(classifier.card),
+            device=str(classifier.device),
+            precision=classifier.precision,
+            trust=classifier.trusted,
+            cam_layer=classifier.card.cam_layer,
+            images_a_forward=classifier.images_a_forward,
+            known=classifier.known,
+            answer=tuple(classifier.answer.tolist()),
         )
 
     def load(self) -> Classifier:
-        """Load it.
+        """Load it, without trying it again.
 
         Raises
         ------
         InputError
             When the files hold another model.
         """
-        classifier = load_model(self.source, **self.loading)
-        if (classifier.digest, _hash_card(classifier)) != (self.digest, self.card):
+        try:
+            loaded = load_network(
+                self.source, trust=self.trust, cam_layer=self.cam_layer, sha256=self.digest
+            )
+        except OtherModelError as why:
+            raise self._is_another() from why
+        if _hash_card(loaded.card) != self.card:
+            raise self._is_another()
+        classifier = make_classifier(
+            loaded,
+            self.source,
+            device=self.device,
+            precision=self.precision,
+            trust=self.trust,
+            known=self.known,
+        )
+        if classifier.digest != self.digest:
+            raise self._is_another()
+        if not np.allclose(classifier.answer, self.answer, rtol=1e-3, atol=1e-4):
             raise InputError(
-                f"{self.source}: is another model on a worker than where the job was begun; let "
-                "all workers see the same files."
+                f"{self.source}: answers otherwise on a worker than where the job was begun; "
+                "install the same releases of what the model is made of."
             )
         return classifier.working_with(images_a_forward=self.images_a_forward)
 
+    def _is_another(self) -> InputError:
+        return InputError(
+            f"{self.source}: is another model on a worker than where the job was begun; let all "
+            "workers see the same files."
+        )
 
-def _hash_card(classifier: Classifier) -> str:
-    return hash_value(facts_that_matter(classifier.card.model_dump(mode="json")))
+
+def _hash_card(card: ModelCard) -> str:
+    return hash_value(facts_that_matter(card.model_dump(mode="json")))

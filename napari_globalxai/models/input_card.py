@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
@@ -19,6 +21,27 @@ from napari_globalxai.settings.fit import FITS, MORE, STRETCH, Fit
 
 # What a plain number of channels means for a colour photograph.
 _CHANNELS_BY_COUNT = {1: ("grey",), 2: ("red", "green"), 3: ("red", "green", "blue")}
+# Beyond what an image's numbers can be, sums of them overflow.
+_LARGEST = 1e30
+_LONGEST_SIDE = 2**31 - 1
+
+
+def _no_truth(value: Any) -> Any:
+    """Refuse true and false where a number is meant: they would count as 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError(f"it is {str(value).lower()}, which is no number")
+    return value
+
+
+def _bounded(value: float) -> float:
+    # Written so that NaN is refused, too.
+    if not abs(value) <= _LARGEST:
+        raise ValueError(f"it is {value:g}, but no number of at most {_LARGEST:g}")
+    return value
+
+
+_Number = Annotated[float, BeforeValidator(_no_truth), AfterValidator(_bounded)]
+_Side = Annotated[int, BeforeValidator(_no_truth), Field(gt=0, le=_LONGEST_SIDE)]
 
 
 class PerImageCard(BaseModel):
@@ -98,14 +121,14 @@ class InputCard(BaseModel):
     channels: tuple[Literal["red", "green", "blue", "grey"], ...] = Field(
         description="names out of red, green, blue, grey, in the model's order, or their number"
     )
-    height: int = Field(gt=0, description="pixels")
-    width: int = Field(gt=0, description="pixels")
-    range: tuple[float, float] = Field(
+    height: _Side = Field(description="pixels")
+    width: _Side = Field(description="pixels")
+    range: tuple[_Number, _Number] = Field(
         default=(0.0, 1.0),
         description="values of black and of full brightness, before mean and std",
     )
-    mean: tuple[float, ...] = Field(default=(0.0,), description="one value, or one a channel")
-    std: tuple[float, ...] = Field(
+    mean: tuple[_Number, ...] = Field(default=(0.0,), description="one value, or one a channel")
+    std: tuple[_Number, ...] = Field(
         default=(1.0,), title="Standard deviation", description="one value, or one a channel"
     )
     per_image: PerImageCard | None = Field(
@@ -164,7 +187,7 @@ class InputCard(BaseModel):
     @field_validator("channels", mode="before")
     @classmethod
     def _channels_by_count(cls, value: Any) -> Any:
-        if isinstance(value, int):
+        if isinstance(_no_truth(value), int):
             if value not in _CHANNELS_BY_COUNT:
                 raise ValueError("the number of channels is 1, 2 or 3")
             return _CHANNELS_BY_COUNT[value]

@@ -7,7 +7,8 @@ or a function applies it; that it is the last is read off autograd's graph and p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from napari_globalxai.errors import is_out_of_memory
 from napari_globalxai.models.copying import copy_network
 from napari_globalxai.models.script_graph import without_last_activation
 
@@ -107,8 +109,38 @@ class _Exchanged:
         return func(*args, **kwargs)
 
 
-def take_off_last_activation(network: nn.Module, probe: Tensor) -> tuple[nn.Module, Activation]:
-    """Return a network without its last sigmoid or softmax, and which of them that was.
+@dataclass(frozen=True)
+class LastActivation:
+    """The sigmoid or softmax that a network ends in, and how it is taken off.
+
+    Attributes
+    ----------
+    kind : str
+        ``sigmoid`` or ``softmax``; ``none`` where the network still gives probabilities.
+    left_out, doubled : frozenset of int
+        Numbers of the calls in a forward that are left out, or worked out in double precision.
+    """
+
+    kind: Activation
+    left_out: frozenset[int] = frozenset()
+    doubled: frozenset[int] = frozenset()
+
+    def taken_off(self, network: nn.Module, device: torch.device) -> nn.Module:
+        """Return a copy of a network without it, or the network where nothing is to be done."""
+        if isinstance(network, torch.jit.ScriptModule):
+            found = () if self.kind == "none" else without_last_activation(network, device)
+            return next((candidate for candidate, _ in found), network)
+        if not self.left_out and not self.doubled:
+            return network
+        copy = copy_network(network)
+        _Exchanged(self.left_out, self.doubled).put_on(copy)
+        return copy
+
+
+def find_last_activation(
+    network: nn.Module, probe: Tensor, expected: Tensor
+) -> tuple[LastActivation, nn.Module, Tensor]:
+    """Find the last sigmoid or softmax of a network.
 
     Parameters
     ----------
@@ -116,41 +148,48 @@ def take_off_last_activation(network: nn.Module, probe: Tensor) -> tuple[nn.Modu
         A network in eval mode that gives probabilities, (n, label).
     probe : torch.Tensor
         Inputs on which it is proved that the activation of what is found is what the network gave.
+    expected : torch.Tensor
+        What the network gives for them.
 
     Returns
     -------
+    LastActivation
+        What was found. Where probabilities are averaged, as in an ensemble, there are no logits;
+        the network then works in double precision from the activations on, in which little
+        vanishes.
     torch.nn.Module
-        A copy that gives logits, or the network itself where they were not found. Where
-        probabilities are averaged, as in an ensemble, there are no logits; the copy then works in
-        double precision from the activations on, in which little vanishes.
-    str
-        ``sigmoid`` or ``softmax``; ``none`` where the network still gives probabilities.
+        A copy that gives logits, or the network itself where they were not found.
+    torch.Tensor
+        What it gives for the probe.
     """
-    with torch.no_grad():
-        expected = network(probe.clone())
+    try:
+        for found, candidate in _candidates(network, probe):
+            with torch.no_grad():
+                outputs = candidate(probe.clone())
+            if _gives(outputs, found.kind, expected):
+                return found, candidate, outputs
+    # Networks without gradients, or that do not take other numbers half way.
+    except (RuntimeError, TypeError) as why:
+        if is_out_of_memory(why):
+            raise
+    return LastActivation("none"), network, expected
+
+
+def _candidates(network: nn.Module, probe: Tensor) -> Iterator[tuple[LastActivation, nn.Module]]:
+    """Give what may be the last activation, with a network without it; that is to be proved."""
     if isinstance(network, torch.jit.ScriptModule):
         for candidate, kind in without_last_activation(network, probe.device):
-            if _gives(candidate, kind, probe, expected):
-                return candidate, kind
-        return network, "none"
-    try:
-        final, clamps, kinds = _last_calls(network, probe, _MOVES)
-        if final and len(kinds) == 1:
-            candidate = copy_network(network)
-            _Exchanged(final | clamps, frozenset()).put_on(candidate)
-            kind = "sigmoid" if "sigmoid" in kinds else "softmax"
-            if _gives(candidate, kind, probe, expected):
-                return candidate, kind
-        final, clamps, _ = _last_calls(network, probe, (*_MOVES, *_SUMS))
-        if final:
-            candidate = copy_network(network)
-            _Exchanged(clamps, final).put_on(candidate)
-            if _gives(candidate, "none", probe, expected):
-                return candidate, "none"
-    # Networks without gradients, or that do not take other numbers half way.
-    except (RuntimeError, TypeError):
-        pass
-    return network, "none"
+            yield LastActivation(kind), candidate
+        return
+    final, clamps, kinds = _last_calls(network, probe, _MOVES)
+    if final and len(kinds) == 1:
+        kind = "sigmoid" if "sigmoid" in kinds else "softmax"
+        found = LastActivation(kind, left_out=final | clamps)
+        yield found, found.taken_off(network, probe.device)
+    final, clamps, _ = _last_calls(network, probe, (*_MOVES, *_SUMS))
+    if final:
+        found = LastActivation("none", left_out=clamps, doubled=final)
+        yield found, found.taken_off(network, probe.device)
 
 
 def _last_calls(
@@ -194,10 +233,8 @@ def _last_calls(
     return frozenset(final), frozenset(clamps), kinds
 
 
-def _gives(candidate: nn.Module, kind: Activation, probe: Tensor, expected: Tensor) -> bool:
+def _gives(outputs: object, kind: Activation, expected: Tensor) -> bool:
     """Return whether the activation of what a network gives is what is expected."""
-    with torch.no_grad():
-        outputs = candidate(probe.clone())
     if not isinstance(outputs, Tensor) or outputs.shape != expected.shape:
         return False
     found = apply_activation(outputs, kind)

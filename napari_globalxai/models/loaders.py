@@ -11,14 +11,15 @@ from typing import Any
 from torch import nn
 
 from napari_globalxai.addresses import local_path
-from napari_globalxai.errors import InputError
+from napari_globalxai.errors import InputError, is_out_of_memory
 from napari_globalxai.models.building import bounded_building
 from napari_globalxai.models.bundle import is_bundle, read_bundle
 from napari_globalxai.models.card import ModelCard, NetworkCard, read_card, validate_card
 from napari_globalxai.models.checkpoints import load_checkpoint
 from napari_globalxai.models.classifier import Classifier, choose_device
-from napari_globalxai.models.memory_limit import is_lack_of_memory, limited_memory
+from napari_globalxai.models.memory_limit import limited_memory
 from napari_globalxai.models.networks import build_network
+from napari_globalxai.models.prepared import KnownNetwork
 from napari_globalxai.models.weights import hash_weights, read_weights
 from napari_globalxai.models.weights_file import WeightsFile
 
@@ -43,6 +44,8 @@ class LoadedNetwork:
         The facts about it.
     weights : pathlib.Path
         The file that is hashed for its identity.
+    sha256 : str or None
+        The file's hash before it was read, as `Classifier.digest` gives it.
     notes : tuple of str
         What a person should know of how it was read, a sentence each.
     """
@@ -50,6 +53,7 @@ class LoadedNetwork:
     module: nn.Module
     card: ModelCard
     weights: Path
+    sha256: str | None
     notes: tuple[str, ...]
 
 
@@ -100,6 +104,29 @@ def load_model(
         When the hash is another.
     """
     loaded = load_network(path, trust=trust, cam_layer=cam_layer, sha256=sha256, content=content)
+    return make_classifier(loaded, path, device=device, precision=precision, trust=trust)
+
+
+def make_classifier(
+    loaded: LoadedNetwork,
+    path: str | Path,
+    *,
+    device: str,
+    precision: str,
+    trust: bool,
+    known: KnownNetwork | None = None,
+) -> Classifier:
+    """Check a loaded network against its card.
+
+    Parameters
+    ----------
+    loaded : LoadedNetwork
+        From `load_network`.
+    path, device, precision, trust
+        As for `load_model`.
+    known : KnownNetwork, optional
+        What is known of the network; it is not tried again.
+    """
     # Drivers of other devices map memory as they like.
     on_cpu = choose_device(device).type == "cpu"
     with _bounded(Path(path), loaded.weights.stat().st_size) if on_cpu else nullcontext():
@@ -111,6 +138,12 @@ def load_model(
             device=device,
             precision=precision,
             trusted=trust,
+            known=known,
+        )
+    if classifier.digest != loaded.sha256:
+        # It would be recorded as another model than the one that explains.
+        raise InputError(
+            f"{loaded.weights}: changed while it was read; give the command again when it is whole."
         )
     for sentence in loaded.notes:
         classifier.warn(sentence)
@@ -127,9 +160,10 @@ def load_network(
 ) -> LoadedNetwork:
     """Load a network and its card, and hold neither against the other; see `load_model`."""
     given = local_path(path, "the model")
+    digest = None
     if is_bundle(given):
         if not given.is_dir():
-            _check_hash(given, sha256)
+            digest = _check_hash(given, sha256)
         bundle = read_bundle(given, trust)
         card, weights, network = bundle.card, bundle.weights, bundle.network
         notes = bundle.notes
@@ -140,25 +174,27 @@ def load_network(
             card, weights_path = validate_card(content, given), given
         weights, network, notes = WeightsFile(weights_path), card.network, ()
     if weights.content is None:
-        _check_hash(weights.path, sha256)
+        digest = _check_hash(weights.path, sha256)
     if cam_layer is not None:
         card = card.model_copy(update={"cam_layer": cam_layer})
     file = weights.path if weights.content is None else given
     with _bounded(given, weights.size):
         module, told = _assemble(weights, network, trust, card.weights_key)
-    return LoadedNetwork(module, card, file, (*notes, *told))
+    return LoadedNetwork(module, card, file, digest, (*notes, *told))
 
 
-def _check_hash(path: Path, sha256: str | None) -> None:
+def _check_hash(path: Path, sha256: str | None) -> str | None:
+    """Return the hash of weights that are those expected, None where they cannot be hashed."""
     try:
-        other = sha256 is not None and hash_weights(path) != sha256
+        digest = hash_weights(path)
     except InputError:
         raise
     # Whatever ONNX makes of a damaged file; who reads it will say so.
     except Exception:
-        return
-    if other:
+        return None
+    if sha256 is not None and digest != sha256:
         raise OtherModelError(f"{path}: has other content than is expected.")
+    return digest
 
 
 @contextmanager
@@ -168,7 +204,7 @@ def _bounded(path: Path, size: int) -> Iterator[None]:
         with limited_memory(_MOST_MEMORY + _TIMES_ITS_SIZE * size):
             yield
     except (MemoryError, RuntimeError) as why:
-        if not is_lack_of_memory(why):
+        if not is_out_of_memory(why):
             raise
         raise InputError(
             f"{path}: wants more memory than a network of its size may; use a smaller one."

@@ -9,8 +9,6 @@ from pathlib import Path
 from threading import Lock
 
 _STATUS = Path("/proc/self/status")
-# PyTorch's.
-_WORDS = "allocate memory"
 _lock = Lock()
 _limits: list[int] = []
 _before: tuple[int, int] | None = None
@@ -35,11 +33,6 @@ def limited_memory(more: int) -> Iterator[None]:
         yield
     finally:
         _change(_limits.remove, limit)
-
-
-def is_lack_of_memory(why: BaseException) -> bool:
-    """Return whether an error says that there is not enough memory."""
-    return isinstance(why, MemoryError) or (isinstance(why, RuntimeError) and _WORDS in str(why))
 
 
 def _change(how: Callable[[int], None], limit: int) -> None:

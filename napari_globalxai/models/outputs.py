@@ -9,28 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 Place = tuple[Any, ...]
 
 
-class KeepLogits:
-    """A forward hook on a whole network that leaves nothing of its outputs but the logits.
-
-    Parameters
-    ----------
-    place : tuple
-        Indices and keys that lead to the logits.
-    """
-
-    def __init__(self, place: Place) -> None:
-        self.place = place
-
-    def __call__(self, module: nn.Module, inputs: object, outputs: Any) -> Any:
-        """Return the logits, (n, labels)."""
-        for key in self.place:
-            outputs = outputs[key]
-        return outputs
+def taken_from(outputs: Any, place: Place) -> Any:
+    """Return what stands at a place of a network's outputs."""
+    for key in place:
+        outputs = outputs[key]
+    return outputs
 
 
 def find_logits(outputs: Any, images: int, labels: int) -> list[Place]:

@@ -120,6 +120,7 @@ class RandomWeights:
             device=str(trained.device),
             precision=trained.precision,
             trusted=trained.trusted,
+            known=trained.known,
         ).working_with(images_a_forward=trained.images_a_forward)
 
     def _input(self, images: npt.NDArray[Any]) -> Tensor:

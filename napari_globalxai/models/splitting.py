@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
@@ -46,6 +47,7 @@ def split_network(
     layer: str | None,
     probe: Tensor,
     tell: Callable[[str], object] = lambda sentence: None,
+    outputs: Tensor | None = None,
 ) -> Split:
     """Find the place where Grad-CAM splits a network, and prove that it changes nothing.
 
@@ -63,6 +65,8 @@ def split_network(
         Two different inputs, (2, channel, height, width).
     tell : callable, optional
         Called with a sentence on what is odd about the choice.
+    outputs : torch.Tensor, optional
+        What the network gives for the probe, where that is known.
 
     Returns
     -------
@@ -76,16 +80,31 @@ def split_network(
         When the network cannot be split at all.
     """
     trace = trace_layers(network, probe)
+    if outputs is None:
+        with torch.no_grad():
+            outputs = network(probe.clone())
+    tried = _Tried(network, probe, outputs)
     if layer is None:
         if not _outermost(network, "", trace):
             raise _nothing_found(network, trace)
-        split = _choose(network, trace, probe)
+        split = _choose(tried, trace)
     elif layer not in trace.layers:
         raise InputError(_why_not(network, layer, trace))
     else:
-        split = _at_layer(network, layer, trace, probe)
-    _describe(network, split, probe, tell)
+        split = _at_layer(tried, layer, trace)
+    _describe(tried, split, tell)
     return split
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """A network, two inputs, and what it gives for them."""
+
+    network: nn.Module
+    probe: Tensor
+    outputs: Tensor
+    # By calls: what was found by `_left_over`.
+    left_over: dict[tuple[Any, ...], float] = field(default_factory=dict)
 
 
 def _nothing_found(network: nn.Module, trace: Trace) -> InputError:
@@ -102,24 +121,22 @@ def _nothing_found(network: nn.Module, trace: Trace) -> InputError:
     return InputError("No layer with a spatial output was found; name one as cam_layer.")
 
 
-def _at_layer(network: nn.Module, layer: str, trace: Trace, probe: Tensor) -> Split:
+def _at_layer(tried: _Tried, layer: str, trace: Trace) -> Split:
     """Split at a layer that was asked for."""
     found = trace.layers[layer]
-    split = _split_at(network, found, trace, probe)
-    if found.layout.cells is not None and not _reaches_outputs(split, probe):
+    split = _split_at(tried, found, trace)
+    if found.layout.cells is not None and not _reaches_outputs(split, tried.probe):
         raise InputError(
             f"The model's outputs do not depend on the map of the layer {layer!r}, but on a class "
             f"token beside it; a layer before it, such as "
-            f"{_choose(network, trace, probe).layer!r}, serves Grad-CAM."
+            f"{_choose(tried, trace).layer!r}, serves Grad-CAM."
         )
-    if len(trace.calls[layer]) > 1 and _left_over(network, split.calls, probe) > 0:
-        return _split_at_calls(network, _direct(network, trace.calls[layer], probe), probe)
+    if len(trace.calls[layer]) > 1 and _left_over(tried, split.calls) > 0:
+        return _split_at_calls(tried, _direct(tried, trace.calls[layer]))
     return split
 
 
-def _describe(
-    network: nn.Module, split: Split, probe: Tensor, tell: Callable[[str], object]
-) -> None:
+def _describe(tried: _Tried, split: Split, tell: Callable[[str], object]) -> None:
     """Say what a person should know of the place where a network is split."""
     calls = split.calls
     if len(calls) > 1:
@@ -128,7 +145,7 @@ def _describe(
             f"The model's outputs are made of {len(calls)} maps ({names}), as of an ensemble's "
             "members or of several views; CAM maps add them up."
         )
-    left = _left_over(network, calls, probe)
+    left = _left_over(tried, calls)
     if left > 0:
         names = " and ".join(dict.fromkeys(repr(call.layer) for call in calls))
         tell(
@@ -139,56 +156,57 @@ def _describe(
     if min(rows, columns) < _FEWEST_CELLS and len(calls) == 1:
         tell(
             f"The CAM layer {split.layer!r} has {rows} × {columns} cells on an image of "
-            f"{probe.shape[2]} × {probe.shape[3]} pixels, so its maps are coarse; an earlier layer "
-            "as cam_layer gives finer ones."
+            f"{tried.probe.shape[2]} × {tried.probe.shape[3]} pixels, so its maps are coarse; an "
+            "earlier layer as cam_layer gives finer ones."
         )
 
 
-def _choose(network: nn.Module, trace: Trace, probe: Tensor) -> Split:
-    candidates = _outermost(network, "", trace)
+def _choose(tried: _Tried, trace: Trace) -> Split:
+    candidates = _outermost(tried.network, "", trace)
     last: tuple[CamLayer, Split] | None = None
     while candidates:
         candidate = candidates.pop()
-        if last is not None and _spacing(candidate, probe) < 0.99 * _spacing(last[0], probe):
+        spacing = _spacing(candidate, tried.probe)
+        if last is not None and spacing < 0.99 * _spacing(last[0], tried.probe):
             # What lies before is finer, and farther from what the outputs are made of.
             break
-        split = _split_at(network, candidate, trace, probe)
-        if _reaches_outputs(split, probe):
-            if _left_over(network, split.calls, probe) == 0:
+        split = _split_at(tried, candidate, trace)
+        if _reaches_outputs(split, tried.probe):
+            if _left_over(tried, split.calls) == 0:
                 return split
             calls = trace.calls[candidate.name]
-            if len(calls) > 1 and _left_over(network, calls, probe) == 0:
-                return _split_at_calls(network, _direct(network, calls, probe), probe)
+            if len(calls) > 1 and _left_over(tried, calls) == 0:
+                return _split_at_calls(tried, _direct(tried, calls))
             last = last or (candidate, split)
         # Blocks in a row: of the last one the outputs may read a class token alone, of those before
         # it all.
-        elif isinstance(module := network.get_submodule(candidate.name), nn.Sequential):
+        elif isinstance(module := tried.network.get_submodule(candidate.name), nn.Sequential):
             candidates += _outermost(module, f"{candidate.name}.", trace)
     if last is not None:
-        return _split_at_calls(network, _gather(network, trace, probe), probe)
+        return _split_at_calls(tried, _gather(tried, trace))
     # A network that gives constants; its maps are all zero wherever it is split.
-    return _split_at(network, _outermost(network, "", trace)[-1], trace, probe)
+    return _split_at(tried, _outermost(tried.network, "", trace)[-1], trace)
 
 
-def _gather(network: nn.Module, trace: Trace, probe: Tensor) -> list[Call]:
+def _gather(tried: _Tried, trace: Trace) -> list[Call]:
     """Return the calls that make up the outputs together, where no layer does so alone."""
-    candidates = _outermost(network, "", trace)
-    found = _direct(network, _calls_of(candidates, trace), probe)
-    if found and _left_over(network, found, probe) == 0:
+    candidates = _outermost(tried.network, "", trace)
+    found = _direct(tried, _calls_of(candidates, trace))
+    if found and _left_over(tried, found) == 0:
         return found
     # One by one, from the last: of blocks that read a class token alone, all are seen only so.
     found = []
     while candidates:
         candidate = candidates.pop()
         calls = trace.calls[candidate.name]
-        direct = _direct(network, [*calls, *found], probe)
+        direct = _direct(tried, [*calls, *found])
         added = [call for call in direct if call.layer == candidate.name]
         if added:
             found = [*added, *found]
-            if _left_over(network, found, probe) == 0:
+            if _left_over(tried, found) == 0:
                 break
         elif candidate.layout.cells is not None and isinstance(
-            module := network.get_submodule(candidate.name), nn.Sequential
+            module := tried.network.get_submodule(candidate.name), nn.Sequential
         ):
             candidates += _outermost(module, f"{candidate.name}.", trace)
     return found
@@ -198,10 +216,10 @@ def _calls_of(layers: Sequence[CamLayer], trace: Trace) -> list[Call]:
     return [call for layer in layers for call in trace.calls[layer.name]]
 
 
-def _direct(network: nn.Module, calls: Sequence[Call], probe: Tensor) -> list[Call]:
+def _direct(tried: _Tried, calls: Sequence[Call]) -> list[Call]:
     """Return those of some calls on which outputs depend other than through the others."""
-    split = HookSplit(network, calls)
-    activations, outputs = split.activations(probe.clone())
+    split = HookSplit(tried.network, calls)
+    activations, outputs = split.activations(tried.probe.clone())
     with torch.enable_grad():
         gradients: Sequence[Tensor | None] = torch.autograd.grad(
             outputs.square().sum(), activations, allow_unused=True
@@ -227,14 +245,21 @@ def _spacing(layer: CamLayer, probe: Tensor) -> float:
     return area
 
 
-def _left_over(network: nn.Module, calls: Sequence[Call], probe: Tensor) -> float:
+def _left_over(tried: _Tried, calls: Sequence[Call]) -> float:
     """Return how much of what the outputs are made of does not go through some calls; 0 is none.
 
     If all goes through them, exchanging what they give for two images exchanges the outputs. Of
     branches, such as a part of a map that is cut off to be rolled around, it does not.
     """
-    if isinstance(network, torch.jit.ScriptModule):
+    if isinstance(tried.network, torch.jit.ScriptModule):
         return 0.0
+    key = tuple((call.layer, call.number, call.view) for call in calls)
+    if key not in tried.left_over:
+        tried.left_over[key] = _measure_left_over(tried, calls)
+    return tried.left_over[key]
+
+
+def _measure_left_over(tried: _Tried, calls: Sequence[Call]) -> float:
     wanted = {(call.layer, call.number): call.views for call in calls}
 
     def exchange(layer: str, number: int, output: Any) -> Any:
@@ -243,10 +268,12 @@ def _left_over(network: nn.Module, calls: Sequence[Call], probe: Tensor) -> floa
             return output
         return views.put_together([part.flip(0) for part in views.taken_apart(output)])
 
-    with torch.no_grad():
-        expected = network(probe.clone()).flip(0)
-        with changed_outputs(network, {call.layer for call in calls}, exchange):
-            outputs = network(probe.clone())
+    expected = tried.outputs.flip(0)
+    with (
+        torch.no_grad(),
+        changed_outputs(tried.network, {call.layer for call in calls}, exchange),
+    ):
+        outputs = tried.network(tried.probe.clone())
     difference = float((expected - expected.flip(0)).norm())
     missed = float((outputs - expected).norm())
     if missed <= 0.01 * difference + 1e-5 * float(expected.norm()):
@@ -254,26 +281,24 @@ def _left_over(network: nn.Module, calls: Sequence[Call], probe: Tensor) -> floa
     return missed / difference if difference > 0 else 1.0
 
 
-def _split_at(network: nn.Module, layer: CamLayer, trace: Trace, probe: Tensor) -> Split:
+def _split_at(tried: _Tried, layer: CamLayer, trace: Trace) -> Split:
     """Split at a layer; of several calls, at the last."""
-    if not isinstance(network, torch.jit.ScriptModule):
+    if not isinstance(tried.network, torch.jit.ScriptModule):
         last = trace.calls[layer.name][-1]
         same = [call for call in trace.calls[layer.name] if call.number == last.number]
-        return _split_at_calls(network, same, probe)
-    steps = find_step(chain_of(network, probe), layer.name, probe)
+        return _split_at_calls(tried, same)
+    steps = find_step(chain_of(tried.network, tried.probe), layer.name, tried.probe)
     assert steps is not None
-    return _proved(ChainSplit(steps, layer.name, layer.layout), network, probe)
+    return _proved(ChainSplit(steps, layer.name, layer.layout), tried)
 
 
-def _split_at_calls(network: nn.Module, calls: Sequence[Call], probe: Tensor) -> Split:
-    return _proved(HookSplit(network, calls), network, probe)
+def _split_at_calls(tried: _Tried, calls: Sequence[Call]) -> Split:
+    return _proved(HookSplit(tried.network, calls), tried)
 
 
-def _proved(split: Split, network: nn.Module, probe: Tensor) -> Split:
-    with torch.no_grad():
-        expected = network(probe.clone())
-    _, outputs = split(probe.clone())
-    if not torch.allclose(outputs.detach(), expected, rtol=1e-4, atol=1e-5):
+def _proved(split: Split, tried: _Tried) -> Split:
+    _, outputs = split(tried.probe.clone())
+    if not torch.allclose(outputs.detach(), tried.outputs, rtol=1e-4, atol=1e-5):
         raise InputError(f"Splitting the model at {split.layer!r} changes its output.")
     return split
 

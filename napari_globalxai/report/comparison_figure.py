@@ -17,7 +17,6 @@ from napari_globalxai.report.style import (
     plain,
     save_figure,
 )
-from napari_globalxai.storage import atomic_path
 
 _ROW, _HEAD = 0.32, 1.0
 
@@ -54,6 +53,4 @@ def write_comparison_figure(run: Path, maps: Sequence[dict[str, Any]]) -> Path:
     figure = comparison_figure(maps)
     path = run / "figures" / "peppr_comparison.png"
     save_figure(figure, path)
-    with atomic_path(path.with_suffix(".svg")) as temporary:
-        figure.savefig(temporary, format="svg", metadata={"Date": None})
     return path

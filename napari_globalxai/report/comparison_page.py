@@ -234,7 +234,11 @@ def _panels(found: Comparison, each: LabelComparison, background: Any) -> Figure
         outline(panel, found.first.valid)
         bare(panel)
         bar = figure.colorbar(
-            colour_scale(bool(signed), top), ax=panel, orientation="horizontal", shrink=0.8
+            colour_scale(bool(signed), top),
+            ax=panel,
+            orientation="horizontal",
+            shrink=0.8,
+            use_gridspec=False,
         )
         bar.ax.tick_params(labelsize=BODY)
     return figure

@@ -73,7 +73,14 @@ def cohort_figure(
     ]
     for at, scale in zip(axes, scales, strict=True):
         if scale is not None:
-            bar = figure.colorbar(scale[0], ax=at, orientation="horizontal", pad=0.03, shrink=0.8)
+            bar = figure.colorbar(
+                scale[0],
+                ax=at,
+                orientation="horizontal",
+                pad=0.03,
+                shrink=0.8,
+                use_gridspec=False,
+            )
             bar.set_label(scale[1], fontsize=SMALL)
             bar.ax.tick_params(labelsize=SMALL)
     return figure

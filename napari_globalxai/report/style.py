@@ -18,6 +18,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from napari_globalxai.faithfulness.verdict import (
     FAITHFUL,
@@ -75,8 +76,8 @@ _DIMMED = 0.55
 
 
 def new_figure(height: float, width: float = PAGE_WIDTH) -> Figure:
-    """Return an empty figure of a size in inches."""
-    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
+    """Return an empty figure of a size in inches; `save_figure` places what it holds."""
+    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 
@@ -93,6 +94,8 @@ def verdict_class(word: str) -> str:
 
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure as PNG, and beside it as SVG, atomically."""
+    # Once: a figure with an engine of its own is drawn anew for each file to place what it holds.
+    ConstrainedLayoutEngine().execute(figure)
     with atomic_path(path) as temporary:
         # Without the version of matplotlib in it, the same figure gives the same file.
         figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from napari_globalxai.errors import InputError
+from napari_globalxai.faithfulness.drawn_images import draw_images
 from napari_globalxai.faithfulness.evaluation import Evaluation
 from napari_globalxai.faithfulness.map_comparison import (
     Candidate,
@@ -92,6 +93,10 @@ def compare_maps(
         same = other.record.model.sha256 == first.record.model.sha256
         runs.append((other, own if same else evaluation_of(other, None)))
     runs = _on_the_same_images(runs, first)
+    if 0 < chosen.most_images < len(runs[0][1].rows):
+        base = runs[0][1]
+        drawn = draw_images(base.patients, base.truth, chosen.most_images, chosen.seed)
+        runs = [(each, evaluation.of_images(drawn)) for each, evaluation in runs]
     names = _names([each for each, _ in runs])
     candidates = []
     for place, (each, evaluation) in zip(names, runs, strict=True):
@@ -148,13 +153,7 @@ def _on_the_same_images(
         rows = np.array([own[file] for file in common])
         place = {int(row): at for at, row in enumerate(evaluation.rows)}
         keep = np.array([place[int(row)] for row in rows])
-        patients = tuple(evaluation.patients[at] for at in keep)
-        matched.append(
-            (
-                run,
-                replace(evaluation, rows=rows, truth=evaluation.truth[keep], patients=patients),
-            )
-        )
+        matched.append((run, evaluation.of_images(keep)))
     return matched
 
 

@@ -11,12 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.faithfulness.scores import (
-    log_odds,
-    patient_resamples,
-    roc_auc,
-    weighted_roc_auc,
-)
+from napari_globalxai.faithfulness.intervals import auc_change_interval
+from napari_globalxai.faithfulness.scores import log_odds, roc_auc
 from napari_globalxai.maps.cell_grid import CellGrid
 from napari_globalxai.maps.common_cells import coarser, on_cells, same_cells
 from napari_globalxai.maps.upsampling import cells_inside, upsample
@@ -33,8 +29,6 @@ from napari_globalxai.statistics.prepared_cells import CellReader
 from napari_globalxai.statistics.query import parse_query
 from napari_globalxai.statistics.random_model_maps import rank_correlations
 
-_INTERVAL = (0.025, 0.975)
-_AT_ONCE = 100
 _FEWEST_PATIENTS = 2
 CHANGED_COLUMNS = ("label", "file", "patient", "truth", "probability_a", "probability_b")
 
@@ -264,11 +258,9 @@ class _Work:
             return dict.fromkeys(names)
         owners = [self._patients[row] for row in np.flatnonzero(known)]
         own = [np.asarray(each[known]) for each in scores]
-        low, high = auc_difference_interval(
-            carries, own[0], own[1], owners, self._settings.bootstrap, self._settings.seed
-        )
+        low, high = auc_change_interval(carries, own[1], own[0], owners)
         one, other = (roc_auc(carries, each) for each in own)
-        return dict(zip(names, (one, other, one - other, low, high), strict=True))
+        return dict(zip(names, (one, other, one - other, float(low), float(high)), strict=True))
 
     def changed(self, label: str) -> Iterator[dict[str, Any]]:
         """Give the images whose answer for a label differs between the runs."""
@@ -293,27 +285,6 @@ def _ranking(run: Run) -> npt.NDArray[np.float64]:
         [run.images[logit_column(label)].to_numpy(dtype=float) for label in _outputs(run)]
     )
     return log_odds(logits, run.record.model.card.activation)
-
-
-def auc_difference_interval(
-    carries: npt.NDArray[np.bool_],
-    first: npt.NDArray[np.float64],
-    second: npt.NDArray[np.float64],
-    patients: Sequence[str],
-    resamples: int,
-    seed: int,
-) -> tuple[float, float]:
-    """Return the 95 % interval of the difference of two AUC: the same patients drawn for both."""
-    weights = patient_resamples(patients, carries, resamples, seed)
-    parts = [weights[start : start + _AT_ONCE] for start in range(0, resamples, _AT_ONCE)]
-    differences = np.concatenate(
-        [
-            weighted_roc_auc(carries, first, part) - weighted_roc_auc(carries, second, part)
-            for part in parts
-        ]
-    )
-    low, high = np.nanquantile(differences, _INTERVAL)
-    return float(low), float(high)
 
 
 def _mass(

@@ -11,6 +11,7 @@ from napari_globalxai.addresses import place
 from napari_globalxai.attribution.precision import choose_batch_size
 from napari_globalxai.execution.dask_workers import SAME_AGAIN
 from napari_globalxai.faithfulness.controls import COMPARING, stage_of
+from napari_globalxai.faithfulness.drawn_images import on_drawn_images
 from napari_globalxai.faithfulness.evaluation import Evaluation
 from napari_globalxai.faithfulness.fill_agreement import fill_agreement
 from napari_globalxai.faithfulness.fills import fit_fill
@@ -157,6 +158,8 @@ def _along(
         else:
             evaluation, parts = replace(evaluation, fold_of=crossed[0]), crossed[1]
             evaluated_on = CROSS_FITTED
+    # Only now: maps of other patients are of all of them.
+    evaluation = on_drawn_images(evaluation, settings.most_images, settings.seed)
     return run_peppr(
         evaluation,
         found.name,

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_globalxai.errors import InputError
+from napari_globalxai.faithfulness.drawn_images import on_drawn_images
 from napari_globalxai.faithfulness.evaluation import Evaluation
 from napari_globalxai.faithfulness.paper_protocol import PaperResult, run_paper
 from napari_globalxai.faithfulness.per_image import PerImageResult, run_per_image, save_per_image
@@ -70,7 +71,7 @@ def peppr_images(
     map : str, optional
         A label, or ``overall`` for all of them; of each, the images that carry it are tested.
     settings : PepprSettings, optional
-        What is chosen; fill, steps, area, bootstrap and seed count.
+        What is chosen; fill, steps, area, images and seed count.
     model, device, trust, batch_size, workers, progress, **keywords
         As for `peppr`.
 
@@ -122,7 +123,7 @@ def peppr_as_published(
     run : Run, str or pathlib.Path
         The run or its folder.
     settings : PepprSettings, optional
-        What is chosen; fill, steps, area, bootstrap and seed count.
+        What is chosen; fill, steps, area, images, bootstrap and seed count.
     model, device, trust, batch_size, workers, progress, **keywords
         As for `peppr`.
 
@@ -153,7 +154,7 @@ def _evaluation(
     trust: bool,
     batch_size: int | None,
 ) -> Evaluation:
-    return make_evaluation(
+    evaluation = make_evaluation(
         run,
         fill=settings.fills[0],
         valid_share=valid_share_of(settings),
@@ -162,3 +163,4 @@ def _evaluation(
         judged=labels,
         seed=settings.seed,
     )
+    return on_drawn_images(evaluation, settings.most_images, settings.seed)

@@ -7,6 +7,7 @@ from typing import Any
 
 from napari_globalxai.addresses import local_file
 from napari_globalxai.errors import InputError
+from napari_globalxai.faithfulness.drawn_images import on_drawn_images
 from napari_globalxai.faithfulness.region_tests import RegionResult, run_regions
 from napari_globalxai.images.regions_file import read_regions
 from napari_globalxai.progress import JobProgress, ProgressCallback, ignore_progress
@@ -83,7 +84,7 @@ def peppr_regions(
                 elsewhere=elsewhere,
             )
             result = run_regions(
-                evaluation,
+                on_drawn_images(evaluation, chosen.most_images, chosen.seed),
                 found,
                 {label: run.maps[label] for label in labels},
                 PepprSettings.of(chosen, {"fill": fill}),

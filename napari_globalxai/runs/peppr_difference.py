@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_globalxai.faithfulness.folds import CROSS_FITTED
-from napari_globalxai.faithfulness.intervals import Resamples
+from napari_globalxai.faithfulness.intervals import plain_interval
 from napari_globalxai.faithfulness.left_out_patients import auc_without_each
 from napari_globalxai.faithfulness.scores import FloatArray, area
 from napari_globalxai.faithfulness.targets import MACRO, POOLED
@@ -226,8 +226,8 @@ class _Deltas:
     smallest: int
 
     def interval(self, values: FloatArray) -> tuple[float, float]:
-        """Return the 95 % interval that PEPPR takes for Δ; see `Resamples.interval`."""
-        low, high = Resamples(np.ones((1, self.images)), 0, self.smallest).interval(values)
+        """Return the 95 % interval that PEPPR takes for Δ."""
+        low, high = plain_interval(float(values[0]), values[1:], self.smallest)
         return float(low), float(high)
 
 

@@ -14,19 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from napari_globalxai.faithfulness.scores import (
-    average_precision,
-    patient_draws,
-    roc_auc,
-    weighted_roc_auc,
-)
+from napari_globalxai.faithfulness.intervals import auc_interval
+from napari_globalxai.faithfulness.scores import average_precision, roc_auc
 from napari_globalxai.storage import as_we_write, read_table, write_table
 
 PERFORMANCE_TABLE = "performance.csv"
-_RESAMPLES = 1000
-# Of so many at a time, so that memory stays flat in the number of resamples.
-_AT_ONCE = 20
-_INTERVAL = (0.025, 0.975)
 _ADVICE = (
     "is the model fed as it was trained: orientation, channels, range, mean and SD of its card, "
     "and the order of its labels?"
@@ -81,7 +73,6 @@ def measure_performance(
     truth: npt.NDArray[np.float64],
     ranking: npt.NDArray[np.float64],
     patients: Sequence[str],
-    seed: int = 0,
 ) -> list[LabelPerformance]:
     """Return how well each label is told apart.
 
@@ -94,12 +85,10 @@ def measure_performance(
     ranking : numpy.ndarray
         (image, label): what images are ranked by; NaN where there is no prediction.
     patients : sequence of str
-        Patient of each image; whole patients are resampled for the interval.
-    seed : int, optional
-        Of the resamples.
+        Patient of each image; the interval is over whole patients.
     """
     return [
-        _measure_label(label, truth[:, index], ranking[:, index], patients, seed)
+        _measure_label(label, truth[:, index], ranking[:, index], patients)
         for index, label in enumerate(labels)
     ]
 
@@ -109,7 +98,6 @@ def _measure_label(
     truth: npt.NDArray[np.float64],
     ranking: npt.NDArray[np.float64],
     patients: Sequence[str],
-    seed: int,
 ) -> LabelPerformance:
     predicted = np.isfinite(ranking)
     known = predicted & np.isfinite(truth)
@@ -119,16 +107,7 @@ def _measure_label(
     if not (counts[0] and counts[1]):
         return LabelPerformance(label, *counts, nan, nan, nan, nan)
     owners = [patients[row] for row in np.flatnonzero(known).tolist()]
-    drawn, owner = patient_draws(owners, carries, _RESAMPLES, seed)
-    resampled = np.concatenate(
-        [
-            weighted_roc_auc(
-                carries, scores, drawn[start : start + _AT_ONCE].astype(np.float64)[:, owner]
-            )
-            for start in range(0, _RESAMPLES, _AT_ONCE)
-        ]
-    )
-    low, high = np.nanquantile(resampled, _INTERVAL)
+    low, high = auc_interval(carries, scores, owners)
     precision = average_precision(carries, scores)
     return LabelPerformance(
         label, *counts, roc_auc(carries, scores), float(low), float(high), precision

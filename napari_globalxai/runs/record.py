@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -25,7 +26,7 @@ from napari_globalxai.runs.folder import QUALITY_FILE, RUN_FILE
 from napari_globalxai.settings.aggregation_settings import AggregationSettings
 from napari_globalxai.settings.explain_settings import ExplainSettings
 from napari_globalxai.settings.frame_settings import AlignmentSettings
-from napari_globalxai.storage import damaged, read_json, write_json
+from napari_globalxai.storage import damaged, hash_value, read_json, write_json
 
 FORMAT = 2
 Kind = Literal["run", "align", "check"]
@@ -44,6 +45,14 @@ _WANTED = {"RunRecord": "a run", "AlignRecord": "aligned images"}
 _CIRCUMSTANCES = frozenset(
     ("batch_size", "precision", "device", "template", "cam_layer", "workers", "scheduler")
 )
+
+
+def _is_time(text: str) -> str:
+    datetime.fromisoformat(text)
+    return text
+
+
+_Time = Annotated[str, AfterValidator(_is_time)]
 
 
 class _Part(BaseModel):
@@ -197,8 +206,8 @@ class Record(_Part):
     format: int = FORMAT
     kind: Kind
     status: Literal["running", "finished"] = "running"
-    started: str
-    finished: str | None = None
+    started: _Time
+    finished: _Time | None = None
     cohort: CohortRecord
     frame: FrameRecord
     warnings: list[str] = Field(default_factory=list)
@@ -241,6 +250,22 @@ class RunRecord(Record):
     precision: str = ""
     precision_reason: str = ""
     counts: RunCounts = Field(default_factory=RunCounts)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of all that the stored maps depend on."""
+        settings = self.settings
+        return hash_value(
+            [
+                self.model.fingerprint,
+                settings.method_record,
+                list(settings.labels or ()),
+                self.frame.model_dump(mode="json"),
+                self.precision,
+                settings.pooling,
+                settings.alignment,
+            ]
+        )
 
 
 class AlignRecord(Record):

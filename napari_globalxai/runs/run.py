@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_globalxai.addresses import check_named, name_store, place
+from napari_globalxai.addresses import place
 from napari_globalxai.errors import InputError
 from napari_globalxai.maps.preparing import prepare_maps
 from napari_globalxai.maps.upsampling import smooth, upsample
@@ -24,6 +24,7 @@ from napari_globalxai.runs.folder import (
     STORE_FOLDER,
     file_stem,
 )
+from napari_globalxai.runs.global_maps import GlobalMaps
 from napari_globalxai.runs.read_maps import read_map
 from napari_globalxai.runs.record import RunRecord, read_record_of
 from napari_globalxai.runs.turns import reading
@@ -45,37 +46,6 @@ if TYPE_CHECKING:
     from napari_globalxai.models.classifier import Classifier
     from napari_globalxai.runs.performance import LabelPerformance
     from napari_globalxai.settings.map_settings import MapsSettings
-
-
-class GlobalMaps(Mapping[str, npt.NDArray[np.float32]]):
-    """The global maps of a run by name: ``overall`` and one a label, read when asked for."""
-
-    def __init__(
-        self,
-        folder: Path,
-        names: tuple[str, ...],
-        shape: tuple[int, int] | None = None,
-        home: Path | None = None,
-    ) -> None:
-        self._folder = folder
-        self._home = folder.parent if home is None else home
-        self._names = names
-        self._shape = shape
-        self._read: dict[str, npt.NDArray[np.float32]] = {}
-
-    def __getitem__(self, name: str) -> npt.NDArray[np.float32]:
-        if name not in self._names:
-            raise KeyError(name)
-        if name not in self._read:
-            with reading(self._home):
-                self._read[name] = read_map(self._folder / f"{file_stem(name)}.tif", self._shape)
-        return self._read[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
 
 
 class Run:
@@ -117,18 +87,8 @@ class Run:
 
     @cached_property
     def images(self) -> pd.DataFrame:  # noqa: D102 - see the class
-        table = tables.read_images(self.folder / IMAGES_TABLE)
-        needed = (*tables.NEEDED, *map(tables.probability_column, self.labels))
-        if any(name not in table for name in needed):
-            raise damaged(self.folder / IMAGES_TABLE)
-        numbers = (
-            *map(tables.probability_column, self.labels),
-            *map(tables.truth_column, self.labels),
-        )
-        # Of a table that was changed by hand.
-        if any(name in table and table[name].dtype.kind not in "biuf" for name in numbers):
-            raise damaged(self.folder / IMAGES_TABLE)
-        return table
+        count = self.record.cohort.images
+        return tables.read_explained(self.folder / IMAGES_TABLE, self.labels, count)
 
     @cached_property
     def performance(self) -> list[LabelPerformance]:
@@ -171,7 +131,7 @@ class Run:
             stack = AlignedStack(self.folder / STACK_FOLDER)
         except FileNotFoundError as why:
             raise damaged(self.folder / STACK_FOLDER) from why
-        if stack.shape != self._shape:
+        if stack.shape != self._shape or len(stack) != self.record.cohort.images:
             raise damaged(self.folder / STACK_FOLDER)
         return stack
 
@@ -180,7 +140,17 @@ class Run:
         """The image-wise attributions."""
         from napari_globalxai.maps.store import AttributionStore
 
-        return AttributionStore(self.folder / STORE_FOLDER)
+        store = AttributionStore(self.folder / STORE_FOLDER)
+        record = self.record
+        # Records without a hash of the alignment are not whole enough to tell.
+        is_own = not record.settings.alignment or store.fingerprint == record.fingerprint
+        # Another run's maps would look like any.
+        if not is_own or store.labels != self.labels or len(store) != record.cohort.images:
+            raise InputError(
+                f"{store.path}: holds maps of another run, or of other images; put the run's own "
+                "back, or explain the cohort again."
+            )
+        return store
 
     @cached_property
     def coverage(self) -> npt.NDArray[np.float32]:
@@ -313,19 +283,9 @@ class Run:
             When the run has no such map, the map is not of the frame's size, or the image could
             not be explained.
         """
-        if isinstance(image, str):
-            if image not in self.maps:
-                raise InputError(
-                    f"{self.folder}: has no map {image!r}, but {', '.join(self.maps)}."
-                )
-            image = self.maps[image]
-        values = np.asarray(image, np.float32)
-        if values.shape != self.stack.shape:
-            raise InputError(
-                f"The map has shape {values.shape}, but the frame of {self.folder} has "
-                f"{self.stack.shape}."
-            )
-        return self._placement(row).to_native(values)
+        from napari_globalxai.runs.native_pixels import to_native
+
+        return to_native(self, image, row)
 
     def native_image(self, row: int, *, store: str | None = None) -> npt.NDArray[np.uint8]:
         """Read an image from its file, with all its pixels and colours, as they are stored.
@@ -351,35 +311,9 @@ class Run:
             When the file has moved, cannot be read or is another one by now, lies in another
             store, or the image could not be explained.
         """
-        from napari_globalxai.images.image_file import is_there, local_copy
+        from napari_globalxai.runs.native_pixels import native_image
 
-        # Imports MONAI.
-        from napari_globalxai.images.readers import read_stored
-
-        placement, path = self._placement(row), place(str(self.images[tables.PATH].iloc[row]))
-        if store is not None:
-            name_store(place(store))
-        check_named(path, self.folder)
-        if not is_there(path):
-            raise InputError(f"{path}: is not there any more; put the file back.")
-        with local_copy(path) as file:
-            pixels = read_stored(file, self.record.settings.stored_bits)
-        if pixels.shape[:2] != placement.shape:
-            raise InputError(
-                f"{path}: has another size than when the run was made; explain the cohort again."
-            )
-        return pixels
-
-    def _placement(self, row: int) -> Placement:
-        image = self.images.iloc[row]
-        if image[tables.ERROR]:
-            raise InputError(image[tables.ERROR])
-        if row not in self.placements:
-            raise InputError(
-                f"{self.folder}: does not tell where the frame lies in {image[tables.FILE]}; "
-                "explain the cohort again."
-            )
-        return self.placements[row]
+        return native_image(self, row, store)
 
     def classifier(
         self, *, device: str = "auto", model: str | Path | None = None, trust: bool = False
@@ -402,27 +336,9 @@ class Run:
             When the model is gone or is not the one that the run was made with.
         """
         if self._classifier is None:
-            from napari_globalxai.models.loaders import OtherModelError, load_model
+            from napari_globalxai.runs.run_model import load_run_model
 
-            known = self.record.model
-            source = model or known.source
-            if source is None:
-                raise InputError(f"{self.folder}: does not know its model; name it with --model.")
-            other = InputError(f"{source}: is not the model that {self.folder} was made with.")
-            try:
-                loaded = load_model(
-                    source,
-                    device=device,
-                    precision=self.record.settings.precision,
-                    trust=trust,
-                    cam_layer=known.card.cam_layer,
-                    sha256=known.sha256,
-                )
-            except OtherModelError as why:
-                raise other from why
-            if not known.is_of(loaded.digest, loaded.card):
-                raise other
-            self._classifier = loaded
+            self._classifier = load_run_model(self, device, model, trust=trust)
         return self._classifier
 
     @property

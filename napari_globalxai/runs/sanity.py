@@ -182,6 +182,8 @@ class _Check:
         self, workers: Workers, classifier: Classifier, steps: list[_Step]
     ) -> Iterator[tuple[_Step, dict[str, dict[str, float]]]]:
         """Give the steps as they are finished, and what they came to."""
+        # So that workers know where the cells lie, and none of them has to find it out.
+        _method_of(self.run).grid(classifier)
         model = ModelElsewhere.of(classifier)
         job = _Job(self.run.folder.absolute(), self.settings, model)
         tasks = (_Task(job, step) for step in steps)
@@ -274,9 +276,10 @@ class _Randomised:
     def __init__(self, check: _Check, classifier: Classifier) -> None:
         settings, run = check.settings, check.run
         self._check = check
-        recorded = run.record.settings
-        self._method = make_method(recorded.method, **dict(recorded.method_settings))
+        self._method = _method_of(run)
         self._layer = classifier.split.layer if self._method.needs_split else None
+        # What models with random weights share with the trained one is found once.
+        self._method.grid(classifier)
         every = check.every_row
         some = every[:: max(1, len(every) // _FITTED_IMAGES)]
         self._source = RandomWeights(classifier, run.stack.read(some[:_FITTED_IMAGES]))
@@ -293,6 +296,11 @@ class _Randomised:
             cam_layer=self._layer,
         )
         return self._check.agreements(random, self._method, tick)
+
+
+def _method_of(run: Run) -> Method:
+    recorded = run.record.settings
+    return make_method(recorded.method, **dict(recorded.method_settings))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from napari_globalxai.errors import InputError
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.runs.clock import now
 from napari_globalxai.runs.folder import SELECTIONS_FOLDER, file_stem
-from napari_globalxai.runs.run import GlobalMaps, Run, open_run
+from napari_globalxai.runs.global_maps import GlobalMaps
+from napari_globalxai.runs.run import Run, open_run
 from napari_globalxai.runs.subgroup_maps import averaging_of, chosen_labels
 from napari_globalxai.runs.turns import made_aside, reading
 from napari_globalxai.runs.write_maps import table_of_maps, write_tiff

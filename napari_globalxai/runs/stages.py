@@ -120,7 +120,7 @@ class Aligned:
             plan.method,
             plan.labels,
             plan.folder / STORE_FOLDER,
-            self._fingerprint(record),
+            record.fingerprint,
             pooling=plan.settings.pooling,
             observer=full,
             workers=workers,
@@ -183,21 +183,6 @@ class Aligned:
         """Return rows to try a number format on: the same images in whatever order they come."""
         contents = self.stack.contents()
         return sorted(self.rows, key=lambda row: hash_value(contents.get(row, "")))[:count]
-
-    def _fingerprint(self, record: RunRecord) -> str:
-        """Return a hash of all that the maps depend on."""
-        plan = self.plan
-        return hash_value(
-            [
-                record.model.fingerprint,
-                record.settings.method_record,
-                list(plan.labels),
-                record.frame.model_dump(mode="json"),
-                record.precision,
-                plan.settings.pooling,
-                plan.frame.key,
-            ]
-        )
 
 
 @dataclass(frozen=True)
@@ -326,7 +311,6 @@ class Aggregated:
             predictions.truth,
             log_odds(predictions.logits, activation),
             plan.cohort.patients,
-            plan.settings.seed,
         )
         write_performance(plan.folder, performance)
         finished = {

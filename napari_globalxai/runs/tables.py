@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_globalxai.storage import read_table, write_table
+from napari_globalxai.storage import damaged, read_table, write_table
 
 # Takes half a second to import, and panels open by the names below alone.
 if TYPE_CHECKING:
@@ -122,10 +122,54 @@ def write_images(path: Path, columns: Mapping[str, Any]) -> None:
 
 
 def read_images(path: Path) -> pd.DataFrame:
-    """Read a table with a row an image; columns of ours that are text stay text."""
+    """Read a table with a row an image; columns of ours that are text stay text.
+
+    One that was sorted meanwhile, as spreadsheets do, is brought to the order of the images again.
+
+    Raises
+    ------
+    InputError
+        When rows were left out, added or numbered otherwise: maps are found by their number.
+    """
     table = read_table(path, dtype=dict.fromkeys(_TEXT, str), low_memory=False)
+    if ROW in table:
+        if sorted(table[ROW]) != list(range(len(table))):
+            raise damaged(path)
+        table = table.sort_values(ROW, ignore_index=True)
     text = [name for name in _TEXT if name in table]
     return table.fillna(dict.fromkeys(text, ""))
+
+
+def read_explained(path: Path, labels: Sequence[str], count: int) -> pd.DataFrame:
+    """Read the table of the images of a run, and look whether its numbers can be.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The table.
+    labels : sequence of str
+        Labels that were explained.
+    count : int
+        Number of images of the run.
+
+    Raises
+    ------
+    InputError
+        When columns, rows or numbers are not as we write them, as in a table changed by hand.
+    """
+    table = read_images(path)
+    predicted = [probability_column(label) for label in labels]
+    known = [name for name in map(truth_column, labels) if name in table]
+    if any(name not in table for name in (*NEEDED, *predicted)) or len(table) != count:
+        raise damaged(path)
+    if any(table[name].dtype.kind not in "biuf" for name in (*predicted, *known)):
+        raise damaged(path)
+    probability, truth = table[predicted].to_numpy(float), table[known].to_numpy(float)
+    # NaN is neither below nor above anything.
+    odd = (truth < 0) | (truth > 1) | ((truth > 0) & (truth < 1))
+    if odd.any() or ((probability < 0) | (probability > 1)).any():
+        raise damaged(path)
+    return table
 
 
 def covariate_columns(table: pd.DataFrame, labels: Sequence[str]) -> list[str]:

@@ -38,13 +38,6 @@ class CompareSettings(SettingsModel):
         title="Permutations",
         description="Sign flips of patients; 19 are the fewest that can reach p = 0.05",
     )
-    bootstrap: int = Field(
-        default=1000,
-        ge=100,
-        le=100_000,
-        title="Resamples",
-        description="Resamples of patients for the interval of the difference in AUC",
-    )
     threshold: float = Field(
         default=0.5,
         gt=0,
@@ -52,6 +45,4 @@ class CompareSettings(SettingsModel):
         title="Threshold",
         description="Probability from which an image counts as predicted positive",
     )
-    seed: int = Field(
-        default=0, ge=0, title="Seed", description="Of the permutations and the resamples"
-    )
+    seed: int = Field(default=0, ge=0, title="Seed", description="Of the permutations")

@@ -96,6 +96,13 @@ class PepprSettings(SettingsModel):
         title="Judge by label",
         description="Judge the overall map by each label, too, not by all together alone",
     )
+    most_images: int = Field(
+        default=0,
+        ge=0,
+        title="Images at most",
+        description="Test on about so many images, of whole patients that are drawn evenly over "
+        "the labels; 0 tests on all. The map is of all images either way",
+    )
     bootstrap: int = Field(
         default=400,
         ge=20,

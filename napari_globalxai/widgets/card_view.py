@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -258,9 +257,7 @@ class CardView(Fold):
     def _on_checked(self, checked: CheckResult) -> None:
         problems = [f"⚠ {in_panel_words(each)}" for each in checked.problems]
         counted = f"{len(problems)} problems" if problems else "No problem was found."
-        # As text: labels and file names may hold what looks like HTML.
-        lines = map(escape, (counted, *problems, *checked.facts))
-        self.found.setText("<br>".join(lines))
+        self.found.setText("\n".join((counted, *problems, *checked.facts)))
         self.found.show()
         self.job_bar.say("")
 

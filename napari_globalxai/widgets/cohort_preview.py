@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +77,7 @@ class CohortPreview(QWidget):
         lines = [f"⚠ {in_panel_words(each)}" for each in seen.problems[:_MOST_SHOWN]]
         if len(seen.problems) > _MOST_SHOWN:
             lines.append(f"and {len(seen.problems) - _MOST_SHOWN} more problems, see Check")
-        # As text: a table may hold what looks like HTML.
-        self.problems.setText("<br>".join(escape(line) for line in lines))
+        self.problems.setText("\n".join(lines))
         self.problems.setVisible(bool(lines))
 
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from qtpy.QtCore import QTimer
 
 Piece = Callable[[], None]
-# With none, Qt takes the next piece before it paints or looks at any timer.
-_MILLISECONDS = 1
+# With none, Qt takes the next piece before it paints, hears keys or looks at any timer.
+_MILLISECONDS = 5
 
 
 class Turns:
@@ -30,7 +30,8 @@ class Turns:
         """Do something in a turn of its own."""
         self._waiting.append(piece)
         if len(self._waiting) == 1:
-            QTimer.singleShot(_MILLISECONDS, self._take)
+            # Once what goes on now is done; else the time would be over by then.
+            QTimer.singleShot(0, self._wait)
 
     def after(self, piece: Piece) -> None:
         """Do something once nothing else waits: now, if nothing does."""
@@ -39,13 +40,16 @@ class Turns:
         else:
             self.add(piece)
 
+    def _wait(self) -> None:
+        QTimer.singleShot(_MILLISECONDS, self._take)
+
     def _take(self) -> None:
         try:
             self._waiting[0]()
         finally:
             self._waiting.popleft()
             if self._waiting:
-                QTimer.singleShot(_MILLISECONDS, self._take)
+                self._wait()
 
 
 TURNS = Turns()

@@ -12,6 +12,7 @@ from napari_globalxai.errors import InputError
 from napari_globalxai.runs.tables import ERROR, FAILED, STATUS
 from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.settings.explain_settings import ExplainSettings
+from napari_globalxai.widgets.answers_view import AnswersView
 from napari_globalxai.widgets.beside_view import BesideView
 from napari_globalxai.widgets.explain_jobs import checking, explaining, reading, reporting
 from napari_globalxai.widgets.fold import Fold
@@ -23,6 +24,7 @@ from napari_globalxai.widgets.map_view import MapView
 from napari_globalxai.widgets.panel import Panel, choice_box
 from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import JobBar, flowing, heading, text_label
+from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.reader_choice import remember_reader
 from napari_globalxai.widgets.recognised import result_folder
 from napari_globalxai.widgets.remembered import (
@@ -74,6 +76,8 @@ class ExplainWidget(Panel):
         A second run beside it.
     stands_out : StandsOut
         What stands out in the maps.
+    answers : AnswersView
+        What was asked of the run otherwise.
     native_box : QCheckBox
         Whether the image in view is shown as its file stores it.
     """
@@ -217,6 +221,7 @@ class ExplainWidget(Panel):
         )
         self.image_panel = ImagePanel()
         self.performance = PerformanceTable()
+        self.answers = AnswersView(self, self.session)
 
     def _lay_out(self) -> None:
         buttons = flowing(
@@ -239,6 +244,7 @@ class ExplainWidget(Panel):
         self.content.addWidget(self.image_panel)
         self.content.addWidget(heading("Performance"))
         self.content.addWidget(self.performance)
+        self.content.addWidget(self.answers)
         self.content.addStretch(1)
         self._results = (
             self.maps,
@@ -246,6 +252,7 @@ class ExplainWidget(Panel):
             self.native_box,
             self.image_panel,
             self.performance,
+            self.answers,
         )
         for part in (*self._results, self.report_button):
             part.setEnabled(False)
@@ -307,7 +314,7 @@ class ExplainWidget(Panel):
         for folder in recent_runs():
             self.recent_box.addItem(folder.name, str(folder))
             self.recent_box.setItemData(
-                self.recent_box.count() - 1, str(folder), Qt.ItemDataRole.ToolTipRole
+                self.recent_box.count() - 1, plain(str(folder)), Qt.ItemDataRole.ToolTipRole
             )
         self.recent_box.setVisible(self.recent_box.count() > 1)
 

@@ -13,6 +13,7 @@ from napari_globalxai.errors import InputError
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.runs.turns import reading
 from napari_globalxai.storage import read_json
+from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.result_tables import NOTHING, PlainTable, number
 from napari_globalxai.widgets.warm_up import import_models
 
@@ -160,7 +161,7 @@ class FindingsTable(PlainTable):
             for column in range(self.columnCount()):
                 item = self.item(row, column)
                 if item is not None:
-                    item.setToolTip(str(each.facts.get("sentence", "")))
+                    item.setToolTip(plain(str(each.facts.get("sentence", ""))))
 
     def _on_cell(self, row: int, *rest: int) -> None:
         if 0 <= row < len(self._findings):

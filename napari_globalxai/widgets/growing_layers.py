@@ -6,25 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
-from napari.layers import Image, Layer
+from napari.layers import Image
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.widgets.colours import map_colormap
-from napari_globalxai.widgets.layer_roles import (
-    GROWING_ROLES,
-    QUALITY_ROLES,
-    RUN_ROLES,
-    RoleLayers,
-    fit_visible,
-    role_of,
-)
+from napari_globalxai.widgets.layer_roles import RoleLayers
+from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.run_view import to_rgb
+from napari_globalxai.widgets.scenes import Scene
 from napari_globalxai.widgets.session import OVERALL, Session, plain_viewer, session_of
 from napari_globalxai.widgets.viewer_jobs import EXPLAINING, runner_of
 from napari_globalxai.widgets.workers import LatestOnly
@@ -35,12 +30,13 @@ if TYPE_CHECKING:
 
 _MILLISECONDS_BETWEEN = 1000
 _IMAGES_BELOW = 12
+SCENE = Scene("growing", ("growing ground", "growing map"), level=4)
 GROUND = "Mean of the first images"
 
 
 def growing_name(name: str) -> str:
     """Return the name of the layer of a map that grows."""
-    return f"Growing map: {name}"
+    return plain(f"Growing map: {name}")
 
 
 @dataclass(frozen=True)
@@ -114,17 +110,17 @@ class GrowingLayers(RoleLayers):
     grown = Signal(object)
 
     def __init__(self, viewer: Any, session: Session) -> None:
-        super().__init__(viewer)
+        super().__init__(viewer, SCENE)
         self._session = session
         self.view: GrownView | None = None
         self._name, self._is_shown = OVERALL, True
-        self._hidden: WeakSet[Layer] = WeakSet()
         self._follower: _Follower | None = None
         self._reads = LatestOnly()
         self._reads.ready.connect(self._on_read)
         self._timer = QTimer()
         self._timer.setInterval(_MILLISECONDS_BETWEEN)
         self._timer.timeout.connect(self._ask)
+        self.scenes.front_changed.connect(self._on_front)
 
     @property
     def name(self) -> str:
@@ -138,7 +134,7 @@ class GrowingLayers(RoleLayers):
 
     @property
     def is_shown(self) -> bool:
-        """Whether the maps are shown; at first, where no other run is."""
+        """Whether the maps are shown; at first, where nothing else is."""
         return self._is_shown
 
     @is_shown.setter
@@ -160,7 +156,7 @@ class GrowingLayers(RoleLayers):
             Reads the cohort; called in a worker.
         """
         self._follower = _Follower(folder, read)
-        self._name, self._is_shown = self._session.map_name, self._session.view is None
+        self._name, self._is_shown = self._session.map_name, not self.scenes.front
         self._timer.start()
 
     def stop(self) -> None:
@@ -184,11 +180,9 @@ class GrowingLayers(RoleLayers):
             self.grown.emit(view)
 
     def _draw(self) -> None:
-        viewer, view = self._viewer(), self.view
-        if viewer is None or view is None or not self._is_shown:
+        if self.view is None or not self._is_shown:
             return
-        if self.layer("growing map") is None:
-            self._hide_others(viewer)
+        self.bring_forward()
         self._in_turn("growing ground", self._show_ground)
         self._in_turn("growing map", self._show_map, on="growing ground")
 
@@ -203,8 +197,8 @@ class GrowingLayers(RoleLayers):
             )
 
     def _show_map(self) -> None:
-        viewer, view = self._viewer(), self.view
-        if viewer is None or view is None or not self._is_shown:
+        view = self.view
+        if view is None or not self._is_shown:
             return
         name = self._name if self._name in view.grown.maps else OVERALL
         image, signed = view.grown.maps[name], view.grown.signed
@@ -221,26 +215,19 @@ class GrowingLayers(RoleLayers):
             contrast_limits=limits,
         )
         if is_new:
-            fit_visible(viewer)
+            self._fit()
 
-    def _hide_others(self, viewer: Any) -> None:
-        for layer in viewer.layers:
-            if layer.visible and role_of(layer) in (*RUN_ROLES, *QUALITY_ROLES):
-                layer.visible = False
-                self._hidden.add(layer)
+    def _on_front(self, name: str) -> None:
+        # Somebody works with something else meanwhile.
+        if name != self.scene.name and self._is_shown and self._follower is not None:
+            self._is_shown = False
+            if self.view is not None:
+                self.grown.emit(self.view)
 
     def _take_away(self) -> None:
-        viewer = self._viewer()
-        if viewer is None:
-            return
-        for role in GROWING_ROLES:
-            layer = self.layer(role)
-            if layer is not None:
-                viewer.layers.remove(layer)
-        for layer in self._hidden:
-            layer.visible = True
-        self._hidden.clear()
-        fit_visible(viewer)
+        for role in self.scene.roles:
+            self._remove(role)
+        self.scenes.put_away(self.scene)
 
 
 _layers: WeakKeyDictionary[Any, GrowingLayers] = WeakKeyDictionary()

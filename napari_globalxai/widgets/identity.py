@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtWidgets import QLabel
 
 from napari_globalxai.widgets.parts import text_label
+from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.session import Session
 
 if TYPE_CHECKING:
@@ -51,4 +52,4 @@ class _Identity:
     def on_view(self, view: Any) -> None:
         """Tell of another run."""
         self.label.setText(f"Shown: {identity_of(view.run)}")
-        self.label.setToolTip(str(view.run.folder))
+        self.label.setToolTip(plain(str(view.run.folder)))

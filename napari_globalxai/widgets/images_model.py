@@ -12,6 +12,7 @@ from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt
 
 from napari_globalxai.runs.tables import FILE, LATERALITY, PATH, PATIENT, ROW, STATUS
 from napari_globalxai.widgets.image_ranking import ImageFacts, facts_of, ordered
+from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.result_tables import NOTHING, number
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ class ImagesModel(QAbstractTableModel):
             return _ALIGN_RIGHT if column.is_number else _ALIGN_LEFT
         if role == Qt.ItemDataRole.ToolTipRole and self._run is not None:
             image = self._run.images.iloc[int(self.order[index.row()])]
-            return str(image["error"]) or str(image[PATH])
+            return plain(str(image["error"]) or str(image[PATH]))
         return None
 
     def headerData(
@@ -150,7 +151,8 @@ class ImagesModel(QAbstractTableModel):
             return None
         if role == Qt.ItemDataRole.DisplayRole:
             return self._columns[section].heading
-        return self._columns[section].tip if role == Qt.ItemDataRole.ToolTipRole else None
+        is_tip = role == Qt.ItemDataRole.ToolTipRole
+        return plain(self._columns[section].tip) if is_tip else None
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
         """Sort by a column; by none where the number is below 0."""

@@ -6,65 +6,49 @@ from collections.abc import Callable
 from typing import Any
 from weakref import ref
 
-import numpy as np
 from napari.layers import Layer
 from psygnal import Signal
 
 from napari_globalxai.widgets.event_turns import TURNS
+from napari_globalxai.widgets.names import METADATA_KEY, role_of
+from napari_globalxai.widgets.scenes import Scene, scenes_of
 
-# Layers are told from the user's own by this key of their metadata, whatever they are renamed to.
-METADATA_KEY = "napari_globalxai"
-RUN_ROLES = ("images", "native", "seen", "attribution", "global map", "contours", "area")
-QUALITY_ROLES = ("quality images", "quality mean", "quality sd", "quality coverage")
-OTHER_ROLES = ("other images", "other map", "other difference")
-GROWING_ROLES = ("growing ground", "growing map")
-# From the bottom.
-_ORDER = (*QUALITY_ROLES, *OTHER_ROLES, *RUN_ROLES, *GROWING_ROLES)
-_MARGIN = 0.95  # as napari's own
 GAP = 0.06  # between layers side by side, as a share of the image
 
 
-def role_of(layer: Layer) -> str | None:
-    """Return the role that a layer plays, None for the user's own."""
-    role: str | None = layer.metadata.get(METADATA_KEY, {}).get("role")
-    return role
-
-
-def fit_visible(viewer: Any) -> None:
-    """Fit the view to what can be seen; napari itself counts hidden layers as well.
-
-    Its newest releases can be told which layers count, but fail where those that can be seen are
-    flat and a hidden one is a stack.
-    """
-    visible = [layer for layer in viewer.layers if layer.visible]
-    if not visible or viewer.dims.ndisplay != 2 or viewer.canvas.grid.enabled:
-        viewer.reset_view()
-        return
-    low, high = viewer.layers.get_extent(visible).world[:, -2:]
-    camera = viewer.scene.camera
-    camera.center = tuple((low + high) / 2)
-    camera.zoom = _MARGIN * float(np.min(np.asarray(viewer.canvas.size) / (high - low + 1)))
-
-
 class RoleLayers:
-    """Finds, makes and changes a viewer's layers by their roles.
+    """Finds, makes and changes the layers of a scene by their roles.
 
     Parameters
     ----------
     viewer : napari.Viewer
         The viewer; it is not kept alive.
+    scene : Scene
+        What the layers are part of.
 
     Attributes
     ----------
+    scenes : Scenes
+        All scenes of the viewer.
+    scene : Scene
+        The one that is looked after here.
     visibility_changed : psygnal.Signal
-        A role, and whether its layer can be seen now: by the eye in napari's list as well.
+        A role, and whether its layer can be seen while the scene is in front: by the eye in
+        napari's list as well.
     """
 
     visibility_changed = Signal(str, bool)
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, viewer: Any, scene: Scene) -> None:
         self._viewer = ref(viewer)
+        self.scene, self.scenes = scene, scenes_of(viewer)
+        self.scenes.add(scene)
         self._coming: set[str] = set()
+
+    @property
+    def in_front(self) -> bool:
+        """Whether the scene is the one that is seen."""
+        return self.scenes.front == self.scene.group
 
     def layer(self, role: str) -> Any:
         """Return the layer that plays a role, or None.
@@ -72,7 +56,7 @@ class RoleLayers:
         Parameters
         ----------
         role : str
-            One of those above.
+            One of this scene or of another.
         """
         viewer = self._viewer()
         if viewer is not None:
@@ -82,10 +66,14 @@ class RoleLayers:
         return None
 
     def set_visible(self, role: str, visible: bool) -> None:
-        """Show or hide a layer, where it is there."""
+        """Show or hide a layer, where it is there, once its scene is in front."""
         layer = self.layer(role)
         if layer is not None:
-            layer.visible = visible
+            self.scenes.set_visible(layer, visible)
+
+    def bring_forward(self) -> None:
+        """Show the scene in place of others."""
+        self.scenes.bring_forward(self.scene)
 
     def _in_turn(self, role: str, show: Callable[[], None], on: str | None = None) -> None:
         """Call what shows a layer: now where the layer is there, else in a turn of its own.
@@ -112,11 +100,19 @@ class RoleLayers:
             TURNS.add(piece)
 
     def _show(
-        self, role: str, make: Callable[[], Layer], *, data: Any, name: str, **values: Any
+        self,
+        role: str,
+        make: Callable[[], Layer],
+        *,
+        data: Any,
+        name: str,
+        visible: bool | None = None,
+        **values: Any,
     ) -> None:
         """Set a layer's data and attributes, or make the layer where there is none.
 
-        A layer that the user has renamed keeps that name.
+        A layer that the user has renamed keeps that name. Whether it is ``visible`` is left as it
+        is where that is None.
         """
         viewer, layer = self._viewer(), self.layer(role)
         if viewer is None:
@@ -127,6 +123,9 @@ class RoleLayers:
             layer = make()
             layer.metadata[METADATA_KEY] = {"role": role}
             self._place(layer, role)
+            if self.scenes.front and not self.in_front:
+                visible = layer.visible if visible is None else visible
+                layer.visible = False
             chosen = viewer.layers.selection.active
             viewer.layers.insert(self._position(role), layer)
             # napari selects what is new; the layer that the user works on stays selected.
@@ -141,6 +140,8 @@ class RoleLayers:
         for attribute, value in values.items():
             if getattr(layer, attribute) != value:
                 setattr(layer, attribute, value)
+        if visible is not None:
+            self.scenes.set_visible(layer, visible)
 
     def _listen(self, layer: Any, role: str) -> None:
         """Tell of the layer's eye, from the first time that it is shown."""
@@ -152,7 +153,7 @@ class RoleLayers:
 
         def on_visible(event: Any) -> None:
             roles = this()
-            if roles is not None:
+            if roles is not None and roles.in_front:
                 roles.visibility_changed.emit(role, bool(event.source.visible))
 
         layer.events.visible.connect(on_visible)
@@ -163,12 +164,22 @@ class RoleLayers:
 
     def _position(self, role: str) -> int:
         """Return where a new layer goes: in a fixed order, above what the user has below."""
-        viewer = self._viewer()
-        if viewer is None:
+        viewer, own = self._viewer(), self.scenes.rank(role)
+        if viewer is None or own is None:
             return 0
         position = len(viewer.layers)
         for index, layer in reversed(list(enumerate(viewer.layers))):
-            other = role_of(layer)
-            if other in _ORDER and _ORDER.index(other) > _ORDER.index(role):
+            other = self.scenes.rank(role_of(layer))
+            if other is not None and other > own:
                 position = index
         return position
+
+    def _remove(self, role: str) -> None:
+        """Take a layer away, where it is there."""
+        viewer, layer = self._viewer(), self.layer(role)
+        if viewer is not None and layer is not None:
+            viewer.layers.remove(layer)
+
+    def _fit(self) -> None:
+        """Point the camera anew, where the scene is in front."""
+        self.scenes.fit(self.scene)

@@ -13,13 +13,16 @@ from psygnal import Signal
 
 from napari_globalxai.widgets.colours import map_colormap
 from napari_globalxai.widgets.keys import bind_keys
-from napari_globalxai.widgets.layer_roles import METADATA_KEY
 from napari_globalxai.widgets.mass import mass_zones
-from napari_globalxai.widgets.names import IMAGES
+from napari_globalxai.widgets.names import IMAGES, METADATA_KEY
 from napari_globalxai.widgets.native_layers import NativeLayers
-from napari_globalxai.widgets.peppr_layers import outline
+from napari_globalxai.widgets.outlines import outline
+from napari_globalxai.widgets.peppr_layers import peppr_layers_of
+from napari_globalxai.widgets.peppr_results import map_of
+from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.reader_choice import take_drops
 from napari_globalxai.widgets.run_view import RunView
+from napari_globalxai.widgets.scenes import Scene
 from napari_globalxai.widgets.session import OVERALL, Session, plain_viewer, session_of
 from napari_globalxai.widgets.shown_maps import MapChoice, ShownMaps, make_maps
 from napari_globalxai.widgets.workers import LatestOnly
@@ -27,22 +30,24 @@ from napari_globalxai.widgets.workers import LatestOnly
 if TYPE_CHECKING:
     from napari.utils import Colormap
 
+    from napari_globalxai.faithfulness.result import PepprResult
     from napari_globalxai.runs.run import Run
 
 # Pixels that are sorted in a moment; those of a larger frame are sorted in a worker.
 _MOST_SORTED_AT_ONCE = 1 << 17
+SCENE = Scene("run", ("images", "native", "attribution", "global map", "contours"), level=2)
 CONTOURS = "Half and 80 % of the map's mass"
 _CONTOUR_COLOURS = {1: "white", 2: "#b0b0b0"}
 
 
 def global_map_name(map_name: str) -> str:
     """Return the name of the layer of a global map."""
-    return f"Global map: {map_name}"
+    return plain(f"Global map: {map_name}")
 
 
 def attribution_name(label: str, residual: bool = False) -> str:
     """Return the name of the layer of one image's attribution, or of how it differs from others."""
-    return f"{'This image less the others' if residual else 'Attribution'}: {label}"
+    return plain(f"{'This image less the others' if residual else 'Attribution'}: {label}")
 
 
 class RunLayers(NativeLayers):
@@ -67,8 +72,9 @@ class RunLayers(NativeLayers):
     maps_failed = Signal(str)
 
     def __init__(self, viewer: Any, session: Session) -> None:
-        super().__init__(viewer, session)
+        super().__init__(viewer, SCENE, session)
         self._shared_scale = True
+        self._map_was_visible = False
         self._scale = "linear"
         self._contours = False
         self._residual = False
@@ -84,6 +90,7 @@ class RunLayers(NativeLayers):
         session.view_changed.connect(self._on_view)
         session.map_changed.connect(self._on_map)
         session.row_changed.connect(self._on_row)
+        session.result_changed.connect(self._on_result)
         viewer.dims.events.current_step.connect(self._on_step)
 
     @property
@@ -140,6 +147,7 @@ class RunLayers(NativeLayers):
         """Bring an image into view by moving the slider."""
         viewer = self._viewer()
         if viewer is not None and self.layer("images") is not None and viewer.dims.ndim >= 3:
+            self.bring_forward()
             # The stack's image axis is the third from the end of the viewer's axes.
             viewer.dims.set_point(viewer.dims.ndim - 3, row)
 
@@ -152,8 +160,19 @@ class RunLayers(NativeLayers):
     # The run.
 
     def _on_view(self, view: RunView) -> None:
-        self._forget_seen()
-        before = self.layer("images")
+        self.bring_forward()
+        if self.layer("images") is None:
+            self._in_turn("images", self._show_images)
+            # Where there were images, at once: where several layers went, vispy draws the others
+            # from what is there no more once one comes after they were drawn.
+            self._in_turn("global map", self._show_map, on="images")
+        else:
+            self._show_images()
+
+    def _show_images(self) -> None:
+        view, before = self.session.view, self.layer("images")
+        if view is None:
+            return
         new_size = before is None or before.data.shape[1:3] != view.images.shape[1:3]
         self._show(
             "images",
@@ -163,16 +182,14 @@ class RunLayers(NativeLayers):
         )
         if new_size:
             # Maps of another frame would count, too.
-            for role in ("attribution", "global map", "contours", "area", "seen"):
+            for role in ("attribution", "global map", "contours"):
                 self._remove(role)
-            self._reset_view()
-        if before is None:
-            # Otherwise at once: where several layers went, vispy draws the others from what is
-            # there no more once one comes after they were drawn.
-            self._in_turn("global map", self._show_map, on="images")
+            self._fit()
         self._on_step()
 
     def _on_map(self, name: str) -> None:
+        if self.session.view is not None:
+            self.bring_forward()
         if "global map" not in self._coming:
             self._show_map()
 
@@ -204,6 +221,18 @@ class RunLayers(NativeLayers):
         if self._contours:
             self._show_contours()
         self._request_attribution()
+
+    def _on_result(self, result: PepprResult | None) -> None:
+        """Hide the global map while the result is that of a map from a file."""
+        view, layer = self.session.view, self.layer("global map")
+        if view is None or layer is None:
+            return
+        if result is not None and map_of(result, view.maps) not in view.maps:
+            self._map_was_visible = self._map_was_visible or layer.visible
+            self.set_visible("global map", False)
+        elif self._map_was_visible:
+            self.set_visible("global map", True)
+            self._map_was_visible = False
 
     def _on_choice(self, choice: MapChoice) -> None:
         """Average the maps that are asked for, beside the GUI thread."""
@@ -277,12 +306,6 @@ class RunLayers(NativeLayers):
 
     def _on_row(self, row: int) -> None:
         self._request_attribution()
-        result = self.session.result
-        if result is not None and result.fold_orders is not None:
-            # Each image was tested along the order of its own fold.
-            self._on_scrubbed(self.session.fraction, self.session.arm)
-        else:
-            self._show_seen()
         self._show_native()
 
     # One image's attribution, read beside the GUI thread.
@@ -363,6 +386,7 @@ def layers_of(viewer: Any) -> RunLayers:
     plain = plain_viewer(viewer)
     if plain not in _layers:
         _layers[plain] = RunLayers(plain, session_of(plain))
+        peppr_layers_of(plain)
         bind_keys(plain)
         take_drops(plain)
     return _layers[plain]

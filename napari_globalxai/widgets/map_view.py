@@ -224,10 +224,17 @@ class MapView(QWidget):
         self.layers.shared_scale = shared
 
     def _on_global_map(self, visible: bool) -> None:
+        self._come_forward()
         self.layers.set_visible("global map", visible)
 
     def _on_attribution(self, visible: bool) -> None:
+        self._come_forward()
         self.layers.set_visible("attribution", visible)
+
+    def _come_forward(self) -> None:
+        """Show the run, where something else is shown: the boxes tell of its layers."""
+        if self.session.view is not None:
+            self.layers.bring_forward()
 
     def _on_residual(self, residual: bool) -> None:
         self.layers.residual = residual

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from napari.layers import Image
 from psygnal import Signal
 
-from napari_globalxai.widgets.layer_roles import GAP, RUN_ROLES
-from napari_globalxai.widgets.peppr_layers import PepprLayers
+from napari_globalxai.widgets.frame_place import FramePlace
+from napari_globalxai.widgets.layer_roles import RoleLayers
 from napari_globalxai.widgets.run_view import RunView
+from napari_globalxai.widgets.scenes import Scene
 from napari_globalxai.widgets.session import Session
 from napari_globalxai.widgets.warm_up import import_models
 from napari_globalxai.widgets.workers import LatestOnly
@@ -20,13 +19,15 @@ NATIVE = "Native image"
 _MAPS = ("attribution", "global map")
 
 
-class NativeLayers(PepprLayers):
+class NativeLayers(RoleLayers):
     """Shows the native image and moves the layers of the frame onto it.
 
     Parameters
     ----------
     viewer : napari.Viewer
         The viewer; it is not kept alive.
+    scene : Scene
+        What the layers are part of.
     session : Session
         What is to be shown.
 
@@ -41,27 +42,29 @@ class NativeLayers(PepprLayers):
     native_shown = Signal(int)
     native_failed = Signal(str)
 
-    def __init__(self, viewer: Any, session: Session) -> None:
-        super().__init__(viewer, session)
+    def __init__(self, viewer: Any, scene: Scene, session: Session) -> None:
+        super().__init__(viewer, scene)
+        self.session = session
         self._natives = LatestOnly()
         self._natives.ready.connect(self._on_native_image)
         self._natives.failed.connect(self._on_native_failed)
-        # Where the layers of the frame lie: at home, or in the native image's pixels.
-        self._affine = np.eye(3)
-        self._native_shape: tuple[int, int] | None = None
         session.native_changed.connect(self._on_native)
+        session.frame_moved.connect(self._on_moved)
+        self.scenes.front_changed.connect(self._on_front)
 
-    # The layers of the frame are moved by their affine, so that nothing is resampled and whatever
-    # is shown next lies right, too.
+    def _on_front(self, name: str) -> None:
+        # Native pixels are those of the run's images.
+        if name != self.scene.group:
+            self.session.show_native(False)
 
     def _on_native(self, native: bool) -> None:
         if native:
+            self.bring_forward()
             self._show_native()
         else:
             self._remove("native")
-            self._native_shape = None
-            self._move_frame(np.eye(3))
-            self._reset_view()
+            self.session.move_frame(FramePlace())
+            self._fit()
 
     def _show_native(self) -> None:
         view, row = self.session.view, self.session.row
@@ -74,11 +77,11 @@ class NativeLayers(PepprLayers):
             return
         if row in view.run.placements:
             place = view.run.placements[row]
-            same_size, self._native_shape = place.shape == self._native_shape, place.shape
-            self._move_frame(place.affine)
+            same_size = place.shape == self.session.place.shape
+            self.session.move_frame(FramePlace(place.affine, place.shape))
             if not same_size:
                 # Otherwise the user goes on looking at the same place.
-                self._reset_view()
+                self._fit()
 
         def read() -> Any:
             # Image files are read by MONAI.
@@ -100,7 +103,7 @@ class NativeLayers(PepprLayers):
         self._show("native", lambda: Image(image, rgb=True), data=image, name=NATIVE)
         if new_size:
             # A registered frame does not cover all of it.
-            self._reset_view()
+            self._fit()
         self.native_shown.emit(row)
 
     def _on_native_failed(self, sentence: str) -> None:
@@ -108,9 +111,8 @@ class NativeLayers(PepprLayers):
             self.session.show_native(False)
             self.native_failed.emit(sentence)
 
-    def _move_frame(self, affine: npt.NDArray[np.float64]) -> None:
-        self._affine = affine
-        for role in RUN_ROLES:
+    def _on_moved(self, place: FramePlace) -> None:
+        for role in self.scene.roles:
             layer = self.layer(role)
             if layer is not None:
                 self._place(layer, role)
@@ -119,15 +121,7 @@ class NativeLayers(PepprLayers):
         """Put a layer of the frame where the frame lies."""
         if role == "native":
             return
-        # Axes before the last two, such as the stack's, stay as they are.
-        affine = np.eye(layer.ndim + 1)
-        affine[-3:, -3:] = self._affine
-        if role == "seen":
-            # Beside the image in view, so that both can be compared at a glance.
-            width = layer.data.shape[1] if self._native_shape is None else self._native_shape[1]
-            affine[-2, -1] += round(width * (1 + GAP))
-        if not np.array_equal(layer.affine.affine_matrix, affine):
-            layer.affine = affine
+        self.session.place.lay(layer)
         if role in _MAPS:
             # A pixel of the frame may be a large square of the native image.
             layer.interpolation2d = "linear" if self.session.native else "nearest"

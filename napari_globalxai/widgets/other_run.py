@@ -15,7 +15,9 @@ from psygnal import Signal
 from napari_globalxai.progress import ProgressCallback
 from napari_globalxai.widgets.colours import map_colormap
 from napari_globalxai.widgets.identity import identity_of
-from napari_globalxai.widgets.layer_roles import GAP, OTHER_ROLES, RoleLayers, fit_visible
+from napari_globalxai.widgets.layer_roles import GAP, RoleLayers
+from napari_globalxai.widgets.lazy_images import at_rows
+from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.run_difference import (
     IMAGE,
     MAP,
@@ -24,23 +26,25 @@ from napari_globalxai.widgets.run_difference import (
     image_difference,
 )
 from napari_globalxai.widgets.run_view import RunView, open_view
+from napari_globalxai.widgets.scenes import Scene
 from napari_globalxai.widgets.session import OVERALL, Session, plain_viewer, session_of
 from napari_globalxai.widgets.workers import LatestOnly
 
 if TYPE_CHECKING:
     from napari_globalxai.runs.run import Run
 
+SCENE = Scene("other run", ("other images", "other map", "other difference"), level=1, beside="run")
 OTHER_IMAGES = "Images of the other run"
 
 
 def other_map_name(name: str) -> str:
     """Return the name of the layer of the other run's map."""
-    return f"Global map of the other run: {name}"
+    return plain(f"Global map of the other run: {name}")
 
 
 def difference_name(first: Run, second: Run, name: str) -> str:
     """Return the name of the layer of a difference: which run less which."""
-    return f"A − B: {name} ({first.folder.name} − {second.folder.name})"
+    return plain(f"A − B: {name} ({first.folder.name} − {second.folder.name})")
 
 
 @dataclass(frozen=True)
@@ -84,11 +88,9 @@ def open_beside(first: RunView, folder: Path, progress: ProgressCallback) -> Oth
 
     view = open_view(folder, progress)
     matched = match_images(first.run, view.run)
-    place = np.zeros(len(first.images), np.int64)
-    there = np.zeros(len(first.images), np.uint8)
-    place[matched.first], there[matched.first] = matched.second, 1
-    images = view.images[place] * there[:, None, None, None]
-    rows = np.where(there, place, -1)
+    rows = np.full(len(first.images), -1)
+    rows[matched.first] = matched.second
+    images = at_rows(view.images, rows)
     return OtherView(first, view, images, _correlations(first, view), matched.remarks, rows)
 
 
@@ -123,7 +125,7 @@ class OtherRunLayers(RoleLayers):
     changed = Signal()
 
     def __init__(self, viewer: Any, session: Session) -> None:
-        super().__init__(viewer)
+        super().__init__(viewer, SCENE)
         self._session = session
         self._other: OtherView | None = None
         self._shown = MAP
@@ -193,6 +195,7 @@ class OtherRunLayers(RoleLayers):
         if other.first is not self._session.view:
             return
         self._session.show_native(False)
+        self.bring_forward()
         self._other, self._shown, self._differences = other, MAP, None
         self._show(
             "other images",
@@ -208,11 +211,8 @@ class OtherRunLayers(RoleLayers):
         if self._other is None:
             return
         self._other, self._shown, self._differences = None, MAP, None
-        viewer = self._viewer()
-        for role in OTHER_ROLES:
-            layer = self.layer(role)
-            if viewer is not None and layer is not None:
-                viewer.layers.remove(layer)
+        for role in self.scene.roles:
+            self._remove(role)
         self._fit()
         self.changed.emit()
 
@@ -292,7 +292,7 @@ class OtherRunLayers(RoleLayers):
 
     def _on_native(self, native: bool) -> None:
         # It lies beside the frame, not beside the file's own pixels.
-        for role in OTHER_ROLES:
+        for role in self.scene.roles:
             self.set_visible(role, not native)
         if not native:
             # Of map and difference, one.
@@ -302,11 +302,6 @@ class OtherRunLayers(RoleLayers):
         """Put it below, as the canvas between napari's own panels is higher than it is wide."""
         if self._other is not None:
             layer.translate = (round(self._other.first.valid.shape[0] * (1 + GAP)), 0)
-
-    def _fit(self) -> None:
-        viewer = self._viewer()
-        if viewer is not None:
-            fit_visible(viewer)
 
 
 _layers: WeakKeyDictionary[Any, OtherRunLayers] = WeakKeyDictionary()

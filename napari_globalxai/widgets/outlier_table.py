@@ -3,6 +3,7 @@
 from qtpy.QtCore import Qt, QTimer, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QHeaderView
 
+from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.quality_view import QualityView
 from napari_globalxai.widgets.result_tables import NOTHING, PlainTable, number
 
@@ -74,7 +75,7 @@ class OutlierTable(PlainTable):
             for column in range(self.columnCount()):
                 item = self.item(index, column)
                 assert item is not None
-                item.setToolTip(tip)
+                item.setToolTip(plain(tip))
                 item.setData(_STACK_ROW, int(at))
                 if column == 1:
                     item.setTextAlignment(

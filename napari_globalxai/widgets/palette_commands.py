@@ -8,6 +8,7 @@ from napari.utils.notifications import show_info
 
 from napari_globalxai.widgets.image_ranking import facts_of, next_row
 from napari_globalxai.widgets.layers import layers_of
+from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.session import OVERALL, session_of
 
 _MARKS = {
@@ -39,7 +40,7 @@ def go_to_next(viewer: Any, kind: str, step: int = 1) -> None:
     row = next_row(marked, session.row, step, None if selection is None else selection.rows)
     if row is None:
         name = "any label" if session.map_name == OVERALL else session.map_name
-        show_info(f"There is no other image {words.format(name=name)}.")
+        show_info(plain(f"There is no other image {words.format(name=name)}."))
     else:
         layers_of(viewer).step_to(row)
 
@@ -48,7 +49,10 @@ def toggle_map(viewer: Any) -> None:
     """Show or hide the global map."""
     layers = layers_of(viewer)
     layer = layers.layer("global map")
-    if layer is not None:
+    if layer is not None and not layers.in_front:
+        layers.bring_forward()
+        layers.set_visible("global map", True)
+    elif layer is not None:
         layers.set_visible("global map", not layer.visible)
 
 
@@ -60,14 +64,29 @@ def next_with_label() -> None:
     _in_front("label")
 
 
+def previous_with_label() -> None:
+    """Go to the image before that carries the label on show."""
+    _in_front("label", -1)
+
+
 def next_error() -> None:
     """Go to the next image that is predicted wrongly."""
     _in_front("error")
 
 
+def previous_error() -> None:
+    """Go to the image before that is predicted wrongly."""
+    _in_front("error", -1)
+
+
 def next_outlier() -> None:
     """Go to the next image that is unlike the others."""
     _in_front("outlier")
+
+
+def previous_outlier() -> None:
+    """Go to the image before that is unlike the others."""
+    _in_front("outlier", -1)
 
 
 def toggle_overlay() -> None:
@@ -79,9 +98,9 @@ def toggle_overlay() -> None:
         toggle_map(viewer)
 
 
-def _in_front(kind: str) -> None:
+def _in_front(kind: str, step: int = 1) -> None:
     import napari
 
     viewer = napari.current_viewer()
     if viewer is not None:
-        go_to_next(viewer, kind)
+        go_to_next(viewer, kind, step)

@@ -1,8 +1,9 @@
 """What all panels have in common: they scroll, they stand as tabs, they leave no slot behind."""
 
 from collections.abc import Callable
+from threading import Event
 from typing import Any, Optional
-from weakref import WeakMethod
+from weakref import WeakMethod, ref
 
 from napari.settings import get_settings
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
@@ -17,6 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_globalxai.widgets.event_turns import TURNS
 from napari_globalxai.widgets.small_window import USUAL_WIDTH, keep_half_for_canvas
 from napari_globalxai.widgets.warm_up import warm_up
 
@@ -41,7 +43,6 @@ class Panel(QScrollArea):
         self.content = QVBoxLayout(inside)
         self.content.setContentsMargins(8, 8, 8, 8)
         self.content.setSpacing(8)
-        self.setWidget(inside)
         self.setWidgetResizable(True)
         self.setFrameShape(QScrollArea.Shape.NoFrame)
         # Of a large font on a small screen, all can be reached.
@@ -49,6 +50,22 @@ class Panel(QScrollArea):
         self.setMinimumWidth(NARROWEST)
         self._is_docked = False
         self.follow(get_settings().appearance.events.font_size, self.take_letters)
+        self._fill_later(inside)
+
+    def _fill_later(self, inside: QWidget) -> None:
+        """Take what is in it in a turn of its own, once napari has docked the panel.
+
+        To dress and lay out all of that would hold up the window for longer.
+        """
+        is_gone, known = Event(), ref(self)
+        self.destroyed.connect(is_gone.set)
+
+        def fill() -> None:
+            panel = known()
+            if panel is not None and not is_gone.is_set():
+                panel.setWidget(inside)
+
+        TURNS.add(fill)
 
     def take_letters(self, event: object = None) -> None:
         """Give lines, tables and plots the letters that napari's style gives to labels alone.

@@ -13,6 +13,7 @@ from napari_globalxai.settings.execution_settings import ExecutionSettings
 from napari_globalxai.settings.explain_settings import ExplainSettings
 from napari_globalxai.settings.frame_settings import CohortFrameSettings
 from napari_globalxai.settings.peppr_settings import PepprSettings
+from napari_globalxai.settings.sanity_settings import SanitySettings
 
 # What the panels have fields of their own for.
 _OWN = {
@@ -42,6 +43,7 @@ _MODELS: tuple[type[BaseModel], ...] = (
     ExecutionSettings,
     CohortFrameSettings,
     PepprSettings,
+    SanitySettings,
 )
 
 

@@ -15,6 +15,7 @@ from qtpy.QtWidgets import (
 from superqt import QFlowLayout
 
 from napari_globalxai.progress import Progress, format_seconds
+from napari_globalxai.widgets.plain_labels import plain_label
 from napari_globalxai.widgets.workers import JobRunner
 
 _BETWEEN = 6
@@ -124,7 +125,7 @@ def link_in(text: str) -> str:
 
 def text_label(text: str = "") -> QLabel:
     """Return a label for sentences: wrapped, and selectable so that an error can be copied."""
-    label = QLabel(text)
+    label = plain_label(text)
     label.setWordWrap(True)
     label.setTextInteractionFlags(
         Qt.TextInteractionFlag.TextSelectableByMouse
@@ -157,7 +158,7 @@ def tipped_button(text: str, tip: str) -> QPushButton:
 
 def heading(text: str) -> QLabel:
     """Return the heading of a part of a panel."""
-    label = QLabel(text)
+    label = plain_label(text)
     font = label.font()
     font.setBold(True)
     label.setFont(font)

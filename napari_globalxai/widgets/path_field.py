@@ -8,6 +8,8 @@ from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QToolButton, QWidget
 
+from napari_globalxai.widgets.plain_labels import plain
+
 
 class _PathLine(QLineEdit):
     """A line that takes a dropped file as its path, not as an address.
@@ -99,7 +101,7 @@ class PathField(QWidget):
     def path(self, path: Optional[Path]) -> None:  # noqa: UP045
         self.line.setText("" if path is None else str(path))
         # A long path is known by its end.
-        self.line.setToolTip(self.line.text())
+        self.line.setToolTip(plain(self.line.text()))
         self.edited.emit()
 
     def suggest(self, path: Path) -> None:

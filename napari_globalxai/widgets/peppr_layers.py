@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
-from napari.layers import Image, Labels
-from napari.utils.colormaps import DirectLabelColormap
+from napari.layers import Image
 
 from napari_globalxai.faithfulness.fills import depends_on_mask
 from napari_globalxai.widgets.colours import ARM_COLOURS
 from napari_globalxai.widgets.event_turns import TURNS
-from napari_globalxai.widgets.layer_roles import RoleLayers, fit_visible
-from napari_globalxai.widgets.peppr_results import map_of
-from napari_globalxai.widgets.run_view import to_rgb
+from napari_globalxai.widgets.frame_place import FramePlace
+from napari_globalxai.widgets.layer_roles import GAP, RoleLayers
+from napari_globalxai.widgets.outlines import label_colours, outline
+from napari_globalxai.widgets.run_view import RunView, to_rgb
+from napari_globalxai.widgets.scenes import Scene
+from napari_globalxai.widgets.session import Session, plain_viewer, session_of
 
 if TYPE_CHECKING:
     from napari_globalxai.faithfulness.result import PepprResult
-    from napari_globalxai.widgets.session import Session
 
+SCENE = Scene("peppr", ("seen", "area"), level=3, beside="run")
 SEEN = "What the model saw"
 AREA_NAMES = {"restore": "Restored area", "erase": "Erased area"}
 
@@ -37,23 +39,36 @@ class PepprLayers(RoleLayers):
     """
 
     def __init__(self, viewer: Any, session: Session) -> None:
-        super().__init__(viewer)
+        super().__init__(viewer, SCENE)
         self.session = session
-        self._map_was_visible = False
         self._seen_row: int | None = None
         self._seen_input: npt.NDArray[np.uint8] | None = None
         self._seen_fill: npt.NDArray[np.float32] | None = None
         self._waiting: set[str] = set()
+        session.view_changed.connect(self._on_view)
+        session.row_changed.connect(self._on_row)
         session.result_changed.connect(self._on_result)
         session.scrubbed.connect(self._on_scrubbed)
+        session.frame_moved.connect(self._on_moved)
 
-    def _forget_seen(self) -> None:
-        """Read the image in view again when it is next needed."""
+    def _on_view(self, view: RunView) -> None:
         self._seen_row = None
+        for role in self.scene.roles:
+            layer = self.layer(role)
+            # Those of another frame.
+            if layer is not None and layer.data.shape[:2] != view.valid.shape:
+                self._remove(role)
+
+    def _on_row(self, row: int) -> None:
+        result = self.session.result
+        if result is not None and result.fold_orders is not None:
+            # Each image was tested along the order of its own fold.
+            self._show_result()
+        else:
+            self._show_seen()
 
     def _on_result(self, result: PepprResult | None) -> None:
-        self._forget_seen()
-        self._hide_other_map(result)
+        self._seen_row = None
         before = self._shows_seen
         if result is None:
             self._hide_result()
@@ -62,11 +77,12 @@ class PepprLayers(RoleLayers):
             for role in self._waiting:
                 self.set_visible(role, True)
             self._waiting.clear()
-            self._on_scrubbed(self.session.fraction, self.session.arm)
+            self.bring_forward()
+            self._show_result()
 
         def fit() -> None:
             if before != self._shows_seen:
-                self._reset_view()
+                self._fit()
 
         TURNS.after(fit)
 
@@ -87,19 +103,12 @@ class PepprLayers(RoleLayers):
                 layer.visible = False
                 self._waiting.add(role)
 
-    def _hide_other_map(self, result: PepprResult | None) -> None:
-        """Hide the global map while the result is that of a map from a file."""
-        view, layer = self.session.view, self.layer("global map")
-        if view is None or layer is None:
-            return
-        if result is not None and map_of(result, view.maps) not in view.maps:
-            self._map_was_visible = self._map_was_visible or layer.visible
-            layer.visible = False
-        elif self._map_was_visible:
-            layer.visible = True
-            self._map_was_visible = False
-
     def _on_scrubbed(self, fraction: float, arm: str) -> None:
+        if self.session.view is not None:
+            self.bring_forward()
+        self._show_result()
+
+    def _show_result(self) -> None:
         if self.session.result is not None:
             self._in_turn("area", self._show_area, on="images")
             self._in_turn("seen", self._show_seen, on="images")
@@ -111,7 +120,7 @@ class PepprLayers(RoleLayers):
         area, colours = self._area(result, fraction, arm), {1: ARM_COLOURS[arm]}
         layer = self.layer("area")
         if layer is not None and layer.metadata.get("arm") != arm:
-            layer.colormap = _label_colours(colours)
+            layer.colormap = label_colours(colours)
         self._show("area", lambda: outline(area, colours), data=area, name=AREA_NAMES[arm])
         self.layer("area").metadata["arm"] = arm
 
@@ -142,25 +151,28 @@ class PepprLayers(RoleLayers):
         image = to_rgb(seen, view.channels)
         self._show("seen", lambda: Image(image, rgb=True), data=image, name=SEEN)
 
-    def _reset_view(self) -> None:
-        viewer = self._viewer()
-        if viewer is not None:
-            fit_visible(viewer)
+    def _on_moved(self, place: FramePlace) -> None:
+        for role in self.scene.roles:
+            layer = self.layer(role)
+            if layer is not None:
+                self._place(layer, role)
 
-    def _remove(self, role: str) -> None:
-        viewer, layer = self._viewer(), self.layer(role)
-        if viewer is not None and layer is not None:
-            viewer.layers.remove(layer)
-
-
-def outline(area: npt.NDArray[np.uint8], colours: Mapping[int, str]) -> Labels:
-    """Return a layer that shows the borders of areas, so that what lies in them stays in view."""
-    layer = Labels(area, colormap=_label_colours(colours), opacity=0.9)
-    layer.contour = 1
-    return layer
+    def _place(self, layer: Any, role: str) -> None:
+        """Put a layer where the frame lies, what the model saw beside it."""
+        place, right = self.session.place, 0
+        if role == "seen":
+            # Beside the image in view, so that both can be compared at a glance.
+            width = layer.data.shape[1] if place.shape is None else place.shape[1]
+            right = round(width * (1 + GAP))
+        place.lay(layer, right)
 
 
-def _label_colours(colours: Mapping[int, str]) -> DirectLabelColormap:
-    every: dict[int | None, str] = {None: "transparent", 0: "transparent"}
-    every |= dict(colours.items())
-    return DirectLabelColormap(color_dict=every)
+_layers: WeakKeyDictionary[Any, PepprLayers] = WeakKeyDictionary()
+
+
+def peppr_layers_of(viewer: Any) -> PepprLayers:
+    """Return what shows the results of PEPPR in a viewer; one a viewer."""
+    plain = plain_viewer(viewer)
+    if plain not in _layers:
+        _layers[plain] = PepprLayers(plain, session_of(plain))
+    return _layers[plain]

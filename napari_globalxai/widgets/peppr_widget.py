@@ -23,6 +23,7 @@ from napari_globalxai.widgets.peppr_plot import PepprPlot
 from napari_globalxai.widgets.peppr_results import ResultTable, map_of, results_of
 from napari_globalxai.widgets.peppr_words import probability_text
 from napari_globalxai.widgets.run_view import RunView, stored_result
+from napari_globalxai.widgets.sanity_view import SanityView
 from napari_globalxai.widgets.scrubber import Scrubber
 from napari_globalxai.widgets.session import Session, plain_viewer, session_of
 from napari_globalxai.widgets.verdict_view import VerdictView
@@ -46,6 +47,8 @@ class PepprWidget(Panel):
         What the viewer works on.
     runner : JobRunner
         Runs the work.
+    sanity : SanityView
+        The check against random weights.
     map_box, label_box : QComboBox
         Map to test; label whose curves are shown.
     fill_box, steps_box, controls_box : QWidget
@@ -68,7 +71,7 @@ class PepprWidget(Panel):
         self._stored, self._beside = LatestOnly(self), LatestOnly(self)
         self.growing: CurvesUnderWay = curves_under_way(viewer)
         self._keep_result = False
-        self._make_controls(viewer.theme)
+        self._make_controls(viewer)
         self._lay_out()
         self._connect(viewer)
         if self.session.view is not None:
@@ -134,7 +137,7 @@ class PepprWidget(Panel):
 
     # Making the panel.
 
-    def _make_controls(self, theme: str) -> None:
+    def _make_controls(self, viewer: Any) -> None:
         self.header = make_header(self, self.session)
         self.form = form = PepprForm()
         self.map_box, self.more_form = form.map_box, form.more_form
@@ -147,10 +150,11 @@ class PepprWidget(Panel):
         self.results_heading = heading("Results")
         self.results_heading.hide()
         self.further = FurtherResults(self)
+        self.sanity = SanityView(self, viewer, self.session)
         self.label_box = choice_box("Label", "The label whose performance is plotted")
         self.verdict = VerdictView()
         self.badge, self.reason = self.verdict.badge, self.verdict.reason
-        self.plot = PepprPlot(theme)
+        self.plot = PepprPlot(viewer.theme)
         self.plot.setToolTip("Click or drag in the curves to go to a fraction")
         self.scrubber = Scrubber()
         self.probability = text_label()
@@ -174,6 +178,7 @@ class PepprWidget(Panel):
         self.content.addWidget(self.results_heading)
         self.content.addWidget(self.results)
         self.content.addWidget(self.further)
+        self.content.addWidget(self.sanity)
 
     def _connect(self, viewer: Any) -> None:
         self.compute_button.clicked.connect(self.compute)

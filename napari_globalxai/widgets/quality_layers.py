@@ -4,23 +4,17 @@ from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
-from napari.layers import Image, Layer
+from napari.layers import Image
 from psygnal import Signal
 
 from napari_globalxai.widgets.event_turns import TURNS
-from napari_globalxai.widgets.layer_roles import (
-    GAP,
-    QUALITY_ROLES,
-    RUN_ROLES,
-    RoleLayers,
-    fit_visible,
-    role_of,
-)
-from napari_globalxai.widgets.session import Session, plain_viewer, session_of
+from napari_globalxai.widgets.layer_roles import GAP, RoleLayers
+from napari_globalxai.widgets.scenes import Scene
+from napari_globalxai.widgets.session import plain_viewer
 
 if TYPE_CHECKING:
     from napari_globalxai.widgets.quality_view import QualityView
@@ -32,20 +26,16 @@ COMPANIONS = {
     "quality sd": "SD image",
     "quality coverage": "Coverage",
 }
+SCENE = Scene("quality", (STACK, *COMPANIONS))
 
 
 class QualityLayers(RoleLayers):
-    """Shows a quality control in a viewer that may hold a run as well.
-
-    Both have their images in one place, so that only one is in front: what the user worked with
-    last. The other's layers are hidden, never removed, and come back as they were.
+    """Shows a quality control in a viewer.
 
     Parameters
     ----------
     viewer : napari.Viewer
         The viewer; it is not kept alive.
-    session : Session
-        The run that may be open in it.
 
     Attributes
     ----------
@@ -61,29 +51,19 @@ class QualityLayers(RoleLayers):
     row_changed = Signal(int)
     front_changed = Signal(bool)
 
-    def __init__(self, viewer: Any, session: Session) -> None:
-        super().__init__(viewer)
+    def __init__(self, viewer: Any) -> None:
+        super().__init__(viewer, SCENE)
         self._view: QualityView | None = None
+        self._made: QualityView | None = None
         self._companion = "quality mean"
-        self._in_front = False
-        self._hidden: WeakSet[Layer] = WeakSet()
-        self._session = session
+        self._was_in_front = False
         viewer.dims.events.current_step.connect(self._on_step)
-        session.view_changed.connect(self._on_run)
-        session.map_changed.connect(self._on_run)
-        session.result_changed.connect(self._on_run)
-        session.scrubbed.connect(self._on_run)
-        session.native_changed.connect(lambda native: self._on_run(native or None))
+        self.scenes.front_changed.connect(self._on_front)
 
     @property
     def view(self) -> QualityView | None:
         """The quality control that is shown."""
         return self._view
-
-    @property
-    def in_front(self) -> bool:
-        """Whether the quality control is shown rather than a run."""
-        return self._in_front
 
     @property
     def companion(self) -> str:
@@ -100,22 +80,18 @@ class QualityLayers(RoleLayers):
         return int(np.clip(viewer.dims.current_step[-3], 0, len(view.images) - 1))
 
     def show(self, view: QualityView) -> None:
-        """Show a quality control, in front of a run."""
+        """Show a quality control, in front of all else."""
         self._view = view
-        self._in_front = False
         self.bring_forward()
         self.view_changed.emit(view)
         self.row_changed.emit(self.row)
 
     def remove(self) -> None:
         """Take the layers away, as what they are read from is about to change."""
-        viewer = self._viewer()
         self.step_back()
-        self._view = None
-        for role in QUALITY_ROLES:
-            layer = self.layer(role)
-            if viewer is not None and layer is not None:
-                viewer.layers.remove(layer)
+        self._view = self._made = None
+        for role in self.scene.roles:
+            self._remove(role)
         self.view_changed.emit(None)
 
     def look_at(self, row: int) -> None:
@@ -126,42 +102,25 @@ class QualityLayers(RoleLayers):
             viewer.dims.set_point(viewer.dims.ndim - 3, row)
 
     def bring_forward(self) -> None:
-        """Show the quality control rather than a run."""
+        """Show the quality control rather than what is shown."""
         viewer, view = self._viewer(), self._view
         if viewer is None or view is None:
             return
-        # Native pixels are those of the run's images.
-        self._session.show_native(False)
-        for layer in viewer.layers:
-            if layer.visible and role_of(layer) in RUN_ROLES:
-                layer.visible = False
-                self._hidden.add(layer)
-        stack = self.layer(STACK)
-        if self._in_front and stack is not None:
-            stack.visible = True
+        was_in_front = self.in_front
+        super().bring_forward()
+        if self._made is not view or self.layer(STACK) is None:
+            self._made = view
+            self._make(view)
+        elif was_in_front:
+            self.set_visible(STACK, True)
             return
-        self._in_front = True
-        self._make(view)
         viewer.layers.selection.active = self.layer(STACK)
-        fit_visible(viewer)
+        self._fit()
         TURNS.after(self._fit)
-        self.front_changed.emit(True)
 
     def step_back(self) -> None:
-        """Hide the quality control; a run that it hid is shown again."""
-        viewer = self._viewer()
-        if viewer is None or not self._in_front:
-            return
-        self._in_front = False
-        for role in QUALITY_ROLES:
-            layer = self.layer(role)
-            if layer is not None:
-                layer.visible = False
-        for layer in self._hidden:
-            layer.visible = True
-        self._hidden.clear()
-        fit_visible(viewer)
-        self.front_changed.emit(False)
+        """Hide the quality control; what it hid is shown again."""
+        self.scenes.put_away(self.scene)
 
     def compare_with(self, role: str) -> None:
         """Lay mean, SD or coverage below the images.
@@ -173,15 +132,10 @@ class QualityLayers(RoleLayers):
         """
         grown = bool(role) != bool(self._companion)
         self._companion = role
-        viewer = self._viewer()
-        if viewer is None or not self._in_front:
-            return
         for other in COMPANIONS:
-            layer = self.layer(other)
-            if layer is not None:
-                layer.visible = other == role
+            self.set_visible(other, other == role)
         if grown:
-            fit_visible(viewer)
+            self._fit()
 
     def _make(self, view: QualityView) -> None:
         """Make the layers, or give them what belongs to another quality control."""
@@ -211,7 +165,7 @@ class QualityLayers(RoleLayers):
         layer = self.layer(role)
         # Below, as the canvas between napari's own panels is higher than it is wide.
         layer.translate = (round(view.images.shape[1] * (1 + GAP)), 0)
-        layer.visible = self._in_front and role == self._companion
+        self.set_visible(role, role == self._companion)
 
     def _show_map(self, role: str, image: npt.NDArray[np.float32], most: float) -> None:
         self._show(
@@ -223,15 +177,10 @@ class QualityLayers(RoleLayers):
             contrast_limits=(0, most),
         )
 
-    def _fit(self) -> None:
-        viewer = self._viewer()
-        if viewer is not None and self._in_front:
-            fit_visible(viewer)
-
-    def _on_run(self, *what: object) -> None:
-        # A result that is taken away is no work of the user's.
-        if what[0] is not None:
-            self.step_back()
+    def _on_front(self, name: str) -> None:
+        if self.in_front != self._was_in_front:
+            self._was_in_front = self.in_front
+            self.front_changed.emit(self.in_front)
 
     def _on_step(self, event: object = None) -> None:
         if self._view is not None:
@@ -245,5 +194,5 @@ def quality_layers_of(viewer: Any) -> QualityLayers:
     """Return what shows a quality control in a viewer; one a viewer."""
     plain = plain_viewer(viewer)
     if plain not in _layers:
-        _layers[plain] = QualityLayers(plain, session_of(plain))
+        _layers[plain] = QualityLayers(plain)
     return _layers[plain]

@@ -1,10 +1,11 @@
 """The panel that checks a cohort before any model is involved."""
 
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 import napari.viewer
-from qtpy.QtCore import QUrl
+from qtpy.QtCore import Qt, QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import (
     QButtonGroup,
@@ -203,6 +204,7 @@ class QualityWidget(Panel):
         self.job_bar = JobBar(self.runner)
         self.introduction = text_label(_INTRODUCTION)
         self.facts = text_label()
+        self.facts.setTextFormat(Qt.TextFormat.RichText)
         self.problems_heading = heading("")
         self.problems = QPlainTextEdit()
         self.problems.setReadOnly(True)
@@ -357,7 +359,10 @@ def facts_text(findings: "Findings", words: Modality) -> str:
     """
     facts = [(kind.capitalize(), str(count)) for kind, count in findings.counts.items()]
     facts.append(("Sharpness of mean", number(findings.sharpness, 3)))
-    cells = [f"<td>{name}</td><td align='right'><b>{value}</b></td>" for name, value in facts]
+    # A folder of somebody else's may call things as it likes.
+    cells = [
+        f"<td>{escape(name)}</td><td align='right'><b>{value}</b></td>" for name, value in facts
+    ]
     # In two columns, read downwards.
     half = (len(cells) + 1) // 2
     gap = "<td>&nbsp;&nbsp;&nbsp;&nbsp;</td>"
@@ -368,11 +373,11 @@ def facts_text(findings: "Findings", words: Modality) -> str:
     text = f"<table width='100%'>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
     if findings.outlier_reasons:
         reasons = (f"{reason} ({count})" for reason, count in findings.outlier_reasons.items())
-        text += f"<p>Noticed: {', '.join(reasons)}.</p>"
+        text += f"<p>Noticed: {escape(', '.join(reasons))}.</p>"
     if not findings.sides_compared:
         text += (
             "<p>Sides could not be compared: the images are too few, or show no "
-            f"{words.landmarks} in common.</p>"
+            f"{escape(words.landmarks)} in common.</p>"
         )
     return text
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from napari.layers import Labels, Shapes
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.widgets.layer_roles import role_of
+from napari_globalxai.widgets.names import role_of
 
 
 def is_drawn(layer: Any) -> bool:

@@ -337,6 +337,8 @@ class RegionsWidget(Panel):
         run, findings = found
         self.audit_bar.say("" if findings else "Nothing was found that needs a look.")
         self._on_listed(run, findings)
+        if run is self.session.run:
+            self.session.answered.emit()
 
     def _on_listed(self, run: Any, findings: list[ShownFinding]) -> None:
         if run is self.session.run:

@@ -22,6 +22,7 @@ from napari_globalxai.statistics.recorded_statistics import (
     recorded_statistics,
 )
 from napari_globalxai.widgets.parts import text_label
+from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.run_view import RunView
 
 # Takes half a second to import, in the GUI thread.
@@ -105,7 +106,7 @@ class PlainTable(QTableWidget):
         self.setColumnCount(len(columns))
         for index, (name, tip) in enumerate(columns):
             item = QTableWidgetItem(name)
-            item.setToolTip(tip)
+            item.setToolTip(plain(tip))
             self.setHorizontalHeaderItem(index, item)
         self._across.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self._keep_first_heading()
@@ -301,6 +302,7 @@ class ImagePanel(QWidget):
                 "global map, the image left out of its own mean",
             }
         )
+        self.table.setAccessibleName("Image in view")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)

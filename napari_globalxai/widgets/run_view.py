@@ -4,24 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_globalxai.addresses import is_remote
+from napari_globalxai.maps.preparing import prepare_maps
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
+from napari_globalxai.widgets.lazy_images import LazyImages
 
 if TYPE_CHECKING:
     from napari_globalxai.faithfulness.result import PepprResult
     from napari_globalxai.frame.stack import AlignedStack
     from napari_globalxai.runs.run import Run
 
-# Up to here the stack is held in memory; a larger one is read image by image from the run's cache.
-MOST_BYTES_IN_MEMORY = 1 << 30
+# Up to here the stack is held in memory; a larger one, which takes longer than a person likes to
+# wait, is read image by image from the run's cache.
+MOST_BYTES_IN_MEMORY = 1 << 27
+# Of a run at an address, where each image is a wait of its own.
+_MOST_BYTES_FROM_AFAR = 1 << 30
 _IMAGES_A_READ = 64
 # Enough for a steady percentile of the attributions, few enough to read in a moment.
 _IMAGES_FOR_LIMITS = 64
+_SMOOTH_IMAGES = 8
 _PLANES = {"red": (0,), "green": (1,), "blue": (2,), "grey": (0, 1, 2)}
 
 
@@ -34,7 +42,7 @@ class RunView:
     run : Run
         The run.
     images : array
-        uint8 (image, height, width, 3): numpy in memory, or dask over the run's cache.
+        uint8 (image, height, width, 3): numpy in memory, or `LazyImages` over the run's cache.
     channels : tuple of str
         Names of the model's input channels.
     maps : dict of str to numpy.ndarray
@@ -72,8 +80,16 @@ class RunView:
             has a scale of its own.
         """
         names = self.labels if shared and name in self.labels else (name,)
-        limit = max(float(np.abs(self.maps[one][self.valid]).max(initial=0)) for one in names)
+        limit = max(self.peaks[one] for one in names)
         return limit if limit > 0 else 1.0
+
+    @cached_property
+    def peaks(self) -> dict[str, float]:
+        """The highest value of each map among the pixels that are ranked, whatever its sign."""
+        return {
+            name: float(np.abs(image[self.valid]).max(initial=0))
+            for name, image in self.maps.items()
+        }
 
     def model_input(self, row: int) -> npt.NDArray[np.uint8]:
         """Return one image as the model gets it, uint8 (channel, height, width)."""
@@ -95,15 +111,17 @@ def read_view(run: Run, progress: ProgressCallback = ignore_progress) -> RunView
     maps = {name: run.maps[name] for name in run.maps}
     # Read here, so that the GUI thread finds them in memory.
     _ = run.images, run.statistics, run.placements, run.performance
-    return RunView(
+    view = RunView(
         run=run,
         images=read_images(run.stack, progress),
         channels=channels,
         maps=maps,
         valid=run.valid,
-        attribution_limits={label: _attribution_limit(run, label) for label in run.labels},
+        attribution_limits={label: attribution_limit(run, label) for label in run.labels},
         signed=run.aggregation.part == "signed",
     )
+    _ = view.peaks
+    return view
 
 
 def open_view(folder: str | Path, progress: ProgressCallback = ignore_progress) -> RunView:
@@ -138,17 +156,14 @@ def read_images(stack: AlignedStack, progress: ProgressCallback = ignore_progres
     Returns
     -------
     array
-        uint8 (image, height, width, 3): numpy in memory; dask over the stack where it has more
-        than `MOST_BYTES_IN_MEMORY`.
+        uint8 (image, height, width, 3): numpy in memory; `LazyImages` over the stack where it has
+        more bytes than are read in a moment.
     """
     count, _, height, width = stack.images.shape
     shape = (count, height, width, 3)
-    if np.prod(shape, dtype=np.int64) > MOST_BYTES_IN_MEMORY:
-        import dask.array
-
-        return dask.array.from_array(  # type: ignore[no-untyped-call]
-            _ImagesOnDisk(stack, shape), chunks=(1, -1, -1, -1), name=False, fancy=False
-        )
+    most = _MOST_BYTES_FROM_AFAR if is_remote(stack.folder) else MOST_BYTES_IN_MEMORY
+    if np.prod(shape, dtype=np.int64) > most:
+        return LazyImages(lambda rows: to_rgb(stack.read(rows), stack.channels), shape)
     images = np.empty(shape, np.uint8)
     for start in range(0, count, _IMAGES_A_READ):
         progress(Progress("Reading images", start, count))
@@ -158,26 +173,25 @@ def read_images(stack: AlignedStack, progress: ProgressCallback = ignore_progres
     return images
 
 
-class _ImagesOnDisk:
-    """The images of a stack as an array that reads what is asked for."""
+def attribution_limit(run: Run, label: str) -> float:
+    """Return the brightest value to show of a label's attributions: the median of their peaks.
 
-    dtype = np.dtype(np.uint8)
-
-    def __init__(self, stack: AlignedStack, shape: tuple[int, ...]) -> None:
-        self._stack, self.shape, self.ndim = stack, shape, len(shape)
-
-    def __getitem__(self, place: tuple[Any, ...]) -> npt.NDArray[np.uint8]:
-        rows, *inside = place
-        chosen = np.arange(self.shape[0])[rows]
-        images = to_rgb(self._stack.read(np.atleast_1d(chosen)), self._stack.channels)
-        return images[(slice(None) if chosen.ndim else 0, *inside)]
-
-
-def _attribution_limit(run: Run, label: str) -> float:
+    Of cells, where that is all they are made of: a frame of megapixels takes long to fill.
+    """
     rows = run.finished_rows
     carrying = rows[run.truth((label,))[rows, 0] == 1]
     rows = carrying if len(carrying) else rows
-    rows = rows[:: max(1, len(rows) // _IMAGES_FOR_LIMITS)]
-    peaks = [float(np.abs(run.image_map(int(row), label)).max()) for row in rows]
+    settings = run.aggregation.model_copy(update={"scale": "none"})
+    is_smooth = settings.smoothing > 0
+    rows = rows[:: max(1, len(rows) // (_SMOOTH_IMAGES if is_smooth else _IMAGES_FOR_LIMITS))]
+    if is_smooth:
+        peaks = [np.abs(run.image_map(int(row), label)).max() for row in rows]
+    else:
+        number = run.store.labels.index(label)
+        peaks = [
+            np.abs(each).max()
+            for _, maps in run.store.chunks(rows, number)
+            for each in prepare_maps(maps, settings)
+        ]
     limit = float(np.median(peaks)) if peaks else 0.0
     return limit if np.isfinite(limit) and limit > 0 else 1.0

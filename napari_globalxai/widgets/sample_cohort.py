@@ -13,8 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from napari_globalxai.samples import sample_folder
-from napari_globalxai.widgets.layer_roles import METADATA_KEY
-from napari_globalxai.widgets.names import IMAGES
+from napari_globalxai.widgets.names import IMAGES, METADATA_KEY
 from napari_globalxai.widgets.workbench import open_panels_of_a_run
 
 MODEL, WITH_SHORTCUT = "honest.yaml", "shortcut.yaml"

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 from psygnal import Signal
 
+from napari_globalxai.widgets.frame_place import FramePlace
 from napari_globalxai.widgets.shown_maps import MapChoice
 
 if TYPE_CHECKING:
@@ -46,8 +47,12 @@ class Session:
         Another image came into view.
     native_changed : psygnal.Signal
         Whether the image in view is to be shown in the pixels of its file.
+    frame_moved : psygnal.Signal
+        Where the frame lies in what is shown, a `FramePlace`.
     result_changed : psygnal.Signal
         A result of PEPPR was computed or loaded, or None.
+    answered : psygnal.Signal
+        Something else was found about the run and lies in its folder.
     scrubbed : psygnal.Signal
         Fraction and arm of PEPPR to show.
     trusts_model : bool
@@ -61,7 +66,9 @@ class Session:
     choice_changed = Signal(object)
     row_changed = Signal(int)
     native_changed = Signal(bool)
+    frame_moved = Signal(object)
     result_changed = Signal(object)
+    answered = Signal()
     scrubbed = Signal(float, str)
 
     def __init__(self) -> None:
@@ -73,6 +80,7 @@ class Session:
         self._shown: ShownMaps | None = None
         self._row = 0
         self._native = False
+        self._place = FramePlace()
         self._result: PepprResult | None = None
         self._fraction = 0.0
         self._arm = ARMS[0]
@@ -128,6 +136,11 @@ class Session:
         return self._native
 
     @property
+    def place(self) -> FramePlace:
+        """Where the frame lies in what is shown."""
+        return self._place
+
+    @property
     def result(self) -> PepprResult | None:
         """PEPPR along a map, if any."""
         return self._result
@@ -149,7 +162,7 @@ class Session:
         self._shown = None
         self._view = view
         if self._map_name not in view.maps:
-            self._map_name = OVERALL
+            self._map_name = OVERALL if OVERALL in view.maps else next(iter(view.maps))
         self._less, self._statistic = None, "mean"
         self.select(None)
         self.view_changed.emit(view)
@@ -200,6 +213,11 @@ class Session:
         if native != self._native:
             self._native = native
             self.native_changed.emit(native)
+
+    def move_frame(self, place: FramePlace) -> None:
+        """Move all that is shown in the frame."""
+        self._place = place
+        self.frame_moved.emit(place)
 
     def set_result(self, result: PepprResult | None) -> None:
         """Set the result of PEPPR to show."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_globalxai.faithfulness.verdict import NOT_ENOUGH_DATA, kind_of
 from napari_globalxai.widgets.colours import VERDICT_COLOURS
 from napari_globalxai.widgets.parts import text_label
 from napari_globalxai.widgets.peppr_words import reason_text
+from napari_globalxai.widgets.plain_labels import plain_label
 
 if TYPE_CHECKING:
     from napari_globalxai.faithfulness.result import PepprResult
@@ -27,7 +28,7 @@ class VerdictView(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.badge = QLabel()
+        self.badge = plain_label()
         self.badge.setAlignment(Qt.AlignmentFlag.AlignCenter)
         # Verdicts are of several words.
         self.badge.setWordWrap(True)

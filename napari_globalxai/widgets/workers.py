@@ -15,6 +15,7 @@ from napari_globalxai.errors import Cancelled, InputError, fault_of_the_system
 from napari_globalxai.progress import Progress, ProgressCallback
 from napari_globalxai.widgets.event_turns import TURNS
 from napari_globalxai.widgets.panel_words import in_panel_words
+from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.warm_up import wait_until_warm
 
 Work = Callable[[ProgressCallback], Any]
@@ -183,11 +184,11 @@ class JobRunner(QObject):
             self.cancelled.emit()
         elif isinstance(why, InputError):
             sentence = in_panel_words(str(why))
-            show_error(sentence)
+            show_error(plain(sentence))
             self.failed.emit(sentence)
         elif isinstance(why, OSError) and (sentence := fault_of_the_system(why)):
             sentence = in_panel_words(sentence)
-            show_error(sentence)
+            show_error(plain(sentence))
             self.failed.emit(sentence)
         else:
             # With the traceback at hand: this is a defect, or the machine's (memory, disk).

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import optimize, stats
 from scipy.stats import beta, binom, norm
 from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -10,7 +11,14 @@ from napari_globalxai.faithfulness.crossings import (
     necessary_fraction,
     sufficient_fraction,
 )
-from napari_globalxai.faithfulness.intervals import Resamples
+from napari_globalxai.faithfulness.intervals import (
+    Resamples,
+    auc_interval,
+    jackknife_error,
+    mean_interval,
+    share_interval,
+)
+from napari_globalxai.faithfulness.left_out_patients import auc_without_each
 from napari_globalxai.faithfulness.scores import (
     area,
     early_area,
@@ -170,7 +178,87 @@ def test_intervals_of_a_mean_are_students():
     assert (high + low) / 2 == pytest.approx(values.mean())
 
 
-@pytest.mark.parametrize("scale", ["plain", "share", "crossing"])
+def test_the_interval_of_a_plain_share_is_wilsons():
+    """One image a patient: the jackknife's error of a mean is √(p(1−p)/(n−1)), so n − 1 cases."""
+    right = np.arange(200) < 130
+    left_out = (right.sum() - right) / 199
+    low, high = share_interval(0.65, left_out, 100, 200)
+    wilson = proportion_by_score(0.65, 199, stats.t.ppf(0.975, 99))
+    assert [low, high] == pytest.approx(wilson, abs=1e-12)
+
+
+def proportion_by_score(share, cases, quantile):
+    """Where a share's distance from what was seen is as many standard errors, by root finding."""
+
+    def distance(expected):
+        return abs(expected - share) - quantile * np.sqrt(expected * (1 - expected) / cases)
+
+    return [optimize.brentq(distance, *between) for between in ((0, share), (share, 1))]
+
+
+def test_where_all_is_right_or_wrong_patients_are_few_all_the_same():
+    """Wilson's interval of n out of n begins at n / (n + t²)."""
+    due = 10 / (10 + stats.t.ppf(0.975, 9) ** 2)
+    assert share_interval(1.0, np.ones(40), 10, 40).tolist() == pytest.approx([due, 1])
+    assert share_interval(0.0, np.zeros(40), 10, 40).tolist() == pytest.approx([0, 1 - due])
+
+
+def test_one_miss_leaves_no_more_certainty_than_its_patients_give():
+    """Of 12 000 pairs one is the wrong way round: that is not one error in 12 000 patients."""
+    truth = np.arange(220) < 100
+    scores = np.where(truth, 2.0, 1.0) + np.arange(220) / 1000
+    scores[0] = 1.219
+    patients = [f"P{n:03}" for n in range(220)]
+    assert 1 - 1e-4 < weighted_roc_auc(truth, scores, np.ones((1, 220)))[0] < 1
+    low, high = auc_interval(truth, scores, patients)
+    assert 0.95 < low < 0.985
+    assert high <= 1
+
+
+@pytest.mark.parametrize(
+    ("distance", "missed"), [(0.8, 0), (2.0, 0), (3.5, 0), (6.0, 0), (6.0, 0.05)]
+)
+def test_intervals_of_auc_hold_the_truth(distance, missed):
+    """Also near 1, where percentiles of a bootstrap hold it in a third of the cases or none."""
+    patients, held = 40, 0
+    rng = np.random.default_rng(3)
+    due = (1 - missed) * stats.norm.cdf(distance / np.sqrt(2)) + missed / 2
+    owners = np.repeat([f"P{n:02}" for n in range(patients)], 2)
+    for _ in range(200):
+        carries = np.repeat(np.arange(patients) < 12, 2)
+        seen = carries & np.repeat(rng.random(patients) >= missed, 2)
+        common = np.repeat(rng.normal(0, np.sqrt(0.6), patients), 2)
+        scores = distance * seen + common + rng.normal(0, np.sqrt(0.4), 2 * patients)
+        low, high = auc_interval(carries, scores, owners)
+        held += low <= due <= high
+    # The binomial's 0.1 % quantile of 200 draws at 0.95 is 0.895.
+    assert held / 200 >= 0.895
+
+
+def test_the_interval_of_a_mean_is_that_of_a_t_test_over_patients():
+    values = np.random.default_rng(4).normal(0.3, 1, 12)
+    names = [f"P{n}" for n in range(12)]
+    due = stats.ttest_1samp(values, 0).confidence_interval()
+    assert mean_interval(values, names).tolist() == pytest.approx([due.low, due.high])
+    again = mean_interval(np.repeat(values, 3), np.repeat(names, 3))
+    assert again.tolist() == pytest.approx([due.low, due.high])
+    assert np.isnan(mean_interval(values, ["P0"] * 12)).all()
+
+
+def test_groups_of_patients_give_the_error_that_single_ones_do():
+    rng = np.random.default_rng(2)
+    truth = rng.random(3000) < 0.2
+    scores = rng.normal(size=3000) + 1.5 * truth
+    patients = [f"P{n:04}" for n in range(3000)]
+    resamples = Resamples.of(patients, truth, 20, 0)
+    assert len(resamples.weights) == 1 + 20 + 500
+    assert (resamples.weights[21:].sum(axis=0) == 499).all()
+    of_groups = jackknife_error(weighted_roc_auc(truth, scores, resamples.weights)[21:])
+    single = jackknife_error(auc_without_each(truth, scores, np.arange(3000), 3000)[1:])
+    assert of_groups == pytest.approx(single, rel=0.1)
+
+
+@pytest.mark.parametrize("scale", ["plain", "share", "average", "crossing"])
 def test_intervals_hold_their_estimate_and_no_doubt_is_no_width(scale):
     rng = np.random.default_rng(1)
     truth = np.arange(40) % 3 == 0

@@ -62,11 +62,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def panels(make_napari_viewer: Callable[..., Any]) -> Panels:
+def panels(make_napari_viewer: Callable[..., Any], qtbot: Any) -> Panels:
     from napari_globalxai.widgets.demo_viewer import dock_panels
+    from napari_globalxai.widgets.event_turns import TURNS
 
     viewer = make_napari_viewer()
-    return Panels(viewer, *dock_panels(viewer))
+    docked = Panels(viewer, *dock_panels(viewer))
+    # What is in a panel comes a turn later.
+    qtbot.waitUntil(lambda: TURNS.is_idle)
+    return docked
 
 
 @pytest.fixture

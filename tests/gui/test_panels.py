@@ -38,8 +38,11 @@ MENUS = set("fvlpwhd")
 
 
 @pytest.fixture
-def all_panels(opened: Any) -> dict[str, Any]:
-    return {name: open_panel(opened.viewer, name) for name in PANELS}
+def all_panels(opened: Any, qtbot: Any) -> dict[str, Any]:
+    panels = {name: open_panel(opened.viewer, name) for name in PANELS}
+    # What is in them comes a turn later.
+    qtbot.waitUntil(lambda: all(panel.widget() is not None for panel in panels.values()))
+    return panels
 
 
 def test_every_panel_of_a_run_says_what_is_shown(
@@ -178,6 +181,7 @@ def test_empty_panels_are_laid_out(make_napari_viewer: Any, qtbot: Any) -> None:
     viewer.window.show()
     for name in PANELS:
         panel = open_panel(viewer, name)
+        qtbot.waitUntil(lambda panel=panel: panel.widget() is not None)
         qtbot.wait(150)
         assert cut_texts(panel) == [], name
         assert overlapping(panel) == [], name

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
+from napari_globalxai.widgets.event_turns import TURNS
+
 pytestmark = pytest.mark.gui
 
 TIMEOUT = 60_000
@@ -25,7 +27,8 @@ def wait_for_plot(peppr: Any, qtbot: Any) -> None:
 def with_result(opened: Any, qtbot: Any) -> Any:
     """Panels with PEPPR along the map `left` loaded from the run."""
     opened.session.choose_map("left")
-    qtbot.waitUntil(lambda: opened.session.result is not None, timeout=TIMEOUT)
+    # Its layers come a turn later.
+    qtbot.waitUntil(lambda: opened.session.result is not None and TURNS.is_idle, timeout=TIMEOUT)
     return opened
 
 

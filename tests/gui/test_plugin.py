@@ -196,7 +196,14 @@ def test_images_too_many_for_memory_are_read_from_the_run(
 
     held = run_view.read_view(open_run(finished_run)).images
     monkeypatch.setattr(run_view, "MOST_BYTES_IN_MEMORY", 0)
-    lazy = run_view.read_view(open_run(finished_run)).images
-    assert lazy.chunksize[0] == 1
-    np.testing.assert_array_equal(np.asarray(lazy[5]), held[5])
+    run = open_run(finished_run)
+    asked = []
+    read = run.stack.read
+    monkeypatch.setattr(run.stack, "read", lambda rows: asked.extend(rows) or read(rows))
+    lazy = run_view.read_view(run).images
+    assert not asked
     assert lazy.shape == held.shape
+    for place in (5, -1, (5, slice(2, 4)), (slice(3, 6), ..., 0), (..., 1), [7, 2]):
+        np.testing.assert_array_equal(lazy[place], held[place])
+    assert asked[:5] == [5, len(held) - 1, 5, 3, 4]
+    np.testing.assert_array_equal(lazy, held)

@@ -42,11 +42,12 @@ def words_of_eyes(panel: QWidget) -> list[str]:
     return [text for text in texts(panel) if OF_EYES.search(text)]
 
 
-def test_empty_panels(panels: Any) -> None:
+def test_empty_panels(panels: Any, qtbot: Any) -> None:
     from napari_globalxai.widgets import QualityWidget
 
     quality = QualityWidget(panels.viewer)
     panels.viewer.window.add_dock_widget(quality)
+    qtbot.waitUntil(lambda: quality.widget() is not None)
     for panel in (panels.explain, panels.peppr, quality):
         assert len([text for text in texts(panel) if text]) > 20
         assert words_of_eyes(panel) == []

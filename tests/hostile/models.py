@@ -234,6 +234,26 @@ def size(height: int, **more: object) -> Callable:
     )
 
 
+def twice(line: str) -> Callable:
+    """A card with a line more."""
+
+    def make(folder: Path) -> list[str]:
+        command = size(16)(folder)
+        with (folder / "model.yaml").open("a") as stream:
+            stream.write(line)
+        return command
+
+    return make
+
+
+def labelled(label: str) -> Callable:
+    """A card whose first label is such a one, and the other's twin is missing."""
+    return weights(
+        "net.pt", lambda path: torch.save(tiny.resnet().state_dict(), path),
+        labels=[label, f"{label} "],
+    )  # fmt: skip
+
+
 CARDS = [
     Case("Card", tries, make, says)
     for tries, make, says in (
@@ -293,7 +313,13 @@ CARDS = [
         ),
         ("a frame of 200 000 × 200 000", size(200_000), "wants more memory than"),
         ("a frame of a height below zero", size(-5), "model.yaml"),
-        ("a mean that is no number", size(16, mean=float("nan")), ""),
+        ("a mean that is no number", size(16, mean=float("nan")), "no number of at most"),
+        ("a mean beyond every sum", size(16, mean=1e308), "no number of at most"),
+        ("a height beyond whole numbers", size(10**20), "height is wrong"),
+        ("a height that is true", size(True), "which is no number"),
+        ("labels twice, the second ones turned round", twice("labels: [b, a]\n"), "stands twice"),
+        ("a label that is empty", labelled(""), "a label is empty"),
+        ("a label that steers the terminal", labelled("\x1b]0;x\x07\x9b2J"), "\\x1b]0;x"),
     )
 ]  # fmt: skip
 

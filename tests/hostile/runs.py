@@ -139,6 +139,41 @@ def old_zarr(run: Path) -> None:
     )  # fmt: skip
 
 
+def attribute(name: str, value: object) -> Callable[[Path], object]:
+    """Change what the maps say of themselves."""
+
+    def change(run: Path) -> None:
+        path = run / "attributions.zarr" / "zarr.json"
+        content = json.loads(path.read_text())
+        content["attributes"][name] = value
+        path.write_text(json.dumps(content))
+
+    return change
+
+
+def row(change: Callable[[list[str]], object]) -> Callable[[Path], object]:
+    """Change the lines of the table of images."""
+
+    def apply(run: Path) -> None:
+        lines = (run / "images.csv").read_text().splitlines(keepends=True)
+        change(lines)
+        (run / "images.csv").write_text("".join(lines))
+
+    return apply
+
+
+def cell(column: str, value: str) -> Callable[[Path], object]:
+    """Change a value of the first image."""
+
+    def change(lines: list[str]) -> None:
+        fields = lines[1].split(",")
+        fields[lines[0].split(",").index(column)] = value
+        lines[1] = ",".join(fields)
+
+    return row(change)
+
+
+NAMED = ("maps", "--name", "some")
 OTHER = [{"name": "numcodecs.pickle", "configuration": {}}]
 CASES = [
     Case("Run folder", tries, make, says)
@@ -202,6 +237,24 @@ CASES = [
         ("a network elsewhere", changed(record(model__source="/dev/zero"), "peppr"), "zero"),
         ("a network at an address", changed(
             record(model__source="http://127.0.0.1:1/model.yaml"), "peppr"), "model.yaml"),
+        ("a table with a row left out", changed(row(lambda lines: lines.pop(1)), *NAMED),
+         "images.csv"),
+        ("a table with its last row left out", changed(row(lambda lines: lines.pop()), *NAMED),
+         "images.csv"),
+        ("a table with a row twice", changed(row(lambda lines: lines.append(lines[1])), *NAMED),
+         "images.csv"),
+        ("a truth of 2", changed(cell("left", "2"), *NAMED), "images.csv"),
+        ("a probability of 5", changed(cell("probability_left", "5"), *NAMED), "images.csv"),
+        ("maps of another run", changed(attribute("fingerprint", "0"), *NAMED), "of another run"),
+        ("maps whose labels are turned round",
+         changed(attribute("labels", ["right", "left"]), *NAMED), "of another run"),
+        ("maps whose cells lie nowhere", changed(
+            attribute("grid", {"centres": [[float("nan")] * 32, [0.0] * 48], "frame": [32, 48],
+                               "measured": True}), *NAMED), "is not an attribution store"),
+        ("maps that are gone", changed(
+            lambda run: shutil.rmtree(run / "attributions.zarr" / "c"), *NAMED),
+         "lacks maps of images that were explained"),
+        ("a time that is none", changed(record(started="<script>")), "run.json"),
         ("a journal of nonsense", changed(
             lambda run: [path.write_bytes(b"\xff{]\n" * 1000) for path in run.rglob("*.jsonl")]),
          ""),

@@ -58,6 +58,11 @@ CASES = [
         ("names an address", listed("http://127.0.0.1:1/x.png"), "does not exist"),
         ("names a folder", listed("."), "problem"),
         ("names a file of 300 letters", listed("x" * 300 + ".png"), "problem"),
+        ("names a file that steers the terminal", listed("\x1b]0;x\x07\x9b2J.png"), "\\x1b]0;x"),
+        ("names a file that turns what follows", listed("x\u202egnp.exe"), "x\\u202egnp"),
+        ("names a file in two lines", listed('"x\nnapari-globalxai: y.png"'), "x\\nnapari"),
+        ("has a column that steers the terminal", table(
+            "file,\x1b[2Ja,b\ngood.png,1,0\ngood.png,0,1\n"), "\\x1b[2Ja"),
         ("names a file with a null byte", listed("x\x00.png"), "cohort.csv"),
         ("holds formulas", listed('"=cmd|\'/C touch PATH\'!A0"'), "does not exist"),
         ("holds a formula for a column", table("file,a,=cmd|x\ngood.png,1,0\ngood.png,0,1\n"), ""),

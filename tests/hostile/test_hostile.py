@@ -17,6 +17,8 @@ from napari_globalxai.cli import main
 
 MOST_SECONDS = 10
 MOST_BYTES = 1 << 30
+# What a terminal would act upon, ends of lines apart.
+STEERING = {chr(code) for code in (*range(32), *range(127, 160), 0x202E)} - {"\n"}
 
 
 def peak(*, begin: bool = False) -> int:
@@ -47,6 +49,7 @@ def test_a_hostile_file_does_nothing(case, tmp_path, monkeypatch, capsys):
     assert peak() - held < MOST_BYTES
     assert not list(tmp_path.rglob("sprung"))
     said = capsys.readouterr()
+    assert not set(said.out + said.err) & STEERING
     if case.says:
         assert case.says in said.out + said.err
     if end.value.code:

@@ -149,6 +149,25 @@ def test_a_window_of_signed_numbers_and_a_table_in_place_of_a_window(tmp_path):
     np.testing.assert_allclose(image[0].numpy(), entries[G8] * (255 / 1023), atol=0.01)
 
 
+def test_without_a_window_a_falling_rescale_still_turns_black_into_white(tmp_path):
+    for colours, wanted in (("MONOCHROME2", 255 - G8.astype(int)), ("MONOCHROME1", G8)):
+        content = dicom(G8, colours, RescaleSlope=-1, RescaleIntercept=255)
+        image = load(write(tmp_path, f"{colours}.dcm", content))
+        np.testing.assert_array_equal(image[0].numpy(), wanted)
+    table = pictures.Dataset()
+    table.LUTDescriptor = [256, 0, 8]
+    table.LUTData = np.arange(256, dtype=np.uint16)[::-1].tobytes()
+    table["LUTData"].VR = "OW"
+    content = dicom(G8, ModalityLUTSequence=[table])
+    assert "no window says what is black" in refusal(write(tmp_path, "table.dcm", content))
+
+
+def test_signed_numbers_without_a_window_have_a_bit_less(tmp_path):
+    signed = (G16 >> 1).astype(np.int16)
+    image = load(write(tmp_path, "a.dcm", dicom(signed, PixelRepresentation=1)))
+    np.testing.assert_allclose(image[0].numpy(), signed / 32767 * 255, atol=0.01)
+
+
 def test_a_window_of_colours_is_no_window(tmp_path):
     content = dicom(C8, WindowCenter=40, WindowWidth=20)
     np.testing.assert_array_equal(load(write(tmp_path, "a", content)).numpy()[1], C8[..., 1])

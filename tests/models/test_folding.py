@@ -8,7 +8,7 @@ import torch
 from monai.networks.nets import DenseNet121, EfficientNetBN, resnet18
 from torch import nn
 
-from napari_globalxai.models.folding import fold_batch_norms
+from napari_globalxai.models.folding import fold, fold_batch_norms
 
 
 def norms(network):
@@ -31,6 +31,16 @@ def probe(size=64):
     return torch.randn(2, 2, size, size, generator=torch.Generator().manual_seed(0))
 
 
+def folded_of(network, images, keep=()):
+    with torch.no_grad():
+        found = fold_batch_norms(network, images, network(images), keep)
+        assert torch.equal(found.outputs, found.network(images))
+    # Who knows the pairs gets the same network.
+    again = fold(network, found.pairs).state_dict()
+    assert all(torch.equal(again[key], value) for key, value in found.network.state_dict().items())
+    return found.network
+
+
 def check(network, folded, images):
     with torch.no_grad():
         expected, given = network(images), folded(images)
@@ -50,7 +60,7 @@ def test_networks_give_the_same_answers(make, left):
     torch.manual_seed(1)
     network = used(make())
     before = copy.deepcopy(network.state_dict())
-    folded = fold_batch_norms(network, probe())
+    folded = folded_of(network, probe())
     assert norms(folded) == left < norms(network)
     check(network, folded, probe(96))
     assert [name for name, _ in folded.named_modules()] == [n for n, _ in network.named_modules()]
@@ -62,7 +72,7 @@ def test_networks_give_the_same_answers(make, left):
 
 def test_a_module_that_must_stay_is_kept():
     network = tiny.resnet()
-    folded = fold_batch_norms(network, probe(), keep=["layer2.0.conv2"])
+    folded = folded_of(network, probe(), keep=["layer2.0.conv2"])
     assert norms(folded) == 1
     weights = [net.layer2[0].conv2.weight for net in (network, folded)]
     assert torch.equal(*weights)
@@ -89,6 +99,6 @@ class Shared(nn.Module):
 def test_what_is_used_twice_is_left_alone():
     torch.manual_seed(0)
     network = used(Shared())
-    folded = fold_batch_norms(network, probe())
+    folded = folded_of(network, probe())
     assert norms(folded) == 2
     check(network, folded, probe(32))

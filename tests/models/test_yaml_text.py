@@ -33,6 +33,23 @@ def test_bombs_are_refused_at_once(tmp_path, name):
     assert time.process_time() - began < 5
 
 
+@pytest.mark.parametrize(
+    ("text", "is_json"),
+    [("a: 1\nb: 2\na: 3", False), ("b: {a: 1, 'a': 2}", False), ('{"b": {"a": 1, "a": 1}}', True)],
+)
+def test_a_key_that_stands_twice_is_refused(text, is_json):
+    """The last would count, and whoever reads the text sees the first."""
+    with pytest.raises(ValueError, match="'a' stands twice"):
+        parse_text(text.encode(), is_json=is_json)
+
+
+def test_keys_may_be_merged_from_elsewhere():
+    text = "base: &base {a: 1, b: 2}\nc: &c {<<: *base, b: 3}\nd: {<<: *base, a: 4}"
+    assert parse_text(text.encode()) == {
+        "base": {"a": 1, "b": 2}, "c": {"a": 1, "b": 3}, "d": {"a": 4, "b": 2},
+    }  # fmt: skip
+
+
 def test_a_bundle_with_one_is_refused(tmp_path):
     folder = saved.write_bundle(tmp_path / "bundle", name="yaml")
     (folder / "configs" / "inference.yaml").write_text(LAUGHS)

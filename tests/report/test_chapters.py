@@ -209,7 +209,7 @@ def test_p_text(p, expected):
 
 def test_comparisons_that_lie_elsewhere(run, tmp_path):
     """A comparison has a folder of its own; the report of either run can show it."""
-    gx.compare(run, run, tmp_path / "both", permutations=19, bootstrap=100)
+    gx.compare(run, run, tmp_path / "both", permutations=19)
     page = write_report(run, tmp_path / "report", [tmp_path / "both"])
     twin = json.loads((page.parent / "report.json").read_text())
     tables = twin["chapters"]["comparisons"]["tables"]

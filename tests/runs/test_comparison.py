@@ -11,11 +11,11 @@ from scipy import stats
 
 import napari_globalxai as gx
 from napari_globalxai.errors import InputError
+from napari_globalxai.faithfulness.intervals import auc_change_interval
 from napari_globalxai.faithfulness.scores import roc_auc
 from napari_globalxai.maps.cell_grid import CellGrid
 from napari_globalxai.maps.common_cells import on_cells
 from napari_globalxai.maps.upsampling import upsample
-from napari_globalxai.runs.comparison import auc_difference_interval
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def runs(folder):
 
 @pytest.fixture(scope="module")
 def found(runs, folder):
-    return gx.compare(*runs, folder / "out", permutations=99, bootstrap=200)
+    return gx.compare(*runs, folder / "out", permutations=99)
 
 
 def relative(run, label, files):
@@ -100,7 +100,7 @@ def test_the_page_escapes_and_stands_alone(found, folder):
 
 
 def test_a_run_against_itself(runs, folder):
-    found = gx.compare(runs[0], runs[0], folder / "same", permutations=19, bootstrap=100)
+    found = gx.compare(runs[0], runs[0], folder / "same", permutations=19)
     for each in found.labels.values():
         assert each.facts["spearman"] == pytest.approx(1)
         assert each.facts["moved_share"] == 0
@@ -110,7 +110,7 @@ def test_a_run_against_itself(runs, folder):
 
 
 def test_whose_maps_are_compared_is_said(runs, folder):
-    found = gx.compare(*runs, folder / "some", where="age > 60", permutations=19, bootstrap=100)
+    found = gx.compare(*runs, folder / "some", where="age > 60", permutations=19)
     assert any("maps are of those where age > 60" in each for each in found.remarks)
     assert {each.facts["n"] for each in found.labels.values()} == {13}
 
@@ -120,7 +120,7 @@ def test_another_method_has_other_cells(runs, folder):
         folder / "cohort" / "cohort.csv", folder / "model0" / "model.yaml", folder / "pixels",
         method="saliency",
     )  # fmt: skip
-    found = gx.compare(runs[0], other, folder / "methods", permutations=19, bootstrap=100)
+    found = gx.compare(runs[0], other, folder / "methods", permutations=19)
     assert any("different parts" in each for each in found.remarks)
     for each in found.labels.values():
         assert each.difference.shape == (tiny.HEIGHT, tiny.WIDTH)
@@ -156,14 +156,14 @@ def test_the_interval_of_the_difference_is_delongs():
     first = shared + 1.2 * carries + rng.normal(0, 0.5, 600)
     second = shared + 0.8 * carries + rng.normal(0, 0.5, 600)
     patients = [f"P{row}" for row in range(600)]
-    low, high = auc_difference_interval(carries, first, second, patients, 2000, 0)
+    low, high = auc_change_interval(carries, second, first, patients)
     difference = roc_auc(carries, first) - roc_auc(carries, second)
     half = stats.norm.ppf(0.975) * delong(carries, first, second)
-    assert low == pytest.approx(difference - half, abs=0.15 * half)
-    assert high == pytest.approx(difference + half, abs=0.15 * half)
+    assert low == pytest.approx(difference - half, abs=0.03 * half)
+    assert high == pytest.approx(difference + half, abs=0.03 * half)
     # Each image twice: the interval must not shrink.
-    twice = [np.repeat(each, 2) for each in (carries, first, second)]
-    again = auc_difference_interval(*twice, np.repeat(patients, 2).tolist(), 2000, 0)
+    twice = [np.repeat(each, 2) for each in (carries, second, first)]
+    again = auc_change_interval(*twice, np.repeat(patients, 2).tolist())
     assert again == pytest.approx((low, high), abs=1e-9)
 
 

@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import tiny
+from stored_run import Plan, write_run
 
 import napari_globalxai as gx
 from napari_globalxai.csv_text import unmarked
+from napari_globalxai.errors import InputError
 from napari_globalxai.models.card import ModelCard
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.runs.tables import truth_column, with_table_columns
@@ -79,3 +81,24 @@ def test_a_column_of_the_table_that_says_the_same_is_left_out():
         "table:x": ["1", ""],
         "table:table:x": ["p", "q"],
     }
+
+
+def test_a_table_that_was_sorted_meanwhile_tells_of_the_same_images(tmp_path):
+    """As spreadsheets do: else each map would be taken for another image's."""
+    folder = write_run(tmp_path / "run", Plan(images=40))
+    before, maps = gx.open_run(folder).images, gx.open_run(folder).maps_of(where="age > 60")
+    lines = (folder / "images.csv").read_text().splitlines(keepends=True)
+    (folder / "images.csv").write_text("".join([lines[0], *sorted(lines[1:])[::-1]]))
+    run = gx.open_run(folder)
+    pd.testing.assert_frame_equal(run.images, before)
+    for name, image in run.maps_of(where="age > 60").items():
+        np.testing.assert_array_equal(image.mean, maps[name].mean)
+
+
+@pytest.mark.parametrize("kept", [slice(1, None), slice(None, -1)])
+def test_a_table_that_lacks_an_image_is_refused(tmp_path, kept):
+    folder = write_run(tmp_path / "run", Plan(images=40))
+    lines = (folder / "images.csv").read_text().splitlines(keepends=True)
+    (folder / "images.csv").write_text("".join([lines[0], *lines[1:][kept]]))
+    with pytest.raises(InputError, match=r"images\.csv: is damaged"):
+        gx.open_run(folder).maps_of()

@@ -1,0 +1,20 @@
+"""Text of somebody else's files as it may be shown: names can hold what steers a terminal."""
+
+from __future__ import annotations
+
+import re
+
+# Letters that steer a terminal, C1 included; ends of lines; marks that turn the direction of what
+# follows; and halves of letters, as names of files may hold that are no text.
+_STEERING = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def printable(text: str) -> str:
+    r"""Return a text as one line that steers nothing: such letters are written ``\x1b``."""
+    return _STEERING.sub(lambda found: _escaped(found[0]), text)
+
+
+def _escaped(letter: str) -> str:
+    return letter.encode("unicode_escape").decode("ascii")

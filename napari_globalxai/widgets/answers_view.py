@@ -1,0 +1,112 @@
+"""What other commands, or other panels, left in a run: a chapter of its report each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from napari_globalxai.runs.turns import reading
+from napari_globalxai.widgets.chapter_view import ChapterView
+from napari_globalxai.widgets.fold import Fold
+from napari_globalxai.widgets.panel import Panel, choice_box
+from napari_globalxai.widgets.parts import text_label
+from napari_globalxai.widgets.session import Session
+from napari_globalxai.widgets.warm_up import import_models
+from napari_globalxai.widgets.workers import LatestOnly
+
+if TYPE_CHECKING:
+    from napari_globalxai.report.chapter import Chapter
+    from napari_globalxai.runs.run import Run
+
+# What the panel shows elsewhere.
+_ELSEWHERE = ("performance", "alignment")
+_NOTHING = (
+    "Nothing yet. What sanity, stability, audit, slices, contrast, compare, maps and outliers "
+    "leave in the run is shown here."
+)
+
+
+def read_chapters(run: Run) -> dict[str, Chapter]:
+    """Return the chapters that a run has something for. To be called in a worker."""
+    import_models()
+    from napari_globalxai.report.chapters import collect_chapters
+
+    with reading(run.folder):
+        found = collect_chapters(run)
+    return {
+        name: chapter
+        for name, chapter in found.items()
+        if chapter is not None
+        and name not in _ELSEWHERE
+        and (chapter.tables or chapter.points or chapter.warnings)
+    }
+
+
+class AnswersView(Fold):
+    """The chapters of a run, one at a time; read when it is unfolded, and when one is added.
+
+    Parameters
+    ----------
+    panel : Panel
+        The panel that it is a part of.
+    session : Session
+        What the viewer works on.
+
+    Attributes
+    ----------
+    box : QComboBox
+        The questions that the run was asked.
+    chapter : ChapterView
+        What came of one of them.
+    """
+
+    def __init__(self, panel: Panel, session: Session) -> None:
+        super().__init__("What the run was asked")
+        self._session = session
+        self._chapters: dict[str, Chapter] = {}
+        self.box = choice_box("Question", "What was asked of the run, here or by command")
+        self.nothing = text_label(_NOTHING)
+        self.chapter = ChapterView(panel)
+        content = QWidget()
+        box = QVBoxLayout(content)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(4)
+        for part in (self.box, self.nothing, self.chapter):
+            box.addWidget(part)
+        self.show_content(content)
+        self._reads = LatestOnly(self)
+        self._reads.ready.connect(self._on_read)
+        self._reads.failed.connect(self.nothing.setText)
+        self.box.currentIndexChanged.connect(self._on_chosen)
+        self.toggled.connect(self._read)
+        panel.follow(session.view_changed, self._read)
+        panel.follow(session.answered, self._read)
+        self._list({})
+
+    def _read(self, *what: object) -> None:
+        run = self._session.run
+        if self.isExpanded() and run is not None:
+            self._reads.request(run, lambda: read_chapters(run))
+
+    def _on_read(self, run: Run, chapters: dict[str, Chapter]) -> None:
+        if run is self._session.run:
+            self._list(chapters)
+
+    def _list(self, chapters: dict[str, Chapter]) -> None:
+        chosen, self._chapters = self.box.currentData(), chapters
+        self.box.blockSignals(True)
+        self.box.clear()
+        for name, chapter in chapters.items():
+            self.box.addItem(name.capitalize(), name)
+            self.box.setItemData(self.box.count() - 1, chapter.title, Qt.ItemDataRole.ToolTipRole)
+        self.box.setCurrentIndex(max(0, self.box.findData(chosen)) if chapters else -1)
+        self.box.blockSignals(False)
+        self.box.setVisible(bool(chapters))
+        self.nothing.setText(_NOTHING)
+        self.nothing.setVisible(not chapters)
+        self._on_chosen()
+
+    def _on_chosen(self, *what: object) -> None:
+        self.chapter.show_chapter(self._chapters.get(self.box.currentData()))

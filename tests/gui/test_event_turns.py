@@ -1,0 +1,47 @@
+"""Work that the GUI thread does a piece at a time."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QLabel
+
+from napari_globalxai.widgets.event_turns import TURNS
+from napari_globalxai.widgets.panel import Panel
+
+pytestmark = pytest.mark.gui
+
+
+def test_a_piece_lets_pass_what_came_while_the_window_stood_still(qtbot: Any) -> None:
+    order: list[str] = []
+    TURNS.add(lambda: order.append("first"))
+    TURNS.add(lambda: order.append("second"))
+    QTimer.singleShot(3, lambda: order.append("other"))
+    # The time of all of them is over before the event loop goes on.
+    time.sleep(0.05)
+    qtbot.waitUntil(lambda: len(order) == 3)
+    assert order == ["other", "first", "second"]
+
+
+def test_a_panel_takes_its_content_a_turn_later(qtbot: Any) -> None:
+    panel = Panel()
+    qtbot.addWidget(panel)
+    panel.content.addWidget(QLabel("here"))
+    assert not panel.findChildren(QLabel)
+    qtbot.waitUntil(lambda: TURNS.is_idle)
+    assert [label.text() for label in panel.findChildren(QLabel)] == ["here"]
+
+
+def test_a_panel_that_goes_at_once_takes_nothing(qtbot: Any) -> None:
+    panel = Panel()
+    gone = []
+    panel.destroyed.connect(lambda: gone.append(True))
+    panel.deleteLater()
+    TURNS.add(lambda: None)
+    # Taken before the panel would be deleted otherwise.
+    qtbot.waitUntil(lambda: bool(gone))
+    qtbot.waitUntil(lambda: TURNS.is_idle)
+    assert panel is not None

@@ -1,0 +1,170 @@
+"""Every panel without a mouse: order of Tab, names, keys that are nobody else's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtGui import QKeySequence
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QLabel,
+    QLineEdit,
+    QPlainTextEdit,
+    QSlider,
+    QWidget,
+)
+
+from napari_globalxai.widgets.fold import Fold
+from napari_globalxai.widgets.keys import NEXT, TOGGLE
+from napari_globalxai.widgets.workbench import PANELS, open_panel
+
+pytestmark = pytest.mark.gui
+
+CONTROLS = (
+    QAbstractButton,
+    QAbstractItemView,
+    QAbstractSpinBox,
+    QComboBox,
+    QLineEdit,
+    QPlainTextEdit,
+    QSlider,
+)
+
+
+def controls(panel: QWidget) -> set[QWidget]:
+    """What a person works with in a panel, and can see."""
+    return {
+        widget
+        for widget in panel.findChildren(QWidget)
+        if isinstance(widget, CONTROLS)
+        and not isinstance(widget.parent(), QAbstractSpinBox | QComboBox)
+        and widget.isVisible()
+        and widget.isEnabled()
+        # Of napari, and of Qt itself: arrows of scroll bars, corners of tables.
+        and not widget.objectName().startswith("qt_")
+        and not isinstance(widget.parent(), QAbstractItemView)
+    }
+
+
+def unfold(panel: QWidget) -> None:
+    for _ in range(3):
+        for fold in panel.findChildren(Fold):
+            if fold.isVisible() and fold.button.isEnabled():
+                fold.expand()
+        QApplication.processEvents()
+
+
+def tabbed(panel: QWidget) -> list[QWidget]:
+    """The controls that Tab goes to, in its order, from the first of the panel on."""
+    wanted, order = controls(panel), []
+    widget = panel.nextInFocusChain()
+    while widget is not None and widget is not panel:
+        # Some hand the focus on to a part of theirs.
+        named = widget if widget in wanted else widget.parent()
+        takes = widget.focusPolicy() & Qt.FocusPolicy.TabFocus and widget.isVisible()
+        if takes and widget.isEnabled() and named in wanted and named not in order:
+            order.append(named)
+        widget = widget.nextInFocusChain()
+    return order
+
+
+def name_of(widget: QWidget) -> str:
+    """What a screen reader would say."""
+    text = widget.text() if isinstance(widget, QAbstractButton) else ""
+    return widget.accessibleName() or text.strip("▸▾ &")
+
+
+def described(widget: QWidget) -> str:
+    return f"{type(widget).__name__} {name_of(widget)!r}"
+
+
+def rows(panel: QWidget, order: list[QWidget]) -> Iterator[tuple[int, int, int, str]]:
+    for widget in order:
+        place = widget.mapTo(panel, QPoint(0, 0))
+        yield place.y(), place.y() + widget.height(), place.x(), described(widget)
+
+
+@pytest.fixture
+def in_window(opened: Any, qtbot: Any) -> Any:
+    opened.viewer.window.show()
+    opened.viewer.window.resize(1200, 900)
+    for name in PANELS:
+        open_panel(opened.viewer, name)
+    qtbot.wait(300)
+    return opened
+
+
+def test_tab_follows_the_eye_and_reaches_all_of_each_panel(in_window: Any, qtbot: Any) -> None:
+    wrong = []
+    for name in PANELS:
+        panel = open_panel(in_window.viewer, name)
+        unfold(panel)
+        qtbot.wait(100)
+        wanted, order = controls(panel), tabbed(panel)
+        assert len(order) > 3, name
+        wrong += [f"{name}: Tab misses {described(each)}" for each in wanted.difference(order)]
+        wrong += [
+            f"{name}: no name: {type(each).__name__} in {type(each.parent()).__name__}"
+            for each in order
+            if not name_of(each)
+        ]
+        for one, other in pairwise(rows(panel, order)):
+            # In one row where they overlap by half of the lower one, from left to right.
+            overlap = min(one[1], other[1]) - max(one[0], other[0])
+            same = overlap > min(one[1] - one[0], other[1] - other[0]) / 2
+            if not ((other[2] > one[2]) if same else (other[0] >= one[0])):
+                wrong.append(f"{name}: Tab goes from {one[3]} up to {other[3]}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_keys_are_nobody_elses(in_window: Any) -> None:
+    from napari._app_model import get_app_model
+
+    ours = {*NEXT, TOGGLE, *(f"Shift+{key}" for key in NEXT)}
+    known = {
+        str(binding.keybinding) for binding in get_app_model().keybindings if binding.keybinding
+    }
+    window = in_window.viewer.window._qt_window
+    shown = {
+        action.shortcut().toString() for action in window.findChildren(type(window.addAction("")))
+    }
+    from napari.settings import get_settings
+
+    for bindings in get_settings().shortcuts.shortcuts.values():
+        known |= {str(each) for each in bindings}
+    taken = {QKeySequence(each).toString() for each in known | shown if each}
+    assert len(taken) > 20
+    assert not {QKeySequence(each).toString() for each in ours} & taken
+
+
+def test_each_key_has_a_command_in_the_palette(in_window: Any) -> None:
+    from napari._app_model import get_app_model
+
+    titles = " ".join(
+        str(command.title)
+        for name, command in get_app_model().commands
+        if str(name).startswith("napari-globalxai")
+    )
+    for key in (*NEXT, *(f"Shift+{each}" for each in NEXT), TOGGLE):
+        assert f"({key})" in titles, key
+    for panel in PANELS:
+        assert panel.split()[-1].lower() in titles.lower(), panel
+
+
+def test_labels_with_a_key_lead_to_their_field(in_window: Any) -> None:
+    found = 0
+    for name in PANELS:
+        panel = open_panel(in_window.viewer, name)
+        for label in panel.findChildren(QLabel):
+            if "&" in label.text() and label.textFormat() != Qt.TextFormat.RichText:
+                assert label.buddy() is not None, (name, label.text())
+                found += 1
+    assert found > 5

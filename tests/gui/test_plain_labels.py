@@ -1,0 +1,61 @@
+"""What somebody called a file or a label is shown as it is: HTML of it could open files."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QLabel
+
+from napari_globalxai.frame.modality import modality_of
+from napari_globalxai.runs.quality_control import Findings
+from napari_globalxai.widgets.cohort_preview import CohortPreview
+from napari_globalxai.widgets.layers import attribution_name, global_map_name
+from napari_globalxai.widgets.plain_labels import plain
+from napari_globalxai.widgets.quality_widget import facts_text
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.mark.timeout(20)
+def test_a_column_called_as_a_picture_opens_no_file(tmp_path, qtbot):
+    """A pipe that nobody writes to would hold napari for good."""
+    os.mkfifo(tmp_path / "pipe.png")
+    name = f"<img src='{tmp_path}/pipe.png'>"
+    (tmp_path / "cohort.csv").write_text(f"file,{name}\na.png,1\nb.png,0\n")
+    preview = CohortPreview()
+    qtbot.addWidget(preview)
+    preview.look_at(tmp_path / "cohort.csv", {"label_columns": name})
+    qtbot.waitUntil(lambda: name in preview.facts.text())
+    preview.show()
+    preview.grab()
+    assert name in preview.facts.text()
+
+
+def test_no_sentence_of_a_panel_is_taken_for_html_by_a_guess(panels):
+    labels = [
+        each for panel in (panels.explain, panels.peppr) for each in panel.findChildren(QLabel)
+    ]
+    sentences = [each for each in labels if each.wordWrap()]
+    assert sentences
+    assert {each.textFormat() for each in sentences} <= {
+        Qt.TextFormat.PlainText, Qt.TextFormat.RichText,
+    }  # fmt: skip
+
+
+def test_texts_that_qt_takes_for_html_are_changed_for_what_looks_alike():
+    name = "<img src='x'> of a<b </p><!-- <?x"
+    assert not set("<") & set(plain(name).replace("a<b", ""))
+    assert plain("a < b, 3<4") == "a < b, 3<4"
+    assert "<" not in global_map_name("<b>") + attribution_name("<i>")
+
+
+def test_the_facts_of_a_quality_control_are_escaped():
+    findings = Findings(
+        counts={"<img src='a'>": 1}, sharpness=0.5, outlier_reasons={"<img src='b'>": 2},
+        sides_compared=False, likeness=[None, None], problems=[],
+    )  # fmt: skip
+    text = facts_text(findings, modality_of("<img src='c'>"))
+    assert "<img" not in text
+    assert "&lt;img" in text.casefold()
