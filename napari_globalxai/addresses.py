@@ -50,6 +50,13 @@ def name_store(path: Path) -> None:
         _NAMED.add(_store(str(path)))
 
 
+def unnamed_store(path: Path, beside: Path) -> str | None:
+    """Return the store that a place lies in, where a file names it and no person did, else None."""
+    if not is_remote(path) or is_in_store_of(str(path), beside) or _store(str(path)) in _NAMED:
+        return None
+    return "{}://{}".format(*_store(str(path)))
+
+
 def check_named(path: Path, beside: Path) -> None:
     """Refuse to ask a store that a file names and no person did.
 
@@ -65,9 +72,9 @@ def check_named(path: Path, beside: Path) -> None:
     InputError
         When it is an address of another store.
     """
-    if not is_remote(path) or is_in_store_of(str(path), beside) or _store(str(path)) in _NAMED:
+    store = unnamed_store(path, beside)
+    if store is None:
         return
-    store = "{}://{}".format(*_store(str(path)))
     raise InputError(
         f"{path}: is in a store that {beside} names and you did not, so it was not asked; if it "
         f"may be, name it: view --image-store {store}, or native_image(…, store={store!r})."

@@ -115,7 +115,7 @@ print(json.dumps([sorted(set(result.regions["region"])), len(result.clusters)]))
 def test_contrasts_and_comparisons(run, tmp_path):
     code = f"""
 found = gx.contrast(run, "blocked", "left == 1", "left == 0", permutations=19)
-other = gx.compare(run, run, {str(tmp_path)!r}, permutations=19, bootstrap=100)
+other = gx.compare(run, run, {str(tmp_path)!r}, permutations=19)
 moved = other.labels["left"].facts["moved_share"]
 print(json.dumps([found.facts["labels"]["left"]["min_p"], moved]))
 """

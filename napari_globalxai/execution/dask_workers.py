@@ -37,6 +37,13 @@ AGAIN = "give the command again"
 _PARTS_A_THREAD = 2
 _SECONDS_TO_CONNECT = 20
 _STARTING = "Starting workers"
+_ENVIRONMENT = {
+    # One thread each, whatever their number: so many threads add up numbers in another order.
+    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
+    # Linux gives memory of this size back after each layer, and clears it page by page for the
+    # next one: of a forward with large maps that is a twentieth.
+    **dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), str(1 << 30)),
+}
 # Dask gives the second and third levels of their own.
 _TALKERS = ("distributed", "distributed.client", "tornado.application")
 
@@ -234,10 +241,8 @@ def _local_cluster(count: int) -> Iterator[Any]:
     import dask
     from distributed import LocalCluster
 
-    # One thread each, whatever their number: so many threads add up numbers in another order.
-    environment = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     with (
-        dask.config.set({"distributed.nanny.pre-spawn-environ": environment}),
+        dask.config.set({"distributed.nanny.pre-spawn-environ": _ENVIRONMENT}),
         LocalCluster(
             n_workers=count,
             threads_per_worker=1,

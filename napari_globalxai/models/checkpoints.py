@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from napari_globalxai.errors import InputError
@@ -26,6 +27,7 @@ _WRAPPERS = frozenset(
 )
 # PyTorch before 0.4.1 did not count batches; nothing depends on it.
 _UNCOUNTED = "num_batches_tracked"
+_WEIGHTS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _DEEPEST = 4
 _LISTED = 3
 
@@ -105,8 +107,27 @@ def load_checkpoint(
         return _load_as_it_is(module, groups, wanted, path, name)
     # The order of the file, but for averages.
     fitting.sort(key=lambda each: each.is_average)
+    _check_numbers(module, fitting[0].state, path)
     module.load_state_dict(fitting[0].state)
     return _told(path, fitting)
+
+
+def _check_numbers(module: nn.Module, state: Mapping[str, Any], path: Path) -> None:
+    """Refuse numbers of another kind than the network's, which PyTorch would convert unsaid.
+
+    Whole numbers in the place of weights are those of a quantised model without its scales.
+    """
+    own = module.state_dict()
+    for key, value in state.items():
+        is_weight = isinstance(value, Tensor) and isinstance(own.get(key), Tensor)
+        if not is_weight or not own[key].is_floating_point():
+            continue
+        if value.dtype not in _WEIGHTS or value.layout != torch.strided or value.is_meta:
+            kind = str(value.dtype).removeprefix("torch.")
+            raise InputError(
+                f"{path}: {key} is no dense tensor of float16, bfloat16, float32 or float64 but "
+                f"of {kind} ({value.layout}, {value.device}); save the model in float32."
+            )
 
 
 def _load_as_it_is(
@@ -118,6 +139,7 @@ def _load_as_it_is(
 ) -> list[str]:
     """Leave it to the network, which may know names of former days; else say what does not fit."""
     for state in groups.values():
+        _check_numbers(module, state, path)
         try:
             module.load_state_dict(dict(state))
         except (RuntimeError, KeyError, TypeError, AttributeError):

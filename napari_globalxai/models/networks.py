@@ -69,7 +69,8 @@ def build_network(network: NetworkCard, source: Path, *, trust: bool = False) ->
         module = factory(**arguments)
     # Networks check their arguments in as many ways as there are networks.
     except Exception as why:
-        reason = " ".join(str(why).split())
+        # What lacks is told with the traceback of its import.
+        reason = " ".join(str(why).partition("Original traceback")[0].split())
         raise InputError(
             f"{source}: {name} does not take the card's arguments ({reason})."
         ) from why

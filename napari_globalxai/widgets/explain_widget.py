@@ -38,6 +38,7 @@ from napari_globalxai.widgets.run_form import RunForm, default_run_folder
 from napari_globalxai.widgets.run_view import RunView, open_view
 from napari_globalxai.widgets.session import Session, plain_viewer, session_of
 from napari_globalxai.widgets.stands_out import StandsOut
+from napari_globalxai.widgets.store_consent import StoreConsent
 from napari_globalxai.widgets.viewer_jobs import EXPLAINING, runner_of
 from napari_globalxai.widgets.workers import JobRunner
 
@@ -74,10 +75,10 @@ class ExplainWidget(Panel):
         The map on show; its boxes are attributes of the panel as well.
     beside : BesideView
         A second run beside it.
-    stands_out : StandsOut
-        What stands out in the maps.
     answers : AnswersView
         What was asked of the run otherwise.
+    stands_out : StandsOut
+        What stands out in the maps.
     native_box : QCheckBox
         Whether the image in view is shown as its file stores it.
     """
@@ -219,6 +220,7 @@ class ExplainWidget(Panel):
         self.native_box.setToolTip(
             "Show the image as its file stores it, in full resolution, with the maps laid on it"
         )
+        self.consent = StoreConsent(self, self.layers)
         self.image_panel = ImagePanel()
         self.performance = PerformanceTable()
         self.answers = AnswersView(self, self.session)
@@ -241,6 +243,7 @@ class ExplainWidget(Panel):
         self.content.addWidget(self.maps)
         self.content.addWidget(self.beside)
         self.content.addLayout(image_row)
+        self.content.addWidget(self.consent)
         self.content.addWidget(self.image_panel)
         self.content.addWidget(heading("Performance"))
         self.content.addWidget(self.performance)

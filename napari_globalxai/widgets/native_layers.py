@@ -7,6 +7,8 @@ from typing import Any
 from napari.layers import Image
 from psygnal import Signal
 
+from napari_globalxai.addresses import name_store, place, unnamed_store
+from napari_globalxai.runs.tables import PATH
 from napari_globalxai.widgets.frame_place import FramePlace
 from napari_globalxai.widgets.layer_roles import RoleLayers
 from napari_globalxai.widgets.run_view import RunView
@@ -37,14 +39,18 @@ class NativeLayers(RoleLayers):
         Row whose native image has just been shown.
     native_failed : psygnal.Signal
         One sentence for the user: why there is no native image.
+    native_refused : psygnal.Signal
+        The store that the image lies in, which the run names and no person did.
     """
 
     native_shown = Signal(int)
     native_failed = Signal(str)
+    native_refused = Signal(str)
 
     def __init__(self, viewer: Any, scene: Scene, session: Session) -> None:
         super().__init__(viewer, scene)
         self.session = session
+        self._allowed: str | None = None
         self._natives = LatestOnly()
         self._natives.ready.connect(self._on_native_image)
         self._natives.failed.connect(self._on_native_failed)
@@ -76,17 +82,22 @@ class NativeLayers(RoleLayers):
             # The panel says why there is nothing to see.
             return
         if row in view.run.placements:
-            place = view.run.placements[row]
-            same_size = place.shape == self.session.place.shape
-            self.session.move_frame(FramePlace(place.affine, place.shape))
+            where = view.run.placements[row]
+            same_size = where.shape == self.session.place.shape
+            self.session.move_frame(FramePlace(where.affine, where.shape))
             if not same_size:
                 # Otherwise the user goes on looking at the same place.
                 self._fit()
 
+        run, allowed = view.run, self._allowed
+
         def read() -> Any:
             # Image files are read by MONAI.
             import_models()
-            return view.run.native_image(row)
+            if allowed is not None:
+                name_store(place(allowed))
+            path = place(str(run.images[PATH].iloc[row]))
+            return unnamed_store(path, run.folder) or run.native_image(row)
 
         self._natives.request((view, row), read)
 
@@ -95,6 +106,10 @@ class NativeLayers(RoleLayers):
         if not self.session.native or (view, row) != (self.session.view, self.session.row):
             return
         if self.layer("images") is None:
+            return
+        if isinstance(image, str):
+            self.session.show_native(False)
+            self.native_refused.emit(image)
             return
         before = self.layer("native")
         new_size = before is None or before.data.shape != image.shape
@@ -106,12 +121,17 @@ class NativeLayers(RoleLayers):
             self._fit()
         self.native_shown.emit(row)
 
+    def allow(self, store: str) -> None:
+        """Ask a store for images from now on, until napari ends, and show the one in view."""
+        self._allowed = store
+        self.session.show_native(True)
+
     def _on_native_failed(self, sentence: str) -> None:
         if self.session.native:
             self.session.show_native(False)
             self.native_failed.emit(sentence)
 
-    def _on_moved(self, place: FramePlace) -> None:
+    def _on_moved(self, moved: FramePlace) -> None:
         for role in self.scene.roles:
             layer = self.layer(role)
             if layer is not None:

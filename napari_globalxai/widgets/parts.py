@@ -70,6 +70,7 @@ class JobBar(QWidget):
         if runner.is_running:
             # Another panel, closed by now, started it.
             self._on_started()
+            self._link = link_in(runner.workers_shown)
             if runner.progress is not None:
                 self._on_progressed(runner.progress)
 

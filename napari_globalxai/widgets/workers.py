@@ -114,6 +114,7 @@ class JobRunner(QObject):
         self._job: Job | None = None
         self._then: Callable[[Any], None] | None = None
         self._progress: Progress | None = None
+        self._workers_shown = ""
         self._is_gone = threading.Event()
         self.destroyed.connect(self._is_gone.set)
 
@@ -126,6 +127,11 @@ class JobRunner(QObject):
     def progress(self) -> Progress | None:
         """How far the job under way is, None before its first report."""
         return self._progress
+
+    @property
+    def workers_shown(self) -> str:
+        """What the job under way said of where its workers are shown; empty without any."""
+        return self._workers_shown
 
     def run(self, work: Work, then: Callable[[Any], None] | None = None) -> None:
         """Start a job; there must be none under way.
@@ -140,7 +146,7 @@ class JobRunner(QObject):
         """
         if self._job is not None:
             raise RuntimeError("a job is under way")
-        self._then, self._progress = then, None
+        self._then, self._progress, self._workers_shown = then, None, ""
         job = Job(work)
         job.progressed.connect(self._on_progressed)
         job.returned.connect(self._on_returned)
@@ -159,6 +165,8 @@ class JobRunner(QObject):
     def _on_progressed(self, progress: Progress) -> None:
         if self._job is not None:
             self._progress = progress
+            if "://" in progress.stage:
+                self._workers_shown = progress.stage
             self.progressed.emit(progress)
 
     def _on_returned(self, result: Any) -> None:

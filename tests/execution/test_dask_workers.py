@@ -102,6 +102,8 @@ def test_workers_of_this_machine_are_other_processes_that_need_a_key():
         assert os.getpid() not in workers._client.run(os.getpid).values()
         assert set(workers._client.nthreads().values()) == {1}
         assert workers.threads == 2
+        kept = workers._client.run(os.environ.get, "MALLOC_TRIM_THRESHOLD_")
+        assert set(kept.values()) == {str(1 << 30)}
 
 
 def test_a_cluster_gives_the_bits_of_one_process(inputs, alone, cluster, tmp_path):

@@ -408,8 +408,9 @@ def test_a_closed_panel_keeps_its_job_and_a_new_one_shows_it(panels: Any, qtbot:
     viewer, go_on = panels.viewer, threading.Event()
 
     def work(progress: Any) -> str:
+        progress(Progress("Starting workers, shown at http://127.0.0.1:40000/status", 1, 1))
         while not go_on.wait(0.02):
-            progress(Progress("Explaining images", 3, 7))
+            progress(Progress("Explaining images", 3, 7, remaining=90))
         return "done"
 
     found: list[str] = []
@@ -422,6 +423,10 @@ def test_a_closed_panel_keeps_its_job_and_a_new_one_shows_it(panels: Any, qtbot:
     assert again is not panels.peppr
     assert again.runner.is_running
     qtbot.waitUntil(lambda: "3 of 7" in again.job_bar.status.text(), timeout=TIMEOUT)
+    assert "left" in again.job_bar.status.text()
+    assert again.job_bar.status.text().endswith("shown at http://127.0.0.1:40000/status")
+    assert again.job_bar.cancel_button.isVisibleTo(again)
+    assert again.job_bar.cancel_button.isEnabled()
     assert not again.compute_button.isEnabled()
     with qtbot.waitSignal(again.runner.finished, timeout=TIMEOUT):
         go_on.set()

@@ -43,6 +43,16 @@ def many_mappings(path: Path) -> None:
     torch.save(inner, path)
 
 
+def changed(change: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[Path], None]:
+    """The weights of a network, one of which is changed."""
+
+    def write(path: Path) -> None:
+        state = dict(tiny.resnet().state_dict())
+        torch.save({**state, "fc.weight": change(state["fc.weight"])}, path)
+
+    return write
+
+
 class Reaching:
     """Calls a function when it is unpickled."""
 
@@ -134,6 +144,17 @@ WEIGHTS = [
             "mappings that share mappings, 10¹² ways through them",
             weights("net.pt", many_mappings),
             "does not fit",
+        ),
+        (
+            "whole numbers for weights",
+            weights("net.pt", changed(lambda one: one.to(torch.int8))),
+            "is no dense tensor",
+        ),
+        ("a sparse tensor", weights("net.pt", changed(torch.Tensor.to_sparse)), "(torch.sparse"),
+        (
+            "a tensor without numbers",
+            weights("net.pt", changed(lambda one: one.to("meta"))),
+            "meta",
         ),
         (
             "one number that claims to be four terabytes",

@@ -211,3 +211,33 @@ def test_a_key_that_is_not_given_leaves_no_trace_in_the_card():
     card = {"weights": "w", "labels": ["a"], "input": {"channels": 1, "height": 8, "width": 8}}
     assert "weights_key" not in ModelCard(**card).model_dump(mode="json")
     assert ModelCard(**card, weights_key="ema").model_dump(mode="json")["weights_key"] == "ema"
+
+
+OTHER_NUMBERS = {
+    "int8": lambda weight: (weight * 100).to(torch.int8),
+    "bool": lambda weight: weight > 0,
+    "float8_e4m3fn": lambda weight: weight.to(torch.float8_e4m3fn),
+    "complex64": lambda weight: weight.to(torch.complex64),
+    "sparse_coo": lambda weight: weight.to_sparse(),
+    "meta": lambda weight: weight.to("meta"),
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_NUMBERS)
+def test_weights_that_are_numbers_of_another_kind_are_refused(kind, tmp_path):
+    """PyTorch would convert them without a word: a quantised model without its scales."""
+    weights = state()
+    weights["fc.weight"] = OTHER_NUMBERS[kind](weights["fc.weight"])
+    torch.save(weights, tmp_path / "m.pt")
+    with pytest.raises(InputError, match=rf"m.pt: fc.weight is no dense .*{kind}.*float32\.$"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_in_other_formats_of_floats_are_taken(kind, tmp_path):
+    weights = {key: value.to(kind) if value.is_floating_point() else value
+               for key, value in state().items()}  # fmt: skip
+    torch.save(weights, tmp_path / "m.pt")
+    same = {key: value.float() for key, value in weights.items()}
+    taken = load(tmp_path).network.state_dict()
+    torch.testing.assert_close(taken["fc.weight"], same["fc.weight"], rtol=0, atol=0)

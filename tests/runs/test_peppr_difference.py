@@ -42,7 +42,7 @@ def runs(folder):
 
 @pytest.fixture(scope="module")
 def stored(runs, folder):
-    gx.compare(*runs[:2], folder / "out", permutations=19, bootstrap=100)
+    gx.compare(*runs[:2], folder / "out", permutations=19)
     return json.loads((folder / "out" / "comparison.json").read_text())
 
 
@@ -120,7 +120,7 @@ def test_maps_that_were_not_cross_fitted_are_said_to_be_so(stored, folder):
 
 def test_images_in_common_count_and_what_differs_is_said(runs, folder):
     gx.peppr(runs[2], "left", folds=1, **{**QUICK, "steps": 4})
-    found = gx.compare(runs[0], runs[2], folder / "some", permutations=19, bootstrap=100)
+    found = gx.compare(runs[0], runs[2], folder / "some", permutations=19)
     each = next(one for one in found.peppr if one["label"] == "left")
     assert (each["images"], each["patients"]) == (22, 11)
     said = " ".join(found.remarks)
@@ -129,7 +129,7 @@ def test_images_in_common_count_and_what_differs_is_said(runs, folder):
 
 
 def test_a_run_against_itself_has_no_difference(runs, folder):
-    found = gx.compare(runs[0], runs[0], folder / "same", permutations=19, bootstrap=100)
+    found = gx.compare(runs[0], runs[0], folder / "same", permutations=19)
     assert {each["label"] for each in found.peppr} == {"left", "right", MACRO, POOLED}
     for each in found.peppr:
         assert each["difference"] == each["ci_low"] == each["ci_high"] == 0
@@ -137,7 +137,7 @@ def test_a_run_against_itself_has_no_difference(runs, folder):
 
 def test_fold_maps_against_one_map_for_all(runs, folder):
     gx.peppr(runs[1], "left", folds=2, fewest_positives=2, **QUICK)
-    found = gx.compare(*runs[:2], folder / "folds", permutations=19, bootstrap=100)
+    found = gx.compare(*runs[:2], folder / "folds", permutations=19)
     each = next(one for one in found.peppr if one["map"] == "left" and one["label"] == "left")
     assert each["evaluated_on_b"] == "cross-fitted"
     assert any("that of B of maps of other patients (cross-fitted)" in one for one in found.remarks)
@@ -149,5 +149,5 @@ def test_a_damaged_result_is_one_sentence(runs, folder):
     for content in (whole[:500], b"", b"no archive"):
         path.write_bytes(content)
         with pytest.raises(gx.InputError, match=r"left\.npz: is damaged"):
-            gx.compare(*runs[:2], folder / "damaged", permutations=19, bootstrap=100)
+            gx.compare(*runs[:2], folder / "damaged", permutations=19)
     path.write_bytes(whole)
