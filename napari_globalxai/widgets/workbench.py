@@ -23,8 +23,6 @@ PANELS = {
 _PLUGIN = "Global XAI"
 # Between two panels the window paints.
 _MILLISECONDS = 1
-
-
 OF_A_RUN = ("Global explanations", "All images", "Regions", "PEPPR")
 
 
