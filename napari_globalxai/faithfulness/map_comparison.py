@@ -15,8 +15,9 @@ from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.evaluation import ARMS, Evaluation
 from napari_globalxai.faithfulness.label_effects import LabelCases, interval_of
 from napari_globalxai.faithfulness.orders import order_by_map, step_counts
-from napari_globalxai.faithfulness.outside_share import MASS_WORTH_SAYING, in_percent, outside_share
+from napari_globalxai.faithfulness.outside_share import MASS_WORTH_SAYING, outside_share
 from napari_globalxai.faithfulness.scores import FloatArray, area
+from napari_globalxai.faithfulness.words import in_interval, in_percent
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.storage import write_json, write_table
@@ -95,7 +96,7 @@ class PairDifference:
             word = f"no difference is shown between {self.a} and {self.b}"
         return (
             f"{self.label}: {word} (Δ {self.delta_a:.3f} against {self.delta_b:.3f}, difference "
-            f"{self.difference:.3f}, 95 % interval {self.ci_low:.3f} to {self.ci_high:.3f}, "
+            f"{self.difference:.3f}, {in_interval(self.ci_low, self.ci_high)}, "
             f"p = {self.p_holm:.3f} after Holm)"
         )
 

@@ -8,14 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_globalxai.faithfulness.words import in_interval, in_percent
+
 # Below these, what lies outside does not change what a verdict means.
 MASS_WORTH_SAYING = 0.1
 AUC_WORTH_SAYING = 0.02
-
-
-def in_percent(share: float, digits: int = 0) -> str:
-    """Return a share of 0–1 in percent, in words for people."""
-    return f"{100 * share:.{digits}f} %"
 
 
 def outside_share(image: npt.NDArray[np.floating], valid: npt.NDArray[np.bool_]) -> float:
@@ -80,12 +77,12 @@ def outside_sentence(outside: Mapping[str, Any]) -> str:
     outside : mapping
         As `measure_outside` gives it.
     """
-    low, high = outside["auc_change_ci"]
-    logit_low, logit_high = outside["logit_change_ci"]
+    change = in_interval(*outside["auc_change_ci"])
+    low, high = outside["logit_change_ci"]
     return (
         f"erasing all that lies outside the valid area ({in_percent(outside['area_share'])} of the "
         f"frame) takes the AUC from {outside['auc_intact']:.3f} to {outside['auc_erased']:.3f} "
-        f"(change {outside['auc_change']:.3f}, 95 % interval {low:.3f} to {high:.3f}) and changes "
-        f"the mean logit of images with the label by {outside['logit_change']:.2f} "
-        f"({logit_low:.2f} to {logit_high:.2f})"
+        f"(change {outside['auc_change']:.3f}, {change}) and changes the mean logit of images with "
+        f"the label by {outside['logit_change']:.2f} "
+        f"({in_interval(low, high, 2)})"
     )

@@ -23,9 +23,9 @@ from napari_globalxai.faithfulness.intervals import mean_interval
 from napari_globalxai.faithfulness.masked_prediction import predict_masked
 from napari_globalxai.faithfulness.model_and_images import Images, Predictor
 from napari_globalxai.faithfulness.orders import Mask, kept_pixels, order_by_map, step_counts
-from napari_globalxai.faithfulness.outside_share import in_percent
 from napari_globalxai.faithfulness.scores import FloatArray, area
 from napari_globalxai.faithfulness.stored_results import result_stem
+from napari_globalxai.faithfulness.words import in_interval, in_percent
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.storage import write_json, write_table
@@ -179,10 +179,9 @@ class PerImageResult:
         """What it comes to, in words."""
         found = self.summary()
         delta, above = found["delta"], in_percent(found["share_above_zero"])
-        low, high = delta["mean_ci"]
         return (
             f"{self.label}, image by image along their own maps: mean Δ of the probability "
-            f"{delta['mean']:.3f} (95 % interval {low:.3f} to {high:.3f}), SD {delta['sd']:.3f} "
+            f"{delta['mean']:.3f} ({in_interval(*delta['mean_ci'])}), SD {delta['sd']:.3f} "
             f"over {len(self.rows)} images, above 0 in {above}"
         )
 

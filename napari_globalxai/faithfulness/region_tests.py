@@ -19,8 +19,8 @@ from napari_globalxai.faithfulness.evaluation import Evaluation
 from napari_globalxai.faithfulness.label_effects import Effect, LabelCases
 from napari_globalxai.faithfulness.orders import Mask
 from napari_globalxai.faithfulness.outside import outputs_of
-from napari_globalxai.faithfulness.outside_share import in_percent
 from napari_globalxai.faithfulness.stored_results import result_stem
+from napari_globalxai.faithfulness.words import in_interval, in_percent
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.storage import write_json, write_table
@@ -78,12 +78,12 @@ class RegionRow:
     @property
     def sentence(self) -> str:
         """What it comes to, in words."""
-        low, high = self.effect.auc_interval
         verb = "erasing" if self.arm == ERASE else "keeping only"
+        ends = in_interval(*self.effect.auc_interval)
         return (
             f"{verb} {self.region} takes the AUC of {self.label} from "
             f"{self.effect.auc_before:.3f} to {self.effect.auc_after:.3f} (change "
-            f"{self.effect.auc_change:.3f}, 95 % interval {low:.3f} to {high:.3f}) and changes the "
+            f"{self.effect.auc_change:.3f}, {ends}) and changes the "
             f"mean logit of images with it by {self.effect.logit_change:.2f}; the region holds "
             f"{in_percent(self.share)} of the map on {in_percent(self.area_share, 1)} of the frame"
         )

@@ -56,7 +56,9 @@ class LabelPerformance:
             counts += f", {self.unknown} unknown"
         if not np.isfinite(self.roc_auc):
             return f"{self.label}: no ROC AUC ({counts})"
-        interval = f"{self.ci_low:.3f} to {self.ci_high:.3f}"
+        ends = self.ci_low, self.ci_high
+        known = np.isfinite(ends).all()
+        interval = "{:.3f} to {:.3f}".format(*ends) if known else "no interval: too few patients"
         return f"{self.label}: ROC AUC {self.roc_auc:.3f} ({interval}; {counts})"
 
     @property

@@ -125,7 +125,7 @@ def _images(path: Path) -> Lines:
 
 def _difference(value: Any) -> str:
     # Minus nothing is nothing.
-    return number(round(float(value), 2) + 0.0)
+    return NOTHING if value is None else number(round(float(value), 2) + 0.0)
 
 
 def _interval(low: Any, high: Any) -> str:

@@ -1,0 +1,36 @@
+"""What cannot be told of too few patients is said, also of what was read from a file."""
+
+import math
+
+import numpy as np
+import pytest
+
+from napari_globalxai.faithfulness.outside_share import outside_sentence
+from napari_globalxai.faithfulness.words import in_interval
+from napari_globalxai.runs.performance import measure_performance
+
+NAN = math.nan
+
+
+@pytest.mark.parametrize("ends", [(None, None), (NAN, NAN), (0.1, None), (NAN, 0.2)])
+def test_no_interval_is_no_number(ends):
+    assert in_interval(*ends) == "no interval, of too few patients"
+    sentence = outside_sentence(
+        {
+            "area_share": 0.2,
+            "auc_intact": 0.9,
+            "auc_erased": 0.8,
+            "auc_change": -0.1,
+            "auc_change_ci": [-0.2, -0.05],
+            "logit_change": 0.5,
+            "logit_change_ci": list(ends),
+        }
+    )
+    assert "(change -0.100, 95 % interval -0.200 to -0.050)" in sentence
+    assert sentence.endswith("by 0.50 (no interval, of too few patients)")
+
+
+def test_the_performance_on_one_patient_has_no_interval():
+    truth, scores = np.array([[[1.0], [0.0], [0.0]], [[0.3], [0.1], [0.2]]])
+    (found,) = measure_performance(["A"], truth, scores, ["P"] * 3)
+    assert str(found) == "A: ROC AUC 1.000 (no interval: too few patients; 1 with, 2 without)"
