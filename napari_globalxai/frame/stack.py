@@ -28,6 +28,8 @@ T = TypeVar("T")
 # Images that share a file, and are finished together.
 _IMAGES_A_FILE = 16
 _MOST_BYTES_A_FILE = 256 << 20
+# Of a group whose black images have files, too.
+_EVERY_FILE = "every_file_written"
 
 
 class AlignedStack:
@@ -56,8 +58,11 @@ class AlignedStack:
             group = zarr.open_group(
                 zarr_store(folder), mode="r+", zarr_format=3, use_consolidated=False
             )
-            self.images: Any = group["0"]
-            self.fields: Any = group["field_of_view"]
+            # Else black images have no file, as have images whose file went.
+            with zarr.config.set({"array.write_empty_chunks": True}):
+                self.images: Any = group["0"]
+                self.fields: Any = group["field_of_view"]
+            self._has_every_file = group.attrs.get(_EVERY_FILE) is True
             names: Any = group.attrs.get("channels", ())
             self.frame_key = str(group.attrs.get("key", ""))
             self.channels: tuple[str, ...] = tuple(map(str, names))
@@ -131,6 +136,7 @@ class AlignedStack:
         }
         group.attrs["key"] = frame.key
         group.attrs["channels"] = list(frame.channels)
+        group.attrs[_EVERY_FILE] = True
         return cls(folder)
 
     def __len__(self) -> int:
@@ -162,7 +168,7 @@ class AlignedStack:
     def rows_without_pixels(self) -> set[int]:
         """Return rows that are noted as aligned, but the file of whose pixels is not there.
 
-        Where all images of a file are black, there is none either.
+        In stacks of earlier releases there is none either where all images of a file are black.
         """
         in_file = self._image_files.layout.file_shape[0]
         aligned = [row for row, error in self.status().items() if not error and row < len(self)]
@@ -241,8 +247,10 @@ class AlignedStack:
             kept = [row for row in block if row not in given]
             images = np.zeros((len(block), *self.images.shape[1:]), np.uint8)
             fields = np.zeros((len(block), *self.shape), bool)
-            inside = [row - start for row in kept]
-            images[inside], fields[inside] = self.read(kept), self.read_fields(kept)
+            if not self._image_files.is_gone((start, 0, 0, 0)) and kept:
+                images[[row - start for row in kept]] = self.read(kept)
+            if not self._field_files.is_gone((start, 0, 0)) and kept:
+                fields[[row - start for row in kept]] = self.read_fields(kept)
             for row in given:
                 # There may have been an image that cannot be read any more.
                 if isinstance(found := results[row], AlignedImage):
@@ -281,10 +289,18 @@ class AlignedStack:
         )
 
     def read(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-        """Return images as uint8 (len(rows), channel, height, width)."""
+        """Return images as uint8 (len(rows), channel, height, width).
+
+        Raises
+        ------
+        InputError
+            When one was aligned whose file is not there any more.
+        """
         images = np.empty((len(rows), *self.images.shape[1:]), np.uint8)
         for at, row in enumerate(rows):
             images[at] = self._image_files.read((int(row), 0, 0, 0))[0]
+            if not images[at].any():
+                self._check_not_lost(self._image_files, (int(row), 0, 0, 0))
         return images
 
     def read_fields(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
@@ -292,7 +308,18 @@ class AlignedStack:
         fields = np.empty((len(rows), *self.shape), bool)
         for at, row in enumerate(rows):
             fields[at] = self._field_files.read((int(row), 0, 0))[0]
+            if not fields[at].any():
+                self._check_not_lost(self._field_files, (int(row), 0, 0))
         return fields
+
+    def _check_not_lost(self, files: ChunkFiles, place: tuple[int, ...]) -> None:
+        """Refuse what is black because its file went, which Zarr fills with zeros unsaid."""
+        aligned = self._entries.get(place[0], {}).get("error") == ""
+        if self._has_every_file and aligned and files.is_gone(place):
+            raise InputError(
+                f"{self.folder}: a file of image {place[0] + 1} is not there any more; explain the "
+                "cohort again with --resume."
+            )
 
     def coverage(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """Return the share of images whose field of view holds each pixel, (height, width)."""

@@ -68,13 +68,17 @@ def read_tiff(path: Path, page: int | None, wanted: Wanted) -> Picture:
         tag = chosen.tags.get(_ORIENTATION)
         orientation = int(tag.value) if tag is not None else 1
         factor = reduction(native, wanted.as_stored(orientation))
-        deep = chosen.dtype is not None and chosen.dtype.itemsize > 1
+        signed = chosen.dtype == np.int8
+        deep = signed or (chosen.dtype is not None and chosen.dtype.itemsize > 1)
         told = _told_range(tiff, chosen) if deep else None
         if deep and chosen.compression in _TIFFFILE_COMPRESSIONS:
             times = _TIMES_WHOLE if factor == 1 else _TIMES_READ
             with DECODING.hold(times * int(chosen.size) * chosen.dtype.itemsize):
                 values, note = _tifffile_rgb(chosen, wanted, told, factor)
             return upright(values, native, orientation, factor, note)
+        if signed:
+            # Pillow takes them for unsigned ones.
+            raise ValueError("its samples are signed 8-bit numbers; save it without compression")
         inverted = deep and chosen.photometric == _MINISWHITE
     with Image.open(path, formats=("TIFF",)) as image:
         image.seek(index)

@@ -76,6 +76,11 @@ def range_of(
     if wide:
         refuse_lower_bits(int(high))
         return BITS_16
+    if samples.dtype == np.int8:
+        raise ValueError(
+            "its samples are signed 8-bit numbers, whose largest may be white or half of it; save "
+            "it with unsigned ones, or say --stored-bits 7 or --stored-bits 8"
+        )
     # Written so that NaN is refused, too.
     if not (low >= 0 and high <= 255):
         mend = ", or say --stored-bits" if whole and low >= 0 else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -50,8 +51,14 @@ def _read(path: Path, shape: tuple[int, ...] | None, *, planes: bool) -> npt.NDA
                 raise damaged(path)
             part = file.series[0] if planes else file.pages[0]
             return np.asarray(part.asarray(), np.float32)
-    # What is no TIFF file fails in as many ways as it has parts.
-    except (
-        FileNotFoundError, tifffile.TiffFileError, ValueError, IndexError, KeyError, RuntimeError,
-    ) as why:  # fmt: skip
+    except FileNotFoundError as why:
         raise damaged(path) from why
+    except no_tiff() as why:
+        raise damaged(path) from why
+
+
+def no_tiff() -> tuple[type[Exception], ...]:
+    """Return what tifffile raises of a file that is no TIFF, which has as many ways as parts."""
+    import tifffile
+
+    return tifffile.TiffFileError, ValueError, IndexError, KeyError, RuntimeError, struct.error

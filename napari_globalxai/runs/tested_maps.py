@@ -26,6 +26,7 @@ from napari_globalxai.faithfulness.targets import MACRO
 from napari_globalxai.faithfulness.weighing import RANDOM_WEIGHTS
 from napari_globalxai.runs.folder import file_stem
 from napari_globalxai.runs.random_rival import RandomRival
+from napari_globalxai.runs.read_maps import no_tiff
 from napari_globalxai.runs.run import Run, open_run
 from napari_globalxai.runs.tables import PATIENT
 from napari_globalxai.settings.peppr_settings import PepprSettings
@@ -94,7 +95,7 @@ def find_map(
         with tifffile.TiffFile(readable(path)) as file:
             _check_size(path, file.series[0].shape, run)
             image = np.asarray(file.asarray(), dtype=np.float32)
-    except (tifffile.TiffFileError, ValueError, IndexError) as why:
+    except no_tiff() as why:
         if isinstance(why, InputError):
             raise
         raise InputError(f"{path}: cannot be read as a TIFF file ({why}).") from why

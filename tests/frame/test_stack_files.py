@@ -68,6 +68,23 @@ def test_images_are_written_among_others_and_read_as_zarr_does(stack):
         assert not fields[-1].any()
 
 
+@pytest.mark.parametrize("lost", ["0/c/1/0/0/0", "field_of_view/c/1/0/0"])
+def test_a_lost_file_is_no_black_image(tmp_path, lost):
+    images = np.zeros((COUNT, 2, tiny.HEIGHT, tiny.WIDTH), np.uint8)
+    folder = tiny.make_stack(tmp_path / "s.zarr", images, images[:, 0]).folder
+    whole = AlignedStack(folder)
+    assert not whole.read(range(COUNT)).any()
+    assert not whole.read_fields(range(COUNT)).any()
+    (folder / lost).unlink()
+    read = AlignedStack(folder).read if lost[0] == "0" else AlignedStack(folder).read_fields
+    assert not read([0, 15, 32]).any()
+    with pytest.raises(InputError, match="a file of image 18 is not there any more; explain the"):
+        read([0, 17])
+    # Aligning again writes it, beside others of the same file.
+    AlignedStack(folder).put({row: drawn(row) for row in range(16, 32)})
+    assert read([17]).any()
+
+
 def test_there_is_room_for_more(stack):
     first, second = {row: drawn(row) for row in range(COUNT)}, drawn(COUNT)
     stack.put(first)

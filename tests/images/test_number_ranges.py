@@ -209,6 +209,17 @@ def test_lower_bits_alone_are_refused_unless_the_user_says_what_they_are(name, t
         assert "--stored-bits says 0 to 255" in refusal(path, stored_bits=8) or "dcm" in name
 
 
+def test_signed_8_bit_is_refused_unless_the_user_says_what_is_white(tmp_path):
+    path, packed = tmp_path / "signed.tif", tmp_path / "packed.tif"
+    samples = np.linspace(0, 127, 48 * 64).reshape(48, 64).astype(np.int8)
+    tifffile.imwrite(path, samples)
+    tifffile.imwrite(packed, samples, compression="lzw")
+    assert "save it without compression" in refusal(packed)
+    assert "signed 8-bit numbers, whose largest may be white" in refusal(path)
+    assert read(path, stored_bits=7).max() == 255
+    assert read(path, stored_bits=8).max() == 127
+
+
 def test_numbers_that_fill_their_16_bits_need_no_word(tmp_path):
     """Also where one picture is darker than the rest, as long as it is no black one."""
     for samples in (G16, G16 // 3, C16 // 3):
