@@ -13,14 +13,15 @@ import numpy.typing as npt
 from PIL import Image
 
 from napari_globalxai.samples import sample_folder
+from napari_globalxai.widgets.lazy_images import LazyImages
 from napari_globalxai.widgets.names import IMAGES, METADATA_KEY
 from napari_globalxai.widgets.workbench import open_panels_of_a_run
 
 MODEL, WITH_SHORTCUT = "honest.yaml", "shortcut.yaml"
 
 
-class LazyImages:
-    """Images of one size as one stack, uint8 (image, height, width, 3), each read when asked for.
+def pictures(files: Sequence[Path], mirrored: Sequence[bool]) -> LazyImages:
+    """Return pictures of one size as one stack, (image, height, width, 3).
 
     napari slices in the GUI thread: one small file a step is no delay, some hundred at once are.
 
@@ -32,32 +33,17 @@ class LazyImages:
         Which of them are shown mirrored.
     """
 
-    dtype = np.dtype(np.uint8)
-    ndim = 4
+    def read(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        return np.stack([_read(files[row], mirrored=mirrored[row]) for row in rows])
 
-    def __init__(self, files: Sequence[Path], mirrored: Sequence[bool]) -> None:
-        self._files, self._mirrored = files, mirrored
-        with Image.open(files[0]) as first:
-            self.shape = (len(files), first.height, first.width, 3)
+    with Image.open(files[0]) as first:
+        return LazyImages(read, (len(files), first.height, first.width, 3))
 
-    def __len__(self) -> int:
-        return len(self._files)
 
-    def __getitem__(self, index: Any) -> npt.NDArray[np.uint8]:
-        first, *rest = index if isinstance(index, tuple) else (index,)
-        rows = np.arange(len(self))[first]
-        if np.ndim(rows) == 0:
-            return np.asarray(self._read(int(rows))[tuple(rest)])
-        stack = np.stack([self._read(int(row)) for row in rows])
-        return stack[(slice(None), *rest)]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        return np.asarray(self[:], dtype=dtype)
-
-    def _read(self, row: int) -> npt.NDArray[np.uint8]:
-        with Image.open(self._files[row]) as image:
-            pixels = np.asarray(image.convert("RGB"))
-        return pixels[:, ::-1] if self._mirrored[row] else pixels
+def _read(file: Path, *, mirrored: bool) -> npt.NDArray[np.uint8]:
+    with Image.open(file) as image:
+        pixels = np.asarray(image.convert("RGB"))
+    return pixels[:, ::-1] if mirrored else pixels
 
 
 def open_phantom() -> list[tuple[Any, dict[str, Any], str]]:
@@ -80,7 +66,7 @@ def open_with_model(model: str) -> list[tuple[Any, dict[str, Any], str]]:
     table = folder / "cohort" / "cohort.csv"
     with table.open(encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines))
-    images = LazyImages(
+    images = pictures(
         [table.parent / row["filename"] for row in rows], [row["LR"] == "R" for row in rows]
     )
     where = {
