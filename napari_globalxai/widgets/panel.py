@@ -113,7 +113,7 @@ class Panel(QScrollArea):
             QTimer.singleShot(0, self._join_tabs)
 
     def _join_tabs(self) -> None:
-        dock = self._dock()
+        dock = self.dock()
         window = None if dock is None else dock.parent()
         if dock is None or not isinstance(window, QMainWindow) or dock.isFloating():
             return
@@ -137,7 +137,8 @@ class Panel(QScrollArea):
             bar.setUsesScrollButtons(True)
         keep_half_for_canvas(window)
 
-    def _dock(self) -> Optional[QDockWidget]:  # noqa: UP045
+    def dock(self) -> Optional[QDockWidget]:  # noqa: UP045
+        """Return the dock that it stands in, if any."""
         above: Optional[QObject] = self.parent()  # noqa: UP045
         while above is not None and not isinstance(above, QDockWidget):
             above = above.parent()
@@ -145,7 +146,7 @@ class Panel(QScrollArea):
 
     def bring_forward(self) -> None:
         """Show the panel's tab."""
-        dock = self._dock()
+        dock = self.dock()
         if dock is not None:
             dock.show()
             dock.raise_()

@@ -67,6 +67,12 @@ class RegionsWidget(Panel):
         What the region holds by label; the images by its share of their map.
     said : QLabel
         The same in a sentence, of the label on show.
+    shares : list of LabelShare
+        What was measured of the region, a label each.
+    image_rows : list of int
+        Rows of the images in their table's order.
+    effects : dict of str to RegionEffect
+        What erasing the region took, by label.
     """
 
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:
@@ -82,9 +88,9 @@ class RegionsWidget(Panel):
         self._drawn.setSingleShot(True)
         self._drawn.setInterval(_MILLISECONDS_OF_DRAWING)
         self._region: Optional[npt.NDArray[np.bool_]] = None  # noqa: UP045
-        self._shares: list[LabelShare] = []
-        self._image_rows: list[int] = []
-        self._effects: dict[str, RegionEffect] = {}
+        self.shares: list[LabelShare] = []
+        self.image_rows: list[int] = []
+        self.effects: dict[str, RegionEffect] = {}
         self._make_controls()
         self._lay_out()
         self._connect()
@@ -106,7 +112,7 @@ class RegionsWidget(Panel):
 
     def measure(self) -> None:
         """Measure the region of the layer chosen, for all labels."""
-        region, run = self._drawn_region(), self.session.run
+        region, run = self.drawn_region(), self.session.run
         if region is None or run is None or self.runner.is_running:
             return
         selection = self.session.selection
@@ -119,7 +125,7 @@ class RegionsWidget(Panel):
 
     def erase(self) -> None:
         """Erase the region from all images and predict again, for all labels."""
-        region, run = self._drawn_region(), self.session.run
+        region, run = self.drawn_region(), self.session.run
         if region is None or run is None or self.eraser.is_running:
             return
         trust = self.session.trusts(run)
@@ -138,7 +144,7 @@ class RegionsWidget(Panel):
 
     def keep(self) -> None:
         """Keep the region and its numbers in the run's folder."""
-        run, region = self.session.run, self._drawn_region()
+        run, region = self.session.run, self.drawn_region()
         if run is None or region is None:
             return
         measured = self._region is not None and np.array_equal(region, self._region)
@@ -147,8 +153,8 @@ class RegionsWidget(Panel):
                 run,
                 self.name_line.text() or self.layer_box.currentText(),
                 region,
-                self._shares if measured else [],
-                self._effects if measured else {},
+                self.shares if measured else [],
+                self.effects if measured else {},
             )
         except (InputError, OSError) as why:
             self.said.setText(f"⚠ {why}")
@@ -251,7 +257,8 @@ class RegionsWidget(Panel):
             self.layer_box.setCurrentText(before)
         self.layer_box.blockSignals(False)
 
-    def _drawn_region(self) -> Optional[npt.NDArray[np.bool_]]:  # noqa: UP045
+    def drawn_region(self) -> Optional[npt.NDArray[np.bool_]]:  # noqa: UP045
+        """Return the pixels of the frame that are drawn; None, with a word why, where none are."""
         view, images = self.session.view, self.layers.layer("images")
         name = self.layer_box.currentText()
         if view is None or images is None:
@@ -317,7 +324,7 @@ class RegionsWidget(Panel):
         run = self.session.run
         if run is not None:
             self._listed.request(run, lambda: known_findings(run))
-        self._region, self._shares, self._effects = None, [], {}
+        self._region, self.shares, self.effects = None, [], {}
         self.said.setText(_DRAW if enabled else "Open a run first.")
         self._list_kept()
         self._show()
@@ -325,13 +332,13 @@ class RegionsWidget(Panel):
     def _on_measured(self, found: Any) -> None:
         region, shares = found
         if self._region is None or not np.array_equal(region, self._region):
-            self._effects = {}
-        self._region, self._shares = region, shares
+            self.effects = {}
+        self._region, self.shares = region, shares
         self.job_bar.say("")
         self._show()
 
     def _on_erased(self, found: Any) -> None:
-        self._region, self._shares, self._effects = found
+        self._region, self.shares, self.effects = found
         self.erase_bar.say("")
         self._show()
 
@@ -381,24 +388,24 @@ class RegionsWidget(Panel):
         """Return the label on show; of the overall map, the one that the region holds most of."""
         name = self.session.map_name
         if name == OVERALL:
-            known = [share for share in self._shares if np.isfinite(share.ratio)]
+            known = [share for share in self.shares if np.isfinite(share.ratio)]
             return max(known, key=lambda share: share.ratio, default=None)
-        return next((share for share in self._shares if share.label == name), None)
+        return next((share for share in self.shares if share.label == name), None)
 
     def _show(self) -> None:
-        self.table.show_shares(self._shares, self._effects)
+        self.table.show_shares(self.shares, self.effects)
         share, view = self._shown_share(), self.session.view
         if share is not None and view is not None:
-            self.said.setText(sentence(share, self._effects.get(share.label)))
-        self._image_rows = self.image_table.show_share(
+            self.said.setText(sentence(share, self.effects.get(share.label)))
+        self.image_rows = self.image_table.show_share(
             share, [] if view is None else view.run.images["file"].tolist()
         )
 
     def _on_label_clicked(self, row: int, column: int) -> None:
         view = self.session.view
-        if view is not None and 0 <= row < len(self._shares):
-            self.session.choose_map(self._shares[row].label)
+        if view is not None and 0 <= row < len(self.shares):
+            self.session.choose_map(self.shares[row].label)
 
     def _on_image_clicked(self, row: int, column: int) -> None:
-        if 0 <= row < len(self._image_rows):
-            self.layers.step_to(self._image_rows[row])
+        if 0 <= row < len(self.image_rows):
+            self.layers.step_to(self.image_rows[row])

@@ -131,7 +131,7 @@ def test_panels_stand_as_tabs_however_they_were_opened(
 ) -> None:
     opened.viewer.window.show()
     qtbot.wait(300)
-    docks = [panel._dock() for panel in all_panels.values()]
+    docks = [panel.dock() for panel in all_panels.values()]
     together = set(docks[0].parent().tabifiedDockWidgets(docks[0]))
     assert together == set(docks) - {docks[0]}
     # Once more is the same panel, in front.
@@ -147,7 +147,7 @@ def test_no_text_is_cut_in_a_narrow_dock(
     opened.viewer.window.show()
     qtbot.wait(200)
     for name, panel in all_panels.items():
-        dock = panel._dock()
+        dock = panel.dock()
         window = dock.parent()
         window.resizeDocks([dock], [280], Qt.Orientation.Horizontal)
         panel.bring_forward()
@@ -416,7 +416,7 @@ def test_a_closed_panel_keeps_its_job_and_a_new_one_shows_it(panels: Any, qtbot:
     found: list[str] = []
     panels.peppr.runner.run(work, then=found.append)
     assert viewer.window._task_status_manager.is_busy()
-    dock = panels.peppr._dock()
+    dock = panels.peppr.dock()
     dock.destroyOnClose()
     qtbot.wait(100)
     again = open_panel(viewer, "PEPPR")
@@ -443,7 +443,7 @@ def test_a_run_computed_behind_a_closed_panel_is_shown(
     explain.output_field.path = tmp_path / "run"
     runner = explain.runner
     explain.compute()
-    dock: QDockWidget = explain._dock()
+    dock: QDockWidget = explain.dock()
     dock.destroyOnClose()  # type: ignore[attr-defined]
     with qtbot.waitSignal(runner.succeeded, timeout=TIMEOUT):
         pass

@@ -50,22 +50,22 @@ def draw_sign(regions: Any, qtbot: Any, label: str = "left") -> np.ndarray:
 
 def test_a_drawn_region_is_measured_for_all_labels(regions: Any, panels: Any, qtbot: Any) -> None:
     mask = draw_sign(regions, qtbot)
-    drawn = regions._drawn_region()
+    drawn = regions.drawn_region()
     assert (drawn ^ mask).sum() <= 16  # the rim, of which a shape covers pixels in part
     with qtbot.waitSignal(regions.runner.succeeded, timeout=TIMEOUT):
         qtbot.mouseClick(regions.measure_button, Qt.MouseButton.LeftButton)
     run = panels.session.run
-    assert [share.label for share in regions._shares] == list(run.labels)
-    for share in regions._shares:
+    assert [share.label for share in regions.shares] == list(run.labels)
+    for share in regions.shares:
         maps = [np.abs(run.image_map(int(row), share.label)) for row in run.members(share.label)]
         expected = sum(image[drawn].sum() for image in maps) / sum(image.sum() for image in maps)
         assert share.share == pytest.approx(expected, rel=1e-3)
         assert share.area == drawn.mean()
     # Saliency of the linear model lies on the signs alone.
-    assert regions._shares[0].share > 0.95
-    assert regions._shares[1].share < 0.05
+    assert regions.shares[0].share > 0.95
+    assert regions.shares[1].share < 0.05
     times = regions.table.texts()[0][3]
-    assert float(times) == pytest.approx(regions._shares[0].ratio, abs=0.05)
+    assert float(times) == pytest.approx(regions.shares[0].ratio, abs=0.05)
     assert f"{times} times its share" in regions.said.text()
     assert len(regions.image_table.texts()) == len(run.members("left"))
 
@@ -74,11 +74,11 @@ def test_erasing_the_sign_takes_the_gain(regions: Any, panels: Any, qtbot: Any) 
     draw_sign(regions, qtbot)
     with qtbot.waitSignal(regions.eraser.succeeded, timeout=TIMEOUT):
         qtbot.mouseClick(regions.erase_button, Qt.MouseButton.LeftButton)
-    effect = regions._effects["left"]
+    effect = regions.effects["left"]
     assert effect.intact_auc == 1
     assert effect.erased_auc < 0.75
     assert effect.logit_change < 0
-    assert regions._effects["right"].erased_auc > 0.95
+    assert regions.effects["right"].erased_auc > 0.95
     assert "of the gain over chance" in regions.said.text()
     # The label on show is the one that is spoken of, and a click on another shows it.
     regions.table.cellClicked.emit(1, 0)
@@ -90,7 +90,7 @@ def test_a_kept_region_is_read_by_the_audit(regions: Any, panels: Any, qtbot: An
     from napari_globalxai.images.labels_image import read_labels_image
 
     mask = draw_sign(regions, qtbot)
-    drawn = regions._drawn_region()
+    drawn = regions.drawn_region()
     with qtbot.waitSignal(regions.runner.succeeded, timeout=TIMEOUT):
         regions.measure()
     regions.name_line.setText("lower corner!")
@@ -101,12 +101,12 @@ def test_a_kept_region_is_read_by_the_audit(regions: Any, panels: Any, qtbot: An
     np.testing.assert_array_equal(read, drawn)
     facts = read_json(path.with_suffix(".json"))
     assert facts["name"] == "lower corner!"
-    assert facts["labels"]["left"]["ratio"] == pytest.approx(regions._shares[0].ratio)
+    assert facts["labels"]["left"]["ratio"] == pytest.approx(regions.shares[0].ratio)
     # It is drawn again from the list.
     regions.kept_box.setCurrentIndex(1)
     regions.kept_box.activated.emit(1)
     assert regions.layer_box.currentText() == "lower-corner"
-    np.testing.assert_array_equal(regions._drawn_region(), drawn)
+    np.testing.assert_array_equal(regions.drawn_region(), drawn)
 
 
 def test_where_there_is_nothing_to_measure_the_panel_says_so(regions: Any, qtbot: Any) -> None:
@@ -122,7 +122,7 @@ def test_an_image_by_its_share_comes_into_view(regions: Any, panels: Any, qtbot:
     with qtbot.waitSignal(regions.runner.succeeded, timeout=TIMEOUT):
         regions.measure()
     regions.image_table.cellClicked.emit(2, 0)
-    assert panels.session.row == regions._image_rows[2]
+    assert panels.session.row == regions.image_rows[2]
     file = panels.session.run.images["file"][panels.session.row]
     assert regions.image_table.text(2, 0) == file
 

@@ -40,7 +40,7 @@ def test_a_small_window_keeps_half_for_the_canvas(
     window = opened.viewer.window._qt_window
     opened.viewer.window.show()
     # Before they are tabs, panels stand side by side.
-    qtbot.waitUntil(lambda: len(window.tabifiedDockWidgets(panels["PEPPR"]._dock())) == 4)
+    qtbot.waitUntil(lambda: len(window.tabifiedDockWidgets(panels["PEPPR"].dock())) == 4)
     opened.viewer.window.resize(1024, 768)
     right, left = areas.RightDockWidgetArea, areas.LeftDockWidgetArea
     qtbot.waitUntil(lambda: area_of(window, "layer list") == right, timeout=5000)
@@ -52,7 +52,7 @@ def test_a_small_window_keeps_half_for_the_canvas(
         qtbot.wait(50)
         # As much as a dock of the least width has beside a bar to scroll down.
         assert panel.widget().minimumSizeHint().width() <= LEAST_WIDTH - 16, name
-        assert panel._dock().height() > 0.5 * window.height(), name
+        assert panel.dock().height() > 0.5 * window.height(), name
     opened.viewer.window.resize(1800, 900)
     qtbot.waitUntil(lambda: area_of(window, "layer list") == left, timeout=5000)
     assert area_of(window, "layer controls") == left
