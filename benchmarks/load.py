@@ -3,7 +3,7 @@
     python benchmarks/load.py [--images 13000] [--size 32 48] [--peppr] [--keep FOLDER]
 
 Draws the cohort and a tiny network, then runs each command in a process of its own: explain, the
-maps of a subgroup, if asked for PEPPR along one map with few steps, the report, and opening the run
+maps of a subgroup, if asked for PEPPR along one map by its defaults, the report, and opening the run
 as Python and as napari do. Prints processor seconds, the peak of memory and what lies on the disk,
 and how many times as much the large cohort takes; ten times is linear. The time to start Python and
 to import torch is in it, as it is for a user, but not where a run is opened.
@@ -111,13 +111,14 @@ def steps(folder: Path, count: int, size: tuple[int, int], peppr: bool) -> dict[
     commands = {
         "explain": ("explain", table, "--model", model, "--out", run),
         "maps of a subgroup": ("maps", run, "--name", "b", "--where", "site == 'B'"),
-        "PEPPR, one label": (
-            "peppr", run, "--map", "AMD", "--steps", "6", "--control-steps", "4", "--controls", "9",
+        "PEPPR of a tenth": (
+            "peppr", run, "--map", "AMD", "--most-images", str(count // 10),
         ),
+        "PEPPR, one label": ("peppr", run, "--map", "AMD"),
         "report": ("report", run),
     }  # fmt: skip
     if not peppr:
-        del commands["PEPPR, one label"]
+        commands = {name: each for name, each in commands.items() if each[0] != "peppr"}
     costs = {}
     for name, (command, *more) in commands.items():
         costs[name], _ = measure("-m", "napari_globalxai", command, *more)
