@@ -4,9 +4,9 @@
 
 Draws the cohort and a tiny network, then runs each command in a process of its own: explain, the
 maps of a subgroup, if asked for PEPPR along one map by its defaults, the report, and opening the
-run as Python and as napari do. Prints processor seconds, the peak of memory and what lies on the disk,
-and how many times as much the large cohort takes; ten times is linear. The time to start Python and
-to import torch is in it, as it is for a user, but not where a run is opened.
+run as Python and as napari do. Prints processor seconds, the peak of memory and what lies on the
+disk, and how many times as much the large cohort takes; ten times is linear. The time to start
+Python and to import torch is in it, as it is for a user, but not where a run is opened.
 """
 
 from __future__ import annotations
