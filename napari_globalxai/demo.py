@@ -42,8 +42,8 @@ from napari_globalxai.storage import write_json
 MARKED_LABEL = "Gla"
 RANDOM_MAP = "smooth-random"
 RANDOM_MAP_SIGMA = 12.0
-# Fewer steps than by default: the demo is to be over within minutes.
-PEPPR = PepprSettings(steps=12, control_steps=4)
+# Fewer steps than by default, on fewer images: the demo is to be over within minutes.
+PEPPR = PepprSettings(steps=12, control_steps=4, most_images=160)
 
 FloatImage = npt.NDArray[np.float32]
 Say = Callable[[str], None]

@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from napari_globalxai.faithfulness.evaluation import ARMS, Course, Evaluation
 from napari_globalxai.faithfulness.feature_shift import Features
+from napari_globalxai.faithfulness.numbers_in_words import in_percent
 from napari_globalxai.faithfulness.scores import roc_auc
-from napari_globalxai.faithfulness.words import in_percent
 
 FEWEST_IMAGES = 5
 # Of the gap between the mean logits of images with and without the label.

@@ -14,10 +14,10 @@ import numpy.typing as npt
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.evaluation import ARMS, Evaluation
 from napari_globalxai.faithfulness.label_effects import LabelCases, interval_of
+from napari_globalxai.faithfulness.numbers_in_words import in_interval, in_percent
 from napari_globalxai.faithfulness.orders import order_by_map, step_counts
 from napari_globalxai.faithfulness.outside_share import MASS_WORTH_SAYING, outside_share
 from napari_globalxai.faithfulness.scores import FloatArray, area
-from napari_globalxai.faithfulness.words import in_interval, in_percent
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.storage import write_json, write_table

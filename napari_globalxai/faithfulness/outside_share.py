@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_globalxai.faithfulness.words import in_interval, in_percent
+from napari_globalxai.faithfulness.numbers_in_words import in_interval, in_percent
 
 # Below these, what lies outside does not change what a verdict means.
 MASS_WORTH_SAYING = 0.1

@@ -22,10 +22,10 @@ from napari_globalxai.faithfulness.fills import Fill, depends_on_mask, filled
 from napari_globalxai.faithfulness.intervals import mean_interval
 from napari_globalxai.faithfulness.masked_prediction import predict_masked
 from napari_globalxai.faithfulness.model_and_images import Images, Predictor
+from napari_globalxai.faithfulness.numbers_in_words import in_interval, in_percent
 from napari_globalxai.faithfulness.orders import Mask, kept_pixels, order_by_map, step_counts
 from napari_globalxai.faithfulness.scores import FloatArray, area
 from napari_globalxai.faithfulness.stored_results import result_stem
-from napari_globalxai.faithfulness.words import in_interval, in_percent
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.storage import write_json, write_table

@@ -17,10 +17,10 @@ import numpy.typing as npt
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.evaluation import Evaluation
 from napari_globalxai.faithfulness.label_effects import Effect, LabelCases
+from napari_globalxai.faithfulness.numbers_in_words import in_interval, in_percent
 from napari_globalxai.faithfulness.orders import Mask
 from napari_globalxai.faithfulness.outside import outputs_of
 from napari_globalxai.faithfulness.stored_results import result_stem
-from napari_globalxai.faithfulness.words import in_interval, in_percent
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.storage import write_json, write_table

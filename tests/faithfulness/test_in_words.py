@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from napari_globalxai.faithfulness.numbers_in_words import in_interval
 from napari_globalxai.faithfulness.outside_share import outside_sentence
-from napari_globalxai.faithfulness.words import in_interval
 from napari_globalxai.runs.performance import measure_performance
 
 NAN = math.nan
