@@ -66,7 +66,7 @@ class BesideView(Fold):
         box = QVBoxLayout(content)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(4)
-        box.addLayout(flowing(self.open_button, self.close_button))
+        box.addWidget(flowing(self.open_button, self.close_button))
         shown = settings_layout()
         shown.addRow("Shown below", self.shown_box)
         box.addLayout(shown)

@@ -174,7 +174,7 @@ class CardView(Fold):
         box.addWidget(self._form)
         box.addWidget(self.more)
         box.addWidget(self.unknown_box)
-        box.addLayout(flowing(self.check_button, self.write_button))
+        box.addWidget(flowing(self.check_button, self.write_button))
         box.addWidget(self.job_bar)
         box.addWidget(self.found)
         self.show_content(content)

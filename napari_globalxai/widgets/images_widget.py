@@ -167,7 +167,7 @@ class ImagesWidget(Panel):
         self.content.addLayout(form)
         self.content.addWidget(self.said)
         self.content.addWidget(self.view, 1)
-        self.content.addLayout(buttons)
+        self.content.addWidget(buttons)
         self._set_enabled(False)
 
     def _connect(self) -> None:

@@ -12,13 +12,12 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from superqt import QFlowLayout
 
 from napari_globalxai.progress import Progress, format_seconds
+from napari_globalxai.widgets.flow_row import FlowRow
 from napari_globalxai.widgets.plain_labels import plain_label
 from napari_globalxai.widgets.workers import JobRunner
 
-_BETWEEN = 6
 _LINK = re.compile(r"https?://\S+")
 # napari frames a button only where it is disabled, and Qt remembers the larger size.
 _FRAMED = "QPushButton { border: 1px solid transparent; }"
@@ -136,18 +135,12 @@ def text_label(text: str = "") -> QLabel:
     return label
 
 
-def flowing(*widgets: QWidget) -> QFlowLayout:
+def flowing(*widgets: QWidget) -> FlowRow:
     """Return a row of widgets that goes on below where the panel is too narrow for it."""
-    layout = QFlowLayout()
-    layout.setContentsMargins(0, 0, 0, 0)
-    # Inside another layout it knows no style to take its own spacing from.
-    layout.setHorizontalSpacing(_BETWEEN)
-    layout.setVerticalSpacing(_BETWEEN)
     for widget in widgets:
-        layout.addWidget(widget)
         if isinstance(widget, QPushButton):
             widget.setStyleSheet(_FRAMED)
-    return layout
+    return FlowRow(*widgets)
 
 
 def tipped_button(text: str, tip: str) -> QPushButton:

@@ -68,7 +68,7 @@ class Scrubber(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addLayout(arms)
+        layout.addWidget(arms)
         layout.addLayout(row)
         self._timer = QTimer(self)
         self._timer.setInterval(_MILLISECONDS_A_FRAME)

@@ -18,7 +18,7 @@ def test_buttons_of_a_row_stand_apart_and_on_one_line(qtbot: Any) -> None:
     panel = QWidget()
     qtbot.addWidget(panel)
     row = [QPushButton(name) for name in ("Compute", "Open run…", "Check", "Report")]
-    QVBoxLayout(panel).addLayout(flowing(*row))
+    QVBoxLayout(panel).addWidget(flowing(*row))
     panel.setStyleSheet(get_stylesheet("dark"))
     row[-1].setEnabled(False)
     panel.resize(700, 200)

@@ -1,0 +1,93 @@
+"""A row of widgets that goes on in the next line where it is too narrow.
+
+No layout: PySide6 forgets what a layout that is written in Python holds, and the process ends where
+Qt asks for it then. superqt's `QFlowLayout` is such a one.
+"""
+
+from typing import Optional
+
+from qtpy.QtCore import QEvent, QRect, QSize
+from qtpy.QtGui import QResizeEvent
+from qtpy.QtWidgets import QSizePolicy, QWidget
+
+_BETWEEN = 6
+
+
+class FlowRow(QWidget):
+    """Widgets side by side, in as many lines as they need.
+
+    Parameters
+    ----------
+    parts : sequence of QWidget
+        The widgets, in order.
+    """
+
+    def __init__(self, *parts: QWidget) -> None:
+        super().__init__()
+        self._parts = parts
+        for part in parts:
+            part.setParent(self)
+        policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
+
+    def heightForWidth(self, width: int) -> int:
+        """Return the height of all lines."""
+        return max((place.bottom() + 1 for place in self._places(width)), default=0)
+
+    def sizeHint(self) -> QSize:
+        """Return the size of one line."""
+        hints = [part.sizeHint() for part in self._shown()]
+        width = sum(hint.width() + _BETWEEN for hint in hints) - _BETWEEN
+        return QSize(max(width, 0), max((hint.height() for hint in hints), default=0))
+
+    def minimumSizeHint(self) -> QSize:
+        """Return the width of the widest part, and the height of the lines as they are."""
+        width = max((part.minimumSizeHint().width() for part in self._shown()), default=0)
+        return QSize(width, self.heightForWidth(max(self.width(), width)))
+
+    def resizeEvent(self, event: Optional[QResizeEvent]) -> None:  # noqa: UP045
+        """Put the parts in their places."""
+        super().resizeEvent(event)
+        self._arrange()
+
+    def event(self, event: Optional[QEvent]) -> bool:  # noqa: UP045
+        """Follow what becomes of the parts."""
+        if event is not None and event.type() == QEvent.Type.LayoutRequest:
+            self._arrange()
+            self.updateGeometry()
+        return bool(super().event(event))
+
+    def _shown(self) -> list[QWidget]:
+        return [part for part in self._parts if not part.isHidden()]
+
+    def _arrange(self) -> None:
+        for part, place in zip(self._shown(), self._places(self.width()), strict=True):
+            part.setGeometry(place)
+
+    def _places(self, width: int) -> list[QRect]:
+        """Return where the parts lie in a row of a width; those of a line stand in its middle."""
+        lines: list[list[QSize]] = []
+        left = 0
+        for part in self._shown():
+            size = part.sizeHint()
+            if size.width() > width:
+                size = QSize(width, max(size.height(), part.heightForWidth(width)))
+            if lines and left + size.width() <= width:
+                lines[-1].append(size)
+            else:
+                left = 0
+                lines.append([size])
+            left += size.width() + _BETWEEN
+        places, top = [], 0
+        for line in lines:
+            height, left = max(size.height() for size in line), 0
+            for size in line:
+                places.append(QRect(left, top + (height - size.height()) // 2, *_sides(size)))
+                left += size.width() + _BETWEEN
+            top += height + _BETWEEN
+        return places
+
+
+def _sides(size: QSize) -> tuple[int, int]:
+    return size.width(), size.height()
