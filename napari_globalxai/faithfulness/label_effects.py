@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -70,17 +71,18 @@ class LabelCases:
         bool (image,).
     truth : numpy.ndarray
         bool, of the known ones.
-    weights : numpy.ndarray
-        (resample, known image).
     patients : tuple of str
         Of the known ones.
+    bootstrap, seed : int
+        Of the resamples.
     """
 
     label: int
     known: npt.NDArray[np.bool_]
     truth: npt.NDArray[np.bool_]
-    weights: FloatArray
     patients: tuple[str, ...]
+    bootstrap: int
+    seed: int
 
     @classmethod
     def of(
@@ -108,8 +110,12 @@ class LabelCases:
         known = np.isfinite(truth[:, label])
         carries = truth[known, label] == 1
         owners = tuple(patient for patient, use in zip(patients, known, strict=True) if use)
-        weights = patient_resamples(owners, carries, bootstrap, seed)
-        return cls(label, known, carries, weights, owners)
+        return cls(label, known, carries, owners, bootstrap, seed)
+
+    @cached_property
+    def weights(self) -> FloatArray:
+        """Weights of the resamples, (resample, known image); not all questions draw any."""
+        return patient_resamples(self.patients, self.truth, self.bootstrap, self.seed)
 
     @property
     def has_both(self) -> bool:

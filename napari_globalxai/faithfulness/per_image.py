@@ -206,7 +206,7 @@ def run_per_image(
         Gives the map (*spatial) of a row of the cohort; where others predict, it must be such as
         can be pickled.
     settings : PepprSettings
-        Steps, bootstrap and seed.
+        Steps and seed.
     progress : callable, optional
         May raise `Cancelled`.
 

@@ -192,7 +192,6 @@ def run_regions(
         [label for label in maps if label not in usable],
         {
             "fill": settings.fill,
-            "bootstrap": settings.bootstrap,
             "seed": settings.seed,
             "images": len(evaluation.rows),
             "patients": len(set(evaluation.patients)),

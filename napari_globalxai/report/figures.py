@@ -105,7 +105,7 @@ def draw_figures(run: Run, comparisons: Sequence[Path] = ()) -> Iterator[ReportF
         if figure is not None:
             yield ReportFigure(
                 f"peppr_{file_stem(name)}",
-                f"PEPPR along the map “{name}”. Bands: 95 % bootstrap over patients for the map, "
+                f"PEPPR along the map “{name}”. Bands: 95 % intervals over patients for the map, "
                 "the middle 95 % of the orders for the controls. The histogram compares Δ on the "
                 "steps at which the controls were evaluated, so it may differ a little from the Δ "
                 "of all steps.",

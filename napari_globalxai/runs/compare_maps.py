@@ -52,7 +52,7 @@ def compare_maps(
     maps : sequence of str
         ``overall``, labels, or TIFF files.
     settings : PepprSettings, optional
-        What is chosen; fill, steps, area, bootstrap and seed count.
+        What is chosen; fill, steps, area, images, bootstrap and seed count.
     against : sequence of Run, str or pathlib.Path, optional
         Other runs, whose maps of these names are compared, too. Maps of another method or layer
         are tried on this run's model; those of another model on their own, along the same images.

@@ -47,7 +47,7 @@ def peppr_regions(
     map : str, optional
         A label, to test that one; by default all labels of the run, each ranked by its own map.
     settings : PepprSettings, optional
-        What is chosen; fill, bootstrap and seed count.
+        What is chosen; fill, images and seed count.
     model, device, trust, batch_size, workers, progress, **keywords
         As for `peppr`.
 
