@@ -13,6 +13,7 @@ from qtpy.QtWidgets import (
     QDockWidget,
     QMainWindow,
     QScrollArea,
+    QSizePolicy,
     QTabBar,
     QVBoxLayout,
     QWidget,
@@ -108,6 +109,8 @@ class Panel(QScrollArea):
         super().showEvent(event)
         if not self._is_docked:
             self._is_docked = True
+            # Of what it docks, napari 0.9.0 lets nothing be higher than its hint.
+            self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
             self.take_letters()
             # Once napari has put it where it belongs.
             QTimer.singleShot(0, self._join_tabs)
