@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
+from napari_globalxai.runs.folder import REGIONS_FOLDER
+from napari_globalxai.statistics.global_map import OVERALL
 from napari_globalxai.storage import atomic_path, write_json
 from napari_globalxai.widgets.warm_up import import_models
 
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from napari_globalxai.faithfulness.region_erasure import RegionEffect
     from napari_globalxai.runs.run import Run
 
-REGIONS_FOLDER = "regions"
 _NAME = "region"
 _CHANCE = 0.5
 
@@ -101,6 +102,14 @@ def erase(
     from napari_globalxai.audit.erasing import erase_regions
 
     return erase_regions(run, {_NAME: region}, progress, trust=trust)[_NAME]
+
+
+def strongest(shares: list[LabelShare], map_name: str) -> LabelShare | None:
+    """Return what is held of a map; of the overall map, of the label that it is most of."""
+    if map_name == OVERALL:
+        known = [share for share in shares if np.isfinite(share.ratio)]
+        return max(known, key=lambda share: share.ratio, default=None)
+    return next((share for share in shares if share.label == map_name), None)
 
 
 def sentence(share: LabelShare, effect: RegionEffect | None) -> str:
