@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_globalxai.widgets.event_turns import TURNS
+from napari_globalxai.widgets.job_foot import JobFoot
 from napari_globalxai.widgets.small_window import USUAL_WIDTH, keep_half_for_canvas
 from napari_globalxai.widgets.warm_up import warm_up
 
@@ -65,6 +66,7 @@ class Panel(QScrollArea):
             panel = known()
             if panel is not None and not is_gone.is_set():
                 panel.setWidget(inside)
+                JobFoot(panel)
 
         TURNS.add(fill)
 
