@@ -126,7 +126,7 @@ class ExplainWidget(Panel):
             growing, session = self.growing.layers, self.session
 
             def show(view: RunView) -> None:
-                growing.stop()
+                growing.hand_over()
                 session.open(view)
 
             self.runner.run(explaining(cohort, reads, model, out, settings, trust), then=show)

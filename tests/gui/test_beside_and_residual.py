@@ -38,7 +38,9 @@ def beside(opened: Any, other_run: Path, qtbot: Any) -> Any:
     return view
 
 
-def test_a_second_run_lies_below_and_follows_map_and_slider(opened: Any, beside: Any) -> None:
+def test_a_second_run_lies_below_and_follows_map_and_slider(
+    opened: Any, beside: Any, qtbot: Any
+) -> None:
     own = opened.session.run
     images, shown = (beside.layers.layer(role) for role in ("other images", "other map"))
     height = own.valid.shape[0]
@@ -56,7 +58,8 @@ def test_a_second_run_lies_below_and_follows_map_and_slider(opened: Any, beside:
     opened.session.show_native(False)
     assert images.visible
     beside.close_button.click()
-    assert beside.layers.layer("other images") is None
+    # Each in a turn of its own.
+    qtbot.waitUntil(lambda: beside.layers.layer("other images") is None)
     assert not beside.said.isVisibleTo(opened.explain)
 
 
