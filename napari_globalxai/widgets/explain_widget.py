@@ -224,7 +224,7 @@ class ExplainWidget(Panel):
         self.consent = StoreConsent(self, self.layers)
         self.image_panel = ImagePanel()
         self.performance = PerformanceTable()
-        self.answers = AnswersView(self, self.session)
+        self.answers = AnswersView(self, viewer, self.session)
 
     def _lay_out(self) -> None:
         buttons = flowing(

@@ -13,12 +13,14 @@ from qtpy.QtWidgets import (
     QDockWidget,
     QMainWindow,
     QScrollArea,
+    QSizePolicy,
     QTabBar,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_globalxai.widgets.event_turns import TURNS
+from napari_globalxai.widgets.job_foot import JobFoot
 from napari_globalxai.widgets.small_window import USUAL_WIDTH, keep_half_for_canvas
 from napari_globalxai.widgets.warm_up import warm_up
 
@@ -64,6 +66,7 @@ class Panel(QScrollArea):
             panel = known()
             if panel is not None and not is_gone.is_set():
                 panel.setWidget(inside)
+                JobFoot(panel)
 
         TURNS.add(fill)
 
@@ -108,6 +111,8 @@ class Panel(QScrollArea):
         super().showEvent(event)
         if not self._is_docked:
             self._is_docked = True
+            # Of what it docks, napari 0.9.0 lets nothing be higher than its hint.
+            self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
             self.take_letters()
             # Once napari has put it where it belongs.
             QTimer.singleShot(0, self._join_tabs)

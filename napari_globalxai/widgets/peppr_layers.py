@@ -15,6 +15,7 @@ from napari_globalxai.faithfulness.fills import depends_on_mask
 from napari_globalxai.widgets.colours import ARM_COLOURS
 from napari_globalxai.widgets.event_turns import TURNS
 from napari_globalxai.widgets.frame_place import FramePlace
+from napari_globalxai.widgets.image_result import ImageResult
 from napari_globalxai.widgets.layer_roles import GAP, RoleLayers
 from napari_globalxai.widgets.outlines import label_colours, outline
 from napari_globalxai.widgets.panel_words import in_panel_words
@@ -68,7 +69,10 @@ class PepprLayers(RoleLayers):
 
     def _on_row(self, row: int) -> None:
         result = self.session.result
-        if result is not None and result.fold_orders is not None:
+        if isinstance(result, ImageResult) and result.row != row:
+            # That of this image comes in a moment, where it was tested.
+            self._hide_result()
+        elif result is not None and result.fold_orders is not None:
             # Each image was tested along the order of its own fold.
             self._show_result()
         else:

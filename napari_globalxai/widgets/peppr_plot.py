@@ -11,7 +11,8 @@ from qtpy.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen,
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_globalxai.widgets.colours import ARM_COLOURS
-from napari_globalxai.widgets.peppr_figure import Drawn, Wanted, draw
+from napari_globalxai.widgets.image_curves_figure import draw_result
+from napari_globalxai.widgets.peppr_figure import Drawn, Wanted
 from napari_globalxai.widgets.seen_colours import seen_on
 from napari_globalxai.widgets.workers import LatestOnly
 
@@ -123,7 +124,7 @@ class PepprPlot(QWidget):
             points=self.font().pointSizeF(),
             others=self._others,
         )
-        self._figures.request(wanted, lambda: draw(wanted))
+        self._figures.request(wanted, lambda: draw_result(wanted))
 
     def _on_drawn(self, wanted: Wanted, drawn: Drawn) -> None:
         height, width = drawn.pixels.shape[:2]

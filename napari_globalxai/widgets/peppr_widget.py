@@ -22,6 +22,7 @@ from napari_globalxai.widgets.peppr_jobs import testing
 from napari_globalxai.widgets.peppr_plot import PepprPlot
 from napari_globalxai.widgets.peppr_results import ResultTable, map_of, results_of
 from napari_globalxai.widgets.peppr_words import probability_text
+from napari_globalxai.widgets.per_image_view import PerImageView
 from napari_globalxai.widgets.run_view import RunView, stored_result
 from napari_globalxai.widgets.sanity_view import SanityView
 from napari_globalxai.widgets.scrubber import Scrubber
@@ -51,6 +52,8 @@ class PepprWidget(Panel):
         What the viewer works on.
     runner : JobRunner
         Runs the work.
+    images : PerImageView
+        Images one by one.
     sanity : SanityView
         The check against random weights.
     map_box, label_box : QComboBox
@@ -155,6 +158,7 @@ class PepprWidget(Panel):
         self.results_heading = heading("Results")
         self.results_heading.hide()
         self.further = FurtherResults(self)
+        self.images = PerImageView(self, viewer, self.session, self.layers, form)
         self.sanity = SanityView(self, viewer, self.session)
         self.label_box = choice_box("Label", "The label whose performance is plotted")
         self.verdict = VerdictView()
@@ -183,6 +187,7 @@ class PepprWidget(Panel):
         # Below the curves, which are to be in view on a small screen.
         self.content.addWidget(self.results_heading)
         self.content.addWidget(self.results)
+        self.content.addWidget(self.images)
         self.content.addWidget(self.further)
         self.content.addWidget(self.sanity)
 
@@ -198,10 +203,12 @@ class PepprWidget(Panel):
         self._stored.failed.connect(self.job_bar.say)
         self._beside.ready.connect(self._on_beside)
         self._beside.failed.connect(self.job_bar.say)
+        self.images.left.connect(self._look_up)
+        self.images.tested.connect(self.further.show_run)
         self.map_box.currentTextChanged.connect(self._on_map_chosen)
         self.label_box.currentTextChanged.connect(self._on_label)
         self.scrubber.moved.connect(self.session.scrub)
-        self.plot.fraction_picked.connect(self._on_picked)
+        self.plot.fraction_picked.connect(self.session.scrub)
         self.follow(self.session.view_changed, self._on_view)
         self.follow(self.session.map_changed, self._on_map)
         self.follow(self.session.result_changed, self._on_result)
@@ -222,9 +229,6 @@ class PepprWidget(Panel):
 
     def _on_cancelled(self) -> None:
         self.job_bar.say("Stopped. Finished controls are kept for the next time.")
-
-    def _on_picked(self, fraction: float) -> None:
-        self.session.scrub(fraction)
 
     def _on_theme(self, event: Any) -> None:
         self.plot.set_theme(event.value)
@@ -276,7 +280,7 @@ class PepprWidget(Panel):
     def _look_up(self) -> None:
         """Load what was computed before along the map chosen."""
         view, name = self.session.view, self.map_box.currentText()
-        if view is not None and not self._keep_result:
+        if view is not None and not self._keep_result and not self.images.follows(name):
             known = self.session.result
             if known is None or map_of(known, view.maps) != name:
                 self._request(view, name)
@@ -290,6 +294,7 @@ class PepprWidget(Panel):
         view = self.session.view
         if view is None:
             return
+        self.images.leave()
         if not self.runner.is_running:
             self.growing.forget()
         self._keep_result = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
-from qtpy.QtWidgets import QDockWidget, QMainWindow
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QSizePolicy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +33,7 @@ class SmallWindow(QObject):
     def __init__(self, window: QMainWindow) -> None:
         super().__init__(window)
         self._has_moved = False
+        self._policy_of_controls = QSizePolicy()
         self._settled = QTimer(self)
         self._settled.setSingleShot(True)
         self._settled.setInterval(_MILLISECONDS_OF_CHANGE)
@@ -112,13 +113,28 @@ class SmallWindow(QObject):
                 heights = [round((1 - _SHARE_OF_LIST) * height), round(_SHARE_OF_LIST * height)]
                 self._window.resizeDocks([panels[0], dock], heights, Qt.Orientation.Vertical)
             else:
+                self._free_height(dock)
                 self._window.tabifyDockWidget(panels[0], dock)
         for dock in front[:1]:
             dock.raise_()
         self._has_moved = True
 
+    def _free_height(self, dock: QDockWidget) -> None:
+        """Let the controls be higher than they ask for, which napari 0.9.0 forbids.
+
+        Of all that are tabs together, none would be higher.
+        """
+        controls = dock.widget()
+        if controls is not None:
+            self._policy_of_controls = controls.sizePolicy()
+            either_way = QSizePolicy.Policy.Preferred
+            controls.setSizePolicy(either_way, either_way)
+
     def _move_back(self, lists: list[QDockWidget]) -> None:
         for dock in lists:
+            controls = dock.widget() if dock.objectName() == _CONTROLS else None
+            if controls is not None:
+                controls.setSizePolicy(self._policy_of_controls)
             self._window.addDockWidget(
                 Qt.DockWidgetArea.LeftDockWidgetArea, dock, Qt.Orientation.Vertical
             )
