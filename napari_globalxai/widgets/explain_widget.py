@@ -8,6 +8,7 @@ from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QPushButton
 
+from napari_globalxai.cohort.wording import counted
 from napari_globalxai.errors import InputError
 from napari_globalxai.runs.tables import ERROR, FAILED, STATUS
 from napari_globalxai.settings.cohort_settings import CohortSettings
@@ -18,7 +19,7 @@ from napari_globalxai.widgets.explain_jobs import checking, explaining, reading,
 from napari_globalxai.widgets.fold import Fold
 from napari_globalxai.widgets.growing_layers import growing_layers_of
 from napari_globalxai.widgets.growing_view import GrowingView
-from napari_globalxai.widgets.identity import make_header
+from napari_globalxai.widgets.identity import NO_RUN_HERE, make_header
 from napari_globalxai.widgets.layers import RunLayers, layers_of, sample_paths
 from napari_globalxai.widgets.map_view import MapView
 from napari_globalxai.widgets.panel import Panel
@@ -184,7 +185,7 @@ class ExplainWidget(Panel):
     # Making the panel.
 
     def _make_controls(self, viewer: Any) -> None:
-        self.header = make_header(self, self.session)
+        self.header = make_header(self, self.session, NO_RUN_HERE)
         self.form = form = RunForm(self.session)
         self.cohort_field, self.model_field = form.cohort_field, form.model_field
         self.output_field, self.trust_box = form.output_field, form.trust_box
@@ -344,8 +345,8 @@ class ExplainWidget(Panel):
     def _on_checked(self, found: tuple[list[str], list[str]]) -> None:
         facts, problems = found
         lines = [f"⚠ {in_panel_words(problem)}" for problem in problems]
-        counted = f"{len(problems)} problems" if problems else "No problem was found."
-        self.check_bar.say("\n".join([counted, *lines, *facts]))
+        first = counted(len(problems), "problem") if problems else "No problem was found."
+        self.check_bar.say("\n".join([first, *lines, *facts]))
 
     def _on_report(self, path: Path) -> None:
         self.job_bar.say(f"Report: {path}")
@@ -370,8 +371,8 @@ class ExplainWidget(Panel):
         lines = self._notes(view)
         self.notes.setText("\n".join(lines))
         failed = view.run.record.counts.failed
-        title = f"⚠ {len(view.run.record.warnings)} warnings"
-        self.warnings.set_title(f"{title}, {failed} failed images" if failed else title)
+        title = f"⚠ {counted(len(view.run.record.warnings), 'warning')}"
+        self.warnings.set_title(f"{title}, {counted(failed, 'failed image')}" if failed else title)
         self.warnings.setVisible(bool(lines))
         if lines and len(lines) <= _MOST_LINES_UNFOLDED:
             self.warnings.expand()

@@ -54,6 +54,8 @@ class ImagesWidget(Panel):
         The table; a click or the arrow keys show an image.
     query_line : QLineEdit
         The filter, a query as on the command line.
+    label_box : QComboBox
+        Whose truth, probability and similarity are listed.
     preset_box : QComboBox
         Orders that help to find what does not follow.
     said : QLabel
@@ -119,6 +121,9 @@ class ImagesWidget(Panel):
             "Comparisons over the columns of images.csv, such as probability_Gla >= 0.5; names "
             "with blanks in backticks. The maps follow."
         )
+        self.label_box = choice_box(
+            "Label", "Whose truth, probability and similarity are listed; the maps follow"
+        )
         self.preset_box = choice_box("Order", "Which images come first")
         for name, words in _PRESETS.items():
             self.preset_box.addItem(words, name)
@@ -160,6 +165,7 @@ class ImagesWidget(Panel):
 
     def _lay_out(self) -> None:
         form = settings_layout()
+        form.addRow("La&bel", self.label_box)
         form.addRow("F&ilter", self.query_line)
         form.addRow("&Order", self.preset_box)
         buttons = flowing(self.all_button, self.save_button)
@@ -172,6 +178,7 @@ class ImagesWidget(Panel):
 
     def _connect(self) -> None:
         self.query_line.editingFinished.connect(self._on_query)
+        self.label_box.activated.connect(self._on_label)
         self.preset_box.currentIndexChanged.connect(self._on_preset)
         self.preset_box.activated.connect(self._on_preset_again)
         self.save_button.clicked.connect(self.save)
@@ -188,12 +195,21 @@ class ImagesWidget(Panel):
         self.follow(self.session.row_changed, self._on_row)
 
     def _set_enabled(self, enabled: bool) -> None:
-        for part in (self.query_line, self.preset_box, self.view, self.save_button):
+        for part in (
+            self.label_box,
+            self.query_line,
+            self.preset_box,
+            self.view,
+            self.save_button,
+        ):
             part.setEnabled(enabled)
         self.all_button.setEnabled(enabled and self.session.selection is not None)
 
     def _on_view(self, view: RunView) -> None:
         self._set_enabled(True)
+        self.label_box.clear()
+        self.label_box.addItems(list(view.maps))
+        self.label_box.setCurrentText(self.session.map_name)
         self.model.show_run(view.run, self.session.map_name)
         self._on_selection(self.session.selection)
         self._set_widths()
@@ -201,7 +217,11 @@ class ImagesWidget(Panel):
     def _on_map(self, name: str) -> None:
         view = self.session.view
         if view is not None:
+            self.label_box.setCurrentText(name)
             self.model.show_run(view.run, name)
+
+    def _on_label(self) -> None:
+        self.session.choose_map(self.label_box.currentText())
 
     def _on_selection(self, selection: Optional[Selection]) -> None:  # noqa: UP045
         self.query_line.setText("" if selection is None else selection.where)

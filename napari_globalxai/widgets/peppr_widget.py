@@ -31,6 +31,10 @@ from napari_globalxai.widgets.verdict_view import VerdictView
 from napari_globalxai.widgets.viewer_jobs import TESTING, runner_of
 from napari_globalxai.widgets.workers import JobRunner, LatestOnly
 
+_ABOUT = (
+    "Does the model decide by what a map shows? PEPPR erases the images along it, restores blanks "
+    "along it, and watches ROC AUC, beside maps like it that lie elsewhere."
+)
 _OPEN_A_RUN = "Compute global maps or open a run first, in the panel “Global explanations”."
 
 
@@ -148,6 +152,7 @@ class PepprWidget(Panel):
         self.controls_box = form.controls_box
         self.compute_button = QPushButton("Run PEPPR")
         self.compute_button.setToolTip("Erase and restore along the map and along all controls")
+        self.about = text_label(_ABOUT)
         self.job_bar = JobBar(self.runner)
         self.results = ResultTable()
         self.results_heading = heading("Results")
@@ -170,6 +175,7 @@ class PepprWidget(Panel):
         shown.addWidget(label_label)
         shown.addWidget(self.label_box, 1)
         self.content.addWidget(self.header)
+        self.content.addWidget(self.about)
         self.content.addWidget(self.form)
         self.content.addWidget(self.compute_button)
         self.content.addWidget(self.job_bar)
@@ -335,6 +341,7 @@ class PepprWidget(Panel):
         own = [] if result is None else list(result.verdict)
         wanted = own[0] if len(own) == 1 else self.label_box.currentText()
         self._list_labels([] if result is None else list(result.areas), wanted)
+        self.about.setVisible(result is None)
         if result is not None:
             self.form.follow_settings(result.settings)
             self._open_at(result, self.label_box.currentText())
