@@ -34,6 +34,7 @@ from napari_globalxai.widgets.run_view import RunView, open_view
 from napari_globalxai.widgets.runs_view import ListedRun, RunsView
 from napari_globalxai.widgets.session import Session, plain_viewer, session_of
 from napari_globalxai.widgets.stands_out import StandsOut
+from napari_globalxai.widgets.step_buttons import step_buttons
 from napari_globalxai.widgets.store_consent import StoreConsent
 from napari_globalxai.widgets.viewer_jobs import EXPLAINING, runner_of
 from napari_globalxai.widgets.workers import JobRunner
@@ -208,6 +209,7 @@ class ExplainWidget(Panel):
         self.warnings = Fold("")
         self.notes = text_label()
         self.warnings.show_content(self.notes)
+        self.step_buttons = step_buttons(self, viewer)
         self.maps = MapView(self, self.session, self.layers)
         self.map_box, self.map_table = self.maps.map_box, self.maps.map_table
         self.shared_scale_box = self.maps.shared_scale_box
@@ -237,7 +239,7 @@ class ExplainWidget(Panel):
         self.content.addWidget(self.job_bar)
         self.content.addWidget(self.growing)
         self.content.addWidget(self.check_bar)
-        self.content.addWidget(heading("Global maps"))
+        self.content.addWidget(flowing(heading("Global maps"), *self.step_buttons))
         self.content.addWidget(self.stands_out)
         self.content.addWidget(self.maps)
         self.content.addWidget(self.beside)
@@ -266,7 +268,7 @@ class ExplainWidget(Panel):
         self.open_button.clicked.connect(self._on_open_clicked)
         self.report_button.clicked.connect(self.write_report)
         self.runs.asked.connect(self.open_run)
-        self.runs.beside_asked.connect(self._on_beside)
+        self.runs.beside_asked.connect(self.beside.open_run)
         self.runs.stopped_asked.connect(self._on_stopped)
         self.runner.started.connect(self._on_started)
         self.runner.finished.connect(self._on_finished)
@@ -310,10 +312,6 @@ class ExplainWidget(Panel):
         index = self.method_box.findText(last.get("method", ""))
         if index >= 0:
             self.method_box.setCurrentIndex(index)
-
-    def _on_beside(self, folder: Path) -> None:
-        self.beside.expand()
-        self.beside.open_run(folder)
 
     def _on_stopped(self, run: ListedRun) -> None:
         """Let the form say what a run was to be, so that it can be gone on with."""
