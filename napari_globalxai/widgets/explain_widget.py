@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 import napari.viewer
+from napari.utils.notifications import show_info
 from qtpy.QtCore import Qt, QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QPushButton
@@ -167,7 +168,11 @@ class ExplainWidget(Panel):
             start = str(self.output_field.path or Path.home())
             picked = QFileDialog.getExistingDirectory(self, "Open a run folder", start)
             folder = Path(picked) if picked else None
-        if folder is not None and not self.runner.is_running:
+        if folder is not None and self.runner.is_running:
+            # The bar tells of the work, line by line.
+            busy = "another run is computed or read"
+            show_info(plain(f"{folder.name} is not opened while {busy}; open it again then."))
+        elif folder is not None:
             chosen = result_folder(folder) or folder
             self.runner.run(lambda progress: open_view(chosen, progress), then=self.session.open)
 
@@ -336,10 +341,12 @@ class ExplainWidget(Panel):
     def _on_started(self) -> None:
         self.compute_button.setEnabled(False)
         self.open_button.setEnabled(False)
+        self.recent_box.setEnabled(False)
 
     def _on_finished(self) -> None:
         self.compute_button.setEnabled(True)
         self.open_button.setEnabled(True)
+        self.recent_box.setEnabled(True)
 
     def _on_succeeded(self, view: RunView) -> None:
         counts = view.run.record.counts
