@@ -27,6 +27,7 @@ from napari_globalxai.widgets.run_view import RunView
 from napari_globalxai.widgets.session import Session, session_of
 from napari_globalxai.widgets.settings_form import settings_layout
 from napari_globalxai.widgets.shown_maps import Selection
+from napari_globalxai.widgets.step_buttons import step_buttons
 
 _PRESETS = {
     "": "In the order of the cohort",
@@ -68,6 +69,7 @@ class ImagesWidget(Panel):
         self.layers: RunLayers = layers_of(viewer)
         self.model = ImagesModel(self)
         self._follows = False
+        self.step_buttons = step_buttons(self, viewer)
         self._make_controls()
         self._lay_out()
         self._connect()
@@ -168,7 +170,7 @@ class ImagesWidget(Panel):
         form.addRow("La&bel", self.label_box)
         form.addRow("F&ilter", self.query_line)
         form.addRow("&Order", self.preset_box)
-        buttons = flowing(self.all_button, self.save_button)
+        buttons = flowing(*self.step_buttons, self.all_button, self.save_button)
         self.content.addWidget(self.header)
         self.content.addLayout(form)
         self.content.addWidget(self.said)

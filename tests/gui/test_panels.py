@@ -349,14 +349,13 @@ def test_a_run_is_not_swallowed_while_another_is_made(
     explain, done = opened.explain, threading.Event()
     before = explain.session.view
     explain.runner.run(lambda progress: done.wait(20) and before)
-    assert not explain.recent_box.isEnabled()
     drop(explain.cohort_field.line, finished_run)
     assert [str(each.message) for each in notifications] == [
         "finished is not opened while another run is computed or read; open it again then."
     ]
     with qtbot.waitSignal(explain.runner.succeeded, timeout=TIMEOUT):
         done.set()
-    qtbot.waitUntil(explain.recent_box.isEnabled, timeout=TIMEOUT)
+    qtbot.waitUntil(explain.open_button.isEnabled, timeout=TIMEOUT)
     assert explain.session.view is before
 
 
