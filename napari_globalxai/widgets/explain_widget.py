@@ -186,7 +186,7 @@ class ExplainWidget(Panel):
     # Making the panel.
 
     def _make_controls(self, viewer: Any) -> None:
-        self.header = make_header(self, self.session)
+        self.header = make_header(self, self.session, tells_where=False)
         self.form = form = RunForm(self.session)
         self.cohort_field, self.model_field = form.cohort_field, form.model_field
         self.output_field, self.trust_box = form.output_field, form.trust_box
@@ -195,6 +195,7 @@ class ExplainWidget(Panel):
         self.cohort_form, self.maps_form = form.cohort_form, form.maps_form
         self.computing_form = form.computing_form
         self.compute_button = QPushButton("Compute")
+        self.stress(self.compute_button)
         self.compute_button.setToolTip("Explain every image and average the maps in the frame")
         self.check_button = QPushButton("Check")
         self.check_button.setToolTip("Read and predict every image, and list what would go wrong")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from napari_globalxai.widgets.panel import Panel
 
 NO_RUN = "No run is on show."
+_WHERE = "Compute or open one in the panel “Global explanations”."
 
 
 def identity_of(run: "Run") -> str:
@@ -31,9 +32,19 @@ def identity_of(run: "Run") -> str:
     return " · ".join(facts)
 
 
-def make_header(panel: "Panel", session: Session) -> QLabel:
-    """Put a header into a panel that always tells what is on show."""
-    header = _Identity(session)
+def make_header(panel: "Panel", session: Session, *, tells_where: bool = True) -> QLabel:
+    """Put a header into a panel that always tells what is on show.
+
+    Parameters
+    ----------
+    panel : Panel
+        The panel.
+    session : Session
+        What the viewer works on.
+    tells_where : bool, optional
+        Whether it tells, without a run, in which panel there may be one.
+    """
+    header = _Identity(session, f"{NO_RUN} {_WHERE}" if tells_where else NO_RUN)
     panel.follow(session.view_changed, header.on_view)
     return header.label
 
@@ -41,8 +52,8 @@ def make_header(panel: "Panel", session: Session) -> QLabel:
 class _Identity:
     """Keeps a label in step with a session."""
 
-    def __init__(self, session: Session) -> None:
-        self.label = text_label(NO_RUN)
+    def __init__(self, session: Session, no_run: str) -> None:
+        self.label = text_label(no_run)
         self.label.setAccessibleName("Run on show")
         # The label keeps what keeps it, as the session knows its method weakly.
         self.label.identity = self  # type: ignore[attr-defined]
