@@ -122,9 +122,9 @@ class CurvesDrawing:
         width, height = (max(pixels, 80) / wanted.dots_an_inch for pixels in wanted.size)
         self.figure = Figure(figsize=(width, height), dpi=wanted.dots_an_inch, layout="constrained")
         self._canvas: Any = FigureCanvasAgg(self.figure)
-        grid = self.figure.add_gridspec(2, 1, height_ratios=(3.2, 1))
-        self.curves_axes = self.figure.add_subplot(grid[0])
-        self.deltas_axes = self.figure.add_subplot(grid[1])
+        self._grid = self.figure.add_gridspec(2, 1, height_ratios=(3.2, 1))
+        self.curves_axes = self.figure.add_subplot(self._grid[0])
+        self.deltas_axes = self.figure.add_subplot(self._grid[1])
 
     def finish(self) -> Drawn:
         """Draw everything."""
@@ -247,24 +247,24 @@ class CurvesDrawing:
         assert self.result is not None
         axes, areas = self.deltas_axes, self.result.areas[self.label]
         own = areas["delta_on_control_steps"]
-        if not np.isfinite(own):
-            # Of a test under way, the controls are still to come.
-            axes.set_axis_off()
-            return
         families = [look for look in self._families() if areas["control_deltas"].get(look.name)]
+        if not np.isfinite(own) or not families:
+            # Controls are still to come, or none were asked for: the curves have all the room.
+            axes.set_axis_off()
+            self._grid.set_height_ratios([1, 0.01])
+            return
         values = [np.asarray(areas["control_deltas"][look.name], float) for look in families]
         everything = np.concatenate([*values, [own, 0.0]])
         span = max(float(np.ptp(everything)), 0.05)
         edges = np.linspace(everything.min() - 0.05 * span, everything.max() + 0.05 * span, 31)
-        if values:
-            axes.hist(
-                values,
-                bins=edges.tolist(),
-                histtype="stepfilled",
-                color=[self.seen(look.colour) for look in families],
-                alpha=0.85,
-                label=[look.title for look in families],
-            )
+        axes.hist(
+            values,
+            bins=edges.tolist(),
+            histtype="stepfilled",
+            color=[self.seen(look.colour) for look in families],
+            alpha=0.85,
+            label=[look.title for look in families],
+        )
         axes.axvline(
             own, color=self.seen(ARM_COLOURS["restore"]), lw=2, label=f"This map, {own:.2f}"
         )

@@ -151,6 +151,7 @@ class PepprWidget(Panel):
         self.fill_box, self.steps_box = form.fill_box, form.steps_box
         self.controls_box = form.controls_box
         self.compute_button = QPushButton("Run PEPPR")
+        self.stress(self.compute_button)
         self.compute_button.setToolTip("Erase and restore along the map and along all controls")
         self.about = text_label(_ABOUT)
         self.job_bar = JobBar(self.runner)
