@@ -27,6 +27,8 @@ from napari_globalxai.widgets.run_view import RunView
 from napari_globalxai.widgets.session import Session, session_of
 from napari_globalxai.widgets.settings_form import settings_layout
 from napari_globalxai.widgets.shown_maps import Selection
+from napari_globalxai.widgets.step_buttons import step_buttons
+from napari_globalxai.widgets.wrapped import tip_lines
 
 _PRESETS = {
     "": "In the order of the cohort",
@@ -68,6 +70,7 @@ class ImagesWidget(Panel):
         self.layers: RunLayers = layers_of(viewer)
         self.model = ImagesModel(self)
         self._follows = False
+        self.step_buttons = step_buttons(self, viewer)
         self._make_controls()
         self._lay_out()
         self._connect()
@@ -118,8 +121,10 @@ class ImagesWidget(Panel):
         self.query_line.setAccessibleName("Filter")
         self.query_line.setPlaceholderText("site == 'B' and age > 60")
         self.query_line.setToolTip(
-            "Comparisons over the columns of images.csv, such as probability_Gla >= 0.5; names "
-            "with blanks in backticks. The maps follow."
+            tip_lines(
+                "Comparisons over the columns of images.csv, such as probability_Gla >= 0.5; names "
+                "with blanks in backticks. The maps follow."
+            )
         )
         self.label_box = choice_box(
             "Label", "Whose truth, probability and similarity are listed; the maps follow"
@@ -168,7 +173,7 @@ class ImagesWidget(Panel):
         form.addRow("La&bel", self.label_box)
         form.addRow("F&ilter", self.query_line)
         form.addRow("&Order", self.preset_box)
-        buttons = flowing(self.all_button, self.save_button)
+        buttons = flowing(*self.step_buttons, self.all_button, self.save_button)
         self.content.addWidget(self.header)
         self.content.addLayout(form)
         self.content.addWidget(self.said)
