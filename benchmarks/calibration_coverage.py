@@ -17,8 +17,8 @@ from napari_globalxai.settings.peppr_settings import PepprSettings
 
 def coverage(repeats: int) -> None:
     """Print how often 95 % intervals hold what they should, on simulated cohorts."""
-    print("| patients | Δ | early Δ | intact AUC |")
-    print("|---|---|---|---|")
+    print("| patients | Δ | early Δ | intact AUC | Δ less that of another map |")
+    print("|---|---|---|---|---|")
     gains = np.array([0, 1.2, 1.8, 2.2, 2.6, 2.7, 2.7, 2.75])
     losses = np.array([2.75, 2.2, 1.6, 1.2, 0.5, 0.3, 0.1, 0])
     fractions = np.array([0, 0.033, 0.1, 0.2, 0.8, 0.9, 0.967, 1])
@@ -98,7 +98,10 @@ def _measured(
     seed: int,
     settings: PepprSettings | None,
 ) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Return Δ, early Δ and intact AUC of a simulated cohort with two images a patient."""
+    """Return Δ, early Δ, intact AUC and a difference of Δ, and their intervals.
+
+    Of a simulated cohort with two images a patient.
+    """
     rng = np.random.default_rng(seed)
     carries, shared = _carriers(rng, patients)
 
@@ -107,6 +110,9 @@ def _measured(
 
     restore, erase = arm(gains), arm(losses)
     erase[0], restore[0], erase[-1] = restore[-1], 0, 0
+    # Another map finds less of it at each step, of the same images.
+    less, more = arm(0.8 * gains), arm(np.minimum(1.4 * losses, losses[0]))
+    more[0], less[-1], less[0], more[-1] = erase[0], restore[-1], 0, 0
     evaluation = Evaluation(
         classifier=LinearModel(("sign",), np.zeros((1, 1)), np.zeros(1)),  # type: ignore[arg-type]
         stack=None,  # type: ignore[arg-type]
@@ -126,8 +132,10 @@ def _measured(
         cases = Cases.of(evaluation, Targets.of(("sign",), ("sign",), ("sign",)), "sign", settings)
     logits = {"erase": erase[:, :, None], "restore": restore[:, :, None]}
     curves = cases.curves(fractions, logits)  # type: ignore[arg-type]
-    values = (curves.deltas, curves.early_deltas, curves.auc["erase"][:, 0])
-    scales = ("plain", "plain", "share")
+    other = cases.curves(fractions, {"erase": more[:, :, None], "restore": less[:, :, None]})  # type: ignore[dict-item]
+    gain = curves.deltas - other.deltas
+    values = (curves.deltas, curves.early_deltas, curves.auc["erase"][:, 0], gain)
+    scales = ("plain", "plain", "share", "plain")
     ends = [
         cases.resamples.interval(each, scale) for each, scale in zip(values, scales, strict=True)
     ]

@@ -78,18 +78,28 @@ class Cases:
 
     @classmethod
     def of(
-        cls, evaluation: Evaluation, targets: Targets, target: str, settings: PepprSettings
+        cls,
+        evaluation: Evaluation,
+        targets: Targets,
+        target: str,
+        settings: PepprSettings,
+        *,
+        crossings: bool = True,
     ) -> Cases:
-        """Return the cases of a target."""
+        """Return the cases of a target.
+
+        Only the fractions at which curves cross a level need patients drawn; without `crossings`
+        the resamples leave patients out, and none are drawn.
+        """
         single = target in targets.labels
         place = targets.labels.index(target) if single else 0
         columns = targets.columns[place : place + 1] if single else targets.columns[targets.among]
         truth = evaluation.truth[:, columns]
         known: npt.NDArray[np.bool_] = np.asarray(np.isfinite(truth).any(axis=1))
         patients = [who for who, use in zip(evaluation.patients, known, strict=True) if use]
-        resamples = Resamples.of(
-            patients, (truth[known] == 1).any(axis=1), settings.bootstrap, settings.seed
-        )
+        drawn = settings.bootstrap if crossings else 0
+        carries = (truth[known] == 1).any(axis=1)
+        resamples = Resamples.of(patients, carries, drawn, settings.seed)
         if not single:
             # Few patients without any label say nothing of how well each label is known.
             owner = np.unique(patients, return_inverse=True)[1]

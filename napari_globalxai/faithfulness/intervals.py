@@ -84,6 +84,10 @@ class Resamples:
         ends = [find(column) for column in flat.T]
         return np.stack(ends, axis=1).reshape(2, *values.shape[1:])
 
+    def p_value(self, values: FloatArray) -> float:
+        """Return the two-sided p-value of 0, of values (row,) of a difference; see `plain_p`."""
+        return plain_p(float(values[0]), values[1 + self.drawn :], self.smallest)
+
     @property
     def _t(self) -> FloatArray:
         return _t_of(self.smallest)
@@ -147,6 +151,24 @@ def plain_interval(value: float, left_out: FloatArray, smallest: int) -> FloatAr
         Patients of the smaller kind, with and without the label.
     """
     return np.asarray(value + _t_of(smallest) * jackknife_error(left_out))
+
+
+def plain_p(value: float, left_out: FloatArray, smallest: int) -> float:
+    """Return the two-sided p-value of 0; it is below 0.05 where `plain_interval` leaves 0 out.
+
+    It is 1 where too few patients are left to tell.
+
+    Parameters
+    ----------
+    value, left_out, smallest
+        As of `plain_interval`.
+    """
+    error = jackknife_error(left_out)
+    if value == 0 or not np.isfinite(error):
+        return 1.0
+    with np.errstate(divide="ignore"):
+        distance = np.divide(abs(value), error)
+    return float(2 * student.sf(distance, max(smallest - 1, 1)))
 
 
 def share_interval(

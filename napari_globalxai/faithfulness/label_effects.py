@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_globalxai.faithfulness.evaluation import Evaluation
 from napari_globalxai.faithfulness.intervals import auc_change_interval, auc_interval, mean_interval
-from napari_globalxai.faithfulness.scores import FloatArray, patient_resamples, weighted_roc_auc
-
-INTERVAL = (0.025, 0.975)
+from napari_globalxai.faithfulness.scores import FloatArray, weighted_roc_auc
 
 
 @dataclass(frozen=True)
@@ -73,49 +70,23 @@ class LabelCases:
         bool, of the known ones.
     patients : tuple of str
         Of the known ones.
-    bootstrap, seed : int
-        Of the resamples.
     """
 
     label: int
     known: npt.NDArray[np.bool_]
     truth: npt.NDArray[np.bool_]
     patients: tuple[str, ...]
-    bootstrap: int
-    seed: int
 
     @classmethod
-    def of(
-        cls,
-        truth: npt.NDArray[np.float64],
-        patients: Sequence[str],
-        label: int,
-        *,
-        bootstrap: int,
-        seed: int,
-    ) -> LabelCases:
-        """Return the cases of a label.
-
-        Parameters
-        ----------
-        truth : numpy.ndarray
-            (image, label): 1, 0 or NaN.
-        patients : sequence of str
-            Of the images.
-        label : int
-            Column of `truth`.
-        bootstrap, seed : int
-            Of the resamples; the same seed draws the same patients for whatever is compared.
-        """
-        known = np.isfinite(truth[:, label])
-        carries = truth[known, label] == 1
-        owners = tuple(patient for patient, use in zip(patients, known, strict=True) if use)
-        return cls(label, known, carries, owners, bootstrap, seed)
-
-    @cached_property
-    def weights(self) -> FloatArray:
-        """Weights of the resamples, (resample, known image); not all questions draw any."""
-        return patient_resamples(self.patients, self.truth, self.bootstrap, self.seed)
+    def of(cls, evaluation: Evaluation, name: str) -> LabelCases:
+        """Return the cases of a label of the model."""
+        label = evaluation.classifier.labels.index(name)
+        known = np.isfinite(evaluation.truth[:, label])
+        carries = evaluation.truth[known, label] == 1
+        owners = tuple(
+            patient for patient, use in zip(evaluation.patients, known, strict=True) if use
+        )
+        return cls(label, known, carries, owners)
 
     @property
     def has_both(self) -> bool:
@@ -135,10 +106,6 @@ class LabelCases:
         """Return the 95 % interval of the ROC AUC of values (image, label)."""
         low, high = auc_interval(self.truth, self.own(ranking), self.patients)
         return float(low), float(high)
-
-    def resampled_auc(self, ranking: FloatArray) -> FloatArray:
-        """Return the ROC AUC of values (image, label) in each resample."""
-        return weighted_roc_auc(self.truth, self.own(ranking), self.weights)
 
     def effect(self, before: Outputs, after: Outputs) -> Effect:
         """Return what takes one set of outputs (image, label) to another."""
@@ -169,11 +136,3 @@ class LabelCases:
     ) -> tuple[float, tuple[float, float]]:
         change = (self.own(after) - self.own(before))[self.truth]
         return float(change.mean()), self.mean_interval(change)
-
-
-def interval_of(drawn: FloatArray) -> tuple[float, float]:
-    """Return the 95 % interval of what was drawn; what is undefined is left out."""
-    if not np.isfinite(drawn).any():
-        return float("nan"), float("nan")
-    low, high = np.nanquantile(drawn, INTERVAL)
-    return float(low), float(high)

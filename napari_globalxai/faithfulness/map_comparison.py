@@ -12,12 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.faithfulness.evaluation import ARMS, Evaluation
-from napari_globalxai.faithfulness.label_effects import LabelCases, interval_of
+from napari_globalxai.faithfulness.cases import Cases
+from napari_globalxai.faithfulness.evaluation import Evaluation
+from napari_globalxai.faithfulness.intervals import Resamples
+from napari_globalxai.faithfulness.label_effects import LabelCases
 from napari_globalxai.faithfulness.numbers_in_words import in_interval, in_percent
 from napari_globalxai.faithfulness.orders import order_by_map, step_counts
 from napari_globalxai.faithfulness.outside_share import MASS_WORTH_SAYING, outside_share
-from napari_globalxai.faithfulness.scores import FloatArray, area
+from napari_globalxai.faithfulness.scores import FloatArray
+from napari_globalxai.faithfulness.targets import Targets
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.storage import write_json, write_table
@@ -25,6 +28,10 @@ from napari_globalxai.storage import write_json, write_table
 PAIR_COLUMNS = (
     "label", "a", "b", "delta_a", "delta_b", "difference", "ci_low", "ci_high", "p", "p_holm"
 )  # fmt: skip
+
+
+# Δ by row of the resamples, which come with it.
+_Delta = tuple[FloatArray, Resamples]
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,7 @@ class MapDelta:
 
 @dataclass(frozen=True)
 class PairDifference:
-    """Δ of one map minus Δ of another, over the same resamples of patients.
+    """Δ of one map minus Δ of another, on the same patients.
 
     Attributes
     ----------
@@ -72,7 +79,8 @@ class PairDifference:
     delta_a, delta_b, difference, ci_low, ci_high : float
         Their Δ, the difference a − b and its 95 % interval.
     p, p_holm : float
-        Two-sided, by the resamples; corrected by Holm over all pairs and labels.
+        Two-sided, by the same distribution as the interval; corrected by Holm over all pairs and
+        labels.
     """
 
     label: str
@@ -168,7 +176,7 @@ def compare_candidates(
     candidates : sequence of Candidate
         At least two.
     settings : PepprSettings
-        Steps, bootstrap and seed.
+        Steps and seed.
     progress : callable, optional
         May raise `Cancelled`.
 
@@ -179,7 +187,7 @@ def compare_candidates(
     """
     if len({each.name for each in candidates}) < 2:
         raise InputError("A comparison needs two maps; name another one.")
-    deltas: dict[tuple[str, str], tuple[float, FloatArray]] = {}
+    deltas: dict[tuple[str, str], _Delta] = {}
     labels = _labels(candidates)
     for candidate in candidates:
         for label, found in _deltas(candidate, labels, settings, progress).items():
@@ -187,35 +195,41 @@ def compare_candidates(
     if not deltas:
         raise InputError("No label has images with and without it, so no maps can be compared.")
     outside = {each.name: outside_share(each.image, each.evaluation.valid) for each in candidates}
-    maps = [
-        MapDelta(name, label, value, *interval_of(drawn), outside[name])
-        for (name, label), (value, drawn) in deltas.items()
-    ]
+    maps = [_of_map(name, label, delta, outside[name]) for (name, label), delta in deltas.items()]
     pairs = [
         (label, a.name, b.name)
         for label in labels
         for a, b in combinations(candidates, 2)
         if (a.name, label) in deltas and (b.name, label) in deltas
     ]
-    p_values = [_two_sided(deltas[a, label][1] - deltas[b, label][1]) for label, a, b in pairs]
+    # The same patients are left out for every map.
+    gains = [deltas[a, label][0] - deltas[b, label][0] for label, a, b in pairs]
+    resamples = [deltas[a, label][1] for label, a, _ in pairs]
+    p_values = [one.p_value(gain) for one, gain in zip(resamples, gains, strict=True)]
     differences = []
-    for (label, a, b), p, corrected in zip(pairs, p_values, holm(p_values), strict=True):
-        (one, one_drawn), (two, two_drawn) = deltas[a, label], deltas[b, label]
-        low, high = interval_of(one_drawn - two_drawn)
-        differences.append(
-            PairDifference(label, a, b, one, two, one - two, low, high, p, corrected)
-        )
+    for place, p_holm in enumerate(holm(p_values)):
+        (label, a, b), gain = pairs[place], gains[place]
+        low, high = resamples[place].interval(gain)
+        one, two = float(deltas[a, label][0][0]), float(deltas[b, label][0][0])
+        numbers = one, two, one - two, float(low), float(high)
+        differences.append(PairDifference(label, a, b, *numbers, p_values[place], p_holm))
     first = candidates[0].evaluation
     return MapComparison(
         maps,
         differences,
         {
-            **settings.model_dump(),
+            **settings.model_dump(exclude={"bootstrap"}),
             "images": len(first.rows),
             "patients": len(set(first.patients)),
             "tests": len(pairs),
         },
     )
+
+
+def _of_map(name: str, label: str, delta: _Delta, mass_outside: float) -> MapDelta:
+    values, resamples = delta
+    low, high = resamples.interval(values)
+    return MapDelta(name, label, float(values[0]), float(low), float(high), mass_outside)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -245,8 +259,8 @@ def _deltas(
     labels: Sequence[str],
     settings: PepprSettings,
     progress: ProgressCallback,
-) -> dict[str, tuple[float, FloatArray]]:
-    """Return Δ by label, and Δ in each resample of the patients."""
+) -> dict[str, _Delta]:
+    """Return Δ by label, by row of the resamples of its patients."""
     evaluation = candidate.evaluation
     if candidate.image.shape != evaluation.stack.shape:
         raise InputError(
@@ -259,33 +273,11 @@ def _deltas(
         progress(Progress(f"Erasing and restoring along {candidate.name}", done, total))
 
     course = evaluation.course(order, step_counts(len(order), settings.steps), tick)
-    rankings = {arm: evaluation.ranking(course.logits[arm]) for arm in ARMS}
+    every = evaluation.classifier.labels
     found = {}
     for label in labels:
-        # The same seed and patients draw the same resamples for every map.
-        cases = LabelCases.of(
-            evaluation.truth,
-            evaluation.patients,
-            evaluation.classifier.labels.index(label),
-            bootstrap=settings.bootstrap,
-            seed=settings.seed,
-        )
-        if not cases.has_both:
-            continue
-        erase, restore = ([cases.auc(step) for step in rankings[arm]] for arm in ARMS)
-        erase_drawn, restore_drawn = (
-            np.stack([cases.resampled_auc(step) for step in rankings[arm]], axis=1) for arm in ARMS
-        )
-        fractions = course.fractions
-        found[label] = (
-            float(area(fractions, np.array(restore)) - area(fractions, np.array(erase))),
-            area(fractions, restore_drawn) - area(fractions, erase_drawn),
-        )
+        if LabelCases.of(evaluation, label).has_both:
+            targets = Targets.of(every, (label,), (label,))
+            cases = Cases.of(evaluation, targets, label, settings, crossings=False)
+            found[label] = cases.curves(course.fractions, course.logits).deltas, cases.resamples
     return found
-
-
-def _two_sided(drawn: FloatArray) -> float:
-    """Return the p-value of no difference: how far the resamples lie on one side of 0."""
-    count = len(drawn)
-    below, above = int((drawn <= 0).sum()), int((drawn >= 0).sum())
-    return float(min(1.0, 2 * (1 + min(below, above)) / (1 + count)))

@@ -11,7 +11,6 @@ import numpy.typing as npt
 from napari_globalxai.faithfulness.evaluation import Course, Evaluation
 from napari_globalxai.faithfulness.label_effects import LabelCases, Outputs
 from napari_globalxai.faithfulness.outside_share import outside_cautions, outside_share
-from napari_globalxai.settings.peppr_settings import PepprSettings
 
 WHOLE, OUTSIDE = "whole", "outside"
 
@@ -66,7 +65,6 @@ def measure_outside(
     image: npt.NDArray[np.floating],
     course: Course,
     labels: list[str],
-    settings: PepprSettings,
 ) -> OutsideFacts:
     """Return what lies outside the valid area, which PEPPR along a map does not test.
 
@@ -80,8 +78,6 @@ def measure_outside(
         Predictions along it; where nothing is erased yet, only the outside is.
     labels : list of str
         Those that can be measured.
-    settings : PepprSettings
-        Bootstrap and seed.
     """
     inside = course.logits["erase"][0]
     has_outside = not evaluation.valid.all()
@@ -91,13 +87,7 @@ def measure_outside(
     )
     before, after = outputs_of(evaluation, whole), outputs_of(evaluation, inside)
     for label in labels:
-        cases = LabelCases.of(
-            evaluation.truth,
-            evaluation.patients,
-            evaluation.classifier.labels.index(label),
-            bootstrap=settings.bootstrap,
-            seed=settings.seed,
-        )
+        cases = LabelCases.of(evaluation, label)
         values = _of_label(cases, before, after, facts, has_outside)
         facts.labels[label] = values
         if has_outside:

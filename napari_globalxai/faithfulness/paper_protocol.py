@@ -14,17 +14,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_globalxai.faithfulness.evaluation import ARMS, Course, Evaluation
+from napari_globalxai.faithfulness.cases import Cases, Curves
+from napari_globalxai.faithfulness.evaluation import Evaluation
 from napari_globalxai.faithfulness.label_effects import LabelCases
 from napari_globalxai.faithfulness.orders import order_by_map, step_counts
-from napari_globalxai.faithfulness.scores import FloatArray, area
+from napari_globalxai.faithfulness.scores import area
 from napari_globalxai.faithfulness.stored_results import result_stem
+from napari_globalxai.faithfulness.targets import MACRO, POOLED, Targets
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.storage import write_json, write_table
 
 PAPER = "paper"
-MACRO = "macro mean"
 # The follow-up finds that about this much of the images carries nearly all performance.
 STATED_FRACTION = 0.1
 SOURCES = (
@@ -40,7 +41,7 @@ CHOSEN = (
     "Steps: crowded at both ends, where the curves bend; the sources do not tell theirs.",
     "Score: ROC AUC of the cohort by label, and its plain mean over labels.",
     "Areas: trapezoid rule over the actual fractions.",
-    "Intervals: patients are resampled; the sources do not tell of any.",
+    "Intervals: over patients, each left out in turn; the sources do not tell of any.",
     "No controls, no folds and no verdict: the sources tell of none, so the result judges nothing.",
 )
 
@@ -111,7 +112,7 @@ def run_paper(
     image : numpy.ndarray
         The map, (*spatial).
     settings : PepprSettings
-        Steps, bootstrap and seed.
+        Steps and seed.
     progress : callable, optional
         May raise `Cancelled`.
     """
@@ -121,18 +122,21 @@ def run_paper(
         progress(Progress(f"Erasing and restoring along {map_name}", done, total))
 
     course = evaluation.course(order, step_counts(len(order), settings.steps), tick)
-    curves = _curves(evaluation, course, settings)
+    cases = _cases(evaluation, settings)
+    curves = {
+        target: each.curves(course.fractions, course.logits) for target, each in cases.items()
+    }
     rows = [
-        {"map": map_name, "label": label, "order": "map", "metric": "roc_auc", **row}
-        for label, by_arm in curves.items()
-        for row in _curve_rows(course.fractions, by_arm)
+        {"map": map_name, "label": target, "order": "map", "metric": "roc_auc", **row}
+        for target, each in cases.items()
+        for row in _curve_rows(each, curves[target])
     ]
     return PaperResult(
         map_name,
         rows,
-        {label: _areas(course.fractions, by_arm) for label, by_arm in curves.items()},
+        {target: _areas(each, curves[target]) for target, each in cases.items()},
         {
-            **settings.model_dump(),
+            **settings.model_dump(exclude={"bootstrap"}),
             "images": len(evaluation.rows),
             "patients": len(set(evaluation.patients)),
             "valid_pixels": len(order),
@@ -140,46 +144,22 @@ def run_paper(
     )
 
 
-# By arm: AUC by step, and (resample, step).
-_Curves = dict[str, tuple[FloatArray, FloatArray]]
+def _cases(evaluation: Evaluation, settings: PepprSettings) -> dict[str, Cases]:
+    """Return the cases of each label with both classes, and of their plain mean."""
+    every = evaluation.classifier.labels
+    usable = [label for label in every if LabelCases.of(evaluation, label).has_both]
+    targets = Targets.of(every, usable, (MACRO,))
+    return {
+        target: Cases.of(evaluation, targets, target, settings, crossings=False)
+        for target in targets.names
+        if target != POOLED or target in usable
+    }
 
 
-def _curves(evaluation: Evaluation, course: Course, settings: PepprSettings) -> dict[str, _Curves]:
-    """Return the curves of each label with both classes, and their plain mean."""
-    rankings = {arm: evaluation.ranking(course.logits[arm]) for arm in ARMS}
-    found: dict[str, _Curves] = {}
-    for index, label in enumerate(evaluation.classifier.labels):
-        cases = LabelCases.of(
-            evaluation.truth,
-            evaluation.patients,
-            index,
-            bootstrap=settings.bootstrap,
-            seed=settings.seed,
-        )
-        if cases.has_both:
-            found[label] = {
-                arm: (
-                    np.array([cases.auc(step) for step in ranking]),
-                    np.stack([cases.resampled_auc(step) for step in ranking], axis=1),
-                )
-                for arm, ranking in rankings.items()
-            }
-    if found:
-        each = list(found.values())
-        found[MACRO] = {
-            arm: (
-                np.mean([curves[arm][0] for curves in each], axis=0),
-                np.mean([curves[arm][1] for curves in each], axis=0),
-            )
-            for arm in ARMS
-        }
-    return found
-
-
-def _curve_rows(fractions: FloatArray, curves: _Curves) -> list[dict[str, Any]]:
+def _curve_rows(cases: Cases, curves: Curves) -> list[dict[str, Any]]:
     rows = []
-    for arm, (values, drawn) in curves.items():
-        low, high = np.nanquantile(drawn, (0.025, 0.975), axis=0)
+    for arm, values in curves.auc.items():
+        low, high = cases.resamples.interval(values, "share")
         rows += [
             {
                 "arm": arm,
@@ -188,20 +168,20 @@ def _curve_rows(fractions: FloatArray, curves: _Curves) -> list[dict[str, Any]]:
                 "ci_low": each[2],
                 "ci_high": each[3],
             }
-            for each in zip(fractions, values, low, high, strict=True)
+            for each in zip(curves.fractions, values[0], low, high, strict=True)
         ]
     return rows
 
 
-def _areas(fractions: FloatArray, curves: _Curves) -> dict[str, Any]:
-    (erase, erase_drawn), (restore, restore_drawn) = curves["erase"], curves["restore"]
-    drawn = area(fractions, restore_drawn) - area(fractions, erase_drawn)
+def _areas(cases: Cases, curves: Curves) -> dict[str, Any]:
+    fractions = curves.fractions
+    erase, restore = curves.auc["erase"][0], curves.auc["restore"][0]
     return {
         "intact_auc": float(erase[0]),
         "area_erase": float(area(fractions, erase)),
         "area_restore": float(area(fractions, restore)),
-        "delta": float(area(fractions, restore) - area(fractions, erase)),
-        "delta_ci": np.nanquantile(drawn, (0.025, 0.975)).tolist(),
+        "delta": float(curves.deltas[0]),
+        "delta_ci": cases.resamples.interval(curves.deltas).tolist(),
         "restored_at_a_tenth": float(np.interp(STATED_FRACTION, fractions, restore)),
         "erased_at_a_tenth": float(np.interp(STATED_FRACTION, fractions, erase)),
     }

@@ -25,6 +25,7 @@ from napari_globalxai.faithfulness.model_and_images import Images, Predictor
 from napari_globalxai.faithfulness.numbers_in_words import in_interval, in_percent
 from napari_globalxai.faithfulness.orders import Mask, kept_pixels, order_by_map, step_counts
 from napari_globalxai.faithfulness.scores import FloatArray, area
+from napari_globalxai.faithfulness.stored_images import keep_curves
 from napari_globalxai.faithfulness.stored_results import result_stem
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.peppr_settings import PepprSettings
@@ -259,7 +260,7 @@ def _answers(
 def save_per_image(
     folder: Path, stem: str, results: list[PerImageResult], files: dict[int, str]
 ) -> Path:
-    """Write ``<map>.per-image.csv`` and ``.json`` into a folder; return the table's path.
+    """Write ``<map>.per-image.csv``, ``.json`` and curves into a folder; return the table's path.
 
     Parameters
     ----------
@@ -294,5 +295,8 @@ def save_per_image(
             "per_image": {result.label: result.summary() for result in results},
             "settings": results[0].settings,
         },
+    )
+    keep_curves(
+        folder, name, {result.label: (result.rows, result.probabilities) for result in results}
     )
     return folder / f"{name}.csv"

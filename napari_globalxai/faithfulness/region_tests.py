@@ -160,7 +160,7 @@ def run_regions(
     InputError
         When no label has images with and without it.
     """
-    cases = {label: _cases(evaluation, label, settings) for label in maps}
+    cases = {label: LabelCases.of(evaluation, label) for label in maps}
     usable = [label for label, each in cases.items() if each.has_both]
     if not usable:
         raise InputError("No label has images with and without it, so regions show nothing.")
@@ -223,13 +223,3 @@ def _steps(label: str, shares: Mapping[str, float], regions: Mapping[str, Mask])
             steps.append((label, name, (ERASE, ranked), ~area))
             steps.append((label, name, (KEEP, ranked), area))
     return steps
-
-
-def _cases(evaluation: Evaluation, label: str, settings: PepprSettings) -> LabelCases:
-    return LabelCases.of(
-        evaluation.truth,
-        evaluation.patients,
-        evaluation.classifier.labels.index(label),
-        bootstrap=settings.bootstrap,
-        seed=settings.seed,
-    )

@@ -99,7 +99,7 @@ def reservations_on(
     settings : PepprSettings
         Bootstrap, seed and the fill's name.
     """
-    outside = measure_outside(evaluation, image, course, labels, settings)
+    outside = measure_outside(evaluation, image, course, labels)
     found = {}
     features = Features.of(evaluation, course, half_way(course))
     for label, values in outside.labels.items():

@@ -290,11 +290,27 @@ def _values(samples: Array, colours: str, dataset: FileDataset, bits: int) -> Ar
         return _by_bits(samples, bits)
     if colours not in ("MONOCHROME1", "MONOCHROME2"):
         raise ValueError(f"its colours are {colours}, which is not read")
+    _check_shape(colours, dataset)
     windowed = _windowed(samples, dataset)
     values = _by_bits(samples, bits) if windowed is None else windowed
     if windowed is None and _turns_round(dataset):
         values = 255 - values
     return 255 - values if colours == "MONOCHROME1" else values
+
+
+def _check_shape(colours: str, dataset: FileDataset) -> None:
+    """Refuse grey whose polarity is told twice and differently (PS3.3, C.7.6.1)."""
+    shape = dataset.get("PresentationLUTShape")
+    meant = "INVERSE" if colours == "MONOCHROME1" else "IDENTITY"
+    if dataset.get("PresentationLUTSequence"):
+        raise ValueError(
+            "it has a table of its own for its greys (Presentation LUT), which is not read"
+        )
+    if shape not in (None, "", meant):
+        raise ValueError(
+            f"its Presentation LUT Shape is {shape}, where {colours} goes with {meant}: whether "
+            "low values are dark or bright cannot be told; mend or remove it"
+        )
 
 
 def _by_bits(samples: Array, bits: int) -> Array:

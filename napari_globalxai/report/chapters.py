@@ -13,6 +13,7 @@ from napari_globalxai.report.audit_chapters import (
 from napari_globalxai.report.chapter import Chapter
 from napari_globalxai.report.cohort_chapters import alignment_chapter, performance_chapter
 from napari_globalxai.report.comparison_chapter import comparisons_chapter, find_comparisons
+from napari_globalxai.report.drawn_chapter import drawn_chapter
 from napari_globalxai.report.question_chapters import (
     contrasts_chapter,
     outliers_chapter,
@@ -42,6 +43,7 @@ def collect_chapters(run: Run, comparisons: Sequence[Path] = ()) -> dict[str, Ch
         "stability": stability_chapter(folder),
         "sanity": sanity_chapter(folder),
         "audit": audit_chapter(folder),
+        "drawn": drawn_chapter(folder),
         "strategies": strategies_chapter(folder),
         "slices": slices_chapter(folder),
         "selections": selections_chapter(folder),

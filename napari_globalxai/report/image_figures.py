@@ -14,7 +14,6 @@ from napari_globalxai.report.style import (
     BLUE,
     BODY,
     INK,
-    PAGE_WIDTH,
     SMALL,
     VERMILLION,
     FloatImage,
@@ -22,11 +21,13 @@ from napari_globalxai.report.style import (
     colour_image,
     count,
     grey_background,
+    most_columns,
     name_text,
     new_figure,
     note,
     number,
     overlay,
+    page_width,
     peak,
     plain,
 )
@@ -152,10 +153,13 @@ def examples_figure(
     titles : tuple of str, optional
         What the two images are.
     """
-    panel = (PAGE_WIDTH - 0.5) / 4
+    # On a narrow page, one image below the other.
+    across = 4 if most_columns(4) > 2 else 2
+    panel = (page_width() - 0.5) / across
     height = min(panel * shape[0] / shape[1], 3.2)
-    figure = new_figure(len(rows) * (height + 0.55) + 0.2)
-    grid = figure.subplots(len(rows), 4, squeeze=False)
+    lines = len(rows) * 4 // across
+    figure = new_figure(lines * (height + 0.55) + 0.2)
+    grid = figure.subplots(lines, across, squeeze=False).reshape(len(rows), 4)
     for (label, surest, least), line in zip(rows, grid, strict=True):
         _draw_example(line[:2], titles[0], surest, channels, signed)
         _draw_example(line[2:], titles[1], least, channels, signed)

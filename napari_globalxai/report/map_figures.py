@@ -24,12 +24,14 @@ from napari_globalxai.report.style import (
     count,
     grey_background,
     map_colours,
+    most_columns,
     name_text,
     new_figure,
     note,
     number,
     outline,
     overlay,
+    page_width,
     peak,
     percent,
 )
@@ -37,6 +39,7 @@ from napari_globalxai.report.style import (
 _BAR_WIDTH = 1.1
 _HIGHEST_PANEL = 4.2
 _WIDEST_PANEL = 4.4
+_LETTERS_AN_INCH = 10
 
 
 @dataclass(frozen=True)
@@ -244,12 +247,13 @@ def _grid(panels: int, shape: tuple[int, int], beside: float) -> tuple[Figure, l
     columns = _columns(panels)
     rows = -(-panels // columns)
     height, width = shape
-    panel_width = min((10.0 - beside) / columns, _WIDEST_PANEL)
+    page = page_width()
+    panel_width = min((page - beside) / columns, _WIDEST_PANEL)
     panel_height = min(panel_width * height / width, _HIGHEST_PANEL)
     panel_width = max(min(panel_width, panel_height * width / height), 1.9)
     # A colour bar needs its label's length.
     total = max(rows * (panel_height + 0.65) + 0.25, 2.9)
-    figure = new_figure(total, max(columns * panel_width + beside, 5.5))
+    figure = new_figure(total, max(columns * panel_width + beside, min(5.5, page)))
     grid = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
     for unused in grid[panels:]:
         unused.remove()
@@ -261,13 +265,15 @@ def _grid(panels: int, shape: tuple[int, int], beside: float) -> tuple[Figure, l
 
 def _columns(panels: int) -> int:
     if panels <= 3:
-        return max(panels, 1)
-    return 3 if panels in (5, 6, 9) else 4
+        return most_columns(max(panels, 1))
+    return most_columns(3 if panels in (5, 6, 9) else 4)
 
 
 def _title_length(panels: int) -> int:
     """Return how many characters of a title fit over a panel."""
-    return {1: 44, 2: 44, 3: 30}.get(_columns(panels), 22)
+    columns = _columns(panels)
+    fits = round(_LETTERS_AN_INCH * page_width() / columns)
+    return min({1: 44, 2: 44, 3: 30}.get(columns, 22), fits)
 
 
 def _colour_bar(figure: Figure, axes: Sequence[Axes], scale: ScalarMappable, label: str) -> None:

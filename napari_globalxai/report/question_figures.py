@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,14 +55,11 @@ def draw_question_figures(run: Run, mean: FloatImage) -> Iterator[ReportFigure]:
         each where there is something to show. Files that are damaged or do not fit are left out:
         the chapters say so.
     """
-    yield from _findings(run)
-    yield from _stability(run)
-    yield from _selections(run, mean)
-    yield from _contrasts(run, mean)
-    yield from _strategies(run, mean)
+    for draw in QUESTION_FIGURES.values():
+        yield from draw(run, mean)
 
 
-def _findings(run: Run) -> Iterator[ReportFigure]:
+def _findings(run: Run, mean: FloatImage) -> Iterator[ReportFigure]:
     audit = mapping_in(run.folder / AUDIT_FOLDER / "audit.json")
     found = entries(audit.get("findings")) if isinstance(audit, dict) else []
     examples: list[tuple[str, Example | None, Example | None]] = []
@@ -101,7 +98,7 @@ def _example(run: Run, row: int, label: str) -> Example:
     )
 
 
-def _stability(run: Run) -> Iterator[ReportFigure]:
+def _stability(run: Run, mean: FloatImage) -> Iterator[ReportFigure]:
     found = mapping_in(run.folder / STABILITY_FOLDER / "stability.json")
     if not isinstance(found, dict):
         return
@@ -241,6 +238,16 @@ def _strategies(run: Run, mean: FloatImage) -> Iterator[ReportFigure]:
                 signed=run.aggregation.part == "signed",
             ),
         )
+
+
+# By chapter.
+QUESTION_FIGURES: dict[str, Callable[[Run, FloatImage], Iterator[ReportFigure]]] = {
+    "findings": _findings,
+    "stability": _stability,
+    "selections": _selections,
+    "contrasts": _contrasts,
+    "strategies": _strategies,
+}
 
 
 def _group_sizes(run: Run) -> dict[str, tuple[int, int]]:

@@ -27,6 +27,7 @@ from napari_globalxai.report.style import (
     GREY,
     SMALL,
     FloatImage,
+    most_columns,
     name_text,
     new_figure,
     plain,
@@ -162,9 +163,10 @@ def calibration_figure(table: pd.DataFrame) -> Figure:
         Content of ``calibration.csv``.
     """
     labels = list(dict.fromkeys(table["label"].astype(str)))
-    rows = -(-len(labels) // _COLUMNS)
+    columns = most_columns(_COLUMNS)
+    rows = -(-len(labels) // columns)
     figure = new_figure(rows * _PANEL)
-    grid = figure.subplots(rows, _COLUMNS, squeeze=False).ravel().tolist()
+    grid = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
     for unused in grid[len(labels) :]:
         unused.remove()
     for axes, label in zip(grid, labels, strict=False):

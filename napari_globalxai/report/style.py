@@ -6,6 +6,9 @@ figures in global state, picks a GUI toolkit, and is not safe in a worker thread
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 
@@ -38,6 +41,7 @@ Mask = npt.NDArray[np.bool_]
 # Inches: the width of a report page, and the resolution that stays sharp on it.
 PAGE_WIDTH = 10.0
 DPI = 150
+_page_width = ContextVar("page_width", default=PAGE_WIDTH)
 TITLE, BODY, SMALL = 11.0, 9.5, 8.0
 
 # Okabe and Ito's colours, which people with any colour vision tell apart.
@@ -75,9 +79,30 @@ _OPAQUE_FROM = 0.35
 _DIMMED = 0.55
 
 
-def new_figure(height: float, width: float = PAGE_WIDTH) -> Figure:
+@contextmanager
+def page_of(width: float) -> Iterator[None]:
+    """Let figures be drawn for a page of another width in inches, in this thread."""
+    before = _page_width.set(width)
+    try:
+        yield
+    finally:
+        _page_width.reset(before)
+
+
+def page_width() -> float:
+    """Return the width of the page that figures are drawn for."""
+    return _page_width.get()
+
+
+def most_columns(usual: int) -> int:
+    """Return how many panels of a usual number stand side by side on the page."""
+    return max(1, min(usual, int(page_width() / PAGE_WIDTH * (usual + 1))))
+
+
+def new_figure(height: float, width: float | None = None) -> Figure:
     """Return an empty figure of a size in inches; `save_figure` places what it holds."""
-    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
+    size = (page_width() if width is None else width, height)
+    figure = Figure(figsize=size, dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 

@@ -19,6 +19,7 @@ STABILITY_FOLDER = "stability"
 OUTLIERS_FOLDER = "outliers"
 SANITY_FOLDER = "sanity"
 CONTRASTS_FOLDER = "contrasts"
+REGIONS_FOLDER = "regions"
 IMAGES_TABLE = "images.csv"
 
 

@@ -108,7 +108,7 @@ class PepprSettings(SettingsModel):
         ge=20,
         le=100_000,
         title="Resamples",
-        description="Resamples of patients for the intervals",
+        description="Resamples of patients for the intervals of fractions that suffice",
     )
     remade_maps: int = Field(
         default=0,

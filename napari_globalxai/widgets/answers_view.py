@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_globalxai.runs.turns import reading
 from napari_globalxai.widgets.chapter_view import ChapterView
+from napari_globalxai.widgets.figures_view import FiguresView
 from napari_globalxai.widgets.fold import Fold
 from napari_globalxai.widgets.panel import Panel, choice_box
 from napari_globalxai.widgets.parts import text_label
@@ -51,6 +52,8 @@ class AnswersView(Fold):
     ----------
     panel : Panel
         The panel that it is a part of.
+    viewer : napari.Viewer
+        The viewer.
     session : Session
         What the viewer works on.
 
@@ -60,20 +63,23 @@ class AnswersView(Fold):
         The questions that the run was asked.
     chapter : ChapterView
         What came of one of them.
+    figures : FiguresView
+        Its figures, as the report has them.
     """
 
-    def __init__(self, panel: Panel, session: Session) -> None:
+    def __init__(self, panel: Panel, viewer: Any, session: Session) -> None:
         super().__init__("What the run was asked")
         self._session = session
         self._chapters: dict[str, Chapter] = {}
         self.box = choice_box("Question", "What was asked of the run, here or by command")
         self.nothing = text_label(_NOTHING)
         self.chapter = ChapterView(panel)
+        self.figures = FiguresView(panel, viewer)
         content = QWidget()
         box = QVBoxLayout(content)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(4)
-        for part in (self.box, self.nothing, self.chapter):
+        for part in (self.box, self.nothing, self.chapter, self.figures):
             box.addWidget(part)
         self.show_content(content)
         self._reads = LatestOnly(self)
@@ -109,4 +115,8 @@ class AnswersView(Fold):
         self._on_chosen()
 
     def _on_chosen(self, *what: object) -> None:
-        self.chapter.show_chapter(self._chapters.get(self.box.currentData()))
+        name = self.box.currentData()
+        chapter = self._chapters.get(name)
+        self.chapter.show_chapter(chapter)
+        has_figures = chapter is not None and bool(chapter.figures)
+        self.figures.show_chapter(self._session.run if has_figures else None, name or "")

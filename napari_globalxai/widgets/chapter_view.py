@@ -18,7 +18,7 @@ _LONG = 40
 
 
 class ChapterView(QWidget):
-    """What a chapter says, without its figures.
+    """What a chapter says; its figures are shown elsewhere.
 
     Parameters
     ----------

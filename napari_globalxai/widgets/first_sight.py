@@ -69,7 +69,7 @@ def _strongest(
         "where": where,
         "effect": outstanding[where],
         "sentence": f"{label}: {where} holds {100 * share:.0f} % of the map on "
-        f"{100 * area:.1f} % of the area. “Audit” tells whether that may be chance.",
+        f"{100 * area:.1f} % of the area. “Audit” in “Regions” tells whether that may be chance.",
         "shown": _most_alike(run, label),
     }
     return [ShownFinding(facts, places[where])]

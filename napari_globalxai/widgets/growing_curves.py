@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from napari_globalxai.runs.run import Run
 
 _MILLISECONDS_BETWEEN = 1000
-# Enough for a band to look at; the finished result has those that were asked for.
-_RESAMPLES = 60
 _MIDDLE = (0.025, 0.975)
 _NOT_YET = float("nan")
 
@@ -44,9 +42,7 @@ class GrowingCurves:
 
     def __init__(self, map_name: str, settings: PepprSettings) -> None:
         self.map_name = map_name
-        self._settings = settings.model_copy(
-            update={"bootstrap": min(_RESAMPLES, settings.bootstrap)}
-        )
+        self._settings = settings
         self._lock = threading.Lock()
         self._course: tuple[Evaluation, FloatArray, LogitsByArm] | None = None
         self._controls: dict[str, list[FloatArray]] = defaultdict(list)
@@ -99,7 +95,7 @@ class GrowingCurves:
         evaluation, fractions, logits = course
         targets = self._targets(evaluation)
         label = label if label in targets.names else self._first(targets)
-        cases = Cases.of(evaluation, targets, label, self._settings)
+        cases = Cases.of(evaluation, targets, label, self._settings, crossings=False)
         own = cases.curves(fractions, logits)
         rows = _rows("map", fractions, own.auc, cases.resamples.interval)
         areas: dict[str, dict[str, Any]] = {

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from napari_globalxai.runs.run import Run
     from napari_globalxai.widgets.panel import Panel
 
-NO_RUN = "No run is on show."
+NO_RUN = "No run is on show: compute or open one in “Global explanations”."
+NO_RUN_HERE = "No run is on show: “Compute” makes one, “Open run…” shows one made before."
 
 
 def identity_of(run: "Run") -> str:
@@ -31,9 +32,19 @@ def identity_of(run: "Run") -> str:
     return " · ".join(facts)
 
 
-def make_header(panel: "Panel", session: Session) -> QLabel:
-    """Put a header into a panel that always tells what is on show."""
-    header = _Identity(session)
+def make_header(panel: "Panel", session: Session, without: str = NO_RUN) -> QLabel:
+    """Put a header into a panel that always tells what is on show.
+
+    Parameters
+    ----------
+    panel : Panel
+        The panel.
+    session : Session
+        What the viewer works on.
+    without : str, optional
+        What it says while no run is on show.
+    """
+    header = _Identity(session, without)
     panel.follow(session.view_changed, header.on_view)
     return header.label
 
@@ -41,8 +52,8 @@ def make_header(panel: "Panel", session: Session) -> QLabel:
 class _Identity:
     """Keeps a label in step with a session."""
 
-    def __init__(self, session: Session) -> None:
-        self.label = text_label(NO_RUN)
+    def __init__(self, session: Session, without: str) -> None:
+        self.label = text_label(without)
         self.label.setAccessibleName("Run on show")
         # The label keeps what keeps it, as the session knows its method weakly.
         self.label.identity = self  # type: ignore[attr-defined]

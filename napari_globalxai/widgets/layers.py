@@ -13,15 +13,14 @@ from psygnal import Signal
 
 from napari_globalxai.widgets.colours import map_colormap
 from napari_globalxai.widgets.keys import bind_keys
-from napari_globalxai.widgets.mass import mass_zones
 from napari_globalxai.widgets.names import IMAGES, METADATA_KEY
 from napari_globalxai.widgets.native_layers import NativeLayers
-from napari_globalxai.widgets.outlines import outline
+from napari_globalxai.widgets.outlines import ZONE_COLOURS, outline, rimmed_zones
 from napari_globalxai.widgets.peppr_layers import peppr_layers_of
 from napari_globalxai.widgets.peppr_results import map_of
 from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.reader_choice import take_drops
-from napari_globalxai.widgets.run_view import RunView
+from napari_globalxai.widgets.run_view import RunView, image_attribution
 from napari_globalxai.widgets.scenes import Scene
 from napari_globalxai.widgets.session import OVERALL, Session, plain_viewer, session_of
 from napari_globalxai.widgets.shown_maps import MapChoice, ShownMaps, make_maps
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
 _MOST_SORTED_AT_ONCE = 1 << 17
 SCENE = Scene("run", ("images", "native", "attribution", "global map", "contours"), level=2)
 CONTOURS = "Half and 80 % of the map's mass"
-_CONTOUR_COLOURS = {1: "white", 2: "#b0b0b0"}
 
 
 def global_map_name(map_name: str) -> str:
@@ -80,7 +78,7 @@ class RunLayers(NativeLayers):
         self._residual = False
         self._attributions = LatestOnly()
         self._attributions.ready.connect(self._on_attribution)
-        self._attributions.failed.connect(self.maps_failed.emit)
+        self._attributions.failed.connect(self._on_no_attribution)
         self._averages = LatestOnly()
         self._averages.ready.connect(self._on_maps_made)
         self._averages.failed.connect(self.maps_failed.emit)
@@ -146,6 +144,9 @@ class RunLayers(NativeLayers):
     def step_to(self, row: int) -> None:
         """Bring an image into view by moving the slider."""
         viewer = self._viewer()
+        if viewer is not None and self.layer("images") is None:
+            # Taken away by hand, and asked for again.
+            self._show_images()
         if viewer is not None and self.layer("images") is not None and viewer.dims.ndim >= 3:
             self.bring_forward()
             # The stack's image axis is the third from the end of the viewer's axes.
@@ -183,7 +184,9 @@ class RunLayers(NativeLayers):
         if new_size:
             # Maps of another frame would count, too.
             for role in ("attribution", "global map", "contours"):
-                self._remove(role)
+                layer = self.layer(role)
+                if layer is not None and layer.data.shape[-2:] != view.images.shape[1:3]:
+                    self._remove(role)
             self._fit()
         self._on_step()
 
@@ -264,7 +267,11 @@ class RunLayers(NativeLayers):
         return limit if limit > 0 else 1.0
 
     def _colormap(self, role: str, values: Any, limit: float) -> Colormap:
-        signed = self._signed if role == "global map" else self._attribution_signed
+        shown, signed = self.session.shown, self._signed
+        is_less = shown is not None and shown.choice.less is not None
+        if role == "attribution":
+            is_less, signed = self._residual, self._attribution_signed
+        role = "difference" if is_less else role
         return map_colormap(signed=signed, role=role, scale=self._scale, values=values, limit=limit)
 
     def _set_colormap(self, role: str, colormap: Colormap) -> None:
@@ -281,9 +288,9 @@ class RunLayers(NativeLayers):
         if self.session.view is None or image is None:
             return
         if image.size > _MOST_SORTED_AT_ONCE:
-            self._zones.request(id(image), lambda: (image, mass_zones(image)))
+            self._zones.request(id(image), lambda: (image, rimmed_zones(image)))
         else:
-            self._on_zones(id(image), (image, mass_zones(image)))
+            self._on_zones(id(image), (image, rimmed_zones(image)))
 
     def _on_zones(self, key: int, found: tuple[Any, Any]) -> None:
         image, zones = found
@@ -291,9 +298,7 @@ class RunLayers(NativeLayers):
         if not self._contours or image is not self.session.map_image:
             return
         if self.layer("images") is not None:
-            self._show(
-                "contours", lambda: outline(zones, _CONTOUR_COLOURS), data=zones, name=CONTOURS
-            )
+            self._show("contours", lambda: outline(zones, ZONE_COLOURS), data=zones, name=CONTOURS)
 
     def _on_step(self, event: object = None) -> None:
         viewer, view = self._viewer(), self.session.view
@@ -320,9 +325,7 @@ class RunLayers(NativeLayers):
         def read() -> npt.NDArray[np.float32]:
             if residual:
                 return _mean_residual(run, row, labels)
-            # The overall map weighs labels alike, whatever their scale; so does this mean.
-            maps = [run.image_map(row, label) / view.attribution_limits[label] for label in labels]
-            return np.asarray(np.nan_to_num(np.mean(maps, axis=0)), np.float32)
+            return image_attribution(view, row, labels)
 
         self._attributions.request((view, row, name, residual), read)
 
@@ -346,6 +349,11 @@ class RunLayers(NativeLayers):
         if self._scale == "percentile" or self.layer("attribution").colormap != colormap:
             self._set_colormap("attribution", colormap)
         self.attribution_shown.emit(row, name)
+
+    def _on_no_attribution(self, sentence: str) -> None:
+        # What it shows is of another image.
+        self._remove("attribution")
+        self.maps_failed.emit(sentence)
 
     def _colour_attribution(self) -> None:
         view, layer = self.session.view, self.layer("attribution")

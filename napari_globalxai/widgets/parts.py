@@ -33,6 +33,8 @@ class JobBar(QWidget):
 
     Attributes
     ----------
+    runner : JobRunner
+        The runner.
     bar : QProgressBar
         Share of the stage that is done.
     status : QLabel
@@ -43,7 +45,7 @@ class JobBar(QWidget):
 
     def __init__(self, runner: JobRunner) -> None:
         super().__init__()
-        self._runner = runner
+        self.runner = runner
         self._link = ""
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
@@ -78,12 +80,12 @@ class JobBar(QWidget):
         self.status.setText(sentence)
         self.status.setVisible(bool(sentence))
         # Without anything to say it takes no room.
-        self.setVisible(bool(sentence) or self._runner.is_running)
+        self.setVisible(bool(sentence) or self.runner.is_running)
 
     def cancel(self) -> None:
         """Ask the job to stop."""
-        if self._runner.is_running:
-            self._runner.cancel()
+        if self.runner.is_running:
+            self.runner.cancel()
             self.cancel_button.setEnabled(False)
             self.say("Stopping after the current step…")
 
@@ -138,7 +140,7 @@ def text_label(text: str = "") -> QLabel:
 def flowing(*widgets: QWidget) -> FlowRow:
     """Return a row of widgets that goes on below where the panel is too narrow for it."""
     for widget in widgets:
-        if isinstance(widget, QPushButton):
+        if isinstance(widget, QPushButton) and not widget.styleSheet():
             widget.setStyleSheet(_FRAMED)
     return FlowRow(*widgets)
 

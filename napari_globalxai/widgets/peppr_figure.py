@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 
     from napari_globalxai.faithfulness.result import PepprResult
 
-_VERBS = {"restore": "Restored", "erase": "Erased"}
+VERBS = {"restore": "Restored", "erase": "Erased"}
 # Families are told apart by their dashes, too.
 _DASHES = ((4, 2), (8, 2, 1, 2), (2, 1), (8, 2))
 _POINTS_AN_INCH = 72
+WHOLE = (0.0, 1.0)
+# Of the height of what is shown, above and below it.
+_ROOM = 0.06
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ class Wanted:
         Size of the window's letters.
     others : tuple of (str, PepprResult)
         Results to lay beside it, by name; the controls make room for them.
+    across : tuple of float
+        The fractions from which to which curves are shown.
     """
 
     result: PepprResult | None
@@ -59,6 +64,7 @@ class Wanted:
     dots_an_inch: float
     points: float
     others: tuple[tuple[str, PepprResult], ...] = ()
+    across: tuple[float, float] = WHOLE
 
 
 @dataclass(frozen=True)
@@ -83,98 +89,120 @@ class Drawn:
 
 
 def draw(wanted: Wanted) -> Drawn:
-    """Draw a figure. To be called in a worker."""
-    return _Drawing(wanted).finish()
+    """Draw the figure of a map's result. To be called in a worker."""
+    return CurvesDrawing(wanted).finish()
 
 
-class _Drawing:
-    """A figure in the making."""
+class CurvesDrawing:
+    """A figure in the making.
+
+    Parameters
+    ----------
+    wanted : Wanted
+        What is to be drawn.
+
+    Attributes
+    ----------
+    metric : str
+        What curves are of.
+    """
+
+    metric = "roc_auc"
 
     def __init__(self, wanted: Wanted) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
-        self._result, self._label, self._arm = wanted.result, wanted.label, wanted.arm
-        self._ground, self._text, self._others = wanted.ground, wanted.text, wanted.others
+        self.result, self.label, self.arm = wanted.result, wanted.label, wanted.arm
+        self.ground, self.text, self._others = wanted.ground, wanted.text, wanted.others
         # Smaller than the window's letters, as labels of a plot are, but no smaller than 7.
-        self._small = max(7.0, wanted.points - 1.5)
-        self._cursor_curve: tuple[Any, Any] | None = None
+        self.small = max(7.0, wanted.points - 1.5)
+        self.cursor_curve: tuple[Any, Any] | None = None
+        self._across = wanted.across
         width, height = (max(pixels, 80) / wanted.dots_an_inch for pixels in wanted.size)
         self.figure = Figure(figsize=(width, height), dpi=wanted.dots_an_inch, layout="constrained")
         self._canvas: Any = FigureCanvasAgg(self.figure)
-        grid = self.figure.add_gridspec(2, 1, height_ratios=(3.2, 1))
-        self.curves_axes = self.figure.add_subplot(grid[0])
-        self.deltas_axes = self.figure.add_subplot(grid[1])
+        self._grid = self.figure.add_gridspec(2, 1, height_ratios=(3.2, 1))
+        self.curves_axes = self.figure.add_subplot(self._grid[0])
+        self.deltas_axes = self.figure.add_subplot(self._grid[1])
 
     def finish(self) -> Drawn:
         """Draw everything."""
         self._dress()
-        if self._result is None or self._curve("map", "restore").empty:
+        if self.is_empty:
             self._draw_nothing()
         else:
-            self._draw_curves()
-            self._draw_deltas()
+            self.draw_curves()
+            self.draw_deltas()
         self._canvas.draw()
         pixels = np.array(self._canvas.buffer_rgba(), np.uint8)
-        return Drawn(pixels, self.figure, self.curves_axes, self.deltas_axes, self._cursor_curve)
+        return Drawn(pixels, self.figure, self.curves_axes, self.deltas_axes, self.cursor_curve)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to draw."""
+        return self.result is None or self.curve("map", "restore").empty
 
     def _dress(self) -> None:
         """Give the axes the theme's colours."""
-        self.figure.set_facecolor(self._ground)
+        self.figure.set_facecolor(self.ground)
         for axes in (self.curves_axes, self.deltas_axes):
-            axes.set_facecolor(self._ground)
-            axes.tick_params(colors=self._text, labelsize=self._small)
+            axes.set_facecolor(self.ground)
+            axes.tick_params(colors=self.text, labelsize=self.small)
             for side, spine in axes.spines.items():
                 spine.set_visible(side in ("left", "bottom"))
-                spine.set_color(self._text)
+                spine.set_color(self.text)
 
     def _draw_nothing(self) -> None:
         for axes in (self.curves_axes, self.deltas_axes):
             axes.set_axis_off()
         sentence = "No curves yet:\nchoose a map and run PEPPR."
-        if self._result is not None:
-            sentence = f"{self._label} has no curves: it needs images\nwith and without the label."
+        if self.result is not None:
+            sentence = f"{self.label} has no curves: it needs images\nwith and without the label."
         self.curves_axes.text(
-            0.5, 0.4, sentence, color=self._text, ha="center", va="center", fontsize=self._small + 1
+            0.5, 0.4, sentence, color=self.text, ha="center", va="center", fontsize=self.small + 1
         )
 
-    def _curve(self, order: str, arm: str, result: PepprResult | None = None) -> pd.DataFrame:
-        assert self._result is not None
-        curves = (result or self._result).curves
+    def curve(self, order: str, arm: str, result: PepprResult | None = None) -> pd.DataFrame:
+        """Return the points of a curve of the label."""
+        assert self.result is not None
+        curves = (result or self.result).curves
         chosen = (
-            (curves["label"] == self._label)
+            (curves["label"] == self.label)
             & (curves["order"] == order)
             & (curves["arm"] == arm)
-            & (curves["metric"] == "roc_auc")
+            & (curves["metric"] == self.metric)
         )
         return curves[chosen].sort_values("fraction")
 
-    def _seen(self, colour: str) -> str:
-        return seen_on(colour, self._ground)
+    def seen(self, colour: str) -> str:
+        """Return a colour as it is seen on the ground."""
+        return seen_on(colour, self.ground)
 
     def _families(self) -> list[FamilyLook]:
         """Return the families of control orders that the map is judged by."""
-        return [] if self._result is None else [family_look(n) for n in self._result.judged_by]
+        return [] if self.result is None else [family_look(n) for n in self.result.judged_by]
 
-    def _draw_curves(self) -> None:
+    def draw_curves(self) -> None:
+        """Draw the curves along the map, and those of its controls."""
         from napari_globalxai.faithfulness.result import evaluated_part
 
-        assert self._result is not None
+        assert self.result is not None
         axes = self.curves_axes
         self._draw_others()
         families = [] if self._others else self._families()
         for look, dashes in zip(families, cycle(_DASHES), strict=False):
-            curve = evaluated_part(self._curve(look.name, self._arm))
+            curve = evaluated_part(self.curve(look.name, self.arm))
             if len(curve):
                 x = 100 * curve["fraction"]
-                colour = self._seen(look.colour)
+                colour = self.seen(look.colour)
                 axes.fill_between(
                     x, curve["ci_low"], curve["ci_high"], color=colour, alpha=0.25, linewidth=0
                 )
-                label = f"{look.title}, {_VERBS[self._arm].lower()}"
+                label = f"{look.title}, {VERBS[self.arm].lower()}"
                 axes.plot(x, curve["value"], color=colour, lw=1.6, ls=(0, dashes), label=label)
         for arm, own in ARM_COLOURS.items():
-            curve, colour = self._curve("map", arm), self._seen(own)
+            curve, colour = self.curve("map", arm), self.seen(own)
             x = 100 * curve["fraction"]
             axes.fill_between(
                 x, curve["ci_low"], curve["ci_high"], color=colour, alpha=0.25, linewidth=0
@@ -185,93 +213,110 @@ class _Drawing:
                 color=colour,
                 lw=2,
                 ls=(0, ARM_DASHES[arm] or None),
-                label=f"{_VERBS[arm]} along the map",
+                label=f"{VERBS[arm]} along the map",
             )
-            if arm == self._arm:
-                self._cursor_curve = (curve["fraction"].to_numpy(), curve["value"].to_numpy())
-        intact = self._result.areas[self._label]["intact_auc"]
-        axes.axhline(intact, color=self._text, lw=0.8, ls=":", label=f"Intact, {intact:.2f}")
-        axes.axhline(0.5, color=self._text, lw=0.5, alpha=0.6)
-        low = float(self._result.curves.query("metric == 'roc_auc'")["ci_low"].min())
-        axes.set(xlim=(0, 100), ylim=(min(0.4, max(0.0, low - 0.02)), 1.02))
+            if arm == self.arm:
+                self.cursor_curve = (curve["fraction"].to_numpy(), curve["value"].to_numpy())
+        intact = self.result.areas[self.label]["intact_auc"]
+        axes.axhline(intact, color=self.text, lw=0.8, ls=":", label=f"Intact, {intact:.2f}")
+        axes.axhline(0.5, color=self.text, lw=0.5, alpha=0.6)
+        low = float(self.result.curves.query("metric == 'roc_auc'")["ci_low"].min())
+        self.limit_axes(axes, min(0.4, max(0.0, low - 0.02)), 1.02)
         what = "Valid pixels restored or erased (%)"
-        axes.set_xlabel(what, color=self._text, fontsize=self._small)
-        axes.set_ylabel(f"ROC AUC of {self._label}", color=self._text, fontsize=self._small)
+        self.name_axes(axes, what, f"ROC AUC of {self.label}")
         # The map's curves come first in the legend, though they are drawn last.
         handles, names = axes.get_legend_handles_labels()
         ranks = sorted(range(len(names)), key=lambda index: "the map" not in names[index])
-        axes.legend(
-            [handles[index] for index in ranks],
-            [names[index] for index in ranks],
-            fontsize=self._small - 0.5,
-            frameon=False,
-            labelcolor=self._text,
-            loc="lower center",
-            bbox_to_anchor=(0.46, 1.0),
-            ncols=self._columns,
-            columnspacing=1.2,
-            handlelength=1.8,
-        )
+        self.name_lines(axes, [handles[at] for at in ranks], [names[at] for at in ranks], above=1.0)
 
     def _draw_others(self) -> None:
         looks = zip(cycle(OTHER_COLOURS), cycle(_DASHES))
         for (name, result), (own, dashes) in zip(self._others, looks, strict=False):
-            colour = self._seen(own)
-            curve = self._curve("map", self._arm, result)
+            colour = self.seen(own)
+            curve = self.curve("map", self.arm, result)
             if len(curve):
-                x, label = 100 * curve["fraction"], f"{name}, {_VERBS[self._arm].lower()}"
+                x, label = 100 * curve["fraction"], f"{name}, {VERBS[self.arm].lower()}"
                 self.curves_axes.plot(
                     x, curve["value"], color=colour, lw=1.6, ls=(0, dashes), label=label
                 )
 
-    def _draw_deltas(self) -> None:
+    def draw_deltas(self) -> None:
         """Draw Δ of the controls as a histogram, and the map's own as a line."""
         from matplotlib.ticker import MaxNLocator
 
-        assert self._result is not None
-        axes, areas = self.deltas_axes, self._result.areas[self._label]
+        assert self.result is not None
+        axes, areas = self.deltas_axes, self.result.areas[self.label]
         own = areas["delta_on_control_steps"]
-        if not np.isfinite(own):
-            # Of a test under way, the controls are still to come.
-            axes.set_axis_off()
-            return
         families = [look for look in self._families() if areas["control_deltas"].get(look.name)]
+        if not np.isfinite(own) or not families:
+            # Controls are still to come, or none were asked for: the curves have all the room.
+            axes.set_axis_off()
+            self._grid.set_height_ratios([1, 0.01])
+            return
         values = [np.asarray(areas["control_deltas"][look.name], float) for look in families]
         everything = np.concatenate([*values, [own, 0.0]])
         span = max(float(np.ptp(everything)), 0.05)
         edges = np.linspace(everything.min() - 0.05 * span, everything.max() + 0.05 * span, 31)
-        if values:
-            axes.hist(
-                values,
-                bins=edges.tolist(),
-                histtype="stepfilled",
-                color=[self._seen(look.colour) for look in families],
-                alpha=0.85,
-                label=[look.title for look in families],
-            )
+        axes.hist(
+            values,
+            bins=edges.tolist(),
+            histtype="stepfilled",
+            color=[self.seen(look.colour) for look in families],
+            alpha=0.85,
+            label=[look.title for look in families],
+        )
         axes.axvline(
-            own, color=self._seen(ARM_COLOURS["restore"]), lw=2, label=f"This map, {own:.2f}"
+            own, color=self.seen(ARM_COLOURS["restore"]), lw=2, label=f"This map, {own:.2f}"
         )
         axes.set_xlim(edges[0], edges[-1])
         axes.margins(y=0.1)
         axes.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
         part = over_the_first(areas.get("judged_up_to", 1))
-        what = f"Δ = area restored − area erased, {part}"
-        axes.set_xlabel(what, color=self._text, fontsize=self._small)
-        axes.set_ylabel("Orders", color=self._text, fontsize=self._small)
+        self.name_axes(axes, f"Δ = area restored − area erased, {part}", "Orders")
+        self.name_lines(axes, *axes.get_legend_handles_labels(), above=0.96, length=1.2)
+
+    def limit_axes(self, axes: Any, low: float, high: float) -> None:
+        """Show the fractions that are asked for, and of a part of them what lies there."""
+        first, last = self._across
+        axes.set_xlim(100 * first, 100 * last)
+        if self._across != WHOLE:
+            there = [
+                values[(x >= 100 * first) & (x <= 100 * last)]
+                for line in axes.get_lines()
+                if len(x := np.asarray(line.get_xdata(), float)) > 2
+                for values in [np.asarray(line.get_ydata(), float)]
+            ]
+            seen = np.concatenate([*there, [np.nan]])
+            if np.isfinite(seen).any():
+                low, high = float(np.nanmin(seen)), float(np.nanmax(seen))
+                room = _ROOM * max(high - low, 0.05)
+                low, high = low - room, high + room
+        axes.set_ylim(low, high)
+
+    def name_axes(self, axes: Any, across: str, up: str) -> None:
+        """Say what the axes are of."""
+        axes.set_xlabel(across, color=self.text, fontsize=self.small)
+        axes.set_ylabel(up, color=self.text, fontsize=self.small)
+
+    def name_lines(
+        self, axes: Any, handles: list[Any], names: list[str], above: float, length: float = 1.8
+    ) -> None:
+        """Name what is drawn, above the axes, where it covers nothing."""
         axes.legend(
-            fontsize=self._small - 0.5,
+            handles,
+            names,
+            fontsize=self.small - 0.5,
             frameon=False,
-            labelcolor=self._text,
+            labelcolor=self.text,
             loc="lower center",
-            bbox_to_anchor=(0.46, 0.96),
+            bbox_to_anchor=(0.46, above),
             ncols=self._columns,
             columnspacing=1.2,
-            handlelength=1.2,
+            handlelength=length,
         )
 
     @property
     def _columns(self) -> int:
         """How many entries of a legend stand side by side."""
-        letters = self.figure.get_figwidth() * _POINTS_AN_INCH / self._small
+        letters = self.figure.get_figwidth() * _POINTS_AN_INCH / self.small
         return 2 if letters > 36 else 1

@@ -45,3 +45,32 @@ def testing(
             )
 
     return work
+
+
+def testing_images(
+    run: Run,
+    name: str,
+    settings: PepprSettings,
+    computing: DeviceSettings,
+    workers: WorkerSettings,
+    trust: bool,
+) -> Work:
+    """Return what tests images along their own maps: those that carry the map's label, or any."""
+
+    def work(progress: ProgressCallback) -> Run:
+        import_models()
+        from napari_globalxai.runs.evaluate_otherwise import peppr_images
+
+        peppr_images(
+            run,
+            name,
+            settings,
+            device=computing.device,
+            batch_size=computing.batch_size,
+            workers=workers,
+            trust=trust,
+            progress=progress,
+        )
+        return run
+
+    return work

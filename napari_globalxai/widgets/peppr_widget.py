@@ -19,9 +19,10 @@ from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import JobBar, heading, text_label
 from napari_globalxai.widgets.peppr_form import PepprForm
 from napari_globalxai.widgets.peppr_jobs import testing
-from napari_globalxai.widgets.peppr_plot import PepprPlot
-from napari_globalxai.widgets.peppr_results import ResultTable, map_of, results_of
+from napari_globalxai.widgets.peppr_plot import PLOT_TIP, PepprPlot
+from napari_globalxai.widgets.peppr_results import CurvesBeside, ResultTable, map_of
 from napari_globalxai.widgets.peppr_words import probability_text
+from napari_globalxai.widgets.per_image_view import PerImageView
 from napari_globalxai.widgets.run_view import RunView, stored_result
 from napari_globalxai.widgets.sanity_view import SanityView
 from napari_globalxai.widgets.scrubber import Scrubber
@@ -30,6 +31,10 @@ from napari_globalxai.widgets.verdict_view import VerdictView
 from napari_globalxai.widgets.viewer_jobs import TESTING, runner_of
 from napari_globalxai.widgets.workers import JobRunner, LatestOnly
 
+_ABOUT = (
+    "Does the model decide by what a map shows? PEPPR erases the images along it, restores blanks "
+    "along it, and watches ROC AUC, beside maps like it that lie elsewhere."
+)
 _OPEN_A_RUN = "Compute global maps or open a run first, in the panel “Global explanations”."
 
 
@@ -47,6 +52,8 @@ class PepprWidget(Panel):
         What the viewer works on.
     runner : JobRunner
         Runs the work.
+    images : PerImageView
+        Images one by one.
     sanity : SanityView
         The check against random weights.
     map_box, label_box : QComboBox
@@ -68,7 +75,7 @@ class PepprWidget(Panel):
         self.session: Session = session_of(viewer)
         self.layers: RunLayers = layers_of(viewer)
         self.runner: JobRunner = runner_of(viewer, TESTING)
-        self._stored, self._beside = LatestOnly(self), LatestOnly(self)
+        self._stored = LatestOnly(self)
         self.growing: CurvesUnderWay = curves_under_way(viewer)
         self._keep_result = False
         self._make_controls(viewer)
@@ -144,18 +151,21 @@ class PepprWidget(Panel):
         self.fill_box, self.steps_box = form.fill_box, form.steps_box
         self.controls_box = form.controls_box
         self.compute_button = QPushButton("Run PEPPR")
+        self.stress(self.compute_button)
         self.compute_button.setToolTip("Erase and restore along the map and along all controls")
+        self.about = text_label(_ABOUT)
         self.job_bar = JobBar(self.runner)
         self.results = ResultTable()
         self.results_heading = heading("Results")
         self.results_heading.hide()
         self.further = FurtherResults(self)
+        self.images = PerImageView(self, viewer, self.session, self.layers, form)
         self.sanity = SanityView(self, viewer, self.session)
         self.label_box = choice_box("Label", "The label whose performance is plotted")
         self.verdict = VerdictView()
         self.badge, self.reason = self.verdict.badge, self.verdict.reason
         self.plot = PepprPlot(viewer.theme)
-        self.plot.setToolTip("Click or drag in the curves to go to a fraction")
+        self.plot.setToolTip(PLOT_TIP)
         self.scrubber = Scrubber()
         self.probability = text_label()
 
@@ -166,6 +176,7 @@ class PepprWidget(Panel):
         shown.addWidget(label_label)
         shown.addWidget(self.label_box, 1)
         self.content.addWidget(self.header)
+        self.content.addWidget(self.about)
         self.content.addWidget(self.form)
         self.content.addWidget(self.compute_button)
         self.content.addWidget(self.job_bar)
@@ -177,6 +188,7 @@ class PepprWidget(Panel):
         # Below the curves, which are to be in view on a small screen.
         self.content.addWidget(self.results_heading)
         self.content.addWidget(self.results)
+        self.content.addWidget(self.images)
         self.content.addWidget(self.further)
         self.content.addWidget(self.sanity)
 
@@ -187,15 +199,16 @@ class PepprWidget(Panel):
         self.runner.succeeded.connect(self._on_computed)
         self.runner.cancelled.connect(self._on_cancelled)
         self.results.chosen.connect(self._on_result_chosen)
-        self.results.compared.connect(self._on_compared)
         self._stored.ready.connect(self._on_stored)
         self._stored.failed.connect(self.job_bar.say)
-        self._beside.ready.connect(self._on_beside)
+        self._beside = CurvesBeside(self.results, self.session, self.plot)
         self._beside.failed.connect(self.job_bar.say)
+        self.images.left.connect(self._look_up)
+        self.images.tested.connect(self.further.show_run)
         self.map_box.currentTextChanged.connect(self._on_map_chosen)
         self.label_box.currentTextChanged.connect(self._on_label)
         self.scrubber.moved.connect(self.session.scrub)
-        self.plot.fraction_picked.connect(self._on_picked)
+        self.plot.fraction_picked.connect(self.session.scrub)
         self.follow(self.session.view_changed, self._on_view)
         self.follow(self.session.map_changed, self._on_map)
         self.follow(self.session.result_changed, self._on_result)
@@ -217,9 +230,6 @@ class PepprWidget(Panel):
     def _on_cancelled(self) -> None:
         self.job_bar.say("Stopped. Finished controls are kept for the next time.")
 
-    def _on_picked(self, fraction: float) -> None:
-        self.session.scrub(fraction)
-
     def _on_theme(self, event: Any) -> None:
         self.plot.set_theme(event.value)
 
@@ -233,9 +243,12 @@ class PepprWidget(Panel):
         self._list_results(view)
         self.map_box.blockSignals(True)
         self.map_box.clear()
-        self.map_box.addItems(list(view.maps))
+        # Maps from files, of which the run holds a result, come last.
+        files = [name for name in self.results.maps if name not in view.maps]
+        self.map_box.addItems([*view.maps, *files])
         self.map_box.setCurrentText(self.session.map_name)
         self.map_box.blockSignals(False)
+        self._name_map(self.session.result)
         self._look_up()
 
     def _list_results(self, view: RunView) -> None:
@@ -246,6 +259,18 @@ class PepprWidget(Panel):
     def _on_map(self, name: str) -> None:
         self.map_box.setCurrentText(name)
 
+    def _name_map(self, result: PepprResult | None) -> None:
+        """Let the box say which map the result on show is of."""
+        view = self.session.view
+        if result is None or view is None:
+            return
+        name = map_of(result, view.maps)
+        self.map_box.blockSignals(True)
+        if self.map_box.findText(name) < 0:
+            self.map_box.addItem(name)
+        self.map_box.setCurrentText(name)
+        self.map_box.blockSignals(False)
+
     def _on_map_chosen(self, name: str) -> None:
         if self.session.view is not None and name:
             if name in self.session.view.maps:
@@ -255,66 +280,36 @@ class PepprWidget(Panel):
     def _look_up(self) -> None:
         """Load what was computed before along the map chosen."""
         view, name = self.session.view, self.map_box.currentText()
-        if view is not None and not self._keep_result:
+        if view is not None and not self._keep_result and not self.images.follows(name):
             known = self.session.result
             if known is None or map_of(known, view.maps) != name:
                 self._request(view, name)
 
     def _request(self, view: RunView, name: str) -> None:
         run = view.run
-        self._stored.request((view, name), lambda: (stored_result(run, name), run.peppr_names))
+        self._stored.request((view, name), lambda: stored_result(run, name))
 
     def _on_result_chosen(self, map_name: str, fill: str) -> None:
         """Show one of the results that the run holds."""
         view = self.session.view
         if view is None:
             return
+        self.images.leave()
         if not self.runner.is_running:
             self.growing.forget()
         self._keep_result = True
         if map_name in view.maps:
             self.session.choose_map(map_name)
-        if self.map_box.findText(map_name) < 0:
-            self.map_box.addItem(map_name)
         self.map_box.setCurrentText(map_name)
         self._keep_result = False
         run = view.run
-        self._stored.request(
-            (view, map_name), lambda: (stored_result(run, map_name, fill), run.peppr_names)
-        )
-
-    def _on_compared(self, keys: list[tuple[str, str]]) -> None:
-        """Lay the curves of all results that are marked beside those of the one on show."""
-        view, shown = self.session.view, self.session.result
-        if view is None or shown is None:
-            return
-        run, own = view.run, (map_of(shown, view.maps), str(shown.settings.get("fill", "")))
-        others = [key for key in keys if key != own]
-        self._beside.request(shown, lambda: results_of(run, others))
-
-    def _on_beside(self, shown: PepprResult, others: Any) -> None:
-        if shown is self.session.result:
-            self.plot.lay_beside(others)
+        self._stored.request((view, map_name), lambda: stored_result(run, map_name, fill))
 
     def _on_stored(self, key: Any, found: Any) -> None:
         view: RunView | None = key[0]
         name: str = key[1]
-        result, names = found
-        if view is None or view is not self.session.view or name != self.map_box.currentText():
-            return
-        # Maps from files, of which the run holds a result.
-        self.map_box.blockSignals(True)
-        for other in names:
-            if self.map_box.findText(other) < 0 and other not in self._stems(view):
-                self.map_box.addItem(other)
-        self.map_box.blockSignals(False)
-        self.session.set_result(result)
-
-    @staticmethod
-    def _stems(view: RunView) -> set[str]:
-        from napari_globalxai.runs.folder import file_stem
-
-        return {file_stem(name) for name in view.maps}
+        if view is not None and view is self.session.view and name == self.map_box.currentText():
+            self.session.set_result(found)
 
     def _on_computed(self, result: PepprResult) -> None:
         self.job_bar.say("")
@@ -330,6 +325,8 @@ class PepprWidget(Panel):
         own = [] if result is None else list(result.verdict)
         wanted = own[0] if len(own) == 1 else self.label_box.currentText()
         self._list_labels([] if result is None else list(result.areas), wanted)
+        self.about.setVisible(result is None)
+        self._name_map(result)
         if result is not None:
             self.form.follow_settings(result.settings)
             self._open_at(result, self.label_box.currentText())

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_globalxai.widgets.image_result import ImageResult
 from napari_globalxai.widgets.result_tables import number
 
 if TYPE_CHECKING:
@@ -23,6 +24,13 @@ def reason_text(result: PepprResult, label: str, verdict: Verdict) -> str:
     told = [reason, verdict.tested] if verdict.tested else [reason]
     told += [f"Caution: {caution}" for caution in result.cautions(label)]
     return ". ".join(told) + "."
+
+
+def unjudged_text(result: PepprResult) -> str:
+    """Return why there is no verdict on a label, or what is said in its place."""
+    if isinstance(result, ImageResult):
+        return result.sentence
+    return f"The map {result.map_name} is judged by {', '.join(result.verdict)}."
 
 
 def probability_text(result: PepprResult, label: str, row: int, fraction: float, arm: str) -> str:

@@ -13,6 +13,9 @@ import numpy.typing as npt
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
+from napari_globalxai.runs.folder import REGIONS_FOLDER
+from napari_globalxai.runs.record import has_record
+from napari_globalxai.statistics.global_map import OVERALL
 from napari_globalxai.storage import atomic_path, write_json
 from napari_globalxai.widgets.warm_up import import_models
 
@@ -20,7 +23,6 @@ if TYPE_CHECKING:
     from napari_globalxai.faithfulness.region_erasure import RegionEffect
     from napari_globalxai.runs.run import Run
 
-REGIONS_FOLDER = "regions"
 _NAME = "region"
 _CHANCE = 0.5
 
@@ -103,6 +105,14 @@ def erase(
     return erase_regions(run, {_NAME: region}, progress, trust=trust)[_NAME]
 
 
+def strongest(shares: list[LabelShare], map_name: str) -> LabelShare | None:
+    """Return what is held of a map; of the overall map, of the label that it is most of."""
+    if map_name == OVERALL:
+        known = [share for share in shares if np.isfinite(share.ratio)]
+        return max(known, key=lambda share: share.ratio, default=None)
+    return next((share for share in shares if share.label == map_name), None)
+
+
 def sentence(share: LabelShare, effect: RegionEffect | None) -> str:
     """Return in words what a region is to a label."""
     if not np.isfinite(share.ratio):
@@ -138,13 +148,15 @@ def keep_region(
     Raises
     ------
     InputError
-        When the name has no letter or digit.
+        When the name has no letter or digit, or the run's folder is gone.
     """
     import tifffile
 
     stem = re.sub(r"[^\w-]+", "-", name).strip("-")
     if not stem:
         raise InputError(f"{name!r} is no name for a region; use letters and digits.")
+    if not has_record(run.folder):
+        raise InputError(f"{run.folder}: is not there any more; open the run where it lies now.")
     path = run.folder / REGIONS_FOLDER / f"{stem}.tif"
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:

@@ -12,38 +12,43 @@ from qtpy.QtWidgets import QLineEdit
 from napari_globalxai.errors import InputError
 from napari_globalxai.progress import ProgressCallback
 from napari_globalxai.statistics.query import parse_query
-from napari_globalxai.widgets.findings_view import (
-    FindingsTable,
-    ShownFinding,
-    audit_run,
-)
-from napari_globalxai.widgets.first_sight import known_findings
+from napari_globalxai.widgets.audit_view import AuditView
+from napari_globalxai.widgets.findings_view import ShownFinding
 from napari_globalxai.widgets.identity import make_header
+from napari_globalxai.widgets.kept_regions import list_kept, make_kept_box, read_kept
 from napari_globalxai.widgets.layers import RunLayers, layers_of
-from napari_globalxai.widgets.panel import Panel, choice_box
+from napari_globalxai.widgets.panel import Panel
 from napari_globalxai.widgets.parts import JobBar, flowing, heading, text_label, tipped_button
+from napari_globalxai.widgets.region_box import RegionBox
 from napari_globalxai.widgets.region_drawing import add_drawing, draw_region
-from napari_globalxai.widgets.region_mask import is_drawn, region_mask
+from napari_globalxai.widgets.region_mask import region_mask
 from napari_globalxai.widgets.region_tables import ImageShareTable, ShareTable
 from napari_globalxai.widgets.region_view import (
-    REGIONS_FOLDER,
     LabelShare,
     erase,
     keep_region,
     measure_region,
     sentence,
+    strongest,
 )
-from napari_globalxai.widgets.session import OVERALL, Session, plain_viewer, session_of
+from napari_globalxai.widgets.session import Session, plain_viewer, session_of
 from napari_globalxai.widgets.settings_form import settings_layout
 from napari_globalxai.widgets.shown_maps import Selection
 from napari_globalxai.widgets.viewer_jobs import runner_of
 from napari_globalxai.widgets.workbench import open_panel
-from napari_globalxai.widgets.workers import JobRunner, LatestOnly
+from napari_globalxai.widgets.workers import JobRunner
 
 if TYPE_CHECKING:
     from napari_globalxai.faithfulness.region_erasure import RegionEffect
 
 _MILLISECONDS_OF_DRAWING = 250
+_BUTTONS = {
+    "New region": "Add a layer and draw a rectangle on it",
+    "Measure": "How much of every label's map the region holds",
+    "Erase and predict": "What every label's ROC AUC is without the region",
+    "Keep": "Keep the region and its numbers in the run's folder",
+    "Report": "Keep what was measured, write the report of the run on show and open it",
+}
 _DRAW = "Draw a region: press “New region” and drag a rectangle on the image."
 
 
@@ -82,19 +87,20 @@ class RegionsWidget(Panel):
         self._viewer = plain_viewer(viewer)
         self.runner: JobRunner = runner_of(viewer, "Measuring a region")
         self.eraser: JobRunner = runner_of(viewer, "Erasing a region")
-        self.auditor: JobRunner = runner_of(viewer, "Auditing a run")
-        self._listed = LatestOnly(self)
         self._drawn = QTimer(self)
         self._drawn.setSingleShot(True)
         self._drawn.setInterval(_MILLISECONDS_OF_DRAWING)
         self._region: Optional[npt.NDArray[np.bool_]] = None  # noqa: UP045
+        # Of what is measured now; what was asked before is of another run or layer.
+        self._turn = 0
+        # What is said of a finding's label, until something else is drawn or asked.
+        self._found: dict[str, str] = {}
         self.shares: list[LabelShare] = []
         self.image_rows: list[int] = []
         self.effects: dict[str, RegionEffect] = {}
         self._make_controls()
         self._lay_out()
         self._connect()
-        self._list_layers()
         self._on_view(self.session.view)
 
     # What users and scripts do.
@@ -106,20 +112,22 @@ class RegionsWidget(Panel):
             self.said.setText("Open a run first.")
             return
         layer = add_drawing(self._viewer, "Region")
-        self.layer_box.setCurrentText(layer.name)
+        self.regions.choose(layer)
+        self._forget()
         self.follow(layer.events.data, self._on_data)
         self.said.setText("Drag a rectangle on the image: it is measured at once.")
 
     def measure(self) -> None:
         """Measure the region of the layer chosen, for all labels."""
+        self._found = {}
         region, run = self.drawn_region(), self.session.run
         if region is None or run is None or self.runner.is_running:
             return
         selection = self.session.selection
-        among = None if selection is None else selection.rows
+        among, turn = None if selection is None else selection.rows, self._turn
 
         def work(progress: ProgressCallback) -> Any:
-            return region, measure_region(run, region, among, progress)
+            return turn, region, measure_region(run, region, among, progress)
 
         self.runner.run(work)
 
@@ -128,26 +136,20 @@ class RegionsWidget(Panel):
         region, run = self.drawn_region(), self.session.run
         if region is None or run is None or self.eraser.is_running:
             return
-        trust = self.session.trusts(run)
+        trust, turn = self.session.trusts(run), self._turn
 
         def work(progress: ProgressCallback) -> Any:
-            return region, measure_region(run, region), erase(run, region, trust, progress)
+            effects = erase(run, region, trust, progress)
+            return turn, region, measure_region(run, region), effects
 
         self.eraser.run(work)
-
-    def audit(self) -> None:
-        """Search the run for shortcuts, and list what was found."""
-        run = self.session.run
-        if run is not None and not self.auditor.is_running:
-            trust = self.session.trusts(run)
-            self.auditor.run(lambda progress: (run, audit_run(run, trust, progress)))
 
     def keep(self) -> None:
         """Keep the region and its numbers in the run's folder."""
         run, region = self.session.run, self.drawn_region()
         if run is None or region is None:
             return
-        measured = self._region is not None and np.array_equal(region, self._region)
+        measured = self._is_measured(region)
         try:
             path = keep_region(
                 run,
@@ -159,44 +161,38 @@ class RegionsWidget(Panel):
         except (InputError, OSError) as why:
             self.said.setText(f"⚠ {why}")
             return
-        self.said.setText(f"Kept: {path}. `audit --regions` reads it.")
-        self._list_kept()
+        self.job_bar.say(f"Kept for the report: {path}")
+        self.session.answered.emit()
+        list_kept(self.kept_box, self.session.run)
+
+    def report(self) -> None:
+        """Write the report of the run on show, with the region that was measured."""
+        region = self.drawn_region() if self.shares else None
+        if region is not None and self._is_measured(region):
+            self.keep()
+        open_panel(self._viewer, "Global explanations").write_report()
 
     # Making the panel.
 
     def _make_controls(self) -> None:
         self.header = make_header(self, self.session)
-        self.layer_box = choice_box("Region", "The layer with the region: shapes or labels")
-        self.new_button = tipped_button("New region", "Add a layer and draw a rectangle on it")
-        self.measure_button = tipped_button(
-            "Measure", "How much of every label's map the region holds"
-        )
-        self.erase_button = tipped_button(
-            "Erase and predict", "What every label's ROC AUC is without the region"
-        )
-        self.keep_button = tipped_button(
-            "Keep", "Keep the region and its numbers in the run's folder"
-        )
-        self.report_button = tipped_button(
-            "Report", "Write the report of the run on show and open it"
-        )
+        self.regions = RegionBox(self, self._viewer)
+        self.layer_box = self.regions.box
         self._buttons = (
             self.new_button,
             self.measure_button,
             self.erase_button,
             self.keep_button,
             self.report_button,
-        )
+        ) = tuple(tipped_button(name, tip) for name, tip in _BUTTONS.items())
         self.name_line = QLineEdit()
         self.name_line.setAccessibleName("Name")
         self.name_line.setPlaceholderText("As the layer")
-        self.kept_box = choice_box("Kept regions", "Regions that the run holds; one is drawn again")
+        self.kept_box = make_kept_box()
         self.job_bar, self.erase_bar = JobBar(self.runner), JobBar(self.eraser)
-        self.findings = FindingsTable()
-        self.audit_button = tipped_button(
-            "Audit", "Search the run for shortcuts: places, subgroups and clusters; takes a while"
-        )
-        self.audit_bar = JobBar(self.auditor)
+        self.audit_view = AuditView(self, self._viewer, self.session)
+        self.findings, self.audit_button = self.audit_view.table, self.audit_view.button
+        self.auditor, self.audit_bar = self.audit_view.runner, self.audit_view.job_bar
         self.said = text_label(_DRAW)
         self.said.setAccessibleName("What the region is")
         self.table = ShareTable()
@@ -209,9 +205,7 @@ class RegionsWidget(Panel):
         form.addRow("Kept", self.kept_box)
         self.content.addWidget(self.header)
         # What somebody who is new should see first.
-        self.content.addWidget(flowing(heading("Findings"), self.audit_button))
-        self.content.addWidget(self.audit_bar)
-        self.content.addWidget(self.findings)
+        self.content.addWidget(self.audit_view)
         self.content.addWidget(heading("Region"))
         self.content.addLayout(form)
         self.content.addWidget(flowing(*self._buttons))
@@ -229,10 +223,7 @@ class RegionsWidget(Panel):
         self.erase_button.clicked.connect(self.erase)
         self.keep_button.clicked.connect(self.keep)
         self.kept_box.activated.connect(self._on_kept)
-        self.audit_button.clicked.connect(self.audit)
-        self.auditor.succeeded.connect(self._on_audited)
-        self._listed.ready.connect(self._on_listed)
-        self.report_button.clicked.connect(self._on_report)
+        self.report_button.clicked.connect(self.report)
         self._drawn.timeout.connect(self._on_drawn)
         self.findings.chosen.connect(self.show_finding)
         self.runner.succeeded.connect(self._on_measured)
@@ -240,118 +231,96 @@ class RegionsWidget(Panel):
         self.table.cellClicked.connect(self._on_label_clicked)
         self.image_table.cellClicked.connect(self._on_image_clicked)
         self.image_table.cellActivated.connect(self._on_image_clicked)
-        self.follow(self._viewer.layers.events.inserted, self._list_layers)
-        self.follow(self._viewer.layers.events.removed, self._list_layers)
+        self.regions.changed.connect(self._on_layer)
         self.follow(self.session.view_changed, self._on_view)
         self.follow(self.session.map_changed, self._on_map)
 
     # The region.
 
-    def _list_layers(self, event: object = None) -> None:
-        before = self.layer_box.currentText()
-        names = [layer.name for layer in self._viewer.layers if is_drawn(layer)]
-        self.layer_box.blockSignals(True)
-        self.layer_box.clear()
-        self.layer_box.addItems(names)
-        if before in names:
-            self.layer_box.setCurrentText(before)
-        self.layer_box.blockSignals(False)
-
     def drawn_region(self) -> Optional[npt.NDArray[np.bool_]]:  # noqa: UP045
         """Return the pixels of the frame that are drawn; None, with a word why, where none are."""
         view, images = self.session.view, self.layers.layer("images")
-        name = self.layer_box.currentText()
+        layer = self.regions.layer
         if view is None or images is None:
             self.said.setText("Open a run first.")
             return None
-        if name not in self._viewer.layers:
-            # Renamed since.
-            self._list_layers()
-            name = self.layer_box.currentText()
-        if not name:
+        if layer is None:
             self.said.setText(_DRAW)
             return None
         height, width = view.valid.shape
         try:
-            return region_mask(self._viewer.layers[name], images, (height, width))
+            return region_mask(layer, images, (height, width))
         except InputError as why:
             self.said.setText(f"⚠ {why}")
             return None
 
-    def _list_kept(self) -> None:
-        run = self.session.run
-        folder = None if run is None else run.folder / REGIONS_FOLDER
-        found = [] if folder is None else sorted(folder.glob("*.tif"))
-        self.kept_box.clear()
-        self.kept_box.addItem(f"Of {len(found)}" if found else "None", None)
-        for path in found:
-            self.kept_box.addItem(path.stem, str(path))
-
     def _on_kept(self, index: int) -> None:
-        from napari_globalxai.runs.read_maps import read_map
-
         path, run = self.kept_box.currentData(), self.session.run
         if path is None or run is None:
             return
         try:
-            values = read_map(Path(path), run.stack.shape)
+            region = read_kept(Path(path), run)
         except (OSError, InputError) as why:
             self.said.setText(f"⚠ {why}")
             return
-        self._draw(values > 0, Path(path).stem)
+        self._draw(region, Path(path).stem)
+
+    def _is_measured(self, region: npt.NDArray[np.bool_]) -> bool:
+        return self._region is not None and np.array_equal(region, self._region)
 
     def _on_data(self, event: object = None) -> None:
+        self._found = {}
         self._drawn.start()
+
+    def _on_layer(self) -> None:
+        self._forget()
+        self.said.setText(_DRAW)
+        self._drawn.start()
+
+    def _forget(self) -> None:
+        self._region, self.shares, self.effects, self._found = None, [], {}, {}
+        self._turn += 1
+        # A name that was typed is of another region.
+        self.name_line.clear()
+        self._show()
 
     def _on_drawn(self) -> None:
         """Measure once nobody draws any more."""
-        name = self.layer_box.currentText()
+        layer = self.regions.layer
         if self.runner.is_running:
             self._drawn.start()
-        elif name in self._viewer.layers and len(self._viewer.layers[name].data):
+        elif layer is not None and len(layer.data) and self.session.view is not None:
+            found = self._found
             self.measure()
-
-    def _on_report(self) -> None:
-        open_panel(self._viewer, "Global explanations").write_report()
+            self._found = found
 
     # Results.
 
     def _on_view(self, view: object) -> None:
         enabled = self.session.view is not None
-        for part in (*self._buttons, self.audit_button):
+        for part in self._buttons:
             part.setEnabled(enabled)
-        self.findings.show_findings([])
-        run = self.session.run
-        if run is not None:
-            self._listed.request(run, lambda: known_findings(run))
-        self._region, self.shares, self.effects = None, [], {}
+        self._forget()
         self.said.setText(_DRAW if enabled else "Open a run first.")
-        self._list_kept()
-        self._show()
+        list_kept(self.kept_box, self.session.run)
 
     def _on_measured(self, found: Any) -> None:
-        region, shares = found
+        turn, region, shares = found
+        self.job_bar.say("")
+        if turn != self._turn:
+            return
         if self._region is None or not np.array_equal(region, self._region):
             self.effects = {}
         self._region, self.shares = region, shares
-        self.job_bar.say("")
         self._show()
 
     def _on_erased(self, found: Any) -> None:
-        self._region, self.shares, self.effects = found
+        turn, region, shares, effects = found
         self.erase_bar.say("")
-        self._show()
-
-    def _on_audited(self, found: Any) -> None:
-        run, findings = found
-        self.audit_bar.say("" if findings else "Nothing was found that needs a look.")
-        self._on_listed(run, findings)
-        if run is self.session.run:
-            self.session.answered.emit()
-
-    def _on_listed(self, run: Any, findings: list[ShownFinding]) -> None:
-        if run is self.session.run:
-            self.findings.show_findings(findings)
+        if turn == self._turn:
+            self._region, self.shares, self.effects = region, shares, effects
+            self._found = {}
+            self._show()
 
     def show_finding(self, finding: ShownFinding) -> None:
         """Show a finding: its map, its images, its place, and one that shows it best."""
@@ -370,33 +339,27 @@ class RegionsWidget(Panel):
             self.layers.step_to(finding.rows[0])
         if finding.region is not None:
             self._draw(finding.region, str(finding.facts["where"]))
-        self.said.setText(str(finding.facts.get("sentence", "")))
+        self._found = {label: str(finding.facts.get("sentence", ""))}
+        self.said.setText(self._found[label])
 
     def _draw(self, region: npt.NDArray[np.bool_], name: str) -> None:
         images = self.layers.layer("images")
         if images is not None:
             layer = draw_region(self._viewer, region, name, images)
-            # What was found of it stays in view until somebody draws.
-            self._drawn.stop()
             self.follow(layer.events.data, self._on_data)
-            self.layer_box.setCurrentText(layer.name)
+            self.regions.choose(layer)
+            self._forget()
+            self._drawn.start()
 
     def _on_map(self, name: str) -> None:
         self._show()
 
-    def _shown_share(self) -> Optional[LabelShare]:  # noqa: UP045
-        """Return the label on show; of the overall map, the one that the region holds most of."""
-        name = self.session.map_name
-        if name == OVERALL:
-            known = [share for share in self.shares if np.isfinite(share.ratio)]
-            return max(known, key=lambda share: share.ratio, default=None)
-        return next((share for share in self.shares if share.label == name), None)
-
     def _show(self) -> None:
         self.table.show_shares(self.shares, self.effects)
-        share, view = self._shown_share(), self.session.view
+        share, view = strongest(self.shares, self.session.map_name), self.session.view
         if share is not None and view is not None:
-            self.said.setText(sentence(share, self.effects.get(share.label)))
+            words = sentence(share, self.effects.get(share.label))
+            self.said.setText(self._found.get(share.label) or words)
         self.image_rows = self.image_table.show_share(
             share, [] if view is None else view.run.images["file"].tolist()
         )

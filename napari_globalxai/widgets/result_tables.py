@@ -21,6 +21,7 @@ from napari_globalxai.statistics.recorded_statistics import (
     RecordedStatistic,
     recorded_statistics,
 )
+from napari_globalxai.widgets.exporting import offer_table
 from napari_globalxai.widgets.parts import text_label
 from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.run_view import RunView
@@ -98,6 +99,7 @@ class PlainTable(QTableWidget):
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setTabKeyNavigation(False)
+        offer_table(self)
         self.set_columns(list(columns.items()))
         self.fill([])
 

@@ -15,6 +15,7 @@ import numpy as np
 from napari.layers import Layer
 from psygnal import Signal
 
+from napari_globalxai.widgets.kept_fit import KeptFit
 from napari_globalxai.widgets.names import role_of
 
 _MARGIN = 0.95  # as napari's own
@@ -89,6 +90,7 @@ class Scenes:
         self._recent: list[str] = []
         # Layers that are to be seen once their scene is in front again.
         self._waiting: WeakSet[Layer] = WeakSet()
+        self._kept_fit = KeptFit(viewer, self._fit_again)
 
     @property
     def front(self) -> str:
@@ -160,6 +162,15 @@ class Scenes:
         if viewer is not None and self.front == scene.group:
             self._point_camera(viewer)
 
+    def keep_fitted(self) -> None:
+        """Take the view for one that was fitted: it is fitted again as the canvas changes."""
+        self._kept_fit.keep()
+
+    def _fit_again(self) -> None:
+        viewer = self._viewer()
+        if viewer is not None:
+            self._point_camera(viewer)
+
     def _group(self, layer: Layer) -> str | None:
         scene = self._by_role.get(role_of(layer) or "")
         return None if scene is None else scene.group
@@ -178,6 +189,7 @@ class Scenes:
         known = (scene for scene in self._by_role.values() if scene.name == self.front)
         scene = next(known, None)
         (fit_visible if scene is None else scene.camera)(viewer)
+        self._kept_fit.keep()
 
 
 _scenes: WeakKeyDictionary[Any, Scenes] = WeakKeyDictionary()

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_globalxai.faithfulness.verdict import NOT_ENOUGH_DATA, kind_of
 from napari_globalxai.widgets.colours import VERDICT_COLOURS
 from napari_globalxai.widgets.parts import text_label
-from napari_globalxai.widgets.peppr_words import reason_text
+from napari_globalxai.widgets.peppr_words import reason_text, unjudged_text
 from napari_globalxai.widgets.plain_labels import plain_label
 
 if TYPE_CHECKING:
@@ -56,8 +56,6 @@ class VerdictView(QWidget):
             "font-weight: bold;"
         )
         if verdict is None:
-            self.reason.setText(
-                f"The map {result.map_name} is judged by {', '.join(result.verdict)}."
-            )
+            self.reason.setText(unjudged_text(result))
         else:
             self.reason.setText(reason_text(result, label, verdict))

@@ -10,6 +10,7 @@ from weakref import ref
 from qtpy.QtCore import QTimer
 
 from napari_globalxai.widgets.panel import Panel
+from napari_globalxai.widgets.scenes import scenes_of
 from napari_globalxai.widgets.session import plain_viewer
 
 # In the order of the work; names as in the manifest.
@@ -61,6 +62,9 @@ def open_panels_of_a_run(viewer: Any) -> None:
     def open_next() -> None:
         there = known()
         if there is not None:
+            if len(waiting) > len(OF_A_RUN) and len(there.layers) == 1:
+                # napari has fitted it; the panels make the canvas narrower.
+                scenes_of(there).keep_fitted()
             open_panel(there, waiting.popleft())
         if there is None or not waiting:
             turns.stop()

@@ -8,10 +8,12 @@ import pandas as pd
 import pytest
 import tiny
 from faithfulness_cases import make_evaluation, sign_map
+from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.map_comparison import Candidate, compare_candidates, holm
+from napari_globalxai.faithfulness.orders import order_by_map, step_counts
 from napari_globalxai.faithfulness.paper_protocol import CHOSEN, MACRO, run_paper
 from napari_globalxai.faithfulness.per_image import run_per_image, save_per_image
 from napari_globalxai.report.comparison_figure import comparison_figure
@@ -193,9 +195,41 @@ def test_differences_are_paired(compared):
     assert 0 < other.ci_low < other.difference < other.ci_high
     # The upturned order is the reversed one: Δ changes its sign.
     assert other.delta_b == pytest.approx(-other.delta_a, abs=1e-9)
-    assert other.p == pytest.approx(2 / 61)
-    assert other.p_holm == pytest.approx(min(1, 3 * 2 / 61))
+    assert 0 < other.p < 0.001
+    assert other.p_holm == pytest.approx(3 * other.p)
     assert result.settings["tests"] == 3
+
+
+def test_a_difference_by_leaving_each_patient_out_slowly(compared):
+    evaluation, candidates, result = compared
+    pair = next(each for each in result.pairs if (each.a, each.b) == ("sign", "upturned"))
+    owners, truth = np.array(evaluation.patients), evaluation.truth[:, 0]
+    courses = []
+    for each in (candidates[0], candidates[2]):
+        order = order_by_map(each.image, evaluation.valid, SETTINGS.seed)
+        steps = step_counts(len(order), SETTINGS.steps)
+        courses.append(evaluation.course(order, steps, lambda *_: None))
+
+    def difference(use):
+        delta = []
+        for course in courses:
+            arms = [
+                [roc_auc_score(truth[use], step[use, 0]) for step in evaluation.ranking(logits)]
+                for logits in (course.logits["restore"], course.logits["erase"])
+            ]
+            delta.append(trapezoid(course.fractions, np.subtract(*arms)))
+        return delta[0] - delta[1]
+
+    whole = difference(np.ones(60, bool))
+    names = list(dict.fromkeys(owners))
+    without = np.array([difference(owners != name) for name in names])
+    error = np.sqrt((len(names) - 1) * np.var(without))
+    with_it = len({owner for owner, known in zip(owners, truth, strict=True) if known == 1})
+    freedom = min(with_it, len(names) - with_it) - 1
+    assert pair.difference == pytest.approx(whole)
+    width = stats.t.ppf(0.975, freedom) * error
+    assert (pair.ci_low, pair.ci_high) == pytest.approx((whole - width, whole + width))
+    assert pair.p == pytest.approx(2 * stats.t.sf(whole / error, freedom))
 
 
 def test_differences_do_not_depend_on_the_order_of_maps(compared):

@@ -16,6 +16,8 @@ from napari_globalxai.faithfulness.intervals import (
     auc_interval,
     jackknife_error,
     mean_interval,
+    plain_interval,
+    plain_p,
     share_interval,
 )
 from napari_globalxai.faithfulness.left_out_patients import auc_without_each
@@ -243,6 +245,19 @@ def test_the_interval_of_a_mean_is_that_of_a_t_test_over_patients():
     again = mean_interval(np.repeat(values, 3), np.repeat(names, 3))
     assert again.tolist() == pytest.approx([due.low, due.high])
     assert np.isnan(mean_interval(values, ["P0"] * 12)).all()
+
+
+def test_the_p_of_a_difference_is_that_of_a_t_test_and_agrees_with_its_interval():
+    for seed, shift in enumerate((0, 0.3, 0.6, 0.9, 2)):
+        values = np.random.default_rng(seed).normal(shift, 1, 15)
+        left_out = (values.sum() - values) / 14
+        p = plain_p(values.mean(), left_out, 15)
+        assert p == pytest.approx(stats.ttest_1samp(values, 0).pvalue)
+        low, high = plain_interval(values.mean(), left_out, 15)
+        assert (p < 0.05) == (not low <= 0 <= high)
+    assert plain_p(0.0, np.zeros(5), 5) == 1
+    assert plain_p(0.1, np.full(5, 0.1), 5) == 0
+    assert plain_p(0.1, np.array([0.1, np.nan]), 2) == 1
 
 
 def test_groups_of_patients_give_the_error_that_single_ones_do():

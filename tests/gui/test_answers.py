@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from qtpy.QtWidgets import QLabel
+from napari.utils.theme import get_theme
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog, QLabel
 
 import napari_globalxai as gx
 
@@ -74,7 +76,50 @@ def test_random_weights_go_on_where_they_were_stopped(
     qtbot.waitUntil(lambda: answers.box.findData("sanity") >= 0, timeout=TIMEOUT)
 
 
-def test_what_commands_found_is_listed(own: Any, tmp_path: Path, qtbot: Any) -> None:
+def look_at_figures(own: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, qtbot: Any) -> None:
+    """Chapters show the figures that the report has of them, as the panel looks."""
+    answers = own.explain.answers
+    figures, expected = answers.figures, {
+        "stability": ["Stability"],
+        "contrasts": ["Contrast odd"],
+        "selections": ["Selection some"],
+        "slices": ["Calibration"],
+    }  # fmt: skip
+    own.viewer.window.show()
+    own.viewer.window.resize(1200, 900)
+    own.explain.bring_forward()
+    for name, shown in expected.items():
+        answers.box.setCurrentIndex(answers.box.findData(name))
+        qtbot.waitUntil(lambda: bool(figures.pictures) and not figures.is_drawing, timeout=TIMEOUT)
+        assert [each.accessibleName() for each in figures.pictures] == shown
+    (picture,) = figures.pictures
+    # All of it is in the panel's width, on its ground.
+    assert picture.width() == figures.width()
+    corner = picture.grab().toImage().pixelColor(2, 2).name()
+    assert corner == get_theme(own.viewer.theme).background.as_hex(format="long")
+    own.viewer.theme = "light"
+    qtbot.waitUntil(lambda: figures.pictures[0] is not picture, timeout=TIMEOUT)
+    corner = figures.pictures[0].grab().toImage().pixelColor(2, 2).name()
+    assert corner == get_theme("light").background.as_hex(format="long")
+    (picture,) = figures.pictures
+    picture.setFocus()
+    qtbot.keyClick(picture, Qt.Key.Key_Plus)
+    qtbot.keyClick(picture, Qt.Key.Key_Right)
+    assert picture.zoom > 1
+    qtbot.keyClick(picture, Qt.Key.Key_0)
+    assert picture.zoom == 1
+    monkeypatch.setattr(
+        QFileDialog, "getSaveFileName", lambda *asked: (str(tmp_path / "own.svg"), "")
+    )
+    qtbot.keyClick(picture, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: (tmp_path / "own.svg").is_file(), timeout=TIMEOUT)
+    # As it is printed: words stay words.
+    assert "share with the label" in (tmp_path / "own.svg").read_text()
+
+
+def test_what_commands_found_is_listed(
+    own: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, qtbot: Any
+) -> None:
     folder, answers = tmp_path / "run", own.explain.answers
     answers.expand()
     qtbot.waitUntil(lambda: not answers._reads.is_running, timeout=TIMEOUT)
@@ -97,6 +142,7 @@ def test_what_commands_found_is_listed(own: Any, tmp_path: Path, qtbot: Any) -> 
     assert "random halves" in answers.chapter.said.text()
     answers.box.setCurrentIndex(answers.box.findData("contrasts"))
     assert len(answers.chapter.tables) == 1
+    look_at_figures(own, tmp_path, monkeypatch, qtbot)
     # Another run has others.
     shutil.rmtree(folder / "stability")
     own.session.answered.emit()

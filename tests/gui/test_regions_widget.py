@@ -237,3 +237,62 @@ def test_a_finding_shows_its_map_images_and_place(
     # A rectangle, beside which others can be drawn.
     assert layer.mode == "add_rectangle"
     assert regions.layer_box.currentText() == "corner-top-left"
+    # It is measured at once, and what was found of it stays in view.
+    qtbot.waitUntil(lambda: bool(regions.shares), timeout=TIMEOUT)
+    assert {share.label for share in regions.shares} == {"left", "right"}
+    assert regions.said.text() == finding["sentence"]
+    session.choose_map("left")
+    assert regions.said.text().startswith("left: ")
+
+
+def test_numbers_are_of_the_layer_and_run_on_show(
+    regions: Any, panels: Any, finished_run: Path, tmp_path: Path, qtbot: Any
+) -> None:
+    draw_sign(regions, qtbot)
+    qtbot.waitUntil(lambda: len(regions.shares) == 2, timeout=TIMEOUT)
+    first = regions.regions.layer
+    # Renamed by hand, it is the same; a second one has its own numbers and its own name.
+    first.name = "mine"
+    assert regions.layer_box.currentText() == "mine"
+    regions.name_line.setText("a name for the first")
+    draw_sign(regions, qtbot, "right")
+    assert regions.name_line.text() == ""
+    qtbot.waitUntil(lambda: len(regions.shares) == 2, timeout=TIMEOUT)
+    assert regions.shares[1].share > 0.95
+    # Taken away, its numbers go; those of the one that is left come.
+    panels.viewer.layers.remove(regions.regions.layer)
+    assert regions.shares == []
+    assert regions.regions.layer is first
+    qtbot.waitUntil(lambda: len(regions.shares) == 2, timeout=TIMEOUT)
+    assert regions.shares[0].share > 0.95
+    # What was asked of a run does not come under the header of another.
+    other = Path(shutil.copytree(finished_run, tmp_path / "other"))
+    regions.measure()
+    regions.erase()
+    with qtbot.waitSignal(panels.explain.runner.succeeded, timeout=TIMEOUT):
+        panels.explain.open_run(other)
+    qtbot.waitUntil(lambda: not (regions.runner.is_running or regions.eraser.is_running))
+    qtbot.wait(50)
+    assert regions.effects == {}
+    assert regions.table.texts() == [] or regions.shares
+
+
+def test_the_report_tells_of_what_was_measured(regions: Any, panels: Any, qtbot: Any) -> None:
+    from napari_globalxai.report.chapters import collect_chapters
+
+    draw_sign(regions, qtbot)
+    with qtbot.waitSignal(regions.eraser.succeeded, timeout=TIMEOUT):
+        regions.erase()
+    kept: list[Any] = []
+    panels.explain.write_report = lambda: kept.append(collect_chapters(panels.session.run))
+    qtbot.mouseClick(regions.report_button, Qt.MouseButton.LeftButton)
+    (table,) = kept[0]["drawn"].tables
+    assert [row[:2] for row in table.rows] == [["Region", "left"], ["Region", "right"]]
+    effect = regions.effects["left"]
+    assert [float(row) for row in table.rows[0][5:7]] == pytest.approx(
+        [effect.intact_auc, effect.erased_auc], abs=0.001
+    )
+    # In the panel, too.
+    answers = panels.explain.answers
+    answers.expand()
+    qtbot.waitUntil(lambda: answers.box.findData("drawn") >= 0, timeout=TIMEOUT)

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 from napari.layers import Image
+from qtpy.QtTest import QTest
 
 import napari_globalxai.widgets
 from napari_globalxai.widgets.layer_roles import RoleLayers
 from napari_globalxai.widgets.layers import layers_of
 from napari_globalxai.widgets.scenes import Scene, scenes_of
+from napari_globalxai.widgets.workbench import open_panels_of_a_run
 
 pytestmark = pytest.mark.gui
 
@@ -96,6 +98,33 @@ def test_what_lies_beside_is_seen_with_it(make_napari_viewer: Any) -> None:
     assert visible(viewer) == ["other"]
     with pytest.raises(ValueError, match="'map' is a role of the scene 'below'"):
         Picture(viewer, Scene("third", ("map",)))
+
+
+def test_what_fits_the_view_fits_it_when_the_canvas_changes(make_napari_viewer: Any) -> None:
+    viewer = make_napari_viewer()
+    picture = Picture(viewer, Scene("picture", ("picture",)))
+    picture.show(np.ones((40, 60)))
+    camera = viewer.scene.camera
+    for size in ((300, 240), (200, 900), (500, 700)):
+        viewer.canvas.size = size
+        assert camera.zoom == pytest.approx(0.95 * min(size[0] / 40, size[1] / 60), rel=0.05)
+        assert camera.center[-2:] == pytest.approx((19.5, 29.5))
+    # Where somebody has looked closer, the view is theirs until it is fitted anew.
+    camera.zoom, camera.center = 30, (0, 5, 7)
+    viewer.canvas.size = (300, 240)
+    assert (camera.zoom, camera.center[-2:]) == (30, (5, 7))
+    picture.show(np.ones((20, 20)))
+    viewer.canvas.size = (400, 400)
+    assert camera.zoom == pytest.approx(0.95 * 20, rel=0.05)
+
+
+def test_a_sample_is_not_cut_off_by_panels_that_join_it(make_napari_viewer: Any) -> None:
+    viewer = make_napari_viewer()
+    open_panels_of_a_run(viewer)
+    viewer.add_image(np.ones((9, 40, 60)))
+    QTest.qWait(50)
+    viewer.canvas.size = (500, 240)
+    assert viewer.scene.camera.zoom == pytest.approx(0.95 * 240 / 60, rel=0.05)
 
 
 def test_scenes_do_not_know_each_other() -> None:

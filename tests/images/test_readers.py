@@ -149,6 +149,25 @@ def test_a_window_of_signed_numbers_and_a_table_in_place_of_a_window(tmp_path):
     np.testing.assert_allclose(image[0].numpy(), entries[G8] * (255 / 1023), atol=0.01)
 
 
+@pytest.mark.parametrize("window", [{}, {"WindowCenter": 128, "WindowWidth": 256}])
+def test_a_polarity_told_twice_must_be_the_same(window, tmp_path):
+    """General Image Module: IDENTITY goes with MONOCHROME2, INVERSE with MONOCHROME1."""
+    for colours, same, other in (
+        ("MONOCHROME1", "INVERSE", "IDENTITY"),
+        ("MONOCHROME2", "IDENTITY", "INVERSE"),
+    ):
+        plain = load(write(tmp_path, "plain.dcm", dicom(G8, colours, **window)))
+        told = dicom(G8, colours, PresentationLUTShape=same, **window)
+        assert load(write(tmp_path, "told.dcm", told)).equal(plain)
+        unsure = dicom(G8, colours, PresentationLUTShape=other, **window)
+        said = refusal(write(tmp_path, "unsure.dcm", unsure))
+        assert f"Shape is {other}, where {colours} goes with {same}" in said
+    table = pictures.Dataset()
+    table.LUTDescriptor = [256, 0, 16]
+    path = write(tmp_path, "table.dcm", dicom(G8, PresentationLUTSequence=[table], **window))
+    assert "Presentation LUT" in refusal(path)
+
+
 def test_without_a_window_a_falling_rescale_still_turns_black_into_white(tmp_path):
     for colours, wanted in (("MONOCHROME2", 255 - G8.astype(int)), ("MONOCHROME1", G8)):
         content = dicom(G8, colours, RescaleSlope=-1, RescaleIntercept=255)

@@ -268,3 +268,20 @@ def test_the_sides_of_a_contrast_in_words(record, said):
 )  # fmt: skip
 def test_the_images_of_a_selection_in_words(settings, where, said):
     assert selected_images({"settings": settings, "where": where}) == said
+
+
+def test_drawn_regions_are_told_with_what_erasing_them_took(run):
+    assert collect_chapters(run)["drawn"] is None
+    folder = run.folder / "regions"
+    facts = {"share": 0.24, "area_share": 0.028, "ratio": 8.57, "images": 9}
+    write_json(folder / "rim.json", {"name": HOSTILE, "labels": {"left": facts, "right": 7}})
+    chapter = collect_chapters(run)["drawn"]
+    assert chapter.tables[0].columns[-1] == "Ratio"
+    assert chapter.tables[0].rows == [[HOSTILE, "left", "24.0 %", "2.8 %", "8.6"]]
+    erased = {"auc_intact": 0.98, "auc_erased": 0.94, "logit_change": -1.81}
+    write_json(folder / "two.json", {"name": "two", "labels": {"left": {**facts, **erased}}})
+    rows = collect_chapters(run)["drawn"].tables[0].rows
+    assert rows[1][5:] == ["0.980", "0.940", "−1.810"]
+    assert rows[0][5:] == ["–", "–", "–"]
+    (folder / "odd.json").write_text("[")
+    assert "odd.json cannot be read" in collect_chapters(run)["drawn"].warnings[0]

@@ -1,0 +1,131 @@
+"""Work under way at the foot of a panel, where its own bar is scrolled or folded out of view."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QEvent, QObject, QRect, Qt
+from qtpy.QtGui import QResizeEvent
+from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QSizePolicy, QVBoxLayout, QWidget
+
+from napari_globalxai.widgets.parts import JobBar, tipped_button
+from napari_globalxai.widgets.plain_labels import plain, plain_label
+
+if TYPE_CHECKING:
+    from napari_globalxai.widgets.panel import Panel
+
+_MOVES = {QEvent.Type.Resize, QEvent.Type.LayoutRequest, QEvent.Type.Show}
+
+
+class JobFoot(QWidget):
+    """A line for each bar of a panel that is not in view while its job runs.
+
+    Parameters
+    ----------
+    panel : Panel
+        The panel, with all that is in it; its bars stay where they are.
+
+    Attributes
+    ----------
+    lines : list of QWidget
+        A line a bar, hidden where it is not needed.
+    """
+
+    def __init__(self, panel: Panel) -> None:
+        super().__init__(panel)
+        self._panel = panel
+        self._content: Any = panel.widget()
+        self.setAccessibleName("Work under way")
+        self.lines = [_Line(bar) for bar in panel.findChildren(JobBar)]
+        box = QVBoxLayout(self)
+        box.setContentsMargins(8, 4, 8, 4)
+        box.setSpacing(4)
+        for line in self.lines:
+            box.addWidget(line)
+            for told in (line.bar.runner.started, line.bar.runner.finished):
+                told.connect(self._look)
+            line.bar.runner.progressed.connect(self._look)
+        for scroll in (panel.verticalScrollBar(), panel.horizontalScrollBar()):
+            scroll.valueChanged.connect(self._look)  # type: ignore[union-attr]
+        self._viewport: Any = panel.viewport()
+        for part in (self._viewport, self._content):
+            part.installEventFilter(self)  # type: ignore[union-attr]
+        self.hide()
+        self._look()
+
+    def eventFilter(self, of: QObject | None, event: QEvent | None) -> bool:
+        """Look again where the view or what is in it takes another size."""
+        if event is not None and event.type() in _MOVES:
+            self._look()
+        return False
+
+    def _look(self, *what: object) -> None:
+        """Show the lines that are needed, and leave the rest of the panel to what is in it."""
+        shown = [line for line in self.lines if self._is_needed(line.bar)]
+        for line in self.lines:
+            line.setVisible(line in shown)
+            if line in shown:
+                line.follow()
+        self.setVisible(bool(shown))
+        height = self.sizeHint().height() if shown else 0
+        if self._panel.viewportMargins().bottom() != height:
+            self._panel.setViewportMargins(0, 0, 0, height)
+        view = self._viewport.geometry()
+        self.setGeometry(view.x(), view.y() + view.height(), view.width(), height)
+
+    def _is_needed(self, bar: JobBar) -> bool:
+        if not bar.runner.is_running:
+            return False
+        if not bar.isVisibleTo(self._content):
+            # In a part that is folded away.
+            return True
+        seen = QRect(bar.bar.mapTo(self._content, bar.bar.rect().topLeft()), bar.bar.size())
+        seen.translate(self._content.pos())
+        return not self._viewport.rect().contains(seen)
+
+
+class _Line(QWidget):
+    """The bar once more, in a line."""
+
+    def __init__(self, bar: JobBar) -> None:
+        super().__init__()
+        self.bar = bar
+        self._words = plain_label()
+        # What does not fit is in the tooltip: a long sentence would take the panel's room.
+        self._words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._share = QProgressBar()
+        self._share.setTextVisible(False)
+        self._share.setMaximumHeight(6)
+        self.cancel_button = tipped_button("Cancel", bar.cancel_button.toolTip())
+        self.cancel_button.clicked.connect(self.cancel)
+        told = QVBoxLayout()
+        told.setSpacing(2)
+        told.addWidget(self._words)
+        told.addWidget(self._share)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addLayout(told, 1)
+        row.addWidget(self.cancel_button)
+
+    def cancel(self) -> None:
+        """Ask the job to stop."""
+        self.bar.cancel()
+        self.follow()
+
+    def follow(self) -> None:
+        """Show what the bar shows."""
+        text = self.bar.status.text().partition("\n")[0]
+        metrics = self._words.fontMetrics()
+        words = metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, self._words.width())
+        if words != self._words.text():
+            self._words.setText(words)
+        self._words.setToolTip(plain(text))
+        self._share.setRange(self.bar.bar.minimum(), self.bar.bar.maximum())
+        self._share.setValue(self.bar.bar.value())
+        self.cancel_button.setEnabled(self.bar.cancel_button.isEnabled())
+        self.cancel_button.setAccessibleName(f"Cancel: {text}")
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Cut the sentence where it ends now."""
+        super().resizeEvent(event)
+        self.follow()
