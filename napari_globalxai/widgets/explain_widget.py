@@ -363,6 +363,8 @@ class ExplainWidget(Panel):
             part.setEnabled(True)
         # What was asked for is in view; the next run is a click away.
         self.form.collapse()
+        # Buttons that cannot be pressed meanwhile hand the focus on, and the panel scrolls to it.
+        self.verticalScrollBar().setValue(0)  # type: ignore[union-attr]
         self.runs.set_beside(True)
         self.runs.remember(view.run.folder)
         remember_reader(view.run.folder)

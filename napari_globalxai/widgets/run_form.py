@@ -204,7 +204,12 @@ class RunForm(Fold):
         self.show_content(content)
 
     def _connect(self) -> None:
-        others = {Recognised.RUN, Recognised.COHORT, Recognised.MODEL}
+        others = {
+            Recognised.RUN,
+            Recognised.QUALITY,
+            Recognised.COHORT,
+            Recognised.MODEL,
+        }
         # What is not recognised stands where it was dropped, and is looked at when it is used.
         self.cohort_field.takes = lambda path: recognise(path) not in others - {Recognised.COHORT}
         self.model_field.takes = lambda path: recognise(path) not in others - {Recognised.MODEL}
