@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from itertools import product
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from qtpy.QtWidgets import QDockWidget
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from cut_text import cut_texts, overlapping
+from cut_text import cut_tabs, not_readable, texts_of_figure
 
 from napari_globalxai.errors import Cancelled
 from napari_globalxai.progress import Progress
@@ -59,17 +59,18 @@ def save(viewer: Any, path: Path) -> None:
     viewer.screenshot(str(path), canvas_only=False, flash=False)
 
 
-def in_states(viewer: Any, panels: dict[str, Any], run: Path, second: Path | None) -> Iterator[str]:
+def in_states(viewer: Any, panels: dict[str, Any], given: argparse.Namespace) -> Iterator[str]:
     """Bring the panels into one state after the other."""
     yield "empty"
     stop = threading.Event()
-    panel = panels["Global explanations"]
     with_jobs = [each for each in panels.values() if hasattr(each, "runner")]
     for each in with_jobs:
         each.runner.run(lambda progress: _busy(progress, stop))
     settle()
-    yield "running"
-    stop.set()
+    try:
+        yield "running"
+    finally:
+        stop.set()
     wait_for(lambda: not any(each.runner.is_running for each in with_jobs))
     for each in with_jobs:
         each.job_bar.say(
@@ -78,21 +79,43 @@ def in_states(viewer: Any, panels: dict[str, Any], run: Path, second: Path | Non
         )
     settle()
     yield "error"
-    with tempfile.TemporaryDirectory() as folder:
-        weights = sample_folder() / "models" / "honest.safetensors"
-        panel.model_field.path = Path(shutil.copy(weights, folder))
-        wait_for(lambda: not panel.form.card.is_looking)
-        panel.form.card.more.expand()
-        panel.form.card.check()
-        settle()
-        yield "card"
-    panel.open_run(run)
+    if "card" in given.states:
+        with tempfile.TemporaryDirectory() as folder:
+            choose_without_card(panels["Global explanations"], Path(folder))
+            yield "card"
+    open_all(viewer, panels, given)
+    yield "done"
+    unfold(panels, given.second)
+    yield "unfolded"
+
+
+def choose_without_card(panel: Any, folder: Path) -> None:
+    """Choose a model of which nothing is said."""
+    weights = sample_folder() / "models" / "honest.safetensors"
+    panel.model_field.path = Path(shutil.copy(weights, folder))
+    wait_for(lambda: not panel.form.card.is_looking)
+    panel.form.card.more.expand()
+    panel.form.card.check()
+    settle()
+
+
+def open_all(viewer: Any, panels: dict[str, Any], given: argparse.Namespace) -> None:
+    """Open a run and a quality control, and measure a region."""
+    panel, control, regions = (
+        panels[name] for name in ("Global explanations", "Quality control", "Regions")
+    )
+    if given.quality is not None:
+        control.open_folder(given.quality)
+        wait_for(lambda: not control.runner.is_running)
+        outliers = control.layers.view.outliers
+        if len(outliers):
+            control.layers.look_at(int(outliers.index[0]))
+    panel.open_run(given.run)
     wait_for(lambda: not panel.runner.is_running)
     session = panel.session
     tested = [name for name in session.run.peppr_names if name in session.run.labels]
     session.choose_map([*tested, *session.run.labels][0])
     height, width = session.view.valid.shape
-    regions = panels["Regions"]
     regions.new_region()
     corner = [[0.8, 0.85], [0.8, 1.0], [1.0, 1.0], [1.0, 0.85]]
     viewer.layers["Region"].add_rectangles(np.array(corner) * (height, width))
@@ -101,20 +124,25 @@ def in_states(viewer: Any, panels: dict[str, Any], run: Path, second: Path | Non
     panels["PEPPR"].bring_forward()
     settle()
     wait_for(lambda: not panels["PEPPR"].plot.is_drawing)
-    yield "done"
+
+
+def unfold(panels: dict[str, Any], second: Path | None) -> None:
+    """Show all that there is to be shown."""
+    panel, plot = panels["Global explanations"], panels["PEPPR"].plot
     if second is not None:
         panel.beside.open_run(second)
         wait_for(lambda: not panel.beside.runner.is_running)
         panel.beside.show_instead("means")
         wait_for(lambda: not panel.beside.runner.is_running)
+    for box in (panel.maps.residual_box, panel.maps.contour_box, panel.maps.colour_bar_box):
+        box.click()
     panels["PEPPR"].results.selectAll()
     # Twice: folds lie in folds.
     for _ in range(2):
         for fold in (each for one in panels.values() for each in one.findChildren(Fold)):
             fold.expand()
         settle()
-    wait_for(lambda: not panels["PEPPR"].plot.is_drawing)
-    yield "unfolded"
+    wait_for(lambda: not plot.is_drawing)
 
 
 def _busy(progress: Any, stop: threading.Event) -> Any:
@@ -124,10 +152,20 @@ def _busy(progress: Any, stop: threading.Event) -> Any:
     raise Cancelled
 
 
-def draw(
-    out: Path, runs: tuple[Path, Path | None], theme: str, font: int, size: tuple[int, int]
-) -> list[str]:
+def show(panel: Any, panels: dict[str, Any]) -> None:
+    """Bring a panel to the front, and on the canvas what it is about."""
+    panel.bring_forward()
+    control = panels["Quality control"].layers
+    if control.view is not None and control is getattr(panel, "layers", None):
+        control.bring_forward()
+    elif control.view is not None:
+        control.step_back()
+    settle()
+
+
+def draw(given: argparse.Namespace, theme: str, font: int, size: tuple[int, int]) -> list[str]:
     """Draw all panels in all states once, and return what is cut off."""
+    out = given.out
     appearance = get_settings().appearance
     appearance.theme, appearance.font_size = theme, font
     viewer = napari.Viewer(show_welcome_screen=False)
@@ -141,16 +179,20 @@ def draw(
         window.resizeDocks(shown[:1], [DOCK_WIDTH], Qt.Orientation.Horizontal)
         settle()
     found = []
-    for state in in_states(viewer, panels, *runs):
-        for name, panel in panels.items():
-            panel.bring_forward()
-            settle()
+    last = max(map(STATES.index, given.states))
+    for state in islice(in_states(viewer, panels, given), last + 1):
+        for name, panel in panels.items() if state in given.states else ():
+            show(panel, panels)
             place = f"{theme}-{font}-{size[0]}/{name.replace(' ', '-').lower()}-{state}"
             save(viewer, out / f"{place}.png")
             if state in ("card", "unfolded"):
                 # All of it, also what lies below the edge of the window.
                 panel.widget().grab().save(str(out / f"{place}-whole.png"))
-            found += [f"{place}: {text}" for text in (*cut_texts(panel), *overlapping(panel))]
+            figure = panel.plot.figure if name == "PEPPR" else None
+            wrong = [*not_readable(panel), *([] if figure is None else texts_of_figure(figure))]
+            if name == "PEPPR":
+                wrong += cut_tabs(viewer.window._qt_window)
+            found += [f"{place}: {text}" for text in wrong]
     viewer.close()
     return found
 
@@ -160,15 +202,17 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="a finished run with a result of PEPPR")
     parser.add_argument("out", type=Path, help="folder of the pictures")
     parser.add_argument("--second", type=Path, help="a run of the same images to lay beside it")
+    parser.add_argument("--quality", type=Path, help="a finished quality control")
     parser.add_argument("--themes", nargs="+", default=THEMES)
     parser.add_argument("--fonts", nargs="+", type=int, default=FONTS)
     parser.add_argument("--widths", nargs="+", type=int, default=[width for width, _ in SIZES])
+    parser.add_argument("--states", nargs="+", choices=STATES, default=STATES)
     given = parser.parse_args()
     sizes = [size for size in SIZES if size[0] in given.widths]
     cut = [
         text
         for theme, font, size in product(given.themes, given.fonts, sizes)
-        for text in draw(given.out, (given.run, given.second), theme, font, size)
+        for text in draw(given, theme, font, size)
     ]
     print("\n".join(cut) or "No text is cut.")
     raise SystemExit(1 if cut else 0)

@@ -1,31 +1,51 @@
-"""Which texts of a window do not fit where they stand."""
+"""Which texts of a window do not fit where they stand, and what lies on each other."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QAbstractButton,
     QAbstractSpinBox,
     QComboBox,
     QHeaderView,
     QLabel,
+    QLineEdit,
+    QScrollArea,
     QStyle,
     QStyleOptionComboBox,
+    QTabBar,
     QTableView,
     QToolButton,
     QWidget,
 )
 
+from napari_globalxai.widgets.elided_box import ElidedBox
+
 # Less than a letter's own margin, which hints of styles differ by.
 SLACK = 3
+# Rows of a table that are looked at; the others are made of the same.
+ROWS = 40
+# Qt shows a tooltip in one line, however long; this many letters are read at one look.
+LETTERS_OF_A_TIP = 100
+
+
+def not_readable(panel: QWidget) -> list[str]:
+    """Return all that is wrong with a panel, a line each, as far as it is unfolded."""
+    return [
+        *cut_texts(panel),
+        *overlapping(panel),
+        *outside_parent(panel),
+        *wide_tips(panel),
+    ]
 
 
 def cut_texts(panel: QWidget) -> list[str]:
     """Return what is cut off in a panel, a line each, as far as it is unfolded."""
     found = []
-    for widget in panel.findChildren(QWidget):
-        if widget.isVisibleTo(panel):
+    for widget in [panel, *panel.findChildren(QWidget)]:
+        if widget is panel or widget.isVisibleTo(panel):
             found += [f"{type(widget).__name__}: {text}" for text in _cut(widget)]
     return found
 
@@ -39,8 +59,12 @@ def _cut(widget: QWidget) -> list[str]:
         return _box(widget)
     if isinstance(widget, QAbstractSpinBox):
         return _number(widget)
+    if isinstance(widget, QLineEdit):
+        return _line(widget)
     if isinstance(widget, QTableView):
         return _table(widget)
+    if isinstance(widget, QScrollArea):
+        return _beyond(widget)
     return []
 
 
@@ -48,6 +72,15 @@ def _number(box: QAbstractSpinBox) -> list[str]:
     line: Any = box.lineEdit()
     needed = box.fontMetrics().horizontalAdvance(box.text())
     return [box.text()] if needed > line.width() + SLACK else []
+
+
+def _line(line: QLineEdit) -> list[str]:
+    """What is typed is scrolled; what is there to be read before is not."""
+    words = line.placeholderText()
+    if line.text() or not words or isinstance(line.parent(), QAbstractSpinBox | QComboBox):
+        return []
+    needed = line.fontMetrics().horizontalAdvance(words)
+    return [words] if needed > line.width() - SLACK and words not in line.toolTip() else []
 
 
 def _label(label: QLabel) -> list[str]:
@@ -60,7 +93,8 @@ def _label(label: QLabel) -> list[str]:
         is_cut = needed > label.height() + SLACK or (too_wide and "/" not in longest)
     else:
         is_cut = label.sizeHint().width() > label.width() + SLACK
-    return [label.text()] if is_cut else []
+    is_low = label.fontMetrics().height() > label.height() + SLACK
+    return [label.text()] if is_cut or is_low else []
 
 
 def _button(button: QAbstractButton) -> list[str]:
@@ -81,10 +115,13 @@ def _box(box: QComboBox) -> list[str]:
     field = style.subControlRect(
         QStyle.ComplexControl.CC_ComboBox, option, QStyle.SubControl.SC_ComboBoxEditField, box
     )
-    needed = box.fontMetrics().horizontalAdvance(box.currentText())
+    text = box.currentText()
+    needed = box.fontMetrics().horizontalAdvance(text)
     # A long name is elided, which shows that there is more; a box of a few letters is of no use.
     least = min(needed, box.fontMetrics().horizontalAdvance("m" * 4))
-    return [box.currentText()] if field.width() + SLACK < least else []
+    # Qt's own boxes cut through a letter, and tell nowhere what is missing.
+    is_cut = needed > field.width() + SLACK and not isinstance(box, ElidedBox)
+    return [text] if field.width() + SLACK < least or is_cut else []
 
 
 def _table(table: QTableView) -> list[str]:
@@ -93,8 +130,9 @@ def _table(table: QTableView) -> list[str]:
     cut = []
     for column in range(model.columnCount()):
         text = str(model.headerData(column, header.orientation()) or "")
-        if header.fontMetrics().horizontalAdvance(text) > header.sectionSize(column) + SLACK:
+        if _is_narrow(header, column, text):
             cut.append(text)
+        cut += _cells(table, column)
     if model.columnCount() and header.fontMetrics().height() > header.height() + SLACK:
         cut.append("the headings")
     if table.fontMetrics().height() > table.rowHeight(0) + SLACK and model.rowCount():
@@ -102,9 +140,66 @@ def _table(table: QTableView) -> list[str]:
     return cut
 
 
+def _is_narrow(header: QHeaderView, column: int, text: str) -> bool:
+    if header.isSectionHidden(column):
+        return False
+    # In the letters that headings are drawn with, which a style may have bold.
+    font = header.font()
+    font.setBold(True)
+    needed = type(header.fontMetrics())(font).horizontalAdvance(text)
+    return bool(needed > header.sectionSize(column) + SLACK)
+
+
+def _cells(table: QTableView, column: int) -> list[str]:
+    """Return cells that end in dots and nowhere tell what is missing."""
+    model: Any = table.model()
+    room = table.columnWidth(column)
+    cut = []
+    if table.isColumnHidden(column):
+        return []
+    for row in range(min(model.rowCount(), ROWS)):
+        index = model.index(row, column)
+        text = str(index.data() or "")
+        needed = max(map(table.fontMetrics().horizontalAdvance, text.split("\n")))
+        # Words go on in a second line, where a table has such.
+        lines = table.rowHeight(row) // table.fontMetrics().lineSpacing()
+        if table.wordWrap() and lines > 1:
+            needed = max(map(table.fontMetrics().horizontalAdvance, text.split()), default=0)
+        if needed > room and text not in str(index.data(Qt.ItemDataRole.ToolTipRole) or ""):
+            cut.append(text)
+    return cut
+
+
+def cut_tabs(window: QWidget) -> list[str]:
+    """Return names of tabs that are shortened."""
+    return [
+        f"tab {tabs.tabText(index)}"
+        for tabs in window.findChildren(QTabBar)
+        for index in range(tabs.count())
+        if tabs.fontMetrics().horizontalAdvance(tabs.tabText(index))
+        > tabs.tabRect(index).width() + SLACK
+    ]
+
+
+def _beyond(area: QScrollArea) -> list[str]:
+    """Return by how much what is in an area is wider than it, so that an edge is out of view."""
+    bar: Any = area.horizontalScrollBar()
+    return [f"{bar.maximum()} pixels beyond its edge"] if bar.maximum() > 0 else []
+
+
 def overlapping(panel: QWidget) -> list[str]:
     """Return visible neighbours that lie on each other, as where a layout forgot one."""
     inner: Any = panel.widget() if hasattr(panel, "widget") else panel
+    containers = [inner, *(each for each in inner.findChildren(QWidget) if type(each) is QWidget)]
+    return [
+        pair
+        for container in containers
+        if container.isVisibleTo(panel) or container is inner
+        for pair in _on_each_other(container)
+    ]
+
+
+def _on_each_other(inner: QWidget) -> list[str]:
     parts = [
         each for each in inner.children() if isinstance(each, QWidget) and each.isVisibleTo(inner)
     ]
@@ -113,5 +208,78 @@ def overlapping(panel: QWidget) -> list[str]:
         for other in parts[at + 1 :]:
             common = one.geometry().intersected(other.geometry())
             if common.width() > SLACK and common.height() > SLACK:
-                found.append(f"{type(one).__name__} and {type(other).__name__}")
+                found.append(f"{_name(one)} and {_name(other)}")
     return found
+
+
+def _name(widget: QWidget) -> str:
+    words = getattr(widget, "text", lambda: "")() or widget.accessibleName()
+    return f"{type(widget).__name__} {words}".strip()
+
+
+def outside_parent(panel: QWidget) -> list[str]:
+    """Return visible parts of a panel that reach beyond what they are in."""
+    inner: Any = panel.widget() if hasattr(panel, "widget") else panel
+    found = []
+    for part in inner.findChildren(QWidget):
+        parent = part.parentWidget()
+        if not part.isVisibleTo(inner) or parent is None or part.isWindow():
+            continue
+        # What scrolls shows a part of what it holds; Qt's own are made of overlapping pieces.
+        if type(parent) is not QWidget or isinstance(parent.parent(), QScrollArea):
+            continue
+        rect, edge = parent.rect(), part.geometry()
+        if edge.right() > rect.right() + SLACK or edge.bottom() > rect.bottom() + SLACK:
+            found.append(f"{_name(part)} beyond its parent")
+    return found
+
+
+def wide_tips(panel: QWidget) -> list[str]:
+    """Return tooltips that Qt would lay out in one line too long to read."""
+    tips = {each.toolTip() for each in panel.findChildren(QWidget) if each.toolTip()}
+    return [
+        f"tooltip: {tip}"
+        for tip in sorted(tips)
+        if not Qt.mightBeRichText(tip) and max(map(len, tip.split("\n"))) > LETTERS_OF_A_TIP
+    ]
+
+
+def texts_of_figure(figure: Any) -> list[str]:
+    """Return texts of a drawn figure that leave it, or lie on each other."""
+    from matplotlib.text import Text
+
+    renderer = figure.canvas.get_renderer()
+    boxes = [
+        (text.get_text(), text.get_window_extent(renderer))
+        for text in figure.findobj(Text)
+        if text.get_text().strip() and text.get_visible() and _is_drawn(text)
+    ]
+    found = []
+    for at, (words, box) in enumerate(boxes):
+        if box.x0 < -1 or box.y0 < -1 or box.x1 > figure.bbox.x1 + 1 or box.y1 > figure.bbox.y1 + 1:
+            found.append(f"figure: {words}")
+        for other, beside in boxes[at + 1 :]:
+            if box.shrunk(0.98, 0.9).overlaps(beside.shrunk(0.98, 0.9)):
+                found.append(f"figure: {words} on {other}")
+    return found
+
+
+def _is_drawn(text: Any) -> bool:
+    axes = text.axes
+    if axes is None:
+        return True
+    if not axes.axison and text in axes.findobj(lambda each: each is axes.title):
+        return False
+    # Ticks beyond the limits of an axis are there, and not drawn.
+    for axis, low_high, place in zip(
+        (axes.xaxis, axes.yaxis),
+        (axes.get_xlim(), axes.get_ylim()),
+        text.get_position(),
+        strict=True,
+    ):
+        labels = [tick.label1 for tick in axis.get_major_ticks()]
+        if text in labels:
+            low, high = sorted(low_high)
+            return bool(axes.axison and low <= place <= high)
+    is_axis = text in (axes.xaxis.label, axes.yaxis.label)
+    return bool(axes.axison or not is_axis)

@@ -70,7 +70,7 @@ class CohortSettings(SettingsModel):
         title="Class column",
         description="The one class column of a multi-class table",
     )
-    class_values: Annotated[str | None, Placeholder("1=meningioma,2=glioma")] = Field(
+    class_values: Annotated[str | None, Placeholder("1=glioma")] = Field(
         default=None,
         title="Class values",
         description="The model's label for values of the class column, such as "

@@ -49,7 +49,7 @@ class WorkerSettings(SettingsModel):
     noun: ClassVar[str] = "execution setting"
     heading: ClassVar[str] = "Computing"
 
-    workers: Annotated[int | None, Placeholder("This process alone")] = Field(
+    workers: Annotated[int | None, Placeholder("One process")] = Field(
         default=None,
         ge=1,
         title="Workers",

@@ -22,7 +22,7 @@ from napari_globalxai.settings.declared import (
 from napari_globalxai.settings.execution_settings import ExecutionSettings, WorkerSettings
 from napari_globalxai.settings.frame_settings import AlignmentSettings, FrameSettings
 
-_METHODS_OWN = Placeholder("The method's own")
+_METHODS_OWN = Placeholder("Method's own")
 
 
 class MethodChoice(SettingsModel):
@@ -41,7 +41,7 @@ class MethodChoice(SettingsModel):
         title="Method settings",
         description="Parameters of the method, such as steps=50",
     )
-    cam_layer: Annotated[str | None, Placeholder("The card's, or the last")] = Field(
+    cam_layer: Annotated[str | None, Placeholder("Card's, or last")] = Field(
         default=None,
         title="CAM layer",
         description="Layer for CAM methods in place of the card's",
@@ -59,7 +59,7 @@ class ExplainSettings(
     noun: ClassVar[str] = "setting"
     heading: ClassVar[str] = AggregationSettings.heading
 
-    labels: Annotated[tuple[str, ...] | None, Placeholder("All that the table knows")] = Field(
+    labels: Annotated[tuple[str, ...] | None, Placeholder("All of the table")] = Field(
         default=None, title="Labels", description="Labels to explain"
     )
 

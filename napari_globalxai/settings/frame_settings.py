@@ -58,7 +58,7 @@ class AlignmentSettings(SettingsModel):
         description="Tell sides from the images where neither table, DICOM nor file name says "
         "them; otherwise such an image is not mirrored",
     )
-    template: Annotated[Path | None, Placeholder("The cohort's median image")] = Field(
+    template: Annotated[Path | None, Placeholder("The median image")] = Field(
         default=None,
         title="Onto",
         description="Image to move the others onto, not one to be mirrored; by default the median "

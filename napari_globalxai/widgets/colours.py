@@ -43,6 +43,8 @@ VERDICT_COLOURS = {
 }
 # On both grounds, and readable under white text.
 WARNING = "#b84f00"
+# Of what somebody draws: of no hue that retinas, maps or curves have, seen on black and on white.
+REGION = "#e000e0"
 SCALES = {
     "linear": "Colours follow the map's values; below 15 % of the highest they are clear",
     "logarithm": "Colours follow the logarithm of the map's values, so that weak parts show",
@@ -52,11 +54,13 @@ SCALES = {
 # Values below the first share of a scale are clear, so that the image stays readable.
 _CLEAR_AND_OPAQUE = {"linear": (0.15, 0.75), "logarithm": (0.3, 0.9), "percentile": (0.5, 0.95)}
 _SMALLEST = 0.01  # of the highest value, where the logarithm begins to bend
-# From low to high. The map of all images and that of one must not be mistaken for each other.
+# From low to high. The map of all images, that of one and what they differ by must not be mistaken
+# for each other; those through zero are of ColorBrewer, safe for colour-blind readers.
 _UNSIGNED = {"global map": "viridis", "attribution": "magma"}
 _SIGNED = {
-    "global map": ("#7f3b08", "#e08214", "#f7f7f7", "#8073ac", "#2d004b"),
+    "global map": ("#7f3b08", "#e08214", "#f7f7f7", "#998ec3", "#542788"),
     "attribution": ("#276419", "#7fbc41", "#f7f7f7", "#de77ae", "#8e0152"),
+    "difference": ("#053061", "#4393c3", "#f7f7f7", "#d6604d", "#67001f"),
 }
 _STEPS = 512
 
@@ -81,7 +85,8 @@ def map_colormap(
     signed : bool
         Whether the scale runs through zero in its middle.
     role : str, optional
-        ``global map`` or ``attribution``, which have colours of their own.
+        ``global map``, ``attribution`` or ``difference``, each with colours of its own. Whatever
+        is less something else is a difference, and signed.
     scale : str, optional
         One of `SCALES`.
     values : array, optional

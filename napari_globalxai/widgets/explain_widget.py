@@ -201,6 +201,7 @@ class ExplainWidget(Panel):
         self.cohort_form, self.maps_form = form.cohort_form, form.maps_form
         self.computing_form = form.computing_form
         self.compute_button = QPushButton("Compute")
+        self.stress(self.compute_button)
         self.compute_button.setToolTip("Explain every image and average the maps in the frame")
         self.check_button = QPushButton("Check")
         self.check_button.setToolTip("Read and predict every image, and list what would go wrong")

@@ -28,6 +28,7 @@ from napari_globalxai.widgets.session import Session, session_of
 from napari_globalxai.widgets.settings_form import settings_layout
 from napari_globalxai.widgets.shown_maps import Selection
 from napari_globalxai.widgets.step_buttons import step_buttons
+from napari_globalxai.widgets.wrapped import tip_lines
 
 _PRESETS = {
     "": "In the order of the cohort",
@@ -120,8 +121,10 @@ class ImagesWidget(Panel):
         self.query_line.setAccessibleName("Filter")
         self.query_line.setPlaceholderText("site == 'B' and age > 60")
         self.query_line.setToolTip(
-            "Comparisons over the columns of images.csv, such as probability_Gla >= 0.5; names "
-            "with blanks in backticks. The maps follow."
+            tip_lines(
+                "Comparisons over the columns of images.csv, such as probability_Gla >= 0.5; names "
+                "with blanks in backticks. The maps follow."
+            )
         )
         self.label_box = choice_box(
             "Label", "Whose truth, probability and similarity are listed; the maps follow"

@@ -13,7 +13,7 @@ from napari_globalxai.widgets.warm_up import import_models
 from napari_globalxai.widgets.workers import LatestOnly
 
 _FEW_LETTERS = 5
-_AUTOMATIC = "The card's, or the last"
+_AUTOMATIC = "Card's, or last"
 
 
 class CamLayerField(QWidget):

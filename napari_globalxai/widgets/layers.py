@@ -13,10 +13,9 @@ from psygnal import Signal
 
 from napari_globalxai.widgets.colours import map_colormap
 from napari_globalxai.widgets.keys import bind_keys
-from napari_globalxai.widgets.mass import mass_zones
 from napari_globalxai.widgets.names import IMAGES, METADATA_KEY
 from napari_globalxai.widgets.native_layers import NativeLayers
-from napari_globalxai.widgets.outlines import outline
+from napari_globalxai.widgets.outlines import ZONE_COLOURS, outline, rimmed_zones
 from napari_globalxai.widgets.peppr_layers import peppr_layers_of
 from napari_globalxai.widgets.peppr_results import map_of
 from napari_globalxai.widgets.plain_labels import plain
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
 _MOST_SORTED_AT_ONCE = 1 << 17
 SCENE = Scene("run", ("images", "native", "attribution", "global map", "contours"), level=2)
 CONTOURS = "Half and 80 % of the map's mass"
-_CONTOUR_COLOURS = {1: "white", 2: "#b0b0b0"}
 
 
 def global_map_name(map_name: str) -> str:
@@ -269,7 +267,11 @@ class RunLayers(NativeLayers):
         return limit if limit > 0 else 1.0
 
     def _colormap(self, role: str, values: Any, limit: float) -> Colormap:
-        signed = self._signed if role == "global map" else self._attribution_signed
+        shown, signed = self.session.shown, self._signed
+        is_less = shown is not None and shown.choice.less is not None
+        if role == "attribution":
+            is_less, signed = self._residual, self._attribution_signed
+        role = "difference" if is_less else role
         return map_colormap(signed=signed, role=role, scale=self._scale, values=values, limit=limit)
 
     def _set_colormap(self, role: str, colormap: Colormap) -> None:
@@ -286,9 +288,9 @@ class RunLayers(NativeLayers):
         if self.session.view is None or image is None:
             return
         if image.size > _MOST_SORTED_AT_ONCE:
-            self._zones.request(id(image), lambda: (image, mass_zones(image)))
+            self._zones.request(id(image), lambda: (image, rimmed_zones(image)))
         else:
-            self._on_zones(id(image), (image, mass_zones(image)))
+            self._on_zones(id(image), (image, rimmed_zones(image)))
 
     def _on_zones(self, key: int, found: tuple[Any, Any]) -> None:
         image, zones = found
@@ -296,9 +298,7 @@ class RunLayers(NativeLayers):
         if not self._contours or image is not self.session.map_image:
             return
         if self.layer("images") is not None:
-            self._show(
-                "contours", lambda: outline(zones, _CONTOUR_COLOURS), data=zones, name=CONTOURS
-            )
+            self._show("contours", lambda: outline(zones, ZONE_COLOURS), data=zones, name=CONTOURS)
 
     def _on_step(self, event: object = None) -> None:
         viewer, view = self._viewer(), self.session.view

@@ -19,10 +19,10 @@ from napari_globalxai.widgets.run_view import RunView
 from napari_globalxai.widgets.session import Session
 from napari_globalxai.widgets.settings_form import settings_layout
 from napari_globalxai.widgets.shown_maps import MapChoice, Selection
-from napari_globalxai.widgets.wrapped import WrappedBox
+from napari_globalxai.widgets.wrapped import WrappedBox, tip_lines
 
 _TOOLTIP = Qt.ItemDataRole.ToolTipRole
-_EXAMPLE = "All images, or site == 'B' and age > 60"
+_EXAMPLE = "All, or site == 'B'"
 
 
 class MapView(QWidget):
@@ -264,6 +264,7 @@ def _box(name: str, tip: str) -> QCheckBox:
 def _query_line(name: str, tip: str) -> QLineEdit:
     line = QLineEdit()
     line.setAccessibleName(name)
-    line.setToolTip(f"{tip}. Columns are those of images.csv; names with blanks in backticks.")
+    columns = "Columns are those of images.csv; names with blanks in backticks."
+    line.setToolTip(tip_lines(f"{tip}. {columns}"))
     line.setPlaceholderText(_EXAMPLE)
     return line

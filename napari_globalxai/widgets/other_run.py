@@ -260,7 +260,7 @@ class OtherRunLayers(RoleLayers):
             return
         limit = float(np.abs(image[other.first.valid]).max(initial=0)) or 1.0
         limits = (-limit, limit)
-        colormap = map_colormap(signed=True)
+        colormap = map_colormap(signed=True, role="difference")
         self._show(
             "other difference",
             lambda: Image(image, colormap=colormap, contrast_limits=limits, opacity=0.85),

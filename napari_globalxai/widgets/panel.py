@@ -6,12 +6,14 @@ from typing import Any, Optional
 from weakref import WeakMethod, ref
 
 from napari.settings import get_settings
+from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
 from qtpy.QtGui import QFont, QShowEvent
 from qtpy.QtWidgets import (
     QComboBox,
     QDockWidget,
     QMainWindow,
+    QPushButton,
     QScrollArea,
     QSizePolicy,
     QTabBar,
@@ -19,6 +21,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_globalxai.widgets.elided_box import ElidedBox
 from napari_globalxai.widgets.event_turns import TURNS
 from napari_globalxai.widgets.job_foot import JobFoot
 from napari_globalxai.widgets.small_window import USUAL_WIDTH, keep_half_for_canvas
@@ -51,6 +54,7 @@ class Panel(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
         self.setMinimumWidth(NARROWEST)
         self._is_docked = False
+        self._stressed: list[QPushButton] = []
         self.follow(get_settings().appearance.events.font_size, self.take_letters)
         self._fill_later(inside)
 
@@ -67,6 +71,8 @@ class Panel(QScrollArea):
             if panel is not None and not is_gone.is_set():
                 panel.setWidget(inside)
                 JobFoot(panel)
+                if panel.font().pointSize() != QFont().pointSize():
+                    panel.take_letters()
 
         TURNS.add(fill)
 
@@ -80,6 +86,23 @@ class Panel(QScrollArea):
         font = self.font()
         font.setPointSize(int(get_settings().appearance.font_size))
         self.setFont(font)
+
+    def stress(self, button: QPushButton) -> None:
+        """Let the button that the panel is there for stand out from those beside it."""
+        if not self._stressed:
+            self.follow(get_settings().appearance.events.theme, self._take_colours)
+        self._stressed.append(button)
+        self._take_colours()
+
+    def _take_colours(self, event: object = None) -> None:
+        theme = get_theme(get_settings().appearance.theme)
+        for button in self._stressed:
+            # The colour of what is chosen; one that cannot be pressed looks like all such.
+            button.setStyleSheet(
+                "QPushButton { border: 1px solid transparent; font-weight: bold; }"
+                f"QPushButton:enabled {{ background-color: {theme.current.as_hex()}; }}"
+                f"QPushButton:enabled:hover {{ background-color: {theme.highlight.as_hex()}; }}"
+            )
 
     def follow(self, signal: Any, slot: Callable[..., None]) -> None:
         """Connect a signal of the viewer or its session, which outlive the panel.
@@ -186,7 +209,7 @@ def keep_wheel_for_focus(box: QWidget) -> None:
 
 def choice_box(name: str, tip: str) -> QComboBox:
     """Return a box to choose from that the wheel leaves alone and long names do not widen."""
-    box = QComboBox()
+    box = ElidedBox()
     box.setAccessibleName(name)
     box.setToolTip(tip)
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)

@@ -140,7 +140,7 @@ def text_label(text: str = "") -> QLabel:
 def flowing(*widgets: QWidget) -> FlowRow:
     """Return a row of widgets that goes on below where the panel is too narrow for it."""
     for widget in widgets:
-        if isinstance(widget, QPushButton):
+        if isinstance(widget, QPushButton) and not widget.styleSheet():
             widget.setStyleSheet(_FRAMED)
     return FlowRow(*widgets)
 

@@ -17,7 +17,14 @@ from napari_globalxai.widgets.event_turns import TURNS
 from napari_globalxai.widgets.frame_place import FramePlace
 from napari_globalxai.widgets.image_result import ImageResult
 from napari_globalxai.widgets.layer_roles import GAP, RoleLayers
-from napari_globalxai.widgets.outlines import label_colours, outline
+from napari_globalxai.widgets.outlines import (
+    CASING,
+    INSIDE,
+    RIM,
+    label_colours,
+    outline,
+    rimmed,
+)
 from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.run_view import RunView, to_rgb
@@ -128,7 +135,8 @@ class PepprLayers(RoleLayers):
         result, fraction, arm = self.session.result, self.session.fraction, self.session.arm
         if result is None:
             return
-        area, colours = self._area(result, fraction, arm), {1: ARM_COLOURS[arm]}
+        area = rimmed(self._area(result, fraction, arm))
+        colours = {INSIDE: CASING, RIM: ARM_COLOURS[arm]}
         layer = self.layer("area")
         if layer is not None and layer.metadata.get("arm") != arm:
             layer.colormap = label_colours(colours)

@@ -188,6 +188,7 @@ class QualityWidget(Panel):
         size: SizeField = self.frame_form.fields["size"]  # type: ignore[assignment]
         self.height_box, self.width_box = size.height_box, size.width_box
         self.check_button = QPushButton("Check")
+        self.stress(self.check_button)
         self.check_button.setToolTip("Compare every image with all others")
         self.open_button = QPushButton("Open…")
         self.open_button.setToolTip("Show what was found before")

@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 from napari.layers import Labels, Shapes
 
-from napari_globalxai.widgets.colours import WARNING
+from napari_globalxai.widgets.colours import REGION
 
 Mask = npt.NDArray[np.bool_]
 
 
 def add_drawing(viewer: Any, name: str) -> Any:
     """Add a layer to draw rectangles on, and take up the rectangle."""
-    layer = Shapes(ndim=2, name=name, edge_color=WARNING, face_color=f"{WARNING}40", edge_width=2)
+    layer = Shapes(ndim=2, name=name, edge_color=REGION, face_color=f"{REGION}40", edge_width=2)
     viewer.layers.append(layer)
     viewer.layers.selection.active = layer
     layer.mode = "add_rectangle"

@@ -18,9 +18,10 @@ from qtpy.QtWidgets import (
 )
 
 from napari_globalxai.settings.declared import Declared
+from napari_globalxai.widgets.elided_box import ElidedBox
 from napari_globalxai.widgets.panel import keep_wheel_for_focus
 from napari_globalxai.widgets.path_field import PathField
-from napari_globalxai.widgets.wrapped import WrappedBox
+from napari_globalxai.widgets.wrapped import WrappedBox, tip_lines
 
 _MOST = 2**31 - 1
 _NOTHING = "Automatic"
@@ -71,7 +72,7 @@ def make_field(setting: Declared) -> QWidget:
     What may be left to itself is empty then, or says so.
     """
     field = _make(setting)
-    field.setToolTip(setting.help)
+    field.setToolTip(tip_lines(setting.help))
     field.setAccessibleName(setting.title)
     if isinstance(field, QAbstractSpinBox | QComboBox):
         keep_wheel_for_focus(field)
@@ -99,12 +100,12 @@ def _make(setting: Declared) -> QWidget:
 
 
 def _choice_box(setting: Declared) -> QComboBox:
-    box = QComboBox()
+    box = ElidedBox()
     if setting.optional:
         box.addItem(setting.placeholder or _NOTHING, None)
     for name, words in setting.choices.items():
         box.addItem(name, name)
-        box.setItemData(box.count() - 1, words, Qt.ItemDataRole.ToolTipRole)
+        box.setItemData(box.count() - 1, tip_lines(words), Qt.ItemDataRole.ToolTipRole)
     box.setCurrentIndex(max(0, box.findData(setting.default)))
     # Long names must not widen the panel.
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)

@@ -15,6 +15,7 @@ from napari_globalxai.widgets.parts import text_label
 from napari_globalxai.widgets.setting_fields import field_changed, field_value, make_field
 from napari_globalxai.widgets.warm_up import import_models
 from napari_globalxai.widgets.workers import LatestOnly
+from napari_globalxai.widgets.wrapped import tip_lines
 
 # Widths in heights of a letter.
 _NARROW, _ROOMY = 14, 16
@@ -174,7 +175,7 @@ def add_setting(form: QFormLayout, setting: Declared, title: str | None = None) 
         form.addRow(field)
     else:
         label = QLabel(title or setting.title)
-        label.setToolTip(setting.help)
+        label.setToolTip(tip_lines(setting.help))
         label.setBuddy(field)
         form.addRow(label, field)
     return field

@@ -3,11 +3,14 @@
 Qt wraps the words of labels alone.
 """
 
+from textwrap import fill
 from typing import Optional
 
 from qtpy.QtCore import QEvent, QSize
 from qtpy.QtGui import QFontMetrics, QResizeEvent
 from qtpy.QtWidgets import QCheckBox, QSizePolicy, QWidget
+
+_LETTERS_OF_A_TIP = 72
 
 
 def wrapped(words: str, metrics: QFontMetrics, width: int) -> str:
@@ -20,6 +23,14 @@ def wrapped(words: str, metrics: QFontMetrics, width: int) -> str:
         else:
             lines[-1:] = [longer]
     return "\n".join(lines)
+
+
+def tip_lines(words: str) -> str:
+    """Return a tooltip in lines that are read at a look; Qt has plain ones in one line."""
+    return "\n".join(
+        fill(line, _LETTERS_OF_A_TIP, break_long_words=False, break_on_hyphens=False)
+        for line in words.split("\n")
+    )
 
 
 class WrappedBox(QCheckBox):

