@@ -140,6 +140,8 @@ class ImagesWidget(Panel):
         self.view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.view.setTabKeyNavigation(False)
         self.view.setTextElideMode(Qt.TextElideMode.ElideLeft)
+        # Else a path would go on in a line that is not in view, and its end be elided.
+        self.view.setWordWrap(False)
         self.view.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.view.setMinimumHeight(240)
         self.view.setSortingEnabled(True)
