@@ -41,8 +41,6 @@ class OutlierTable(PlainTable):
         self._across.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
         # A file is known by its end.
         self.setTextElideMode(Qt.TextElideMode.ElideLeft)
-        # Else a path would go on in a line that is not in view, and its end be elided.
-        self.setWordWrap(False)
         self._down.setMinimumSectionSize(self._row_height)
         self._fit = QTimer(self)
         self._fit.setSingleShot(True)
