@@ -11,7 +11,6 @@ from qtpy.QtWidgets import QCheckBox, QFileDialog, QPushButton
 
 from napari_globalxai.cohort.wording import counted
 from napari_globalxai.errors import InputError
-from napari_globalxai.runs.tables import ERROR, FAILED, STATUS
 from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.settings.explain_settings import ExplainSettings
 from napari_globalxai.widgets.answers_view import AnswersView
@@ -32,8 +31,9 @@ from napari_globalxai.widgets.recognised import result_folder
 from napari_globalxai.widgets.remembered import chosen, remember_chosen
 from napari_globalxai.widgets.result_tables import ImagePanel, PerformanceTable
 from napari_globalxai.widgets.run_form import RunForm, default_run_folder
+from napari_globalxai.widgets.run_notes import notes_of, notes_title
 from napari_globalxai.widgets.run_view import RunView, open_view
-from napari_globalxai.widgets.runs_view import ListedRun, RunsView
+from napari_globalxai.widgets.runs_view import STOPPED, ListedRun, RunsView, read_listed
 from napari_globalxai.widgets.session import Session, plain_viewer, session_of
 from napari_globalxai.widgets.stands_out import StandsOut
 from napari_globalxai.widgets.step_buttons import step_buttons
@@ -43,7 +43,6 @@ from napari_globalxai.widgets.workers import JobRunner
 
 __all__ = ["ExplainWidget", "default_run_folder"]
 
-_MOST_FAILURES_SHOWN = 8
 # From here on warnings are folded away, so that what is asked for is in view.
 _MOST_LINES_UNFOLDED = 4
 
@@ -91,6 +90,8 @@ class ExplainWidget(Panel):
         self.runner: JobRunner = runner_of(viewer, EXPLAINING)
         self.check_runner: JobRunner = runner_of(viewer, "Checking a cohort")
         self.report_runner: JobRunner = runner_of(viewer, "Writing a report")
+        # The run that is being opened.
+        self._asked: Optional[Path] = None  # noqa: UP045
         self._make_controls(viewer)
         self._lay_out()
         self._connect()
@@ -173,7 +174,7 @@ class ExplainWidget(Panel):
             busy = "another run is computed or read"
             show_info(plain(f"{folder.name} is not opened while {busy}; open it again then."))
         elif folder is not None:
-            chosen = result_folder(folder) or folder
+            chosen = self._asked = result_folder(folder) or folder
             self.runner.run(lambda progress: open_view(chosen, progress), then=self.session.open)
 
     def write_report(self) -> None:
@@ -281,6 +282,7 @@ class ExplainWidget(Panel):
         self.runner.finished.connect(self._on_finished)
         self.runner.succeeded.connect(self._on_succeeded)
         self.runner.cancelled.connect(self._on_cancelled)
+        self.runner.failed.connect(self._on_failed)
         self.check_runner.succeeded.connect(self._on_checked)
         self.report_runner.succeeded.connect(self._on_report)
         self.report_runner.failed.connect(self.job_bar.say)
@@ -320,6 +322,13 @@ class ExplainWidget(Panel):
         if index >= 0:
             self.method_box.setCurrentIndex(index)
 
+    def _on_failed(self, sentence: str) -> None:
+        """Offer to go on with a run that was to be opened, and was stopped."""
+        if self._asked is not None:
+            (run,) = read_listed([self._asked])
+            if run.state == STOPPED:
+                self._on_stopped(run)
+
     def _on_stopped(self, run: ListedRun) -> None:
         """Let the form say what a run was to be, so that it can be gone on with."""
         assert run.record is not None
@@ -339,6 +348,7 @@ class ExplainWidget(Panel):
     def _on_finished(self) -> None:
         self.compute_button.setEnabled(True)
         self.open_button.setEnabled(True)
+        self._asked = None
 
     def _on_succeeded(self, view: RunView) -> None:
         counts = view.run.record.counts
@@ -364,6 +374,8 @@ class ExplainWidget(Panel):
             part.setEnabled(True)
         # What was asked for is in view; the next run is a click away.
         self.form.collapse()
+        # Buttons that cannot be pressed meanwhile hand the focus on, and the panel scrolls to it.
+        self.verticalScrollBar().setValue(0)  # type: ignore[union-attr]
         self.runs.set_beside(True)
         self.runs.remember(view.run.folder)
         remember_reader(view.run.folder)
@@ -373,27 +385,14 @@ class ExplainWidget(Panel):
         self._show_notes(view)
 
     def _show_notes(self, view: RunView) -> None:
-        lines = self._notes(view)
+        lines = notes_of(view.run)
         self.notes.setText("\n".join(lines))
-        failed = view.run.record.counts.failed
-        title = f"⚠ {counted(len(view.run.record.warnings), 'warning')}"
-        self.warnings.set_title(f"{title}, {counted(failed, 'failed image')}" if failed else title)
+        self.warnings.set_title(notes_title(view.run))
         self.warnings.setVisible(bool(lines))
         if lines and len(lines) <= _MOST_LINES_UNFOLDED:
             self.warnings.expand()
         else:
             self.warnings.collapse()
-
-    def _notes(self, view: RunView) -> list[str]:
-        images = view.run.images
-        failed = [str(message) for message in images.loc[images[STATUS] == FAILED, ERROR]]
-        lines = [f"⚠ {in_panel_words(warning)}" for warning in view.run.record.warnings]
-        if failed:
-            lines.append(f"⚠ {len(failed)} of {len(images)} images failed:")
-            lines += [f"• {in_panel_words(message)}" for message in failed[:_MOST_FAILURES_SHOWN]]
-            if len(failed) > _MOST_FAILURES_SHOWN:
-                lines.append(f"• and {len(failed) - _MOST_FAILURES_SHOWN} more, see images.csv")
-        return lines
 
     def _on_row(self, row: int) -> None:
         if self.session.view is not None and row < len(self.session.view.run.images):
