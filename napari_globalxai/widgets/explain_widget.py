@@ -16,7 +16,6 @@ from napari_globalxai.settings.explain_settings import ExplainSettings
 from napari_globalxai.widgets.answers_view import AnswersView
 from napari_globalxai.widgets.beside_view import BesideView
 from napari_globalxai.widgets.explain_jobs import checking, explaining, reading, reporting
-from napari_globalxai.widgets.fold import Fold
 from napari_globalxai.widgets.growing_layers import growing_layers_of
 from napari_globalxai.widgets.growing_view import GrowingView
 from napari_globalxai.widgets.identity import NO_RUN_HERE, make_header
@@ -24,14 +23,14 @@ from napari_globalxai.widgets.layers import RunLayers, layers_of, sample_paths
 from napari_globalxai.widgets.map_view import MapView
 from napari_globalxai.widgets.panel import Panel
 from napari_globalxai.widgets.panel_words import in_panel_words
-from napari_globalxai.widgets.parts import JobBar, flowing, heading, text_label
+from napari_globalxai.widgets.parts import JobBar, flowing, heading
 from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.reader_choice import remember_reader
 from napari_globalxai.widgets.recognised import result_folder
 from napari_globalxai.widgets.remembered import chosen, remember_chosen
 from napari_globalxai.widgets.result_tables import ImagePanel, PerformanceTable
 from napari_globalxai.widgets.run_form import RunForm, default_run_folder
-from napari_globalxai.widgets.run_notes import notes_of, notes_title
+from napari_globalxai.widgets.run_notes import RunNotes
 from napari_globalxai.widgets.run_view import RunView, open_view
 from napari_globalxai.widgets.runs_view import STOPPED, ListedRun, RunsView, read_listed
 from napari_globalxai.widgets.session import Session, plain_viewer, session_of
@@ -42,9 +41,6 @@ from napari_globalxai.widgets.viewer_jobs import EXPLAINING, runner_of
 from napari_globalxai.widgets.workers import JobRunner
 
 __all__ = ["ExplainWidget", "default_run_folder"]
-
-# From here on warnings are folded away, so that what is asked for is in view.
-_MOST_LINES_UNFOLDED = 4
 
 
 class ExplainWidget(Panel):
@@ -214,9 +210,8 @@ class ExplainWidget(Panel):
         self.job_bar = JobBar(self.runner)
         self.growing = GrowingView(self, growing_layers_of(viewer))
         self.check_bar = JobBar(self.check_runner)
-        self.warnings = Fold("")
-        self.notes = text_label()
-        self.warnings.show_content(self.notes)
+        self.warnings = RunNotes()
+        self.notes = self.warnings.notes
         self.step_buttons = step_buttons(self, viewer)
         self.maps = MapView(self, self.session, self.layers)
         self.map_box, self.map_table = self.maps.map_box, self.maps.map_table
@@ -268,7 +263,6 @@ class ExplainWidget(Panel):
         )
         for part in (*self._results, self.report_button):
             part.setEnabled(False)
-        self.warnings.hide()
 
     def _connect(self) -> None:
         self.compute_button.clicked.connect(self.compute)
@@ -382,17 +376,7 @@ class ExplainWidget(Panel):
         self.maps.show_run(view)
         self.performance.show_run(view)
         self._on_row(self.session.row)
-        self._show_notes(view)
-
-    def _show_notes(self, view: RunView) -> None:
-        lines = notes_of(view.run)
-        self.notes.setText("\n".join(lines))
-        self.warnings.set_title(notes_title(view.run))
-        self.warnings.setVisible(bool(lines))
-        if lines and len(lines) <= _MOST_LINES_UNFOLDED:
-            self.warnings.expand()
-        else:
-            self.warnings.collapse()
+        self.warnings.show_run(view)
 
     def _on_row(self, row: int) -> None:
         if self.session.view is not None and row < len(self.session.view.run.images):
