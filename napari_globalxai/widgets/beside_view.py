@@ -84,6 +84,7 @@ class BesideView(Fold):
     def open_run(self, folder: Optional[Path] = None) -> None:  # noqa: UP045
         """Lay a run beside the one on show; without a folder, let the user pick it."""
         first = self._session.view
+        self.expand()
         if folder is None and first is not None:
             start = str(first.run.folder.parent)
             picked = QFileDialog.getExistingDirectory(self, "Open a run beside", start)

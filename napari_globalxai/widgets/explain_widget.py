@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any, Optional
 
 import napari.viewer
-from qtpy.QtCore import Qt, QUrl
+from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QPushButton
 
+from napari_globalxai.cohort.wording import counted
 from napari_globalxai.errors import InputError
 from napari_globalxai.runs.tables import ERROR, FAILED, STATUS
 from napari_globalxai.settings.cohort_settings import CohortSettings
@@ -18,26 +19,22 @@ from napari_globalxai.widgets.explain_jobs import checking, explaining, reading,
 from napari_globalxai.widgets.fold import Fold
 from napari_globalxai.widgets.growing_layers import growing_layers_of
 from napari_globalxai.widgets.growing_view import GrowingView
-from napari_globalxai.widgets.identity import make_header
+from napari_globalxai.widgets.identity import NO_RUN_HERE, make_header
 from napari_globalxai.widgets.layers import RunLayers, layers_of, sample_paths
 from napari_globalxai.widgets.map_view import MapView
-from napari_globalxai.widgets.panel import Panel, choice_box
+from napari_globalxai.widgets.panel import Panel
 from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import JobBar, flowing, heading, text_label
-from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.reader_choice import remember_reader
 from napari_globalxai.widgets.recognised import result_folder
-from napari_globalxai.widgets.remembered import (
-    chosen,
-    recent_runs,
-    remember_chosen,
-    remember_run,
-)
+from napari_globalxai.widgets.remembered import chosen, remember_chosen
 from napari_globalxai.widgets.result_tables import ImagePanel, PerformanceTable
 from napari_globalxai.widgets.run_form import RunForm, default_run_folder
 from napari_globalxai.widgets.run_view import RunView, open_view
+from napari_globalxai.widgets.runs_view import ListedRun, RunsView
 from napari_globalxai.widgets.session import Session, plain_viewer, session_of
 from napari_globalxai.widgets.stands_out import StandsOut
+from napari_globalxai.widgets.step_buttons import step_buttons
 from napari_globalxai.widgets.store_consent import StoreConsent
 from napari_globalxai.widgets.viewer_jobs import EXPLAINING, runner_of
 from napari_globalxai.widgets.workers import JobRunner
@@ -75,6 +72,8 @@ class ExplainWidget(Panel):
         The map on show; its boxes are attributes of the panel as well.
     beside : BesideView
         A second run beside it.
+    runs : RunsView
+        The runs that were opened before.
     answers : AnswersView
         What was asked of the run otherwise.
     stands_out : StandsOut
@@ -122,6 +121,7 @@ class ExplainWidget(Panel):
                 return
 
             remember_chosen({"cohort": str(cohort), "model": str(model), "method": settings.method})
+            self.runs.remember(out)
             growing, session = self.growing.layers, self.session
 
             def show(view: RunView) -> None:
@@ -186,7 +186,7 @@ class ExplainWidget(Panel):
     # Making the panel.
 
     def _make_controls(self, viewer: Any) -> None:
-        self.header = make_header(self, self.session, tells_where=False)
+        self.header = make_header(self, self.session, NO_RUN_HERE)
         self.form = form = RunForm(self.session)
         self.cohort_field, self.model_field = form.cohort_field, form.model_field
         self.output_field, self.trust_box = form.output_field, form.trust_box
@@ -203,13 +203,14 @@ class ExplainWidget(Panel):
         self.open_button.setToolTip("Show a run that was computed before")
         self.report_button = QPushButton("Report")
         self.report_button.setToolTip("Write the report of the run on show and open it")
-        self.recent_box = choice_box("Recent runs", "Open one of the runs that were open last")
+        self.runs = RunsView()
         self.job_bar = JobBar(self.runner)
         self.growing = GrowingView(self, growing_layers_of(viewer))
         self.check_bar = JobBar(self.check_runner)
         self.warnings = Fold("")
         self.notes = text_label()
         self.warnings.show_content(self.notes)
+        self.step_buttons = step_buttons(self, viewer)
         self.maps = MapView(self, self.session, self.layers)
         self.map_box, self.map_table = self.maps.map_box, self.maps.map_table
         self.shared_scale_box = self.maps.shared_scale_box
@@ -235,11 +236,11 @@ class ExplainWidget(Panel):
         self.content.addWidget(self.warnings)
         self.content.addWidget(self.form)
         self.content.addWidget(buttons)
-        self.content.addWidget(self.recent_box)
+        self.content.addWidget(self.runs)
         self.content.addWidget(self.job_bar)
         self.content.addWidget(self.growing)
         self.content.addWidget(self.check_bar)
-        self.content.addWidget(heading("Global maps"))
+        self.content.addWidget(flowing(heading("Global maps"), *self.step_buttons))
         self.content.addWidget(self.stands_out)
         self.content.addWidget(self.maps)
         self.content.addWidget(self.beside)
@@ -267,7 +268,9 @@ class ExplainWidget(Panel):
         self.check_button.clicked.connect(self.check)
         self.open_button.clicked.connect(self._on_open_clicked)
         self.report_button.clicked.connect(self.write_report)
-        self.recent_box.activated.connect(self._on_recent)
+        self.runs.asked.connect(self.open_run)
+        self.runs.beside_asked.connect(self.beside.open_run)
+        self.runs.stopped_asked.connect(self._on_stopped)
         self.runner.started.connect(self._on_started)
         self.runner.finished.connect(self._on_finished)
         self.runner.succeeded.connect(self._on_succeeded)
@@ -310,23 +313,13 @@ class ExplainWidget(Panel):
         index = self.method_box.findText(last.get("method", ""))
         if index >= 0:
             self.method_box.setCurrentIndex(index)
-        self._list_recent()
 
-    def _list_recent(self) -> None:
-        self.recent_box.clear()
-        self.recent_box.addItem("Recent runs…", None)
-        for folder in recent_runs():
-            self.recent_box.addItem(folder.name, str(folder))
-            self.recent_box.setItemData(
-                self.recent_box.count() - 1, plain(str(folder)), Qt.ItemDataRole.ToolTipRole
-            )
-        self.recent_box.setVisible(self.recent_box.count() > 1)
-
-    def _on_recent(self, index: int) -> None:
-        folder = self.recent_box.currentData()
-        if folder is not None:
-            self.open_run(Path(folder))
-        self.recent_box.setCurrentIndex(0)
+    def _on_stopped(self, run: ListedRun) -> None:
+        """Let the form say what a run was to be, so that it can be gone on with."""
+        assert run.record is not None
+        self.form.follow_record(run.folder, run.record)
+        self.job_bar.say("The form shows what the run was to be: Compute goes on with it.")
+        self.compute_button.setFocus()
 
     # Work.
 
@@ -351,8 +344,8 @@ class ExplainWidget(Panel):
     def _on_checked(self, found: tuple[list[str], list[str]]) -> None:
         facts, problems = found
         lines = [f"⚠ {in_panel_words(problem)}" for problem in problems]
-        counted = f"{len(problems)} problems" if problems else "No problem was found."
-        self.check_bar.say("\n".join([counted, *lines, *facts]))
+        first = counted(len(problems), "problem") if problems else "No problem was found."
+        self.check_bar.say("\n".join([first, *lines, *facts]))
 
     def _on_report(self, path: Path) -> None:
         self.job_bar.say(f"Report: {path}")
@@ -365,9 +358,9 @@ class ExplainWidget(Panel):
             part.setEnabled(True)
         # What was asked for is in view; the next run is a click away.
         self.form.collapse()
-        remember_run(view.run.folder)
+        self.runs.set_beside(True)
+        self.runs.remember(view.run.folder)
         remember_reader(view.run.folder)
-        self._list_recent()
         self.maps.show_run(view)
         self.performance.show_run(view)
         self._on_row(self.session.row)
@@ -377,8 +370,8 @@ class ExplainWidget(Panel):
         lines = self._notes(view)
         self.notes.setText("\n".join(lines))
         failed = view.run.record.counts.failed
-        title = f"⚠ {len(view.run.record.warnings)} warnings"
-        self.warnings.set_title(f"{title}, {failed} failed images" if failed else title)
+        title = f"⚠ {counted(len(view.run.record.warnings), 'warning')}"
+        self.warnings.set_title(f"{title}, {counted(failed, 'failed image')}" if failed else title)
         self.warnings.setVisible(bool(lines))
         if lines and len(lines) <= _MOST_LINES_UNFOLDED:
             self.warnings.expand()

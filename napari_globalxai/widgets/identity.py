@@ -8,13 +8,14 @@ from qtpy.QtWidgets import QLabel
 from napari_globalxai.widgets.parts import text_label
 from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.session import Session
+from napari_globalxai.widgets.wrapped import tip_lines
 
 if TYPE_CHECKING:
     from napari_globalxai.runs.run import Run
     from napari_globalxai.widgets.panel import Panel
 
-NO_RUN = "No run is on show."
-_WHERE = "Compute or open one in the panel “Global explanations”."
+NO_RUN = "No run is on show: compute or open one in “Global explanations”."
+NO_RUN_HERE = "No run is on show: “Compute” makes one, “Open run…” shows one made before."
 
 
 def identity_of(run: "Run") -> str:
@@ -32,7 +33,7 @@ def identity_of(run: "Run") -> str:
     return " · ".join(facts)
 
 
-def make_header(panel: "Panel", session: Session, *, tells_where: bool = True) -> QLabel:
+def make_header(panel: "Panel", session: Session, without: str = NO_RUN) -> QLabel:
     """Put a header into a panel that always tells what is on show.
 
     Parameters
@@ -41,10 +42,10 @@ def make_header(panel: "Panel", session: Session, *, tells_where: bool = True) -
         The panel.
     session : Session
         What the viewer works on.
-    tells_where : bool, optional
-        Whether it tells, without a run, in which panel there may be one.
+    without : str, optional
+        What it says while no run is on show.
     """
-    header = _Identity(session, f"{NO_RUN} {_WHERE}" if tells_where else NO_RUN)
+    header = _Identity(session, without)
     panel.follow(session.view_changed, header.on_view)
     return header.label
 
@@ -52,8 +53,8 @@ def make_header(panel: "Panel", session: Session, *, tells_where: bool = True) -
 class _Identity:
     """Keeps a label in step with a session."""
 
-    def __init__(self, session: Session, no_run: str) -> None:
-        self.label = text_label(no_run)
+    def __init__(self, session: Session, without: str) -> None:
+        self.label = text_label(without)
         self.label.setAccessibleName("Run on show")
         # The label keeps what keeps it, as the session knows its method weakly.
         self.label.identity = self  # type: ignore[attr-defined]
@@ -63,4 +64,4 @@ class _Identity:
     def on_view(self, view: Any) -> None:
         """Tell of another run."""
         self.label.setText(f"Shown: {identity_of(view.run)}")
-        self.label.setToolTip(plain(str(view.run.folder)))
+        self.label.setToolTip(tip_lines(plain(str(view.run.folder))))

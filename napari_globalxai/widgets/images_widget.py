@@ -27,6 +27,7 @@ from napari_globalxai.widgets.run_view import RunView
 from napari_globalxai.widgets.session import Session, session_of
 from napari_globalxai.widgets.settings_form import settings_layout
 from napari_globalxai.widgets.shown_maps import Selection
+from napari_globalxai.widgets.step_buttons import step_buttons
 from napari_globalxai.widgets.wrapped import tip_lines
 
 _PRESETS = {
@@ -55,6 +56,8 @@ class ImagesWidget(Panel):
         The table; a click or the arrow keys show an image.
     query_line : QLineEdit
         The filter, a query as on the command line.
+    label_box : QComboBox
+        Whose truth, probability and similarity are listed.
     preset_box : QComboBox
         Orders that help to find what does not follow.
     said : QLabel
@@ -67,6 +70,7 @@ class ImagesWidget(Panel):
         self.layers: RunLayers = layers_of(viewer)
         self.model = ImagesModel(self)
         self._follows = False
+        self.step_buttons = step_buttons(self, viewer)
         self._make_controls()
         self._lay_out()
         self._connect()
@@ -122,6 +126,9 @@ class ImagesWidget(Panel):
                 "with blanks in backticks. The maps follow."
             )
         )
+        self.label_box = choice_box(
+            "Label", "Whose truth, probability and similarity are listed; the maps follow"
+        )
         self.preset_box = choice_box("Order", "Which images come first")
         for name, words in _PRESETS.items():
             self.preset_box.addItem(words, name)
@@ -133,6 +140,7 @@ class ImagesWidget(Panel):
         self.view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.view.setTabKeyNavigation(False)
         self.view.setTextElideMode(Qt.TextElideMode.ElideLeft)
+        self.view.setWordWrap(False)
         self.view.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.view.setMinimumHeight(240)
         self.view.setSortingEnabled(True)
@@ -163,9 +171,10 @@ class ImagesWidget(Panel):
 
     def _lay_out(self) -> None:
         form = settings_layout()
+        form.addRow("La&bel", self.label_box)
         form.addRow("F&ilter", self.query_line)
         form.addRow("&Order", self.preset_box)
-        buttons = flowing(self.all_button, self.save_button)
+        buttons = flowing(*self.step_buttons, self.all_button, self.save_button)
         self.content.addWidget(self.header)
         self.content.addLayout(form)
         self.content.addWidget(self.said)
@@ -175,6 +184,7 @@ class ImagesWidget(Panel):
 
     def _connect(self) -> None:
         self.query_line.editingFinished.connect(self._on_query)
+        self.label_box.activated.connect(self._on_label)
         self.preset_box.currentIndexChanged.connect(self._on_preset)
         self.preset_box.activated.connect(self._on_preset_again)
         self.save_button.clicked.connect(self.save)
@@ -191,12 +201,21 @@ class ImagesWidget(Panel):
         self.follow(self.session.row_changed, self._on_row)
 
     def _set_enabled(self, enabled: bool) -> None:
-        for part in (self.query_line, self.preset_box, self.view, self.save_button):
+        for part in (
+            self.label_box,
+            self.query_line,
+            self.preset_box,
+            self.view,
+            self.save_button,
+        ):
             part.setEnabled(enabled)
         self.all_button.setEnabled(enabled and self.session.selection is not None)
 
     def _on_view(self, view: RunView) -> None:
         self._set_enabled(True)
+        self.label_box.clear()
+        self.label_box.addItems(list(view.maps))
+        self.label_box.setCurrentText(self.session.map_name)
         self.model.show_run(view.run, self.session.map_name)
         self._on_selection(self.session.selection)
         self._set_widths()
@@ -204,7 +223,11 @@ class ImagesWidget(Panel):
     def _on_map(self, name: str) -> None:
         view = self.session.view
         if view is not None:
+            self.label_box.setCurrentText(name)
             self.model.show_run(view.run, name)
+
+    def _on_label(self) -> None:
+        self.session.choose_map(self.label_box.currentText())
 
     def _on_selection(self, selection: Optional[Selection]) -> None:  # noqa: UP045
         self.query_line.setText("" if selection is None else selection.where)

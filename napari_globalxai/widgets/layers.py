@@ -20,7 +20,7 @@ from napari_globalxai.widgets.peppr_layers import peppr_layers_of
 from napari_globalxai.widgets.peppr_results import map_of
 from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.reader_choice import take_drops
-from napari_globalxai.widgets.run_view import RunView
+from napari_globalxai.widgets.run_view import RunView, image_attribution
 from napari_globalxai.widgets.scenes import Scene
 from napari_globalxai.widgets.session import OVERALL, Session, plain_viewer, session_of
 from napari_globalxai.widgets.shown_maps import MapChoice, ShownMaps, make_maps
@@ -78,7 +78,7 @@ class RunLayers(NativeLayers):
         self._residual = False
         self._attributions = LatestOnly()
         self._attributions.ready.connect(self._on_attribution)
-        self._attributions.failed.connect(self.maps_failed.emit)
+        self._attributions.failed.connect(self._on_no_attribution)
         self._averages = LatestOnly()
         self._averages.ready.connect(self._on_maps_made)
         self._averages.failed.connect(self.maps_failed.emit)
@@ -320,9 +320,7 @@ class RunLayers(NativeLayers):
         def read() -> npt.NDArray[np.float32]:
             if residual:
                 return _mean_residual(run, row, labels)
-            # The overall map weighs labels alike, whatever their scale; so does this mean.
-            maps = [run.image_map(row, label) / view.attribution_limits[label] for label in labels]
-            return np.asarray(np.nan_to_num(np.mean(maps, axis=0)), np.float32)
+            return image_attribution(view, row, labels)
 
         self._attributions.request((view, row, name, residual), read)
 
@@ -346,6 +344,11 @@ class RunLayers(NativeLayers):
         if self._scale == "percentile" or self.layer("attribution").colormap != colormap:
             self._set_colormap("attribution", colormap)
         self.attribution_shown.emit(row, name)
+
+    def _on_no_attribution(self, sentence: str) -> None:
+        # What it shows is of another image.
+        self._remove("attribution")
+        self.maps_failed.emit(sentence)
 
     def _colour_attribution(self) -> None:
         view, layer = self.session.view, self.layer("attribution")

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_globalxai.errors import InputError
+
 Rows = npt.NDArray[np.int64]
 Pixels = npt.NDArray[np.uint8]
 
@@ -61,6 +63,41 @@ def at_rows(images: npt.NDArray[np.uint8] | LazyImages, rows: Rows) -> LazyImage
         return pixels
 
     return LazyImages(read, (len(rows), *images.shape[1:]))
+
+
+def black_where_lost(
+    read: Callable[[Rows], Pixels], shape: tuple[int, ...], tell: Callable[[str], None]
+) -> Callable[[Rows], Pixels]:
+    """Return what reads images, and black ones for those that cannot be read any more.
+
+    napari asks while it draws, where an error would be a traceback at every step.
+
+    Parameters
+    ----------
+    read : callable
+        Reads images, as `LazyImages` takes it.
+    shape : tuple of int
+        How many there are, height, width, 3.
+    tell : callable
+        Is told why an image cannot be read, once an image.
+    """
+    lost: set[int] = set()
+
+    def read_what_is_there(rows: Rows) -> Pixels:
+        try:
+            return read(rows)
+        except (InputError, OSError):
+            images = np.zeros((len(rows), *shape[1:]), np.uint8)
+        for place, row in enumerate(rows):
+            try:
+                images[place] = read(rows[place : place + 1])[0]
+            except (InputError, OSError) as why:
+                if int(row) not in lost:
+                    lost.add(int(row))
+                    tell(str(why))
+        return images
+
+    return read_what_is_there
 
 
 def _in_full(place: Any, count: int) -> tuple[Any, ...]:

@@ -18,7 +18,7 @@ from napari_globalxai.widgets.result_tables import MapTable
 from napari_globalxai.widgets.run_view import RunView
 from napari_globalxai.widgets.session import Session
 from napari_globalxai.widgets.settings_form import settings_layout
-from napari_globalxai.widgets.shown_maps import Selection
+from napari_globalxai.widgets.shown_maps import MapChoice, Selection
 from napari_globalxai.widgets.wrapped import WrappedBox, tip_lines
 
 _TOOLTIP = Qt.ItemDataRole.ToolTipRole
@@ -150,6 +150,7 @@ class MapView(QWidget):
         self.less_line.editingFinished.connect(self._on_less)
         panel.follow(self.session.map_changed, self._on_map)
         panel.follow(self.session.selection_changed, self._on_selection)
+        panel.follow(self.session.choice_changed, self._on_choice)
         panel.follow(self.layers.visibility_changed, self._on_visibility)
 
     def show_run(self, view: RunView) -> None:
@@ -185,6 +186,10 @@ class MapView(QWidget):
 
     def _on_selection(self, selection: Optional[Selection]) -> None:  # noqa: UP045
         self.among_line.setText("" if selection is None else selection.where)
+
+    def _on_choice(self, choice: MapChoice) -> None:
+        self.less_line.setText("" if choice.less is None else choice.less.where)
+        self.statistic_box.setCurrentIndex(self.statistic_box.findData(choice.statistic))
 
     def _on_among(self) -> None:
         known = self.session.selection

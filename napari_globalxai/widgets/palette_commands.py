@@ -8,6 +8,7 @@ from napari.utils.notifications import show_info
 
 from napari_globalxai.widgets.image_ranking import facts_of, next_row
 from napari_globalxai.widgets.layers import layers_of
+from napari_globalxai.widgets.looked_at import looked_at
 from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.session import OVERALL, session_of
 
@@ -96,6 +97,24 @@ def toggle_overlay() -> None:
     viewer = napari.current_viewer()
     if viewer is not None:
         toggle_map(viewer)
+
+
+def go_back() -> None:
+    """Go back to the map and the images that were looked at before."""
+    import napari
+
+    viewer = napari.current_viewer()
+    if viewer is not None:
+        looked_at(viewer).back()
+
+
+def go_forward() -> None:
+    """Go forward again to the map and the images that were left by going back."""
+    import napari
+
+    viewer = napari.current_viewer()
+    if viewer is not None:
+        looked_at(viewer).forward()
 
 
 def _in_front(kind: str, step: int = 1) -> None:

@@ -30,13 +30,20 @@ _OWN = {
     "strict": "the list of failed images",
 }
 _AGAIN = re.compile(r"(,? ?and )?go on with the same command, explain's with --resume")
+_ONCE_MORE = re.compile(r"give the (?:same )?command again(?:, explain's with --resume)?")
 # What stands in backticks is a command to copy, and stays one.
 _OPTION = re.compile(
     r"""`[^`]*`|--(?P<name>[a-z][a-z-]*)"""
     r"""(?:[ =](?P<value>"[^"]*"|'[^']*'|[^\s,;=]+=[^\s;]*[^\s;.,]|none\b|\d+))?"""
 )
 _CARD = re.compile(r"this writes (one|a card) to fill in: napari-globalxai card \S+")
-_IN_PYTHON = re.compile(r" \(trust=True in [^)]*\)")
+_IN_PYTHON = re.compile(r" \([\w=]+ in Python[^)]*\)")
+# What a command does that panels do, too.
+_COMMANDS = (
+    (re.compile(r", (open it in the panel [^,]*), or give it to `explain --aligned`"), r" or \1"),
+    (re.compile(r"with `report`, `peppr` or in napari"), "with “Open run…”"),
+    (re.compile(r"run `audit`"), "press “Audit” in the panel “Regions”"),
+)
 _MODELS: tuple[type[BaseModel], ...] = (
     CohortSettings,
     ExplainSettings,
@@ -61,6 +68,9 @@ def _fields() -> dict[str, str]:
 def in_panel_words(sentence: str) -> str:
     """Return a sentence that names fields of the panels where it named command-line options."""
     sentence = _IN_PYTHON.sub("", _AGAIN.sub(", and press the button again", sentence))
+    sentence = _ONCE_MORE.sub("press the button again", sentence)
+    for command, words in _COMMANDS:
+        sentence = command.sub(words, sentence)
     sentence = _CARD.sub("fill it in under “Model card”", sentence)
     return _OPTION.sub(_in_words, sentence)
 

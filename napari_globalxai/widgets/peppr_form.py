@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
 from napari_globalxai.settings.declared import SettingsModel, declared_fields
 from napari_globalxai.settings.execution_settings import DeviceSettings, WorkerSettings
@@ -98,7 +98,11 @@ class PepprForm(QWidget):
     def follow_settings(self, settings: dict[str, Any]) -> None:
         """Let the boxes say what a result was made with, and make room for it."""
         self.chosen.collapse()
-        for name, field in self._fields.items():
+        fill, box = settings.get("fill"), self.fill_box
+        if isinstance(fill, str) and isinstance(box, QComboBox) and box.findData(fill) < 0:
+            # A picture, or a fill of a plugin that is not here.
+            box.addItem(fill, fill)
+        for name, field in (*self._fields.items(), *self.more_form.fields.items()):
             if name in settings:
                 set_field(field, settings[name])
 

@@ -8,7 +8,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 from napari.layers import Image
+from napari.utils.notifications import show_error
 
+from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.fills import depends_on_mask
 from napari_globalxai.widgets.colours import ARM_COLOURS
 from napari_globalxai.widgets.event_turns import TURNS
@@ -23,6 +25,8 @@ from napari_globalxai.widgets.outlines import (
     outline,
     rimmed,
 )
+from napari_globalxai.widgets.panel_words import in_panel_words
+from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.run_view import RunView, to_rgb
 from napari_globalxai.widgets.scenes import Scene
 from napari_globalxai.widgets.session import Session, plain_viewer, session_of
@@ -53,6 +57,9 @@ class PepprLayers(RoleLayers):
         self._seen_input: npt.NDArray[np.uint8] | None = None
         self._seen_fill: npt.NDArray[np.float32] | None = None
         self._waiting: set[str] = set()
+        # The run of which it was said that an image is lost, and whether that is the one in view.
+        self._told: RunView | None = None
+        self._is_lost = False
         session.view_changed.connect(self._on_view)
         session.row_changed.connect(self._on_row)
         session.result_changed.connect(self._on_result)
@@ -60,7 +67,7 @@ class PepprLayers(RoleLayers):
         session.frame_moved.connect(self._on_moved)
 
     def _on_view(self, view: RunView) -> None:
-        self._seen_row = None
+        self._seen_row, self._told = None, None
         for role in self.scene.roles:
             layer = self.layer(role)
             # Those of another frame.
@@ -155,13 +162,27 @@ class PepprLayers(RoleLayers):
             return
         if self._seen_row != row or self._seen_input is None:
             # One image of the cache, a few milliseconds; scrubbing finds it in memory.
-            self._seen_row, self._seen_input = row, view.model_input(row)
+            try:
+                self._seen_row, self._seen_input = row, view.model_input(row)
+            except (InputError, OSError) as why:
+                self._seen_row, self._is_lost = None, True
+                self.set_visible("seen", False)
+                self._tell_once(view, why)
+                return
             self._seen_fill = result.fill_of(row, self._seen_input)
         seen = result.seen(
             self._seen_input, self.session.fraction, self.session.arm, self._seen_fill, row
         )
         image = to_rgb(seen, view.channels)
-        self._show("seen", lambda: Image(image, rgb=True), data=image, name=SEEN)
+        # Seen again after an image that was lost.
+        visible, self._is_lost = True if self._is_lost else None, False
+        self._show("seen", lambda: Image(image, rgb=True), data=image, name=SEEN, visible=visible)
+
+    def _tell_once(self, view: RunView, why: Exception) -> None:
+        """Say that the run's images cannot be read any more, and not at every step."""
+        if self._told is not view:
+            self._told = view
+            show_error(plain(in_panel_words(str(why))))
 
     def _on_moved(self, place: FramePlace) -> None:
         for role in self.scene.roles:

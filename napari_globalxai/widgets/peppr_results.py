@@ -97,6 +97,11 @@ class ResultTable(PlainTable):
         self.blockSignals(False)
         self.setVisible(bool(lines))
 
+    @property
+    def maps(self) -> list[str]:
+        """Names of the maps that results are of, each once."""
+        return list(dict.fromkeys(name for name, _ in self._keys))
+
     def mark(self, result: PepprResult | None, maps: Mapping[str, Any]) -> None:
         """Mark the result on show."""
         self.blockSignals(True)
@@ -132,6 +137,6 @@ def _delta(values: list[Any]) -> str:
 
 
 def _verdict(words: list[str]) -> str:
-    if len(words) == 1:
+    if len(set(words)) == 1:
         return words[0]
     return f"{words.count('faithful')} of {len(words)} faithful" if words else NOTHING

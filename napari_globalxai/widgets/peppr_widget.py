@@ -31,6 +31,10 @@ from napari_globalxai.widgets.verdict_view import VerdictView
 from napari_globalxai.widgets.viewer_jobs import TESTING, runner_of
 from napari_globalxai.widgets.workers import JobRunner, LatestOnly
 
+_ABOUT = (
+    "Does the model decide by what a map shows? PEPPR erases the images along it, restores blanks "
+    "along it, and watches ROC AUC, beside maps like it that lie elsewhere."
+)
 _OPEN_A_RUN = "Compute global maps or open a run first, in the panel “Global explanations”."
 
 
@@ -149,6 +153,7 @@ class PepprWidget(Panel):
         self.compute_button = QPushButton("Run PEPPR")
         self.stress(self.compute_button)
         self.compute_button.setToolTip("Erase and restore along the map and along all controls")
+        self.about = text_label(_ABOUT)
         self.job_bar = JobBar(self.runner)
         self.results = ResultTable()
         self.results_heading = heading("Results")
@@ -171,6 +176,7 @@ class PepprWidget(Panel):
         shown.addWidget(label_label)
         shown.addWidget(self.label_box, 1)
         self.content.addWidget(self.header)
+        self.content.addWidget(self.about)
         self.content.addWidget(self.form)
         self.content.addWidget(self.compute_button)
         self.content.addWidget(self.job_bar)
@@ -238,9 +244,12 @@ class PepprWidget(Panel):
         self._list_results(view)
         self.map_box.blockSignals(True)
         self.map_box.clear()
-        self.map_box.addItems(list(view.maps))
+        # Maps from files, of which the run holds a result, come last.
+        files = [name for name in self.results.maps if name not in view.maps]
+        self.map_box.addItems([*view.maps, *files])
         self.map_box.setCurrentText(self.session.map_name)
         self.map_box.blockSignals(False)
+        self._name_map(self.session.result)
         self._look_up()
 
     def _list_results(self, view: RunView) -> None:
@@ -250,6 +259,18 @@ class PepprWidget(Panel):
 
     def _on_map(self, name: str) -> None:
         self.map_box.setCurrentText(name)
+
+    def _name_map(self, result: PepprResult | None) -> None:
+        """Let the box say which map the result on show is of."""
+        view = self.session.view
+        if result is None or view is None:
+            return
+        name = map_of(result, view.maps)
+        self.map_box.blockSignals(True)
+        if self.map_box.findText(name) < 0:
+            self.map_box.addItem(name)
+        self.map_box.setCurrentText(name)
+        self.map_box.blockSignals(False)
 
     def _on_map_chosen(self, name: str) -> None:
         if self.session.view is not None and name:
@@ -267,7 +288,7 @@ class PepprWidget(Panel):
 
     def _request(self, view: RunView, name: str) -> None:
         run = view.run
-        self._stored.request((view, name), lambda: (stored_result(run, name), run.peppr_names))
+        self._stored.request((view, name), lambda: stored_result(run, name))
 
     def _on_result_chosen(self, map_name: str, fill: str) -> None:
         """Show one of the results that the run holds."""
@@ -280,14 +301,10 @@ class PepprWidget(Panel):
         self._keep_result = True
         if map_name in view.maps:
             self.session.choose_map(map_name)
-        if self.map_box.findText(map_name) < 0:
-            self.map_box.addItem(map_name)
         self.map_box.setCurrentText(map_name)
         self._keep_result = False
         run = view.run
-        self._stored.request(
-            (view, map_name), lambda: (stored_result(run, map_name, fill), run.peppr_names)
-        )
+        self._stored.request((view, map_name), lambda: stored_result(run, map_name, fill))
 
     def _on_compared(self, keys: list[tuple[str, str]]) -> None:
         """Lay the curves of all results that are marked beside those of the one on show."""
@@ -305,22 +322,8 @@ class PepprWidget(Panel):
     def _on_stored(self, key: Any, found: Any) -> None:
         view: RunView | None = key[0]
         name: str = key[1]
-        result, names = found
-        if view is None or view is not self.session.view or name != self.map_box.currentText():
-            return
-        # Maps from files, of which the run holds a result.
-        self.map_box.blockSignals(True)
-        for other in names:
-            if self.map_box.findText(other) < 0 and other not in self._stems(view):
-                self.map_box.addItem(other)
-        self.map_box.blockSignals(False)
-        self.session.set_result(result)
-
-    @staticmethod
-    def _stems(view: RunView) -> set[str]:
-        from napari_globalxai.runs.folder import file_stem
-
-        return {file_stem(name) for name in view.maps}
+        if view is not None and view is self.session.view and name == self.map_box.currentText():
+            self.session.set_result(found)
 
     def _on_computed(self, result: PepprResult) -> None:
         self.job_bar.say("")
@@ -336,6 +339,8 @@ class PepprWidget(Panel):
         own = [] if result is None else list(result.verdict)
         wanted = own[0] if len(own) == 1 else self.label_box.currentText()
         self._list_labels([] if result is None else list(result.areas), wanted)
+        self.about.setVisible(result is None)
+        self._name_map(result)
         if result is not None:
             self.form.follow_settings(result.settings)
             self._open_at(result, self.label_box.currentText())

@@ -1,8 +1,7 @@
 """The panel that checks a cohort before any model is involved."""
 
-from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional
+from typing import Optional
 
 import napari.viewer
 from qtpy.QtCore import Qt, QUrl
@@ -21,9 +20,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.frame.modality import Modality
 from napari_globalxai.runs.record import AlignRecord
-from napari_globalxai.runs.tables import FAILED, OUTLIER_SCORE, REGISTRATION_NOTE, STATUS
 from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.settings.declared import declared_fields
 from napari_globalxai.settings.frame_settings import (
@@ -41,8 +38,9 @@ from napari_globalxai.widgets.parts import JobBar, flowing, heading, text_label
 from napari_globalxai.widgets.path_field import PathField
 from napari_globalxai.widgets.quality_layers import COMPANIONS, QualityLayers, quality_layers_of
 from napari_globalxai.widgets.quality_view import QualityView, check_view, open_quality_view
+from napari_globalxai.widgets.quality_words import INTRODUCTION, facts_text, noticed_text
 from napari_globalxai.widgets.recognised import result_folder
-from napari_globalxai.widgets.result_tables import image_title, number
+from napari_globalxai.widgets.result_tables import image_title
 from napari_globalxai.widgets.session import plain_viewer
 from napari_globalxai.widgets.setting_fields import SizeField
 from napari_globalxai.widgets.settings_form import SettingsForm
@@ -50,15 +48,7 @@ from napari_globalxai.widgets.viewer_jobs import runner_of
 from napari_globalxai.widgets.workers import JobRunner
 from napari_globalxai.widgets.wrapped import WrappedBox
 
-if TYPE_CHECKING:
-    from napari_globalxai.runs.quality_control import Findings
-
 _PROBLEMS_HEIGHT = 84
-_INTRODUCTION = (
-    "Brings the images of a cohort into one frame, compares each with all others, and lists those "
-    "that do not seem to belong: of the other side, dark, blurred, partly hidden, unlike the rest. "
-    "No model is needed."
-)
 
 
 def default_quality_folder(cohort: Path) -> Path:
@@ -203,7 +193,7 @@ class QualityWidget(Panel):
         self.open_button = QPushButton("Open…")
         self.open_button.setToolTip("Show what was found before")
         self.job_bar = JobBar(self.runner)
-        self.introduction = text_label(_INTRODUCTION)
+        self.introduction = text_label(INTRODUCTION)
         self.facts = text_label()
         self.facts.setTextFormat(Qt.TextFormat.RichText)
         self.problems_heading = heading("")
@@ -346,61 +336,3 @@ class QualityWidget(Panel):
             self.layers.bring_forward()
         else:
             self.layers.step_back()
-
-
-def facts_text(findings: "Findings", words: Modality) -> str:
-    """Return the counts of a quality control as a small table of rich text.
-
-    Parameters
-    ----------
-    findings : Findings
-        What was found.
-    words : Modality
-        What images show.
-    """
-    facts = [(kind.capitalize(), str(count)) for kind, count in findings.counts.items()]
-    facts.append(("Sharpness of mean", number(findings.sharpness, 3)))
-    # A folder of somebody else's may call things as it likes.
-    cells = [
-        f"<td>{escape(name)}</td><td align='right'><b>{value}</b></td>" for name, value in facts
-    ]
-    # In two columns, read downwards.
-    half = (len(cells) + 1) // 2
-    gap = "<td>&nbsp;&nbsp;&nbsp;&nbsp;</td>"
-    rows = [
-        cell + gap + "".join(cells[half + at : half + at + 1])
-        for at, cell in enumerate(cells[:half])
-    ]
-    text = f"<table width='100%'>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
-    if findings.outlier_reasons:
-        reasons = (f"{reason} ({count})" for reason, count in findings.outlier_reasons.items())
-        text += f"<p>Noticed: {escape(', '.join(reasons))}.</p>"
-    if not findings.sides_compared:
-        text += (
-            "<p>Sides could not be compared: the images are too few, or show no "
-            f"{escape(words.landmarks)} in common.</p>"
-        )
-    return text
-
-
-def noticed_text(view: QualityView, row: int) -> str:
-    """Return what was noticed of an image.
-
-    Parameters
-    ----------
-    view : QualityView
-        A quality control.
-    row : int
-        Row of the image.
-    """
-    image = view.quality.images.iloc[row]
-    if image[STATUS] == FAILED:
-        return ""
-    parts = []
-    if row in view.noticed:
-        parts.append(f"Noticed: {view.noticed[row]}, score {number(image[OUTLIER_SCORE], 1)}.")
-    else:
-        parts.append("Nothing was noticed.")
-    if image[REGISTRATION_NOTE]:
-        parts.append(f"Not registered: {image[REGISTRATION_NOTE]}.")
-    return " ".join(parts)

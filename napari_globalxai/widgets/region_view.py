@@ -14,6 +14,7 @@ import numpy.typing as npt
 from napari_globalxai.errors import InputError
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.runs.folder import REGIONS_FOLDER
+from napari_globalxai.runs.record import has_record
 from napari_globalxai.statistics.global_map import OVERALL
 from napari_globalxai.storage import atomic_path, write_json
 from napari_globalxai.widgets.warm_up import import_models
@@ -147,13 +148,15 @@ def keep_region(
     Raises
     ------
     InputError
-        When the name has no letter or digit.
+        When the name has no letter or digit, or the run's folder is gone.
     """
     import tifffile
 
     stem = re.sub(r"[^\w-]+", "-", name).strip("-")
     if not stem:
         raise InputError(f"{name!r} is no name for a region; use letters and digits.")
+    if not has_record(run.folder):
+        raise InputError(f"{run.folder}: is not there any more; open the run where it lies now.")
     path = run.folder / REGIONS_FOLDER / f"{stem}.tif"
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:

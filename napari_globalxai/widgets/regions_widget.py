@@ -12,12 +12,8 @@ from qtpy.QtWidgets import QLineEdit
 from napari_globalxai.errors import InputError
 from napari_globalxai.progress import ProgressCallback
 from napari_globalxai.statistics.query import parse_query
-from napari_globalxai.widgets.findings_view import (
-    FindingsTable,
-    ShownFinding,
-    audit_run,
-)
-from napari_globalxai.widgets.first_sight import known_findings
+from napari_globalxai.widgets.audit_view import AuditView
+from napari_globalxai.widgets.findings_view import ShownFinding
 from napari_globalxai.widgets.identity import make_header
 from napari_globalxai.widgets.kept_regions import list_kept, make_kept_box, read_kept
 from napari_globalxai.widgets.layers import RunLayers, layers_of
@@ -40,7 +36,7 @@ from napari_globalxai.widgets.settings_form import settings_layout
 from napari_globalxai.widgets.shown_maps import Selection
 from napari_globalxai.widgets.viewer_jobs import runner_of
 from napari_globalxai.widgets.workbench import open_panel
-from napari_globalxai.widgets.workers import JobRunner, LatestOnly
+from napari_globalxai.widgets.workers import JobRunner
 
 if TYPE_CHECKING:
     from napari_globalxai.faithfulness.region_erasure import RegionEffect
@@ -91,8 +87,6 @@ class RegionsWidget(Panel):
         self._viewer = plain_viewer(viewer)
         self.runner: JobRunner = runner_of(viewer, "Measuring a region")
         self.eraser: JobRunner = runner_of(viewer, "Erasing a region")
-        self.auditor: JobRunner = runner_of(viewer, "Auditing a run")
-        self._listed = LatestOnly(self)
         self._drawn = QTimer(self)
         self._drawn.setSingleShot(True)
         self._drawn.setInterval(_MILLISECONDS_OF_DRAWING)
@@ -150,13 +144,6 @@ class RegionsWidget(Panel):
 
         self.eraser.run(work)
 
-    def audit(self) -> None:
-        """Search the run for shortcuts, and list what was found."""
-        run = self.session.run
-        if run is not None and not self.auditor.is_running:
-            trust = self.session.trusts(run)
-            self.auditor.run(lambda progress: (run, audit_run(run, trust, progress)))
-
     def keep(self) -> None:
         """Keep the region and its numbers in the run's folder."""
         run, region = self.session.run, self.drawn_region()
@@ -203,11 +190,9 @@ class RegionsWidget(Panel):
         self.name_line.setPlaceholderText("As the layer")
         self.kept_box = make_kept_box()
         self.job_bar, self.erase_bar = JobBar(self.runner), JobBar(self.eraser)
-        self.findings = FindingsTable()
-        self.audit_button = tipped_button(
-            "Audit", "Search the run for shortcuts: places, subgroups and clusters; takes a while"
-        )
-        self.audit_bar = JobBar(self.auditor)
+        self.audit_view = AuditView(self, self._viewer, self.session)
+        self.findings, self.audit_button = self.audit_view.table, self.audit_view.button
+        self.auditor, self.audit_bar = self.audit_view.runner, self.audit_view.job_bar
         self.said = text_label(_DRAW)
         self.said.setAccessibleName("What the region is")
         self.table = ShareTable()
@@ -220,9 +205,7 @@ class RegionsWidget(Panel):
         form.addRow("Kept", self.kept_box)
         self.content.addWidget(self.header)
         # What somebody who is new should see first.
-        self.content.addWidget(flowing(heading("Findings"), self.audit_button))
-        self.content.addWidget(self.audit_bar)
-        self.content.addWidget(self.findings)
+        self.content.addWidget(self.audit_view)
         self.content.addWidget(heading("Region"))
         self.content.addLayout(form)
         self.content.addWidget(flowing(*self._buttons))
@@ -240,9 +223,6 @@ class RegionsWidget(Panel):
         self.erase_button.clicked.connect(self.erase)
         self.keep_button.clicked.connect(self.keep)
         self.kept_box.activated.connect(self._on_kept)
-        self.audit_button.clicked.connect(self.audit)
-        self.auditor.succeeded.connect(self._on_audited)
-        self._listed.ready.connect(self._on_listed)
         self.report_button.clicked.connect(self.report)
         self._drawn.timeout.connect(self._on_drawn)
         self.findings.chosen.connect(self.show_finding)
@@ -318,12 +298,8 @@ class RegionsWidget(Panel):
 
     def _on_view(self, view: object) -> None:
         enabled = self.session.view is not None
-        for part in (*self._buttons, self.audit_button):
+        for part in self._buttons:
             part.setEnabled(enabled)
-        self.findings.show_findings([])
-        run = self.session.run
-        if run is not None:
-            self._listed.request(run, lambda: known_findings(run))
         self._forget()
         self.said.setText(_DRAW if enabled else "Open a run first.")
         list_kept(self.kept_box, self.session.run)
@@ -345,17 +321,6 @@ class RegionsWidget(Panel):
             self._region, self.shares, self.effects = region, shares, effects
             self._found = {}
             self._show()
-
-    def _on_audited(self, found: Any) -> None:
-        run, findings = found
-        self.audit_bar.say("" if findings else "Nothing was found that needs a look.")
-        self._on_listed(run, findings)
-        if run is self.session.run:
-            self.session.answered.emit()
-
-    def _on_listed(self, run: Any, findings: list[ShownFinding]) -> None:
-        if run is self.session.run:
-            self.findings.show_findings(findings)
 
     def show_finding(self, finding: ShownFinding) -> None:
         """Show a finding: its map, its images, its place, and one that shows it best."""

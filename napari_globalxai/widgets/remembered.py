@@ -9,7 +9,8 @@ from typing import Any
 from napari_globalxai.storage import read_json, write_json
 from napari_globalxai.widgets.folders import results_home
 
-_MOST_RUNS = 8
+# Offered first; more are in the list.
+_MOST_RECENT, _MOST_RUNS = 8, 40
 _RUNS = "recent_runs"
 _CHOSEN = "chosen"
 
@@ -18,19 +19,28 @@ def _file() -> Path:
     return results_home() / "window.json"
 
 
-def recent_runs() -> list[Path]:
-    """Return the runs that were opened last and are still there, the newest first."""
+def listed_runs() -> list[Path]:
+    """Return the runs that were opened, the newest first, also those that are gone by now."""
     found = _read().get(_RUNS, [])
-    paths = (
+    return (
         [Path(path) for path in found if isinstance(path, str)] if isinstance(found, list) else []
     )
-    return [path for path in paths if (path / "run.json").is_file()]
+
+
+def recent_runs() -> list[Path]:
+    """Return the runs that were opened last and are still there, the newest first."""
+    return [path for path in listed_runs()[:_MOST_RECENT] if (path / "run.json").is_file()]
 
 
 def remember_run(folder: Path) -> None:
-    """Put a run at the top of the recent ones."""
-    others = [path for path in recent_runs() if path != folder.absolute()]
+    """Put a run at the top of the list."""
+    others = [path for path in listed_runs() if path != folder.absolute()]
     _write({_RUNS: [str(path) for path in (folder.absolute(), *others)][:_MOST_RUNS]})
+
+
+def forget_run(folder: Path) -> None:
+    """Take a run off the list; its folder stays as it is."""
+    _write({_RUNS: [str(path) for path in listed_runs() if path != folder]})
 
 
 def chosen() -> dict[str, str]:

@@ -26,6 +26,7 @@ from napari_globalxai.widgets.panel import choice_box
 from napari_globalxai.widgets.path_field import PathField
 from napari_globalxai.widgets.recognised import Recognised, recognise
 from napari_globalxai.widgets.session import Session
+from napari_globalxai.widgets.setting_fields import set_field
 from napari_globalxai.widgets.settings_form import MethodForm, SettingsForm, settings_layout
 from napari_globalxai.widgets.wrapped import WrappedBox
 
@@ -115,6 +116,17 @@ class RunForm(Fold):
             **self.maps_form.values(),
             **self.computing_form.values(),
         )
+
+    def follow_record(self, folder: Path, record: RunRecord) -> None:
+        """Show what a run was to be, and put its folder in place of the suggested one."""
+        self.cohort_field.path = Path(record.cohort.table)
+        self.model_field.path = None if record.model.source is None else Path(record.model.source)
+        self.method_box.setCurrentText(record.settings.method)
+        for form in (self.alignment_form, self.maps_form, self.computing_form):
+            for name, field in form.fields.items():
+                set_field(field, getattr(record.settings, name, None))
+        self.output_field.path = folder
+        self.expand()
 
     def missing(self) -> tuple[str, PathField] | None:
         """Return what has to be chosen first, and where; None where all is there."""

@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from napari.utils.notifications import show_error
 
 from napari_globalxai.addresses import is_remote
+from napari_globalxai.errors import InputError
 from napari_globalxai.maps.preparing import prepare_maps
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
-from napari_globalxai.widgets.lazy_images import LazyImages
+from napari_globalxai.widgets.lazy_images import LazyImages, black_where_lost
+from napari_globalxai.widgets.panel_words import in_panel_words
+from napari_globalxai.widgets.plain_labels import plain
 
 if TYPE_CHECKING:
     from napari_globalxai.faithfulness.result import PepprResult
@@ -143,6 +147,30 @@ def stored_result(run: Run, name: str, fill: str | None = None) -> PepprResult |
     return with_fill(run, run.peppr_result(names.pop(), fill)) if names else None
 
 
+def image_attribution(view: RunView, row: int, labels: Sequence[str]) -> npt.NDArray[np.float32]:
+    """Return where an image's attributions are strong, labels weighed alike.
+
+    Nothing where the image could not be explained.
+
+    Raises
+    ------
+    InputError
+        When the image was explained, and its maps are gone since.
+    """
+    run = view.run
+    maps = [run.image_map(row, label) for label in labels]
+    if row in run.finished_rows and all(np.isnan(each).all() for each in maps):
+        raise InputError(
+            f"{run.store.path}: the maps of this image are not there any more; explain the cohort "
+            "again with --resume."
+        )
+    # The overall map weighs labels alike, whatever their scale; so does this mean.
+    weighed = [
+        each / view.attribution_limits[label] for each, label in zip(maps, labels, strict=True)
+    ]
+    return np.asarray(np.nan_to_num(np.mean(weighed, axis=0)), np.float32)
+
+
 def read_images(stack: AlignedStack, progress: ProgressCallback = ignore_progress) -> Any:
     """Read an aligned stack for the viewer. To be called in a worker.
 
@@ -163,7 +191,14 @@ def read_images(stack: AlignedStack, progress: ProgressCallback = ignore_progres
     shape = (count, height, width, 3)
     most = _MOST_BYTES_FROM_AFAR if is_remote(stack.folder) else MOST_BYTES_IN_MEMORY
     if np.prod(shape, dtype=np.int64) > most:
-        return LazyImages(lambda rows: to_rgb(stack.read(rows), stack.channels), shape)
+        return LazyImages(
+            black_where_lost(
+                lambda rows: to_rgb(stack.read(rows), stack.channels),
+                shape,
+                lambda why: show_error(plain(in_panel_words(why))),
+            ),
+            shape,
+        )
     images = np.empty(shape, np.uint8)
     for start in range(0, count, _IMAGES_A_READ):
         progress(Progress("Reading images", start, count))

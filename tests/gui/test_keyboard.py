@@ -24,7 +24,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_globalxai.widgets.fold import Fold
-from napari_globalxai.widgets.keys import NEXT, TOGGLE
+from napari_globalxai.widgets.keys import BACK, FORWARD, NEXT, TOGGLE
 from napari_globalxai.widgets.workbench import PANELS, open_panel
 
 pytestmark = pytest.mark.gui
@@ -144,7 +144,7 @@ def test_tab_follows_the_eye_and_reaches_all_of_each_panel(in_window: Any, qtbot
 def test_keys_are_nobody_elses(in_window: Any) -> None:
     from napari._app_model import get_app_model
 
-    ours = {*NEXT, TOGGLE, *(f"Shift+{key}" for key in NEXT)}
+    ours = {*NEXT, TOGGLE, BACK, FORWARD, *(f"Shift+{key}" for key in NEXT)}
     known = {
         str(binding.keybinding) for binding in get_app_model().keybindings if binding.keybinding
     }
@@ -169,7 +169,7 @@ def test_each_key_has_a_command_in_the_palette(in_window: Any) -> None:
         for name, command in get_app_model().commands
         if str(name).startswith("napari-globalxai")
     )
-    for key in (*NEXT, *(f"Shift+{each}" for each in NEXT), TOGGLE):
+    for key in (*NEXT, *(f"Shift+{each}" for each in NEXT), TOGGLE, BACK, FORWARD):
         assert f"({key})" in titles, key
     for panel in PANELS:
         assert panel.split()[-1].lower() in titles.lower(), panel

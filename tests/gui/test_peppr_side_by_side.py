@@ -9,9 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
+from PIL import Image
 from qtpy.QtCore import Qt
 
+import napari_globalxai as gx
 from napari_globalxai.storage import read_json, write_json
+from napari_globalxai.widgets.event_turns import TURNS
+from napari_globalxai.widgets.setting_fields import field_value
+from napari_globalxai.widgets.workbench import open_panel
 
 pytestmark = pytest.mark.gui
 
@@ -83,3 +89,53 @@ def test_further_results_are_listed_where_the_run_has_them(
     with qtbot.waitSignal(with_two.explain.runner.succeeded, timeout=TIMEOUT):
         with_two.explain.open_run(finished_run)
     qtbot.waitUntil(lambda: not further.isVisibleTo(peppr), timeout=TIMEOUT)
+
+
+def test_the_boxes_are_those_of_the_result_on_show(
+    panels: Any, finished_run: Path, tmp_path: Path, qtbot: Any
+) -> None:
+    """A map from a file and a fill from a picture, in a panel that is closed and opened again."""
+    run = gx.open_run(shutil.copytree(finished_run, tmp_path / "run"))
+    tifffile.imwrite(tmp_path / "my map.tif", run.maps["left"])
+    picture = tmp_path / "grey.png"
+    Image.fromarray(np.full((*run.stack.shape, 3), 90, np.uint8)).save(picture)
+    few = {"control_steps": 4, "controls": 2, "folds": 1, "random_weights": False}
+    gx.peppr(run, str(tmp_path / "my map.tif"), steps=10, bootstrap=25, **few)
+    gx.peppr(run, "left", fill=f"image:{picture}", steps=6, bootstrap=30, **few)
+    with qtbot.waitSignal(panels.explain.runner.succeeded, timeout=TIMEOUT):
+        panels.explain.open_run(run.folder)
+    peppr, session = panels.peppr, panels.session
+
+    def boxes() -> tuple[Any, ...]:
+        more = peppr.more_form.arguments()
+        return (
+            peppr.map_box.currentText(),
+            *(field_value(box) for box in (peppr.fill_box, peppr.steps_box, peppr.controls_box)),
+            *(more[name] for name in ("bootstrap", "folds", "random_weights")),
+        )
+
+    qtbot.waitUntil(lambda: len(peppr.results.texts()) == 3, timeout=TIMEOUT)
+    expected = {
+        "mean-image": ("my_map", "mean-image", 10, 2, 25, 1, False),
+        f"image:{picture}": ("left", f"image:{picture}", 6, 2, 30, 1, False),
+    }
+    for fill, wanted in expected.items():
+        rows = [(line[0], line[1]) for line in peppr.results.texts()]
+        peppr.results.cellClicked.emit(rows.index((wanted[0], fill)), 0)
+        qtbot.waitUntil(lambda wanted=wanted: boxes() == wanted, timeout=TIMEOUT)
+        shown = session.result
+        panels.viewer.window.remove_dock_widget(peppr)
+        peppr = open_panel(panels.viewer, "PEPPR")
+        qtbot.waitUntil(lambda: TURNS.is_idle, timeout=TIMEOUT)
+        qtbot.wait(100)
+        assert session.result is shown
+        assert boxes() == wanted
+        names = [peppr.map_box.itemText(at) for at in range(peppr.map_box.count())]
+        assert names == ["overall", "left", "right", "my_map"]
+    # A result that comes while another is looked at brings its map's name with it.
+    peppr.results.cellClicked.emit(0, 0)
+    qtbot.waitUntil(lambda: session.result.settings["fill"] == "mean-image", timeout=TIMEOUT)
+    peppr.map_box.setCurrentText("my_map")
+    qtbot.waitUntil(lambda: session.result.map_name == "my_map", timeout=TIMEOUT)
+    session.set_result(shown)
+    assert peppr.map_box.currentText() == "left"

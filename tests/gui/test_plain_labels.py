@@ -13,7 +13,7 @@ from napari_globalxai.runs.quality_control import Findings
 from napari_globalxai.widgets.cohort_preview import CohortPreview
 from napari_globalxai.widgets.layers import attribution_name, global_map_name
 from napari_globalxai.widgets.plain_labels import plain
-from napari_globalxai.widgets.quality_widget import facts_text
+from napari_globalxai.widgets.quality_words import facts_text
 
 pytestmark = pytest.mark.gui
 

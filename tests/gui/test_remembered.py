@@ -60,8 +60,9 @@ def test_a_panel_recalls_what_was_chosen(
     assert panel.cohort_field.path == inputs.cohort
     assert panel.model_field.path == inputs.model
     assert panel.method_box.currentText() == "rise"
-    assert panel.recent_box.itemText(1) == finished_run.name
-    panel.recent_box.setCurrentIndex(1)
+    panel.runs.expand()
+    qtbot.waitUntil(lambda: len(panel.runs.runs) == 1, timeout=TIMEOUT)
+    assert panel.runs.table.text(0, 0) == finished_run.name
     with qtbot.waitSignal(panel.runner.succeeded, timeout=TIMEOUT):
-        panel.recent_box.activated.emit(1)
+        panel.runs.table.cellActivated.emit(0, 0)
     assert panel.session.run.folder == finished_run

@@ -1,0 +1,85 @@
+"""A run whose files are moved or deleted while it is on show: sentences, and nothing made up."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+
+from napari_globalxai.errors import InputError
+from napari_globalxai.widgets import run_view
+from napari_globalxai.widgets.event_turns import TURNS
+from napari_globalxai.widgets.lazy_images import black_where_lost
+from napari_globalxai.widgets.region_view import keep_region
+from napari_globalxai.widgets.workbench import open_panel
+
+pytestmark = pytest.mark.gui
+
+TIMEOUT = 60_000
+
+
+def test_a_run_that_was_moved_is_said_to_be_gone(
+    panels: Any,
+    finished_run: Path,
+    tmp_path: Path,
+    qtbot: Any,
+    notifications: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Read as they come into view, as of a run of thousands of images.
+    monkeypatch.setattr(run_view, "MOST_BYTES_IN_MEMORY", 0)
+    folder = Path(shutil.copytree(finished_run, tmp_path / "run"))
+    session, explain = panels.session, panels.explain
+    with qtbot.waitSignal(explain.runner.succeeded, timeout=TIMEOUT):
+        explain.open_run(folder)
+    session.choose_map("left")
+    layers = explain.layers
+    qtbot.waitUntil(
+        lambda: session.result is not None and TURNS.is_idle and layers.layer("seen") is not None,
+        timeout=TIMEOUT,
+    )
+    explain.attribution_box.setChecked(True)
+    qtbot.waitUntil(lambda: layers.layer("attribution").data.any(), timeout=TIMEOUT)
+    shutil.move(folder, tmp_path / "moved")
+    panels.viewer.dims.set_current_step(0, 30)
+    qtbot.waitUntil(lambda: layers.layer("attribution") is None, timeout=TIMEOUT)
+    assert "maps of this image are not there any more" in explain.job_bar.status.text()
+    assert not layers.layer("seen").visible
+    assert not np.asarray(panels.viewer.layers["Images"].data[30]).any()
+    said = [str(each.message) for each in notifications]
+    assert any("a file of image 31 is not there any more" in each for each in said)
+    assert not any("--" in each for each in said)
+    # Not at every step.
+    count = len(said)
+    panels.viewer.dims.set_current_step(0, 30)
+    panels.viewer.layers["Images"].refresh()
+    assert len(notifications) == count
+    # Nothing is written where it lay.
+    regions = open_panel(panels.viewer, "Regions")
+    with pytest.raises(InputError, match="is not there any more; open the run where it lies"):
+        keep_region(session.run, "corner", np.ones((tiny.HEIGHT, tiny.WIDTH), bool), [], {})
+    assert regions.session is session
+    assert not folder.exists()
+    # Put back, what is in view comes back.
+    shutil.move(tmp_path / "moved", folder)
+    panels.viewer.dims.set_current_step(0, 29)
+    assert layers.layer("seen").visible
+
+
+def test_images_that_are_left_are_read_beside_lost_ones() -> None:
+    told: list[str] = []
+
+    def read(rows: Any) -> Any:
+        if 2 in rows:
+            raise InputError("2 is lost")
+        return np.full((len(rows), 3, 4, 3), 7, np.uint8)
+
+    reading = black_where_lost(read, (5, 3, 4, 3), told.append)
+    for _ in range(2):
+        found = reading(np.arange(5))
+        assert [int(image.max()) for image in found] == [7, 7, 0, 7, 7]
+    assert told == ["2 is lost"]

@@ -1,0 +1,99 @@
+"""Sentences of the whole package as panels say them: none sends the reader to a terminal."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import napari_globalxai
+from napari_globalxai.widgets.panel_words import in_panel_words
+
+pytestmark = pytest.mark.gui
+
+PACKAGE = Path(napari_globalxai.__file__).parent
+OF_A_TERMINAL = re.compile(r"--[a-z]|`[a-z]|napari-globalxai card|in Python|command again")
+# What no panel asks: their sentences are read where the command was given.
+COMMANDS_ALONE = {
+    "runs/contrast.py",
+    "runs/contrast_sides.py",
+    "runs/selections.py",
+    "runs/map_stability.py",
+    "runs/image_outliers.py",
+    "settings/contrast_settings.py",
+    # The panel asks before it writes over a card, and before a store is asked.
+    "models/card_template.py",
+    "addresses.py",
+    # Aligned images are for commands; quality controls are not.
+    "runs/record.py",
+    "widgets/panel_words.py",
+}
+
+
+def sentences(module: Path) -> Iterator[str]:
+    """Texts of a module that are no docstrings; what is filled in is a word."""
+    tree = ast.parse(module.read_text(encoding="utf-8"))
+    left_out = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr):
+            left_out.add(id(node.value))
+        elif isinstance(node, ast.JoinedStr):
+            left_out.update(id(part) for part in node.values)
+    for node in ast.walk(tree):
+        if id(node) in left_out:
+            continue
+        if isinstance(node, ast.JoinedStr):
+            parts = (part.value if isinstance(part, ast.Constant) else "it" for part in node.values)
+            yield "".join(map(str, parts))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def test_no_sentence_that_a_panel_can_say_names_an_option_or_a_command() -> None:
+    seen, left = 0, []
+    for module in sorted(PACKAGE.rglob("*.py")):
+        name = module.relative_to(PACKAGE).as_posix()
+        if name.startswith("cli/") or name in COMMANDS_ALONE:
+            continue
+        for sentence in sentences(module):
+            if OF_A_TERMINAL.search(sentence) and " " in sentence.strip():
+                seen += 1
+                if OF_A_TERMINAL.search(in_panel_words(sentence)):
+                    left.append((name, in_panel_words(sentence)))
+    assert seen > 40
+    assert left == []
+
+
+@pytest.mark.parametrize(
+    ("sentence", "said"),
+    [
+        (
+            "q: holds a quality control, not a run; look at its quality.html, open it in the panel "
+            "Quality control, or give it to `explain --aligned`.",
+            "q: holds a quality control, not a run; look at its quality.html or open it in the "
+            "panel Quality control.",
+        ),
+        (
+            "r: holds a run; open it as a run, with `report`, `peppr` or in napari.",
+            "r: holds a run; open it as a run, with “Open run…”.",
+        ),
+        (
+            "a.json: is damaged; run `audit` again.",
+            "a.json: is damaged; press “Audit” in the panel “Regions” again.",
+        ),
+        (
+            "r: cannot be written; give another folder with --out (out in Python).",
+            "r: cannot be written; give another folder with the field “Run folder”.",
+        ),
+        (
+            "r: is written to; delete the lock and give the command again, explain's with "
+            "--resume.",
+            "r: is written to; delete the lock and press the button again.",
+        ),
+    ],
+)
+def test_what_panels_do_is_said_in_their_words(sentence: str, said: str) -> None:
+    assert in_panel_words(sentence) == said
