@@ -16,11 +16,12 @@ PYTEST_ARGS ?=
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test floors lint docs screenshots benchmark clean
+.PHONY: help demo test pyside pyside-here floors lint docs screenshots benchmark clean
 
 help:
 	@echo "make demo         run the main job on the bundled cohort and open napari on the result"
 	@echo "make test         run all checks and tests"
+	@echo "make pyside       test the window on PySide6, in an environment without PyQt6"
 	@echo "make floors       install every dependency at its floor and test that"
 	@echo "make lint         run the checks alone: ruff, mypy, import-linter, links of the docs"
 	@echo "make docs         build the site of docs/ into site/"
@@ -43,6 +44,16 @@ ifeq ($(strip $(PYTEST_ARGS)),)
 else
 	scripts/with_display.sh $(BIN)/python -m pytest $(PYTEST_ARGS)
 endif
+
+# A process that Qt ends is replaced, and its test fails.
+pyside:
+	$(MAKE) VENV=$(VENV)-pyside pyside-here
+
+pyside-here: $(VENV)/.installed-pyside
+	scripts/install_gui_dependencies.sh
+	PYTEST_QT_API=pyside6 OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder \
+		--tx "2*popen//python=scripts/with_display.sh $(BIN)/python" \
+		-m "gui and not timed" tests/gui $(PYTEST_ARGS)
 
 # With the torch that is tested, unless you ask for another: its floor brings CUDA on Linux.
 floors:
@@ -71,7 +82,7 @@ benchmark: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/aligning.py
 
 clean:
-	rm -rf $(VENV) build dist site demo-run .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(VENV)-pyside build dist site demo-run .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
 # Stamps keep a second call quick; a change of pyproject.toml installs again.
 $(VENV)/.installed-gui: pyproject.toml $(VENV)/.installed-torch
@@ -81,6 +92,13 @@ $(VENV)/.installed-gui: pyproject.toml $(VENV)/.installed-torch
 $(VENV)/.installed-dev: pyproject.toml $(VENV)/.installed-torch
 	$(BIN)/python -m pip install --quiet --editable ".[test,dev]"
 	$(BIN)/python -m pip install --quiet --no-deps $(WITHOUT_TORCHVISION)
+	@touch $@
+
+$(VENV)/.installed-pyside: pyproject.toml $(VENV)/.installed-torch
+	$(BIN)/python -m pip install --quiet --editable ".[test,gui-pyside6]"
+	$(BIN)/python -m pip install --quiet --no-deps $(WITHOUT_TORCHVISION)
+# Which the tests' extra brings.
+	$(BIN)/python -m pip uninstall --quiet --yes PyQt6 PyQt6-Qt6 PyQt6-sip
 	@touch $@
 
 # torch goes first, by itself, so that what needs "torch" later is content with it.

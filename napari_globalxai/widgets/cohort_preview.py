@@ -9,6 +9,7 @@ from typing import Any
 
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
+from napari_globalxai.cohort.wording import counted
 from napari_globalxai.errors import InputError
 from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.widgets.panel_words import in_panel_words
@@ -58,7 +59,7 @@ class CohortPreview(QWidget):
 
     def look_at(self, table: Path | None, reading: Mapping[str, Any]) -> None:
         """Read a table, in the background."""
-        asked = (table, repr(sorted(reading.items(), key=str)))
+        asked = (table, repr(sorted(reading.items(), key=str)), _changed(table))
         if asked == self._asked:
             return
         self._asked = asked
@@ -81,13 +82,21 @@ class CohortPreview(QWidget):
         self.problems.setVisible(bool(lines))
 
 
+def _changed(table: Path | None) -> float:
+    """Return when a table was written last, so that one that was mended is read again."""
+    try:
+        return 0.0 if table is None else table.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
 def _look(table: Path, reading: Mapping[str, Any]) -> _Seen:
     """Read a table; what cannot be read is a problem like others here."""
     from napari_globalxai.cohort.table import read_cohort
 
     try:
         cohort = read_cohort(table, CohortSettings(**reading))
-        facts = [f"{len(cohort)} images"]
+        facts = [counted(len(cohort), "image")]
         facts += [f"{role}: {column}" for role, column in cohort.guesses.items()]
         return _Seen(facts, cohort.problems)
     except InputError as why:

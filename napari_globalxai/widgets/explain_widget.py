@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 import napari.viewer
+from napari.utils.notifications import show_info
 from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QPushButton
@@ -25,6 +26,7 @@ from napari_globalxai.widgets.map_view import MapView
 from napari_globalxai.widgets.panel import Panel
 from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import JobBar, flowing, heading, text_label
+from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.reader_choice import remember_reader
 from napari_globalxai.widgets.recognised import result_folder
 from napari_globalxai.widgets.remembered import chosen, remember_chosen
@@ -166,7 +168,11 @@ class ExplainWidget(Panel):
             start = str(self.output_field.path or Path.home())
             picked = QFileDialog.getExistingDirectory(self, "Open a run folder", start)
             folder = Path(picked) if picked else None
-        if folder is not None and not self.runner.is_running:
+        if folder is not None and self.runner.is_running:
+            # The bar tells of the work, line by line.
+            busy = "another run is computed or read"
+            show_info(plain(f"{folder.name} is not opened while {busy}; open it again then."))
+        elif folder is not None:
             chosen = result_folder(folder) or folder
             self.runner.run(lambda progress: open_view(chosen, progress), then=self.session.open)
 

@@ -51,7 +51,7 @@ class ImageDrawing(CurvesDrawing):
         if np.isfinite(intact):
             named = f"Intact, {intact:.2f}"
             axes.axhline(intact, color=self.text, lw=0.8, ls=":", label=named)
-        axes.set(xlim=(0, 100), ylim=(-0.02, 1.02))
+        self.limit_axes(axes, -0.02, 1.02)
         across = "Valid pixels restored or erased (%)"
         self.name_axes(axes, across, of_name("Probability", self.label))
         self.name_lines(axes, *axes.get_legend_handles_labels(), above=1.0)
@@ -67,7 +67,7 @@ class ImageDrawing(CurvesDrawing):
         low, high = np.clip(middle - spread, 0, 1), np.clip(middle + spread, 0, 1)
         axes.fill_between(100 * x, low, high, color=colour, alpha=0.15, linewidth=0)
         name = f"{VERBS[arm]}, mean and SD"
-        axes.plot(100 * x, middle, color=colour, lw=1, alpha=0.7, ls=(0, (2, 2)), label=name)
+        axes.plot(100 * x, middle, color=colour, lw=1, ls=(0, (2, 2)), label=name)
 
     def draw_deltas(self) -> None:
         """Draw Δ of all images as a histogram, and the image's own as a line."""

@@ -144,6 +144,9 @@ class RunLayers(NativeLayers):
     def step_to(self, row: int) -> None:
         """Bring an image into view by moving the slider."""
         viewer = self._viewer()
+        if viewer is not None and self.layer("images") is None:
+            # Taken away by hand, and asked for again.
+            self._show_images()
         if viewer is not None and self.layer("images") is not None and viewer.dims.ndim >= 3:
             self.bring_forward()
             # The stack's image axis is the third from the end of the viewer's axes.
@@ -181,7 +184,9 @@ class RunLayers(NativeLayers):
         if new_size:
             # Maps of another frame would count, too.
             for role in ("attribution", "global map", "contours"):
-                self._remove(role)
+                layer = self.layer(role)
+                if layer is not None and layer.data.shape[-2:] != view.images.shape[1:3]:
+                    self._remove(role)
             self._fit()
         self._on_step()
 

@@ -27,6 +27,9 @@ VERBS = {"restore": "Restored", "erase": "Erased"}
 # Families are told apart by their dashes, too.
 _DASHES = ((4, 2), (8, 2, 1, 2), (2, 1), (8, 2))
 _POINTS_AN_INCH = 72
+WHOLE = (0.0, 1.0)
+# Of the height of what is shown, above and below it.
+_ROOM = 0.06
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class Wanted:
         Size of the window's letters.
     others : tuple of (str, PepprResult)
         Results to lay beside it, by name; the controls make room for them.
+    across : tuple of float
+        The fractions from which to which curves are shown.
     """
 
     result: PepprResult | None
@@ -60,6 +65,7 @@ class Wanted:
     dots_an_inch: float
     points: float
     others: tuple[tuple[str, PepprResult], ...] = ()
+    across: tuple[float, float] = WHOLE
 
 
 @dataclass(frozen=True)
@@ -113,6 +119,7 @@ class CurvesDrawing:
         # Smaller than the window's letters, as labels of a plot are, but no smaller than 7.
         self.small = max(7.0, wanted.points - 1.5)
         self.cursor_curve: tuple[Any, Any] | None = None
+        self._across = wanted.across
         width, height = (max(pixels, 80) / wanted.dots_an_inch for pixels in wanted.size)
         self.figure = Figure(figsize=(width, height), dpi=wanted.dots_an_inch, layout="constrained")
         self._canvas: Any = FigureCanvasAgg(self.figure)
@@ -216,7 +223,7 @@ class CurvesDrawing:
         axes.axhline(intact, color=self.text, lw=0.8, ls=":", label=f"Intact, {intact:.2f}")
         axes.axhline(0.5, color=self.text, lw=0.5, alpha=0.6)
         low = float(self.result.curves.query("metric == 'roc_auc'")["ci_low"].min())
-        axes.set(xlim=(0, 100), ylim=(min(0.4, max(0.0, low - 0.02)), 1.02))
+        self.limit_axes(axes, min(0.4, max(0.0, low - 0.02)), 1.02)
         what = "Valid pixels restored or erased (%)"
         self.name_axes(axes, what, of_name("ROC AUC", self.label))
         # The map's curves come first in the legend, though they are drawn last.
@@ -272,6 +279,24 @@ class CurvesDrawing:
         part = over_the_first(areas.get("judged_up_to", 1))
         self.name_axes(axes, f"Δ = area restored − area erased, {part}", "Orders")
         self.name_lines(axes, *axes.get_legend_handles_labels(), above=0.96, length=1.2)
+
+    def limit_axes(self, axes: Any, low: float, high: float) -> None:
+        """Show the fractions that are asked for, and of a part of them what lies there."""
+        first, last = self._across
+        axes.set_xlim(100 * first, 100 * last)
+        if self._across != WHOLE:
+            there = [
+                values[(x >= 100 * first) & (x <= 100 * last)]
+                for line in axes.get_lines()
+                if len(x := np.asarray(line.get_xdata(), float)) > 2
+                for values in [np.asarray(line.get_ydata(), float)]
+            ]
+            seen = np.concatenate([*there, [np.nan]])
+            if np.isfinite(seen).any():
+                low, high = float(np.nanmin(seen)), float(np.nanmax(seen))
+                room = _ROOM * max(high - low, 0.05)
+                low, high = low - room, high + room
+        axes.set_ylim(low, high)
 
     def name_axes(self, axes: Any, across: str, up: str) -> None:
         """Say what the axes are of."""

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QTimer, Signal  # type: ignore[attr-defined]
-from qtpy.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
-from qtpy.QtWidgets import QSizePolicy, QWidget
+from qtpy.QtGui import (
+    QColor,
+    QImage,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+    QWheelEvent,
+)
+from qtpy.QtWidgets import QApplication, QSizePolicy, QWidget
 
 from napari_globalxai.widgets.colours import ARM_COLOURS
+from napari_globalxai.widgets.exporting import COPY, SAVE, offer, save_figure
 from napari_globalxai.widgets.image_curves_figure import draw_result
-from napari_globalxai.widgets.peppr_figure import Drawn, Wanted
+from napari_globalxai.widgets.peppr_figure import WHOLE, Drawn, Wanted
 from napari_globalxai.widgets.seen_colours import seen_on
 from napari_globalxai.widgets.workers import LatestOnly
 
@@ -20,6 +31,14 @@ if TYPE_CHECKING:
     from napari_globalxai.faithfulness.result import PepprResult
 
 _DOT = 4.5
+# Of zooming: a step, the part of the view that is moved by, and the smallest range of fractions.
+_STEP, _PART, _NARROWEST = 1.25, 0.2, 0.02
+PLOT_TIP = (
+    "Click or drag in the curves to go to a fraction; Ctrl and wheel, + and −: closer; arrow keys: "
+    "move; 0: all of it; Ctrl+S: save"
+)
+# Pixels of a page, and the size of its letters.
+_PRINTED, _POINTS_PRINTED = (700, 800), 10.5
 _MILLISECONDS_OF_RESIZING = 120
 _DOTS_AN_INCH = 100.0
 
@@ -46,11 +65,14 @@ class PepprPlot(QWidget):
         self.setMinimumSize(180, 340)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setAccessibleName("Curves of PEPPR")
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._offer_all()
         self._result: PepprResult | None = None
         self._label = ""
         self._others: tuple[tuple[str, PepprResult], ...] = ()
         self._fraction, self._arm = 0.0, "restore"
         self._theme = theme
+        self._across = WHOLE
         self._drawn: Drawn | None = None
         self._picture: QImage | None = None
         self._figures = LatestOnly(self)
@@ -60,6 +82,64 @@ class PepprPlot(QWidget):
         self._resized.setInterval(_MILLISECONDS_OF_RESIZING)
         self._resized.timeout.connect(self._draw_all)
         self._draw_all()
+
+    def _offer_all(self) -> None:
+        offer(self, "Save figure…", SAVE, self.save)
+        offer(self, "Copy figure", COPY, self.copy)
+        offer(self, "Closer", "+", lambda: self.zoom_by(_STEP))
+        offer(self, "Farther", "-", lambda: self.zoom_by(1 / _STEP))
+        offer(self, "All of it", "0", lambda: self.zoom_by(0))
+        offer(self, "Move left", "Left", lambda: self.show_part(self._moved(-1)))
+        offer(self, "Move right", "Right", lambda: self.show_part(self._moved(1)))
+
+    def _moved(self, way: int) -> tuple[float, float]:
+        first, last = self._across
+        by = way * _PART * (last - first)
+        by = min(max(by, -first), 1 - last)
+        return first + by, last + by
+
+    @property
+    def across(self) -> tuple[float, float]:
+        """The fractions from which to which curves are shown."""
+        return self._across
+
+    def show_part(self, across: tuple[float, float]) -> None:
+        """Show the curves of some of the fractions, or of all."""
+        if across != self._across:
+            self._across = across
+            self._draw_all()
+
+    def zoom_by(self, factor: float, at: float | None = None) -> None:
+        """Come closer around a fraction, by default the one in view; all of it by 0."""
+        first, last = self._across
+        at = min(last, max(first, self._fraction)) if at is None else at
+        wide = 1.0 if factor == 0 else min(1.0, max(_NARROWEST, (last - first) / factor))
+        # What lies under the pointer stays there.
+        share = (at - first) / (last - first)
+        begin = min(1 - wide, max(0.0, at - share * wide))
+        self.show_part((begin, begin + wide))
+
+    def save(self) -> None:
+        """Ask where the figure is to be saved, and save it as it is printed."""
+        result, label = self._result, self._label
+        if result is not None:
+            wanted = replace(
+                self._wanted(),
+                ground="#ffffff",
+                text="#222222",
+                size=_PRINTED,
+                dots_an_inch=_DOTS_AN_INCH,
+                points=_POINTS_PRINTED,
+            )
+            save_figure(
+                self, f"PEPPR {result.map_name} {label}", lambda: draw_result(wanted).figure
+            )
+
+    def copy(self) -> None:
+        """Copy the figure as it is shown."""
+        clipboard = QApplication.clipboard()
+        if clipboard is not None and self._picture is not None:
+            clipboard.setImage(self._picture)
 
     @property
     def is_drawing(self) -> bool:
@@ -111,9 +191,9 @@ class PepprPlot(QWidget):
         else:
             self.update()
 
-    def _draw_all(self) -> None:
+    def _wanted(self) -> Wanted:
         theme, ratio = get_theme(self._theme), self.devicePixelRatioF()
-        wanted = Wanted(
+        return Wanted(
             result=self._result,
             label=self._label,
             arm=self._arm,
@@ -123,7 +203,11 @@ class PepprPlot(QWidget):
             dots_an_inch=_DOTS_AN_INCH * ratio,
             points=self.font().pointSizeF(),
             others=self._others,
+            across=self._across,
         )
+
+    def _draw_all(self) -> None:
+        wanted = self._wanted()
         self._figures.request(wanted, lambda: draw_result(wanted))
 
     def _on_drawn(self, wanted: Wanted, drawn: Drawn) -> None:
@@ -155,7 +239,8 @@ class PepprPlot(QWidget):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         painter.drawImage(QRectF(self.rect()), picture)
-        if drawn.curve is not None:
+        first, last = self._across
+        if drawn.curve is not None and first <= self._fraction <= last:
             text = get_theme(self._theme).text.as_hex()
             value = float(np.interp(self._fraction, *drawn.curve))
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -191,5 +276,22 @@ class PepprPlot(QWidget):
         first, last = self._place(0.0, bottom), self._place(1.0, top)
         place = event.position()
         if last.y() <= place.y() <= first.y():
-            share = (place.x() - first.x()) / (last.x() - first.x())
-            self.fraction_picked.emit(float(np.clip(share, 0, 1)))
+            self.fraction_picked.emit(float(np.clip(self._fraction_at(place.x()), *self._across)))
+
+    def _fraction_at(self, x: float) -> float:
+        bottom = self.curves_axes.get_ylim()[0]
+        first, last = (self._place(end, bottom).x() for end in WHOLE)
+        return (x - first) / (last - first)
+
+    def wheelEvent(self, event: QWheelEvent | None) -> None:
+        """Come closer with Ctrl; otherwise the panel scrolls."""
+        if event is None:
+            return
+        ticks = event.angleDelta().y()
+        has_curves = self._drawn is not None and self._drawn.curve is not None
+        if event.modifiers() & Qt.KeyboardModifier.ControlModifier and ticks and has_curves:
+            at = float(np.clip(self._fraction_at(event.position().x()), *self._across))
+            self.zoom_by(_STEP if ticks > 0 else 1 / _STEP, at)
+            event.accept()
+        else:
+            event.ignore()

@@ -15,10 +15,13 @@ from napari_globalxai.runs.folder import PEPPR_FOLDER, file_stem
 from napari_globalxai.runs.turns import reading
 from napari_globalxai.storage import read_json
 from napari_globalxai.widgets.result_tables import NOTHING, PlainTable, number
+from napari_globalxai.widgets.workers import LatestOnly
 
 if TYPE_CHECKING:
     from napari_globalxai.faithfulness.result import PepprResult
     from napari_globalxai.runs.run import Run
+    from napari_globalxai.widgets.peppr_plot import PepprPlot
+    from napari_globalxai.widgets.session import Session
 
 
 def map_of(result: PepprResult, maps: Mapping[str, Any]) -> str:
@@ -120,6 +123,38 @@ class ResultTable(PlainTable):
             self.compared.emit([self._keys[each] for each in marked])
         else:
             self.chosen.emit(*self._keys[row])
+
+
+class CurvesBeside(LatestOnly):
+    """Lays the curves of all results that are marked beside those of the one on show.
+
+    Parameters
+    ----------
+    table : ResultTable
+        Where they are marked.
+    session : Session
+        Has the one on show.
+    plot : PepprPlot
+        Where they are laid.
+    """
+
+    def __init__(self, table: ResultTable, session: Session, plot: PepprPlot) -> None:
+        super().__init__(table)
+        self._session, self._plot = session, plot
+        table.compared.connect(self._on_compared)
+        self.ready.connect(self._on_ready)
+
+    def _on_compared(self, keys: list[tuple[str, str]]) -> None:
+        view, shown = self._session.view, self._session.result
+        if view is None or shown is None:
+            return
+        run, own = view.run, (map_of(shown, view.maps), str(shown.settings.get("fill", "")))
+        others = [key for key in keys if key != own]
+        self.request(shown, lambda: results_of(run, others))
+
+    def _on_ready(self, shown: PepprResult, others: Any) -> None:
+        if shown is self._session.result:
+            self._plot.lay_beside(others)
 
 
 def _read_summary(path: Path) -> dict[str, Any] | None:

@@ -19,8 +19,8 @@ from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import JobBar, heading, text_label
 from napari_globalxai.widgets.peppr_form import PepprForm
 from napari_globalxai.widgets.peppr_jobs import testing
-from napari_globalxai.widgets.peppr_plot import PepprPlot
-from napari_globalxai.widgets.peppr_results import ResultTable, map_of, results_of
+from napari_globalxai.widgets.peppr_plot import PLOT_TIP, PepprPlot
+from napari_globalxai.widgets.peppr_results import CurvesBeside, ResultTable, map_of
 from napari_globalxai.widgets.peppr_words import probability_text
 from napari_globalxai.widgets.per_image_view import PerImageView
 from napari_globalxai.widgets.run_view import RunView, stored_result
@@ -75,7 +75,7 @@ class PepprWidget(Panel):
         self.session: Session = session_of(viewer)
         self.layers: RunLayers = layers_of(viewer)
         self.runner: JobRunner = runner_of(viewer, TESTING)
-        self._stored, self._beside = LatestOnly(self), LatestOnly(self)
+        self._stored = LatestOnly(self)
         self.growing: CurvesUnderWay = curves_under_way(viewer)
         self._keep_result = False
         self._make_controls(viewer)
@@ -165,7 +165,7 @@ class PepprWidget(Panel):
         self.verdict = VerdictView()
         self.badge, self.reason = self.verdict.badge, self.verdict.reason
         self.plot = PepprPlot(viewer.theme)
-        self.plot.setToolTip("Click or drag in the curves to go to a fraction")
+        self.plot.setToolTip(PLOT_TIP)
         self.scrubber = Scrubber()
         self.probability = text_label()
 
@@ -199,10 +199,9 @@ class PepprWidget(Panel):
         self.runner.succeeded.connect(self._on_computed)
         self.runner.cancelled.connect(self._on_cancelled)
         self.results.chosen.connect(self._on_result_chosen)
-        self.results.compared.connect(self._on_compared)
         self._stored.ready.connect(self._on_stored)
         self._stored.failed.connect(self.job_bar.say)
-        self._beside.ready.connect(self._on_beside)
+        self._beside = CurvesBeside(self.results, self.session, self.plot)
         self._beside.failed.connect(self.job_bar.say)
         self.images.left.connect(self._look_up)
         self.images.tested.connect(self.further.show_run)
@@ -305,19 +304,6 @@ class PepprWidget(Panel):
         self._keep_result = False
         run = view.run
         self._stored.request((view, map_name), lambda: stored_result(run, map_name, fill))
-
-    def _on_compared(self, keys: list[tuple[str, str]]) -> None:
-        """Lay the curves of all results that are marked beside those of the one on show."""
-        view, shown = self.session.view, self.session.result
-        if view is None or shown is None:
-            return
-        run, own = view.run, (map_of(shown, view.maps), str(shown.settings.get("fill", "")))
-        others = [key for key in keys if key != own]
-        self._beside.request(shown, lambda: results_of(run, others))
-
-    def _on_beside(self, shown: PepprResult, others: Any) -> None:
-        if shown is self.session.result:
-            self.plot.lay_beside(others)
 
     def _on_stored(self, key: Any, found: Any) -> None:
         view: RunView | None = key[0]

@@ -69,7 +69,7 @@ def panels(make_napari_viewer: Callable[..., Any], qtbot: Any) -> Panels:
     viewer = make_napari_viewer()
     docked = Panels(viewer, *dock_panels(viewer))
     # What is in a panel comes a turn later.
-    qtbot.waitUntil(lambda: TURNS.is_idle)
+    qtbot.waitUntil(lambda: TURNS.is_idle, timeout=60_000)
     return docked
 
 

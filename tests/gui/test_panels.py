@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import threading
@@ -447,9 +448,34 @@ def test_problems_are_listed_before_compute(panels: Any, tmp_path: Path, qtbot: 
     explain.cohort_form.fields["patient_column"].setText("nobody")
     explain.cohort_form.fields["patient_column"].editingFinished.emit()
     qtbot.waitUntil(lambda: "nobody" in preview.problems.text(), timeout=TIMEOUT)
+    # Mended in its file, it is read again once the field is left.
+    explain.cohort_form.fields["patient_column"].setText("")
+    explain.cohort_form.fields["patient_column"].editingFinished.emit()
+    qtbot.waitUntil(lambda: "repeats" in preview.problems.text(), timeout=TIMEOUT)
+    table.write_text("\n".join(lines[:2]) + "\n")
+    os.utime(table, (1, 1))
+    explain.cohort_field.line.editingFinished.emit()
+    qtbot.waitUntil(lambda: preview.facts.text().startswith("1 image ·"), timeout=TIMEOUT)
+    assert preview.problems.text() == ""
 
 
 # Drops.
+
+
+def test_a_run_is_not_swallowed_while_another_is_made(
+    opened: Any, finished_run: Path, qtbot: Any, notifications: Any
+) -> None:
+    explain, done = opened.explain, threading.Event()
+    before = explain.session.view
+    explain.runner.run(lambda progress: done.wait(20) and before)
+    drop(explain.cohort_field.line, finished_run)
+    assert [str(each.message) for each in notifications] == [
+        "finished is not opened while another run is computed or read; open it again then."
+    ]
+    with qtbot.waitSignal(explain.runner.succeeded, timeout=TIMEOUT):
+        done.set()
+    qtbot.waitUntil(explain.open_button.isEnabled, timeout=TIMEOUT)
+    assert explain.session.view is before
 
 
 def drop(target: QWidget, path: Path) -> None:

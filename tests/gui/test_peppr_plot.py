@@ -120,3 +120,63 @@ def test_a_result_is_shown_after_its_package_is_gone(
     assert layers.layer("seen") is None
     opened.session.scrub(0.5, "erase")
     assert layers.layer("seen") is None
+
+
+def test_curves_are_seen_closer_by_wheel_and_keys_and_saved(
+    opened: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, qtbot: Any
+) -> None:
+    from qtpy.QtCore import QPoint, QPointF, Qt
+    from qtpy.QtGui import QWheelEvent
+    from qtpy.QtWidgets import QApplication, QFileDialog
+
+    plot, session = opened.peppr.plot, opened.session
+    opened.viewer.window.show()
+    opened.peppr.bring_forward()
+    session.choose_map("left")
+    qtbot.waitUntil(lambda: session.result is not None, timeout=TIMEOUT)
+
+    def drawn() -> None:
+        qtbot.waitUntil(lambda: not plot.is_drawing, timeout=TIMEOUT)
+
+    qtbot.waitUntil(plot.isVisible, timeout=TIMEOUT)
+    drawn()
+    whole = plot.curves_axes.get_ylim()
+
+    def wheel(modifier: Any) -> bool:
+        x = 0.3 * plot.width()
+        event = QWheelEvent(
+            QPointF(x, 90), QPointF(plot.mapToGlobal(QPoint(int(x), 90))), QPoint(0, 0),
+            QPoint(0, 120), Qt.MouseButton.NoButton, modifier, Qt.ScrollPhase.NoScrollPhase, False,
+        )  # fmt: skip
+        QApplication.sendEvent(plot, event)
+        return event.isAccepted()
+
+    # Without Ctrl the panel scrolls.
+    wheel(Qt.KeyboardModifier.NoModifier)
+    assert plot.across == (0, 1)
+    for _ in range(6):
+        assert wheel(Qt.KeyboardModifier.ControlModifier)
+    drawn()
+    first, last = plot.across
+    assert last - first == pytest.approx(1.25**-6)
+    assert 0 < first < 0.3 < last
+    assert plot.curves_axes.get_xlim() == pytest.approx((100 * first, 100 * last))
+    assert plot.curves_axes.get_ylim() != whole
+    # A click goes to the fraction that is under the pointer there.
+    left, right = (plot._place(end, whole[0]).x() for end in (first, last))
+    qtbot.mouseClick(
+        plot, Qt.MouseButton.LeftButton, pos=QPoint(round(left + 0.5 * (right - left)), 120)
+    )
+    assert session.fraction == pytest.approx((first + last) / 2, abs=0.01)
+    plot.setFocus()
+    qtbot.keyClick(plot, Qt.Key.Key_Right)
+    assert plot.across[0] > first
+    qtbot.keyClick(plot, Qt.Key.Key_0)
+    drawn()
+    assert plot.across == (0, 1)
+    assert plot.curves_axes.get_ylim() == pytest.approx(whole)
+    target = tmp_path / "curves.svg"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *asked: (str(target), ""))
+    qtbot.keyClick(plot, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(target.is_file, timeout=TIMEOUT)
+    assert "ROC AUC of left" in target.read_text()
