@@ -49,6 +49,7 @@ def test_maps_grow_until_the_run_ends(
     end = under_way()
     assert growing.isVisibleTo(panels.explain)
     assert "40 of 40 images explained" in growing.said.text()
+    assert "ROC AUC so far: left 1.00, right 1.00" in growing.said.text()
     qtbot.waitUntil(lambda: "Growing map: overall" in panels.layer_names())
     layer = panels.viewer.layers["Growing map: overall"]
     np.testing.assert_allclose(layer.data, maps["overall"], rtol=1e-5, atol=1e-7)
