@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_globalxai.widgets.elided_box import ElidedBox
+from napari_globalxai.widgets.plain_labels import plain
 
 # Less than a letter's own margin, which hints of styles differ by.
 SLACK = 3
@@ -130,7 +131,8 @@ def _table(table: QTableView) -> list[str]:
     cut = []
     for column in range(model.columnCount()):
         text = str(model.headerData(column, header.orientation()) or "")
-        if _is_narrow(header, column, text):
+        tip = model.headerData(column, header.orientation(), Qt.ItemDataRole.ToolTipRole)
+        if _is_narrow(header, column, text) and plain(text) not in str(tip or ""):
             cut.append(text)
         cut += _cells(table, column)
     if model.columnCount() and header.fontMetrics().height() > header.height() + SLACK:
@@ -165,7 +167,8 @@ def _cells(table: QTableView, column: int) -> list[str]:
         lines = table.rowHeight(row) // table.fontMetrics().lineSpacing()
         if table.wordWrap() and lines > 1:
             needed = max(map(table.fontMetrics().horizontalAdvance, text.split()), default=0)
-        if needed > room and text not in str(index.data(Qt.ItemDataRole.ToolTipRole) or ""):
+        tip = str(index.data(Qt.ItemDataRole.ToolTipRole) or "").replace("\n", " ")
+        if needed > room and plain(text) not in tip:
             cut.append(text)
     return cut
 

@@ -22,6 +22,7 @@ _TOP = QModelIndex()
 _ALIGN_RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 _ALIGN_LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
 _FAMILIES = ("probability_", "logit_", "similarity_", "percentile_", "truth:")
+_LETTERS_OF_A_CELL = 12
 _OURS = (ROW, FILE, PATH, STATUS, "error")
 
 
@@ -141,8 +142,12 @@ class ImagesModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _ALIGN_RIGHT if column.is_number else _ALIGN_LEFT
         if role == Qt.ItemDataRole.ToolTipRole and self._run is not None:
-            image = self._run.images.iloc[int(self.order[index.row()])]
-            return plain(str(image["error"]) or str(image[PATH]))
+            row = int(self.order[index.row()])
+            image, text = self._run.images.iloc[row], column.write(column.values[row])
+            told = str(image["error"]) or str(image[PATH])
+            # A long one is shortened in its cell.
+            is_long = len(text) > _LETTERS_OF_A_CELL and text not in told
+            return plain(f"{text}\n{told}" if is_long else told)
         return None
 
     def headerData(

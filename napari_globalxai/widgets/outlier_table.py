@@ -39,6 +39,7 @@ class OutlierTable(PlainTable):
         # What is noticed is what to read: it gets the room, and more than a line where need be.
         self._across.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         self._across.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
+        self.setWordWrap(True)
         # A file is known by its end.
         self.setTextElideMode(Qt.TextElideMode.ElideLeft)
         self._down.setMinimumSectionSize(self._row_height)
@@ -103,6 +104,9 @@ class OutlierTable(PlainTable):
         row = self._stack_row(index)
         if row is not None:
             self.chosen.emit(row)
+
+    def _keep_first_heading(self) -> None:
+        """Leave the widths to what is noticed."""
 
     def _set_widths(self) -> None:
         self.setColumnWidth(0, min(self.sizeHintForColumn(0), _WIDEST_FILE))
