@@ -330,13 +330,17 @@ def test_run_and_quality_control_take_turns(opened: Any, checked: Path, qtbot: A
     session.choose_map("left")
     qtbot.waitUntil(lambda: session.result is not None and TURNS.is_idle, timeout=TIMEOUT)
     before, seen = opened.layer_names(), visible(viewer)
+    chosen = viewer.layers.selection.active
     panel = opened_panel(viewer, checked, qtbot)
+    assert viewer.layers.selection.active.name == "Aligned images"
     mine = {"Aligned images", "Mean image"}
     assert set(before) < set(opened.layer_names())
     assert visible(viewer) == mine
     zoom = viewer.scene.camera.zoom
     panel.front_box.setChecked(False)
     assert visible(viewer) == seen
+    # napari's controls are not those of a layer that is hidden.
+    assert viewer.layers.selection.active is chosen
     # Each fills the canvas, whatever the size of the other's frame.
     assert viewer.scene.camera.zoom != zoom
 
