@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import posed
 import pytest
+from cut_text import cut_texts
 from qtpy.QtCore import Qt
 
 from napari_globalxai.storage import read_json
@@ -420,3 +421,11 @@ def test_native_pixels_are_left_for_the_quality_control(
     # The other way round, the run comes back.
     panels.explain.native_box.click()
     assert not panel.layers.in_front
+
+
+def test_what_is_noticed_is_read_in_a_narrow_panel(shown: Any, qtbot: Any) -> None:
+    _, panel = shown
+    panel.table.setFixedWidth(220)
+    qtbot.waitUntil(lambda: panel.table.width() == 220)
+    assert panel.table.rowCount()
+    assert cut_texts(panel.table) == []
