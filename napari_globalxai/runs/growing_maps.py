@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from scipy.special import expit, softmax
 
 from napari_globalxai.attribution.explained_rows import logits_so_far
+from napari_globalxai.faithfulness.scores import roc_auc
 from napari_globalxai.maps.moments import Moments
 from napari_globalxai.maps.store import AttributionStore
 from napari_globalxai.maps.upsampling import smooth, upsample
@@ -43,6 +44,8 @@ class Grown:
         Images of the cohort.
     signed : bool
         Whether the maps have values below zero.
+    roc_auc : dict of str to float
+        By label: how well the images that are explained are told apart; NaN with one class only.
     """
 
     maps: dict[str, npt.NDArray[np.float32]]
@@ -50,6 +53,7 @@ class Grown:
     rows: tuple[int, ...]
     total: int
     signed: bool
+    roc_auc: dict[str, float] = field(default_factory=dict)
 
 
 class GrowingMaps:
@@ -105,7 +109,11 @@ class GrowingMaps:
             at = every.index(label)
             members = select_rows(truth[:, at], probability[:, at], settings)
             self._take_in(reader, label, members)
-        return self._grown(store, settings, tuple(rows))
+        told_apart = {
+            label: _roc_auc(truth[rows, at], probability[rows, at])
+            for at, label in enumerate(every)
+        }
+        return self._grown(store, settings, tuple(rows), told_apart)
 
     def _take_in(self, reader: CellReader, label: str, members: npt.NDArray[np.int64]) -> None:
         """Average the maps of images that were not there before."""
@@ -116,7 +124,11 @@ class GrowingMaps:
         counted.update(new.tolist())
 
     def _grown(
-        self, store: AttributionStore, settings: AggregationSettings, rows: tuple[int, ...]
+        self,
+        store: AttributionStore,
+        settings: AggregationSettings,
+        rows: tuple[int, ...],
+        told_apart: dict[str, float],
     ) -> Grown:
         maps = {
             label: smooth(upsample(moments.mean, store.grid), settings.smoothing)
@@ -126,5 +138,16 @@ class GrowingMaps:
         counts = {label: moments.n for label, moments in self._moments.items()}
         overall = {OVERALL: overall_map(maps)} if maps else {}
         return Grown(
-            {**overall, **maps}, counts, rows, len(self._cohort), settings.part == "signed"
+            {**overall, **maps},
+            counts,
+            rows,
+            len(self._cohort),
+            settings.part == "signed",
+            told_apart,
         )
+
+
+def _roc_auc(truth: npt.NDArray[np.floating], ranking: npt.NDArray[np.floating]) -> float:
+    known = np.isfinite(truth) & np.isfinite(ranking)
+    carries = truth[known] == 1
+    return roc_auc(carries, ranking[known]) if carries.any() and not carries.all() else np.nan

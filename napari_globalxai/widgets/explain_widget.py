@@ -11,13 +11,11 @@ from qtpy.QtWidgets import QCheckBox, QFileDialog, QPushButton
 
 from napari_globalxai.cohort.wording import counted
 from napari_globalxai.errors import InputError
-from napari_globalxai.runs.tables import ERROR, FAILED, STATUS
 from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.settings.explain_settings import ExplainSettings
 from napari_globalxai.widgets.answers_view import AnswersView
 from napari_globalxai.widgets.beside_view import BesideView
 from napari_globalxai.widgets.explain_jobs import checking, explaining, reading, reporting
-from napari_globalxai.widgets.fold import Fold
 from napari_globalxai.widgets.growing_layers import growing_layers_of
 from napari_globalxai.widgets.growing_view import GrowingView
 from napari_globalxai.widgets.identity import NO_RUN_HERE, make_header
@@ -25,15 +23,16 @@ from napari_globalxai.widgets.layers import RunLayers, layers_of, sample_paths
 from napari_globalxai.widgets.map_view import MapView
 from napari_globalxai.widgets.panel import Panel
 from napari_globalxai.widgets.panel_words import in_panel_words
-from napari_globalxai.widgets.parts import JobBar, flowing, heading, text_label
+from napari_globalxai.widgets.parts import JobBar, flowing, heading
 from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.reader_choice import remember_reader
 from napari_globalxai.widgets.recognised import result_folder
 from napari_globalxai.widgets.remembered import chosen, remember_chosen
 from napari_globalxai.widgets.result_tables import ImagePanel, PerformanceTable
 from napari_globalxai.widgets.run_form import RunForm, default_run_folder
+from napari_globalxai.widgets.run_notes import RunNotes
 from napari_globalxai.widgets.run_view import RunView, open_view
-from napari_globalxai.widgets.runs_view import ListedRun, RunsView
+from napari_globalxai.widgets.runs_view import STOPPED, ListedRun, RunsView, read_listed
 from napari_globalxai.widgets.session import Session, plain_viewer, session_of
 from napari_globalxai.widgets.stands_out import StandsOut
 from napari_globalxai.widgets.step_buttons import step_buttons
@@ -42,10 +41,6 @@ from napari_globalxai.widgets.viewer_jobs import EXPLAINING, runner_of
 from napari_globalxai.widgets.workers import JobRunner
 
 __all__ = ["ExplainWidget", "default_run_folder"]
-
-_MOST_FAILURES_SHOWN = 8
-# From here on warnings are folded away, so that what is asked for is in view.
-_MOST_LINES_UNFOLDED = 4
 
 
 class ExplainWidget(Panel):
@@ -91,6 +86,8 @@ class ExplainWidget(Panel):
         self.runner: JobRunner = runner_of(viewer, EXPLAINING)
         self.check_runner: JobRunner = runner_of(viewer, "Checking a cohort")
         self.report_runner: JobRunner = runner_of(viewer, "Writing a report")
+        # The run that is being opened.
+        self._asked: Optional[Path] = None  # noqa: UP045
         self._make_controls(viewer)
         self._lay_out()
         self._connect()
@@ -127,7 +124,7 @@ class ExplainWidget(Panel):
             growing, session = self.growing.layers, self.session
 
             def show(view: RunView) -> None:
-                growing.stop()
+                growing.hand_over()
                 session.open(view)
 
             self.runner.run(explaining(cohort, reads, model, out, settings, trust), then=show)
@@ -173,7 +170,7 @@ class ExplainWidget(Panel):
             busy = "another run is computed or read"
             show_info(plain(f"{folder.name} is not opened while {busy}; open it again then."))
         elif folder is not None:
-            chosen = result_folder(folder) or folder
+            chosen = self._asked = result_folder(folder) or folder
             self.runner.run(lambda progress: open_view(chosen, progress), then=self.session.open)
 
     def write_report(self) -> None:
@@ -213,9 +210,8 @@ class ExplainWidget(Panel):
         self.job_bar = JobBar(self.runner)
         self.growing = GrowingView(self, growing_layers_of(viewer))
         self.check_bar = JobBar(self.check_runner)
-        self.warnings = Fold("")
-        self.notes = text_label()
-        self.warnings.show_content(self.notes)
+        self.warnings = RunNotes()
+        self.notes = self.warnings.notes
         self.step_buttons = step_buttons(self, viewer)
         self.maps = MapView(self, self.session, self.layers)
         self.map_box, self.map_table = self.maps.map_box, self.maps.map_table
@@ -267,7 +263,6 @@ class ExplainWidget(Panel):
         )
         for part in (*self._results, self.report_button):
             part.setEnabled(False)
-        self.warnings.hide()
 
     def _connect(self) -> None:
         self.compute_button.clicked.connect(self.compute)
@@ -281,6 +276,7 @@ class ExplainWidget(Panel):
         self.runner.finished.connect(self._on_finished)
         self.runner.succeeded.connect(self._on_succeeded)
         self.runner.cancelled.connect(self._on_cancelled)
+        self.runner.failed.connect(self._on_failed)
         self.check_runner.succeeded.connect(self._on_checked)
         self.report_runner.succeeded.connect(self._on_report)
         self.report_runner.failed.connect(self.job_bar.say)
@@ -320,6 +316,13 @@ class ExplainWidget(Panel):
         if index >= 0:
             self.method_box.setCurrentIndex(index)
 
+    def _on_failed(self, sentence: str) -> None:
+        """Offer to go on with a run that was to be opened, and was stopped."""
+        if self._asked is not None:
+            (run,) = read_listed([self._asked])
+            if run.state == STOPPED:
+                self._on_stopped(run)
+
     def _on_stopped(self, run: ListedRun) -> None:
         """Let the form say what a run was to be, so that it can be gone on with."""
         assert run.record is not None
@@ -339,6 +342,7 @@ class ExplainWidget(Panel):
     def _on_finished(self) -> None:
         self.compute_button.setEnabled(True)
         self.open_button.setEnabled(True)
+        self._asked = None
 
     def _on_succeeded(self, view: RunView) -> None:
         counts = view.run.record.counts
@@ -364,36 +368,15 @@ class ExplainWidget(Panel):
             part.setEnabled(True)
         # What was asked for is in view; the next run is a click away.
         self.form.collapse()
+        # Buttons that cannot be pressed meanwhile hand the focus on, and the panel scrolls to it.
+        self.verticalScrollBar().setValue(0)  # type: ignore[union-attr]
         self.runs.set_beside(True)
         self.runs.remember(view.run.folder)
         remember_reader(view.run.folder)
         self.maps.show_run(view)
         self.performance.show_run(view)
         self._on_row(self.session.row)
-        self._show_notes(view)
-
-    def _show_notes(self, view: RunView) -> None:
-        lines = self._notes(view)
-        self.notes.setText("\n".join(lines))
-        failed = view.run.record.counts.failed
-        title = f"⚠ {counted(len(view.run.record.warnings), 'warning')}"
-        self.warnings.set_title(f"{title}, {counted(failed, 'failed image')}" if failed else title)
-        self.warnings.setVisible(bool(lines))
-        if lines and len(lines) <= _MOST_LINES_UNFOLDED:
-            self.warnings.expand()
-        else:
-            self.warnings.collapse()
-
-    def _notes(self, view: RunView) -> list[str]:
-        images = view.run.images
-        failed = [str(message) for message in images.loc[images[STATUS] == FAILED, ERROR]]
-        lines = [f"⚠ {in_panel_words(warning)}" for warning in view.run.record.warnings]
-        if failed:
-            lines.append(f"⚠ {len(failed)} of {len(images)} images failed:")
-            lines += [f"• {in_panel_words(message)}" for message in failed[:_MOST_FAILURES_SHOWN]]
-            if len(failed) > _MOST_FAILURES_SHOWN:
-                lines.append(f"• and {len(failed) - _MOST_FAILURES_SHOWN} more, see images.csv")
-        return lines
+        self.warnings.show_run(view)
 
     def _on_row(self, row: int) -> None:
         if self.session.view is not None and row < len(self.session.view.run.images):

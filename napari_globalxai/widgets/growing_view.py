@@ -7,6 +7,7 @@ from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 from napari_globalxai.widgets.growing_layers import GrowingLayers, GrownView
 from napari_globalxai.widgets.panel import Panel, choice_box
 from napari_globalxai.widgets.parts import text_label
+from napari_globalxai.widgets.result_tables import number
 from napari_globalxai.widgets.session import OVERALL
 from napari_globalxai.widgets.wrapped import WrappedBox
 
@@ -28,7 +29,7 @@ class GrowingView(QWidget):
     map_box : QComboBox
         Which of them.
     said : QLabel
-        How many images are behind it.
+        How many images are behind it, and how well the model tells labels apart so far.
     """
 
     def __init__(self, panel: Panel, layers: GrowingLayers) -> None:
@@ -71,4 +72,6 @@ class GrowingView(QWidget):
         self.shown_box.blockSignals(False)
         explained = f"{len(grown.rows)} of {grown.total} images explained"
         behind = "" if name == OVERALL else f"{name}: {grown.counts[name]} images so far; "
-        self.said.setText(behind + explained)
+        told_apart = ", ".join(f"{label} {number(value)}" for label, value in grown.roc_auc.items())
+        so_far = f"\nROC AUC so far: {told_apart}" if told_apart else ""
+        self.said.setText(behind + explained + so_far)

@@ -61,6 +61,11 @@ class ImagesModel(QAbstractTableModel):
         self._preset = ""
         self._sorted: tuple[str, Qt.SortOrder] | None = None
 
+    @property
+    def preset(self) -> str:
+        """The preset that the rows are ordered by, unless they are sorted by a column."""
+        return self._preset
+
     # What the panel does.
 
     def show_run(self, run: Run, name: str) -> None:
@@ -184,13 +189,13 @@ def _columns(run: Run, facts: ImageFacts, name: str) -> list[_Column]:
         _Column("Image", "File of the image", images[FILE].to_numpy(object), str),
         _Column("Truth", f"Whether the table says {of}", facts.truth, _yes_or_no),
         _Column("Probability", f"What the model predicts for {of}", facts.probability, number),
-        _Column("Error", "Distance of the probability from the truth", facts.error, number),
         _Column(
             "Similarity",
             "Spearman correlation of the image's attribution with the global map",
             facts.similarity,
             number,
         ),
+        _Column("Error", "Distance of the probability from the truth", facts.error, number),
         _Column(
             "Percentile",
             "Rank of the similarity among the images that carry the label, from 0 to 100",

@@ -10,6 +10,7 @@ from napari_globalxai.settings.map_settings import STATISTICS_OF_CELLS
 from napari_globalxai.statistics.query import parse_query
 from napari_globalxai.widgets.colours import SCALES, WARNING
 from napari_globalxai.widgets.fold import Fold
+from napari_globalxai.widgets.keep_selection import KeepSelection
 from napari_globalxai.widgets.layers import RunLayers
 from napari_globalxai.widgets.mass import outside_warning
 from napari_globalxai.widgets.panel import Panel, choice_box
@@ -51,6 +52,8 @@ class MapView(QWidget):
         Queries: of which images, and less those of which.
     map_table : MapTable
         The statistics of the run's maps.
+    kept : KeepSelection
+        Keeps the maps of a selection in the run.
     outside : QLabel
         A warning where much of the map lies outside the field of view.
     """
@@ -61,6 +64,7 @@ class MapView(QWidget):
         super().__init__()
         self.session, self.layers = session, layers
         self._make_controls()
+        self.kept = KeepSelection(panel, session)
         self._lay_out()
         self._connect(panel)
 
@@ -117,6 +121,7 @@ class MapView(QWidget):
         asked.addRow("Statistic", self.statistic_box)
         self.counts = text_label()
         asked.addRow(self.counts)
+        asked.addRow(self.kept)
         self.more.show_content(content)
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)

@@ -19,6 +19,7 @@ from napari_globalxai.widgets.kept_regions import list_kept, make_kept_box, read
 from napari_globalxai.widgets.layers import RunLayers, layers_of
 from napari_globalxai.widgets.panel import Panel
 from napari_globalxai.widgets.parts import JobBar, flowing, heading, text_label, tipped_button
+from napari_globalxai.widgets.places_box import PlacesBox
 from napari_globalxai.widgets.region_box import RegionBox
 from napari_globalxai.widgets.region_drawing import add_drawing, draw_region
 from napari_globalxai.widgets.region_mask import region_mask
@@ -189,6 +190,7 @@ class RegionsWidget(Panel):
         self.name_line.setAccessibleName("Name")
         self.name_line.setPlaceholderText("As the layer")
         self.kept_box = make_kept_box()
+        self.places = PlacesBox(self)
         self.job_bar, self.erase_bar = JobBar(self.runner), JobBar(self.eraser)
         self.audit_view = AuditView(self, self._viewer, self.session)
         self.findings, self.audit_button = self.audit_view.table, self.audit_view.button
@@ -202,6 +204,7 @@ class RegionsWidget(Panel):
         form = settings_layout()
         form.addRow("Re&gion", self.layer_box)
         form.addRow("&Name", self.name_line)
+        form.addRow("Places", self.places.box)
         form.addRow("Kept", self.kept_box)
         self.content.addWidget(self.header)
         # What somebody who is new should see first.
@@ -223,6 +226,8 @@ class RegionsWidget(Panel):
         self.erase_button.clicked.connect(self.erase)
         self.keep_button.clicked.connect(self.keep)
         self.kept_box.activated.connect(self._on_kept)
+        self.places.chosen.connect(self._on_place)
+        self.places.said.connect(self.said.setText)
         self.report_button.clicked.connect(self.report)
         self._drawn.timeout.connect(self._on_drawn)
         self.findings.chosen.connect(self.show_finding)
@@ -253,6 +258,9 @@ class RegionsWidget(Panel):
         except InputError as why:
             self.said.setText(f"⚠ {why}")
             return None
+
+    def _on_place(self, name: str, region: npt.NDArray[np.bool_]) -> None:
+        self._draw(region, name)
 
     def _on_kept(self, index: int) -> None:
         path, run = self.kept_box.currentData(), self.session.run
@@ -303,6 +311,7 @@ class RegionsWidget(Panel):
         self._forget()
         self.said.setText(_DRAW if enabled else "Open a run first.")
         list_kept(self.kept_box, self.session.run)
+        self.places.show_run(self.session.run)
 
     def _on_measured(self, found: Any) -> None:
         turn, region, shares = found

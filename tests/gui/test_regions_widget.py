@@ -296,3 +296,27 @@ def test_the_report_tells_of_what_was_measured(regions: Any, panels: Any, qtbot:
     answers = panels.explain.answers
     answers.expand()
     qtbot.waitUntil(lambda: answers.box.findData("drawn") >= 0, timeout=TIMEOUT)
+
+
+def test_places_that_are_known_are_taken_as_regions(regions: Any, panels: Any, qtbot: Any) -> None:
+    from napari_globalxai.audit.places import find_places
+
+    box, run = regions.places.box, panels.session.run
+    known = find_places(run, None).regions
+    assert box.count() == 1
+    # Asked for by a click or a key, found in a worker.
+    box.activated.emit(0)
+    qtbot.waitUntil(lambda: box.count() == 1 + len(known), timeout=TIMEOUT)
+    assert [box.itemText(at) for at in range(1, box.count())] == list(known)
+    # Of rectangles, and of pixels.
+    for name, kind in (("corner-top-left", Shapes), ("rim", Labels)):
+        box.setCurrentText(name)
+        with qtbot.waitSignal(regions.runner.succeeded, timeout=TIMEOUT):
+            box.activated.emit(box.currentIndex())
+        layer = panels.viewer.layers[regions.layer_box.currentText()]
+        assert isinstance(layer, kind)
+        np.testing.assert_array_equal(regions.drawn_region(), known[name])
+        assert regions.shares[0].area == known[name].mean()
+    # Another run has others.
+    regions.places.show_run(run)
+    assert box.count() == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tiny
+from sklearn.metrics import roc_auc_score
 
 from napari_globalxai import explain
 from napari_globalxai.cohort.table import read_cohort
@@ -46,6 +47,9 @@ def test_maps_grow_with_the_images_and_end_as_the_runs_own(tmp_path, small_chunk
                     expected, count = slow_mean(folder, truth, label, grown.rows)
                     np.testing.assert_allclose(image, expected, rtol=1e-5, atol=1e-7)
                     assert grown.counts[label] == count
+                    known = truth[list(grown.rows)]
+                    if len(set(known)) < 2:
+                        assert np.isnan(grown.roc_auc[label])
 
     run = explain(cohort, model, folder, "saliency", part="positive", progress=look)
     assert len(seen) > 2
@@ -55,6 +59,11 @@ def test_maps_grow_with_the_images_and_end_as_the_runs_own(tmp_path, small_chunk
     assert set(last.maps) == set(run.maps)
     for name, image in run.maps.items():
         np.testing.assert_allclose(last.maps[name], image, rtol=1e-5, atol=1e-7)
+    # By scikit-learn, of what the run wrote in the end.
+    for label in run.labels:
+        told = run.images[f"probability_{label}"].to_numpy(float)
+        truth = cohort.truth([label])[:, 0]
+        assert last.roc_auc[label] == pytest.approx(roc_auc_score(truth, told))
 
 
 def test_a_run_that_is_gone_on_with_begins_with_what_was_there(tmp_path, small_chunks):

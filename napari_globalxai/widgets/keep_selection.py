@@ -1,0 +1,111 @@
+"""Maps of a selection, kept in the run as `maps --name` keeps them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtWidgets import QLineEdit, QVBoxLayout, QWidget
+
+from napari_globalxai.errors import InputError
+from napari_globalxai.progress import ProgressCallback
+from napari_globalxai.statistics.query import parse_query
+from napari_globalxai.widgets.panel import Panel
+from napari_globalxai.widgets.parts import JobBar, tipped_button
+from napari_globalxai.widgets.session import Session
+from napari_globalxai.widgets.settings_form import settings_layout
+from napari_globalxai.widgets.shown_maps import MapChoice
+from napari_globalxai.widgets.warm_up import import_models
+from napari_globalxai.widgets.workers import JobRunner, Work
+
+if TYPE_CHECKING:
+    from napari_globalxai.runs.run import Run
+
+
+def keeping(run: Run, name: str, choice: MapChoice) -> Work:
+    """Return what keeps the maps of a choice in a run."""
+
+    def work(progress: ProgressCallback) -> str:
+        import_models()
+        from napari_globalxai.runs.selections import make_maps
+
+        where = None if choice.among is None else choice.among.where
+        make_maps(run, name, where=where, statistic=choice.statistic, progress=progress)
+        return name
+
+    return work
+
+
+class KeepSelection(QWidget):
+    """Asks for a name and keeps the maps on show; of a difference, a contrast tells more.
+
+    Parameters
+    ----------
+    panel : Panel
+        The panel that it is a part of.
+    session : Session
+        What the viewer works on.
+
+    Attributes
+    ----------
+    runner : JobRunner
+        Runs the work.
+    name_line : QLineEdit
+        The name in the run.
+    button : QPushButton
+        Keeps them.
+    """
+
+    def __init__(self, panel: Panel, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self.runner = JobRunner(self)
+        self.name_line = QLineEdit()
+        self.name_line.setAccessibleName("Name of the selection")
+        self.name_line.setPlaceholderText("site-b")
+        self.button = tipped_button(
+            "Keep in the run", "Write these maps into “selections” of the run, for its report"
+        )
+        self.job_bar = JobBar(self.runner)
+        form = settings_layout()
+        form.addRow("Name", self.name_line)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(4)
+        box.addLayout(form)
+        box.addWidget(self.button)
+        box.addWidget(self.job_bar)
+        self.button.clicked.connect(self.keep)
+        self.name_line.returnPressed.connect(self.keep)
+        self.runner.succeeded.connect(self._on_kept)
+        self.runner.finished.connect(self._on_changed)
+        panel.follow(session.choice_changed, self._on_changed)
+        panel.follow(session.view_changed, self._on_changed)
+        self._on_changed()
+
+    def keep(self) -> None:
+        """Keep the maps on show under the name."""
+        run, choice = self._session.run, self._session.choice
+        name = self.name_line.text().strip()
+        if run is None or choice.is_own or choice.less is not None or self.runner.is_running:
+            return
+        if not name:
+            self.job_bar.say("Give the selection a name.")
+            self.name_line.setFocus()
+            return
+        try:
+            if choice.among is not None:
+                parse_query(choice.among.where)
+        except InputError:
+            self.job_bar.say("Images that no query names cannot be kept; “Save list…” keeps them.")
+            return
+        self.runner.run(keeping(run, name, choice))
+        self.button.setEnabled(False)
+
+    def _on_changed(self, *what: object) -> None:
+        choice = self._session.choice
+        is_kept = self._session.run is not None and not choice.is_own and choice.less is None
+        self.button.setEnabled(is_kept and not self.runner.is_running)
+
+    def _on_kept(self, name: str) -> None:
+        self.job_bar.say(f"Kept as “{name}”; “What the run was asked” shows it.")
+        self._session.answered.emit()
