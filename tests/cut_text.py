@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from qtpy.QtCore import Qt
@@ -30,6 +31,8 @@ SLACK = 3
 ROWS = 40
 # Qt shows a tooltip in one line, however long; this many letters are read at one look.
 LETTERS_OF_A_TIP = 100
+# Of what Qt takes for HTML, which it wraps.
+_TAG = re.compile(r"<[a-z/!]")
 
 
 def not_readable(panel: QWidget) -> list[str]:
@@ -216,7 +219,8 @@ def _on_each_other(inner: QWidget) -> list[str]:
 
 
 def _name(widget: QWidget) -> str:
-    words = getattr(widget, "text", lambda: "")() or widget.accessibleName()
+    has_text = isinstance(widget, QLabel | QAbstractButton | QLineEdit)
+    words = (widget.text() if has_text else "") or widget.accessibleName()  # type: ignore[attr-defined]
     return f"{type(widget).__name__} {words}".strip()
 
 
@@ -243,7 +247,7 @@ def wide_tips(panel: QWidget) -> list[str]:
     return [
         f"tooltip: {tip}"
         for tip in sorted(tips)
-        if not Qt.mightBeRichText(tip) and max(map(len, tip.split("\n"))) > LETTERS_OF_A_TIP
+        if not _TAG.search(tip) and max(map(len, tip.split("\n"))) > LETTERS_OF_A_TIP
     ]
 
 
