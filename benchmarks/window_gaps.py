@@ -3,9 +3,10 @@
     python benchmarks/window_gaps.py [--images 13000] [--run FOLDER] [--repeat 3]
 
 Draws a finished run of so many images and 8 labels (or takes one), then goes through what a person
-does in real windows: opens the run and each panel, steps, sorts, filters, draws contours. Each
-round is a process of its own, as what is done for the first time takes longest; the table has the
-medians. It needs a display; `scripts/with_display.sh python …` brings one.
+does in real windows: opens the run and each panel, each panel before all others, steps, sorts,
+filters, draws contours; opens the sample and explains it while the slider moves. Each round is a
+process of its own, as what is done for the first time takes longest; the table has the medians. It
+needs a display; `scripts/with_display.sh python …` brings one.
 
 A gap is processor time of the thread that draws the window between two beats of a timer of 5 ms, so
 that other work on the machine does not count. *napari alone* adds the same layers, whose imports
@@ -33,8 +34,12 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT)]
+MANIFEST = ROOT / "napari_globalxai" / "napari.yaml"
+# Between two steps of the slider, which somebody goes on moving while a cohort is explained.
+MILLISECONDS_A_STEP = 200
 FRAME = (96, 128)
 LABELS = 8
+OTHERS = ("All images", "Regions", "PEPPR", "Quality control")
 IMAGES_A_WRITE = 512
 
 
@@ -160,6 +165,7 @@ def napari_alone(window: Window, count: int) -> None:
     viewer, rng = window.viewer, np.random.default_rng(0)
     images = np.zeros((count, *FRAME, 3), np.uint8)
     maps = rng.random((3, *FRAME)).astype(np.float32)
+    corners = np.array([[0, 0], [0, 9], [9, 9], [9, 0]])
     look: dict[str, Any] = {"colormap": "viridis", "contrast_limits": (0, 1), "opacity": 0.75}
 
     def add_labels() -> None:
@@ -182,6 +188,7 @@ def napari_alone(window: Window, count: int) -> None:
     window.measure("other data", lambda: setattr(viewer.layers["map"], "data", maps[2]))
     window.measure("labels", add_labels)
     window.measure("picture", lambda: viewer.add_image(images[0], rgb=True))
+    window.measure("shapes", lambda: viewer.add_shapes(corners, shape_type="rectangle"))
 
 
 def large_run(window: Window, folder: Path) -> None:
@@ -244,6 +251,54 @@ def large_run(window: Window, folder: Path) -> None:
         lambda: explain.maps.contour_box.setChecked(True),
         lambda: layers.layer("contours") is not None,
     )
+    last = opened["Quality control"]
+    window.measure("a panel closed", lambda: viewer.window.remove_dock_widget(last))
+
+
+def first_panel(window: Window, name: str) -> None:
+    """Open one panel before all others."""
+    from napari_globalxai.widgets.event_turns import TURNS
+    from napari_globalxai.widgets.workbench import open_panel
+
+    window.measure(
+        f"{name} before all others: panel",
+        lambda: open_panel(window.viewer, name),
+        lambda: TURNS.is_idle,
+    )
+
+
+def sample(window: Window) -> None:
+    """Open the sample, explain it while the slider moves, and show what stands out."""
+    from npe2 import PluginManager, PluginManifest
+    from qtpy.QtCore import QTimer
+
+    from napari_globalxai.widgets.event_turns import TURNS
+    from napari_globalxai.widgets.workbench import find_panel
+
+    viewer, plugins = window.viewer, PluginManager.instance()
+    if all(known.name != "napari-globalxai" for known in plugins.iter_manifests()):
+        plugins.register(PluginManifest.from_file(MANIFEST))
+    window.measure(
+        "sample with panels",
+        lambda: viewer.open_sample("napari-globalxai", "phantom-uwf-shortcut"),
+        lambda: find_panel(viewer, "PEPPR") is not None and TURNS.is_idle,
+    )
+    explain = find_panel(viewer, "Global explanations")
+    assert explain is not None
+    window.settle(lambda: "256 images" in explain.form.preview.facts.text())
+    explain.output_field.path = Path.home() / "run"
+    slider = QTimer()
+    slider.timeout.connect(
+        lambda: viewer.dims.set_point(0, (viewer.dims.current_step[0] + 1) % 256)
+    )
+    slider.start(MILLISECONDS_A_STEP)
+    window.measure(
+        "sample explained",
+        explain.compute,
+        lambda: not explain.runner.is_running and explain.stands_out.isVisibleTo(explain),
+    )
+    slider.stop()
+    window.measure("finding shown", explain.stands_out.show_button.click)
 
 
 def tested_run(window: Window, folder: Path) -> None:
@@ -264,6 +319,12 @@ def tested_run(window: Window, folder: Path) -> None:
         lambda: explain.session.choose_map("left"),
         lambda: layers.layer("seen") is not None,
     )
+    window.measure(
+        "a second run beside",
+        lambda: explain.beside.open_run(folder),
+        lambda: layers.layer("other map") is not None,
+    )
+    window.measure("taken away", explain.beside.close_button.click, lambda: TURNS.is_idle)
 
 
 # What napari itself is to add where a flow adds it: the slowest of these stands beside it.
@@ -282,7 +343,11 @@ ALIKE = {
     "filter taken away": ("other data",),
     "contours": ("labels",),
     "first layers of PEPPR": ("labels", "picture"),
-}
+    "a second run beside": ("images", "map"),
+    "sample with panels": ("images",),
+    "sample explained": ("images", "map", "attribution"),
+    "finding shown": ("shapes",),
+} | {f"{name} before all others: panel": ("dock",) for name in OTHERS}
 
 
 def in_a_process(flow: str, *arguments: str) -> dict[str, list[float]]:
@@ -307,8 +372,12 @@ def go_through(flow: str, arguments: list[str]) -> None:
         napari_alone(window, int(arguments[0]))
     elif flow == "large run":
         large_run(window, Path(arguments[0]))
-    else:
+    elif flow == "tested run":
         tested_run(window, Path(arguments[0]))
+    elif flow == "sample":
+        sample(window)
+    else:
+        first_panel(window, flow)
     window.viewer.close()
     print(json.dumps(window.found))
 
@@ -348,13 +417,15 @@ def main() -> None:
             "napari alone": str(options.images),
             "large run": str(large),
             "tested run": str(Path(name) / "run"),
+            "sample": "",
+            **dict.fromkeys(OTHERS, ""),
         }
         rounds = {
             flow: [in_a_process(flow, argument) for _ in range(options.repeat)]
             for flow, argument in flows.items()
         }
     alone, ours = medians(rounds["napari alone"]), {}
-    for flow in ("large run", "tested run"):
+    for flow in list(flows)[1:]:
         ours.update(medians(rounds[flow]))
     print(
         "| | longest gap, ms | napari alone, ms | processor, s | clock, s |\n|---|---|---|---|---|"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from qtpy.QtCore import Qt
@@ -22,6 +23,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_globalxai.widgets.elided_box import ElidedBox
+from napari_globalxai.widgets.plain_labels import plain
 
 # Less than a letter's own margin, which hints of styles differ by.
 SLACK = 3
@@ -29,6 +31,8 @@ SLACK = 3
 ROWS = 40
 # Qt shows a tooltip in one line, however long; this many letters are read at one look.
 LETTERS_OF_A_TIP = 100
+# Of what Qt takes for HTML, which it wraps.
+_TAG = re.compile(r"<[a-z/!]")
 
 
 def not_readable(panel: QWidget) -> list[str]:
@@ -130,7 +134,8 @@ def _table(table: QTableView) -> list[str]:
     cut = []
     for column in range(model.columnCount()):
         text = str(model.headerData(column, header.orientation()) or "")
-        if _is_narrow(header, column, text):
+        tip = model.headerData(column, header.orientation(), Qt.ItemDataRole.ToolTipRole)
+        if _is_narrow(header, column, text) and plain(text) not in str(tip or ""):
             cut.append(text)
         cut += _cells(table, column)
     if model.columnCount() and header.fontMetrics().height() > header.height() + SLACK:
@@ -165,7 +170,8 @@ def _cells(table: QTableView, column: int) -> list[str]:
         lines = table.rowHeight(row) // table.fontMetrics().lineSpacing()
         if table.wordWrap() and lines > 1:
             needed = max(map(table.fontMetrics().horizontalAdvance, text.split()), default=0)
-        if needed > room and text not in str(index.data(Qt.ItemDataRole.ToolTipRole) or ""):
+        tip = str(index.data(Qt.ItemDataRole.ToolTipRole) or "").replace("\n", " ")
+        if needed > room and plain(text) not in tip:
             cut.append(text)
     return cut
 
@@ -213,7 +219,8 @@ def _on_each_other(inner: QWidget) -> list[str]:
 
 
 def _name(widget: QWidget) -> str:
-    words = getattr(widget, "text", lambda: "")() or widget.accessibleName()
+    has_text = isinstance(widget, QLabel | QAbstractButton | QLineEdit)
+    words = (widget.text() if has_text else "") or widget.accessibleName()  # type: ignore[attr-defined]
     return f"{type(widget).__name__} {words}".strip()
 
 
@@ -240,7 +247,7 @@ def wide_tips(panel: QWidget) -> list[str]:
     return [
         f"tooltip: {tip}"
         for tip in sorted(tips)
-        if not Qt.mightBeRichText(tip) and max(map(len, tip.split("\n"))) > LETTERS_OF_A_TIP
+        if not _TAG.search(tip) and max(map(len, tip.split("\n"))) > LETTERS_OF_A_TIP
     ]
 
 

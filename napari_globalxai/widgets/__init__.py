@@ -3,7 +3,6 @@
 The names of the manifest are imported on first use, so that napari starts quickly.
 """
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,6 +26,9 @@ __all__ = ["ExplainWidget", "ImagesWidget", "PepprWidget", "QualityWidget", "Reg
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOME[name]), name)
+    # By napari's menu, in the GUI thread.
+    from napari_globalxai.widgets.warm_up import import_beside
+
+    value = getattr(import_beside(_HOME[name]), name)
     globals()[name] = value
     return value

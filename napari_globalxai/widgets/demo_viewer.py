@@ -8,7 +8,7 @@ from qtpy.QtCore import QTimer
 
 from napari_globalxai.widgets.explain_widget import ExplainWidget
 from napari_globalxai.widgets.peppr_widget import PepprWidget
-from napari_globalxai.widgets.workbench import open_panel
+from napari_globalxai.widgets.workbench import open_panels_of_a_run
 
 
 def dock_panels(viewer: "napari.viewer.Viewer") -> tuple[ExplainWidget, PepprWidget]:
@@ -39,11 +39,8 @@ def open_run_in_viewer(run_folder: Path, block: bool = True) -> Any:
     viewer = napari.Viewer(title="Global explanations")
     viewer.window.resize(1400, 900)
     explain, _ = dock_panels(viewer)
-    for name in ("All images", "Regions"):
-        open_panel(viewer, name)
-    # Again, once the others have joined the tabs.
-    QTimer.singleShot(0, explain.bring_forward)
     explain.open_run(Path(run_folder))
+    open_panels_of_a_run(viewer)
     if block:
         napari.run()
     return viewer

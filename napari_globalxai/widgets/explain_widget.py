@@ -32,7 +32,7 @@ from napari_globalxai.widgets.result_tables import ImagePanel, PerformanceTable
 from napari_globalxai.widgets.run_form import RunForm, default_run_folder
 from napari_globalxai.widgets.run_notes import RunNotes
 from napari_globalxai.widgets.run_view import RunView, open_view
-from napari_globalxai.widgets.runs_view import ListedRun, RunsView
+from napari_globalxai.widgets.runs_view import STOPPED, ListedRun, RunsView, read_listed
 from napari_globalxai.widgets.session import Session, plain_viewer, session_of
 from napari_globalxai.widgets.stands_out import StandsOut
 from napari_globalxai.widgets.step_buttons import step_buttons
@@ -86,6 +86,8 @@ class ExplainWidget(Panel):
         self.runner: JobRunner = runner_of(viewer, EXPLAINING)
         self.check_runner: JobRunner = runner_of(viewer, "Checking a cohort")
         self.report_runner: JobRunner = runner_of(viewer, "Writing a report")
+        # The run that is being opened.
+        self._asked: Optional[Path] = None  # noqa: UP045
         self._make_controls(viewer)
         self._lay_out()
         self._connect()
@@ -122,7 +124,7 @@ class ExplainWidget(Panel):
             growing, session = self.growing.layers, self.session
 
             def show(view: RunView) -> None:
-                growing.stop()
+                growing.hand_over()
                 session.open(view)
 
             self.runner.run(explaining(cohort, reads, model, out, settings, trust), then=show)
@@ -168,7 +170,7 @@ class ExplainWidget(Panel):
             busy = "another run is computed or read"
             show_info(plain(f"{folder.name} is not opened while {busy}; open it again then."))
         elif folder is not None:
-            chosen = result_folder(folder) or folder
+            chosen = self._asked = result_folder(folder) or folder
             self.runner.run(lambda progress: open_view(chosen, progress), then=self.session.open)
 
     def write_report(self) -> None:
@@ -274,6 +276,7 @@ class ExplainWidget(Panel):
         self.runner.finished.connect(self._on_finished)
         self.runner.succeeded.connect(self._on_succeeded)
         self.runner.cancelled.connect(self._on_cancelled)
+        self.runner.failed.connect(self._on_failed)
         self.check_runner.succeeded.connect(self._on_checked)
         self.report_runner.succeeded.connect(self._on_report)
         self.report_runner.failed.connect(self.job_bar.say)
@@ -313,6 +316,13 @@ class ExplainWidget(Panel):
         if index >= 0:
             self.method_box.setCurrentIndex(index)
 
+    def _on_failed(self, sentence: str) -> None:
+        """Offer to go on with a run that was to be opened, and was stopped."""
+        if self._asked is not None:
+            (run,) = read_listed([self._asked])
+            if run.state == STOPPED:
+                self._on_stopped(run)
+
     def _on_stopped(self, run: ListedRun) -> None:
         """Let the form say what a run was to be, so that it can be gone on with."""
         assert run.record is not None
@@ -332,6 +342,7 @@ class ExplainWidget(Panel):
     def _on_finished(self) -> None:
         self.compute_button.setEnabled(True)
         self.open_button.setEnabled(True)
+        self._asked = None
 
     def _on_succeeded(self, view: RunView) -> None:
         counts = view.run.record.counts
@@ -357,6 +368,8 @@ class ExplainWidget(Panel):
             part.setEnabled(True)
         # What was asked for is in view; the next run is a click away.
         self.form.collapse()
+        # Buttons that cannot be pressed meanwhile hand the focus on, and the panel scrolls to it.
+        self.verticalScrollBar().setValue(0)  # type: ignore[union-attr]
         self.runs.set_beside(True)
         self.runs.remember(view.run.folder)
         remember_reader(view.run.folder)

@@ -14,7 +14,7 @@ from napari_globalxai.progress import Progress, ProgressCallback, ignore_progres
 from napari_globalxai.runs.turns import reading
 from napari_globalxai.storage import read_json
 from napari_globalxai.widgets.plain_labels import plain
-from napari_globalxai.widgets.result_tables import NOTHING, PlainTable, number
+from napari_globalxai.widgets.result_tables import NOTHING, PlainTable, number, probability
 from napari_globalxai.widgets.warm_up import import_models
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class FindingsTable(PlainTable):
                     str(each.facts.get("where") or NOTHING),
                     each.query or "all",
                     number(each.facts.get("effect"), 1),
-                    number(each.facts.get("p"), 3),
+                    probability(each.facts.get("p")),
                 ]
                 for each in findings
             ]

@@ -17,6 +17,7 @@ from qtpy.QtCore import QTimer
 from napari_globalxai.errors import InputError
 from napari_globalxai.widgets.colours import map_colormap
 from napari_globalxai.widgets.layer_roles import RoleLayers
+from napari_globalxai.widgets.names import METADATA_KEY
 from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.run_view import to_rgb
 from napari_globalxai.widgets.scenes import Scene
@@ -159,6 +160,21 @@ class GrowingLayers(RoleLayers):
         self._name, self._is_shown = self._session.map_name, not self.scenes.front
         self._timer.start()
 
+    def hand_over(self) -> None:
+        """Leave what shows a map to the finished run that is about to be opened.
+
+        To take the layer away and make another would hold up the window twice.
+        """
+        viewer, layer = self._viewer(), self.layer("growing map")
+        if viewer is not None and layer is not None and self.layer("global map") is None:
+            known = layer.metadata[METADATA_KEY]
+            layer.metadata[METADATA_KEY] = {
+                **{name: known[name] for name in ("asked", "name") if name in known},
+                "role": "global map",
+            }
+            viewer.layers.move(viewer.layers.index(layer), self._position("global map"))
+        self.stop()
+
     def stop(self) -> None:
         """Take the maps away: they are finished, or will not be."""
         self._timer.stop()
@@ -225,9 +241,8 @@ class GrowingLayers(RoleLayers):
                 self.grown.emit(self.view)
 
     def _take_away(self) -> None:
-        for role in self.scene.roles:
-            self._remove(role)
         self.scenes.put_away(self.scene)
+        self._remove_in_turn(lambda: self.view is not None and self._is_shown)
 
 
 _layers: WeakKeyDictionary[Any, GrowingLayers] = WeakKeyDictionary()

@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QLabel
 from napari_globalxai.widgets.parts import text_label
 from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.session import Session
+from napari_globalxai.widgets.wrapped import tip_lines
 
 if TYPE_CHECKING:
     from napari_globalxai.runs.run import Run
@@ -63,4 +64,4 @@ class _Identity:
     def on_view(self, view: Any) -> None:
         """Tell of another run."""
         self.label.setText(f"Shown: {identity_of(view.run)}")
-        self.label.setToolTip(plain(str(view.run.folder)))
+        self.label.setToolTip(tip_lines(plain(str(view.run.folder))))

@@ -9,6 +9,7 @@ import numpy as np
 from napari_globalxai.widgets.colours import ARM_COLOURS, ARM_DASHES
 from napari_globalxai.widgets.image_result import PROBABILITY, ImageResult
 from napari_globalxai.widgets.peppr_figure import VERBS, CurvesDrawing, Drawn, Wanted, draw
+from napari_globalxai.widgets.plot_names import of_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,7 +52,8 @@ class ImageDrawing(CurvesDrawing):
             named = f"Intact, {intact:.2f}"
             axes.axhline(intact, color=self.text, lw=0.8, ls=":", label=named)
         self.limit_axes(axes, -0.02, 1.02)
-        self.name_axes(axes, "Valid pixels restored or erased (%)", f"Probability of {self.label}")
+        across = "Valid pixels restored or erased (%)"
+        self.name_axes(axes, across, of_name("Probability", self.label))
         self.name_lines(axes, *axes.get_legend_handles_labels(), above=1.0)
 
     def _draw_mean(self, axes: Axes, result: ImageResult, arm: str, colour: str) -> None:

@@ -22,6 +22,7 @@ _TOP = QModelIndex()
 _ALIGN_RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 _ALIGN_LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
 _FAMILIES = ("probability_", "logit_", "similarity_", "percentile_", "truth:")
+_LETTERS_OF_A_CELL = 12
 _OURS = (ROW, FILE, PATH, STATUS, "error")
 
 
@@ -59,6 +60,11 @@ class ImagesModel(QAbstractTableModel):
         self._rows: npt.NDArray[np.int64] | None = None
         self._preset = ""
         self._sorted: tuple[str, Qt.SortOrder] | None = None
+
+    @property
+    def preset(self) -> str:
+        """The preset that the rows are ordered by, unless they are sorted by a column."""
+        return self._preset
 
     # What the panel does.
 
@@ -136,8 +142,12 @@ class ImagesModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _ALIGN_RIGHT if column.is_number else _ALIGN_LEFT
         if role == Qt.ItemDataRole.ToolTipRole and self._run is not None:
-            image = self._run.images.iloc[int(self.order[index.row()])]
-            return plain(str(image["error"]) or str(image[PATH]))
+            row = int(self.order[index.row()])
+            image, text = self._run.images.iloc[row], column.write(column.values[row])
+            told = str(image["error"]) or str(image[PATH])
+            # A long one is shortened in its cell.
+            is_long = len(text) > _LETTERS_OF_A_CELL and text not in told
+            return plain(f"{text}\n{told}" if is_long else told)
         return None
 
     def headerData(
@@ -179,13 +189,13 @@ def _columns(run: Run, facts: ImageFacts, name: str) -> list[_Column]:
         _Column("Image", "File of the image", images[FILE].to_numpy(object), str),
         _Column("Truth", f"Whether the table says {of}", facts.truth, _yes_or_no),
         _Column("Probability", f"What the model predicts for {of}", facts.probability, number),
-        _Column("Error", "Distance of the probability from the truth", facts.error, number),
         _Column(
             "Similarity",
             "Spearman correlation of the image's attribution with the global map",
             facts.similarity,
             number,
         ),
+        _Column("Error", "Distance of the probability from the truth", facts.error, number),
         _Column(
             "Percentile",
             "Rank of the similarity among the images that carry the label, from 0 to 100",

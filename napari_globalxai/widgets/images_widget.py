@@ -140,6 +140,8 @@ class ImagesWidget(Panel):
         self.view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.view.setTabKeyNavigation(False)
         self.view.setTextElideMode(Qt.TextElideMode.ElideLeft)
+        # Else a path would go on in a line that is not in view, and its end be elided.
+        self.view.setWordWrap(False)
         self.view.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.view.setMinimumHeight(240)
         self.view.setSortingEnabled(True)
@@ -256,14 +258,18 @@ class ImagesWidget(Panel):
             self.layers.step_to(int(self.model.order[0]))
             self.view.scrollToTop()
 
-    def _on_preset_again(self) -> None:
+    def _on_preset_again(self, index: int) -> None:
         # The image in view may be another by now.
-        if self.preset_box.currentData() == "cluster":
+        if self.preset_box.itemData(index) == "cluster":
             self._select_cluster()
 
     def _select_cluster(self) -> None:
         """Show the images whose maps are of one cluster with that of the image in view."""
         view = self.session.view
+        # It is a selection; the box goes on telling the order.
+        self.preset_box.blockSignals(True)
+        self.preset_box.setCurrentIndex(self.preset_box.findData(self.model.preset))
+        self.preset_box.blockSignals(False)
         if view is None:
             return
         try:
@@ -301,5 +307,8 @@ class ImagesWidget(Panel):
         metrics = self.fontMetrics()
         for column, heading in enumerate(self.model.headings()):
             sample = self.model.texts(0)[column] if self.model.rowCount() else ""
+            if column == 0 and "/" in sample:
+                # Elided on the left: what differs between images is in view, and more columns.
+                sample = f"…{sample[sample.rindex('/') :]}"
             wide = max(metrics.horizontalAdvance(text) for text in (heading, sample))
             self.view.setColumnWidth(column, min(wide + 24, 200))

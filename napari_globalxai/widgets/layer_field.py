@@ -73,6 +73,12 @@ class CamLayerField(QWidget):
             self.box.addItem(_AUTOMATIC)
         self.list_button.setEnabled(model is not None)
 
+    def choose(self, layer: str) -> None:
+        """Choose a layer by its name, whether it is listed yet or not."""
+        if self.box.findData(layer) < 0:
+            self.box.addItem(layer, layer)
+        self.box.setCurrentIndex(self.box.findData(layer))
+
     def list_layers(self) -> None:
         """List the layers of the model, in the background."""
         model, trust = self._model, self._trust

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from weakref import ref
 
@@ -11,7 +12,7 @@ from psygnal import Signal
 
 from napari_globalxai.widgets.event_turns import TURNS
 from napari_globalxai.widgets.names import METADATA_KEY, role_of
-from napari_globalxai.widgets.scenes import Scene, scenes_of
+from napari_globalxai.widgets.scenes import Scene, make_slider, scenes_of
 
 GAP = 0.06  # between layers side by side, as a share of the image
 
@@ -99,6 +100,11 @@ class RoleLayers:
 
             TURNS.add(piece)
 
+    def _make_slider(self) -> None:
+        viewer = self._viewer()
+        if viewer is not None:
+            make_slider(viewer)
+
     def _show(
         self,
         role: str,
@@ -180,6 +186,31 @@ class RoleLayers:
         if viewer is not None and layer is not None:
             viewer.layers.remove(layer)
 
+    def _remove_in_turn(self, is_wanted: Callable[[], bool]) -> None:
+        """Take all layers of the scene away, each in a turn of its own.
+
+        Each takes the window a moment; and of two that went before napari has drawn, vispy would
+        go on drawing what is there no more.
+
+        Parameters
+        ----------
+        is_wanted : callable
+            Whether the layers are to be seen by then, after all.
+        """
+
+        def piece(role: str) -> None:
+            if not is_wanted():
+                self._remove(role)
+
+        for role in self.scene.roles:
+            if self.layer(role) is not None:
+                TURNS.add(partial(piece, role))
+                TURNS.add(_let_draw)
+
     def _fit(self) -> None:
         """Point the camera anew, where the scene is in front."""
         self.scenes.fit(self.scene)
+
+
+def _let_draw() -> None:
+    """Take a turn in which nothing is done."""

@@ -12,6 +12,7 @@ from napari.layers import Image, Layer
 from psygnal import Signal
 
 from napari_globalxai.widgets.colours import map_colormap
+from napari_globalxai.widgets.event_turns import TURNS
 from napari_globalxai.widgets.keys import bind_keys
 from napari_globalxai.widgets.names import IMAGES, METADATA_KEY
 from napari_globalxai.widgets.native_layers import NativeLayers
@@ -163,6 +164,7 @@ class RunLayers(NativeLayers):
     def _on_view(self, view: RunView) -> None:
         self.bring_forward()
         if self.layer("images") is None:
+            TURNS.add(self._make_slider)
             self._in_turn("images", self._show_images)
             # Where there were images, at once: where several layers went, vispy draws the others
             # from what is there no more once one comes after they were drawn.

@@ -14,6 +14,7 @@ from psygnal import Signal
 
 from napari_globalxai.progress import ProgressCallback
 from napari_globalxai.widgets.colours import map_colormap
+from napari_globalxai.widgets.event_turns import TURNS
 from napari_globalxai.widgets.identity import identity_of
 from napari_globalxai.widgets.layer_roles import GAP, RoleLayers
 from napari_globalxai.widgets.lazy_images import at_rows
@@ -211,9 +212,8 @@ class OtherRunLayers(RoleLayers):
         if self._other is None:
             return
         self._other, self._shown, self._differences = None, MAP, None
-        for role in self.scene.roles:
-            self._remove(role)
-        self._fit()
+        self._remove_in_turn(lambda: self._other is not None)
+        TURNS.after(self._fit)
         self.changed.emit()
 
     def _on_map(self, name: str) -> None:

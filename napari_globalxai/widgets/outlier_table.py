@@ -9,6 +9,7 @@ from napari_globalxai.widgets.result_tables import NOTHING, PlainTable, number
 
 _WIDEST_FILE = 130
 _HEADING_MARGIN = 14
+_NOTICED = 1
 _STACK_ROW = Qt.ItemDataRole.UserRole
 
 
@@ -38,7 +39,8 @@ class OutlierTable(PlainTable):
         )
         # What is noticed is what to read: it gets the room, and more than a line where need be.
         self._across.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
-        self._across.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
+        self._across.setSectionResizeMode(_NOTICED, QHeaderView.ResizeMode.Stretch)
+        self.setWordWrap(True)
         # A file is known by its end.
         self.setTextElideMode(Qt.TextElideMode.ElideLeft)
         self._down.setMinimumSectionSize(self._row_height)
@@ -77,7 +79,7 @@ class OutlierTable(PlainTable):
                 assert item is not None
                 item.setToolTip(plain(tip))
                 item.setData(_STACK_ROW, int(at))
-                if column == 1:
+                if column == _NOTICED:
                     item.setTextAlignment(
                         Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
                     )
@@ -104,14 +106,37 @@ class OutlierTable(PlainTable):
         if row is not None:
             self.chosen.emit(row)
 
-    def _set_widths(self) -> None:
-        self.setColumnWidth(0, min(self.sizeHintForColumn(0), _WIDEST_FILE))
+    def _keep_first_heading(self) -> None:
+        """Give the file half of what numbers leave, at most, and what is noticed the rest."""
+        if self.columnCount() <= _NOTICED:
+            return
+        sizes = [self._across.sectionSize(column) for column in range(self.columnCount())]
+        left = self.width() - sum(sizes[_NOTICED + 1 :])
+        file = min(self.sizeHintForColumn(0), _WIDEST_FILE, left // 2)
+        file = max(file, self._heading_width(0))
+        self._across.resizeSection(0, file)
+        # Its words stand below each other, but none is cut.
+        measure = self.fontMetrics()
+        words = [word for row in self.texts() for word in row[_NOTICED].split()]
+        longest = max(map(measure.horizontalAdvance, words), default=0) + _HEADING_MARGIN
+        needed = max(longest, self._heading_width(_NOTICED))
+        modes = QHeaderView.ResizeMode
+        fits = left - file >= needed
+        self._across.setSectionResizeMode(_NOTICED, modes.Stretch if fits else modes.Fixed)
+        if not fits:
+            self._across.resizeSection(_NOTICED, needed)
+
+    def _heading_width(self, column: int) -> int:
         # Left to Qt, these would be twice as wide: it keeps room for an arrow on either side.
-        measure = self._across.fontMetrics()
-        for column in range(2, self.columnCount()):
-            item = self.horizontalHeaderItem(column)
-            width = measure.horizontalAdvance(item.text() if item else "") + _HEADING_MARGIN
-            self.setColumnWidth(column, max(width, self.sizeHintForColumn(column)))
+        item = self.horizontalHeaderItem(column)
+        words = "" if item is None else item.text()
+        return int(self._across.fontMetrics().horizontalAdvance(words)) + _HEADING_MARGIN
+
+    def _set_widths(self) -> None:
+        for column in range(_NOTICED + 1, self.columnCount()):
+            hint = self.sizeHintForColumn(column)
+            self.setColumnWidth(column, max(self._heading_width(column), hint))
+        self._keep_first_heading()
 
     def _fit_rows(self) -> None:
         self.resizeRowsToContents()

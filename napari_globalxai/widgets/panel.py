@@ -43,7 +43,6 @@ class Panel(QScrollArea):
 
     def __init__(self) -> None:
         super().__init__()
-        warm_up(self)
         inside = QWidget()
         self.content = QVBoxLayout(inside)
         self.content.setContentsMargins(8, 8, 8, 8)
@@ -57,6 +56,8 @@ class Panel(QScrollArea):
         self._stressed: list[QPushButton] = []
         self.follow(get_settings().appearance.events.font_size, self.take_letters)
         self._fill_later(inside)
+        # Which waits until that is done.
+        warm_up(self)
 
     def _fill_later(self, inside: QWidget) -> None:
         """Take what is in it in a turn of its own, once napari has docked the panel.

@@ -100,9 +100,12 @@ class JobBar(QWidget):
     def _on_progressed(self, progress: Progress) -> None:
         if not self.cancel_button.isEnabled():
             return
+        # Of reports that come in a row, Qt would paint the window for each, at once.
+        self.bar.setUpdatesEnabled(False)
         # A stage of one step has no share to show.
         self.bar.setRange(0, progress.total if progress.total > 1 else 0)
         self.bar.setValue(progress.done)
+        self.bar.setUpdatesEnabled(True)
         text = progress.stage
         if progress.total > 1:
             text += f": {progress.done} of {progress.total}"

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from napari_globalxai.faithfulness.order_families import FamilyLook, family_look
 from napari_globalxai.faithfulness.verdict import over_the_first
 from napari_globalxai.widgets.colours import ARM_COLOURS, ARM_DASHES, OTHER_COLOURS
+from napari_globalxai.widgets.plot_names import drawable, of_name
 from napari_globalxai.widgets.seen_colours import seen_on
 
 if TYPE_CHECKING:
@@ -158,7 +159,8 @@ class CurvesDrawing:
             axes.set_axis_off()
         sentence = "No curves yet:\nchoose a map and run PEPPR."
         if self.result is not None:
-            sentence = f"{self.label} has no curves: it needs images\nwith and without the label."
+            spelt = drawable(self.label) or "This label"
+            sentence = f"{spelt} has no curves: it needs images\nwith and without the label."
         self.curves_axes.text(
             0.5, 0.4, sentence, color=self.text, ha="center", va="center", fontsize=self.small + 1
         )
@@ -223,7 +225,7 @@ class CurvesDrawing:
         low = float(self.result.curves.query("metric == 'roc_auc'")["ci_low"].min())
         self.limit_axes(axes, min(0.4, max(0.0, low - 0.02)), 1.02)
         what = "Valid pixels restored or erased (%)"
-        self.name_axes(axes, what, f"ROC AUC of {self.label}")
+        self.name_axes(axes, what, of_name("ROC AUC", self.label))
         # The map's curves come first in the legend, though they are drawn last.
         handles, names = axes.get_legend_handles_labels()
         ranks = sorted(range(len(names)), key=lambda index: "the map" not in names[index])
@@ -231,11 +233,14 @@ class CurvesDrawing:
 
     def _draw_others(self) -> None:
         looks = zip(cycle(OTHER_COLOURS), cycle(_DASHES))
-        for (name, result), (own, dashes) in zip(self._others, looks, strict=False):
+        for number, ((name, result), (own, dashes)) in enumerate(
+            zip(self._others, looks, strict=False), start=2
+        ):
             colour = self.seen(own)
             curve = self.curve("map", self.arm, result)
             if len(curve):
-                x, label = 100 * curve["fraction"], f"{name}, {VERBS[self.arm].lower()}"
+                spelt = drawable(name) or f"Result {number}"
+                x, label = 100 * curve["fraction"], f"{spelt}, {VERBS[self.arm].lower()}"
                 self.curves_axes.plot(
                     x, curve["value"], color=colour, lw=1.6, ls=(0, dashes), label=label
                 )

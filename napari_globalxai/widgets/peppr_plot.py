@@ -34,8 +34,8 @@ _DOT = 4.5
 # Of zooming: a step, the part of the view that is moved by, and the smallest range of fractions.
 _STEP, _PART, _NARROWEST = 1.25, 0.2, 0.02
 PLOT_TIP = (
-    "Click or drag in the curves to go to a fraction\n"
-    "Ctrl and wheel, + and −: closer; arrow keys: move; 0: all of it; Ctrl+S: save"
+    "Click or drag in the curves to go to a fraction; Ctrl and wheel, + and −: closer;\n"
+    "arrow keys: move; 0: all of it; Ctrl+S: save"
 )
 # Pixels of a page, and the size of its letters.
 _PRINTED, _POINTS_PRINTED = (700, 800), 10.5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 import numpy.typing as npt
@@ -57,6 +57,7 @@ class QualityLayers(RoleLayers):
         self._made: QualityView | None = None
         self._companion = "quality mean"
         self._was_in_front = False
+        self._chosen_before: Any = None
         viewer.dims.events.current_step.connect(self._on_step)
         self.scenes.front_changed.connect(self._on_front)
 
@@ -106,7 +107,9 @@ class QualityLayers(RoleLayers):
         viewer, view = self._viewer(), self._view
         if viewer is None or view is None:
             return
-        was_in_front = self.in_front
+        was_in_front, chosen = self.in_front, viewer.layers.selection.active
+        if not was_in_front and chosen is not None:
+            self._chosen_before = ref(chosen)
         super().bring_forward()
         if self._made is not view or self.layer(STACK) is None:
             self._made = view
@@ -181,6 +184,17 @@ class QualityLayers(RoleLayers):
         if self.in_front != self._was_in_front:
             self._was_in_front = self.in_front
             self.front_changed.emit(self.in_front)
+            if not self.in_front:
+                self._choose_again()
+
+    def _choose_again(self) -> None:
+        """Select what was selected before, in place of a layer that is hidden now."""
+        viewer, before = self._viewer(), self._chosen_before
+        chosen = None if before is None else before()
+        if viewer is None or chosen is None or chosen not in viewer.layers:
+            return
+        if viewer.layers.selection.active is self.layer(STACK):
+            viewer.layers.selection.active = chosen
 
     def _on_step(self, event: object = None) -> None:
         if self._view is not None:

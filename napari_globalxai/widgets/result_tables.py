@@ -25,6 +25,7 @@ from napari_globalxai.widgets.exporting import offer_table
 from napari_globalxai.widgets.parts import text_label
 from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.run_view import RunView
+from napari_globalxai.widgets.wrapped import tip_lines
 
 # Takes half a second to import, in the GUI thread.
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 NOTHING = "–"
 _ROW_HEIGHT = 24
 _ROW_MARGIN = 8
+# Of which a name is told from others; a longer one is told by its tooltip.
+_LETTERS_OF_A_NAME = 12
 
 
 def number(value: object, digits: int = 2) -> str:
@@ -43,6 +46,12 @@ def number(value: object, digits: int = 2) -> str:
     if isinstance(value, int | float) and abs(value) < 1e300:
         return f"{value:.{digits}f}".replace("-", "−")
     return NOTHING
+
+
+def probability(value: object) -> str:
+    """Return a p for a table: never 0, which no p is."""
+    is_small = isinstance(value, int | float | np.number) and 0 <= float(value) < 0.0005
+    return "< 0.001" if is_small else number(value, 3)
 
 
 def image_title(
@@ -99,6 +108,9 @@ class PlainTable(QTableWidget):
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setTabKeyNavigation(False)
+        # Names often differ at their ends.
+        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.setWordWrap(False)
         offer_table(self)
         self.set_columns(list(columns.items()))
         self.fill([])
@@ -114,15 +126,22 @@ class PlainTable(QTableWidget):
         self._keep_first_heading()
 
     def _keep_first_heading(self) -> None:
-        """Let the first column take what is left, unless that is less than its heading needs."""
+        """Let the first column take what is left, unless heading and names need more."""
+        if not self.columnCount():
+            return
         first = self.horizontalHeaderItem(0)
         words = "" if first is None else first.text()
         others = sum(self._across.sectionSize(index) for index in range(1, self.columnCount()))
+        width = self.fontMetrics().horizontalAdvance
         # A heading is bold in napari's style.
-        needed = round(1.2 * self.fontMetrics().horizontalAdvance(words)) + 12
+        needed = round(1.2 * width(words)) + 12
+        longest = max((width(self.text(row, 0)) for row in range(self.rowCount())), default=0)
+        needed = max(needed, min(longest, width("m" * _LETTERS_OF_A_NAME)) + 12)
         modes = QHeaderView.ResizeMode
         fits = self.width() - others >= needed
-        self._across.setSectionResizeMode(0, modes.Stretch if fits else modes.ResizeToContents)
+        self._across.setSectionResizeMode(0, modes.Stretch if fits else modes.Fixed)
+        if not fits:
+            self._across.resizeSection(0, needed)
 
     def fill(self, rows: list[list[str]]) -> None:
         """Show rows of text, in this order."""
@@ -134,6 +153,8 @@ class PlainTable(QTableWidget):
         for row, texts in enumerate(rows):
             for column, text in enumerate(texts):
                 item = _Cell(text)
+                if len(text) > _LETTERS_OF_A_NAME:
+                    item.setToolTip(tip_lines(plain(text)))
                 if column:
                     item.setTextAlignment(
                         Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter

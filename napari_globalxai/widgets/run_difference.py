@@ -58,7 +58,7 @@ class Differences:
         said = [f"{label}, A − B: maps of {facts['n']} images"]
         if facts["moved_share"] is not None:
             said.append(
-                f"{facts['moved_share']:.0%} of the mass lies elsewhere, least p "
+                f"{100 * facts['moved_share']:.0f} % of the mass lies elsewhere, least p "
                 f"{facts['min_p']:.3g}"
             )
         if facts["auc_difference"] is not None:

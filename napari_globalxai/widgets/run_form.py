@@ -122,6 +122,9 @@ class RunForm(Fold):
         self.cohort_field.path = Path(record.cohort.table)
         self.model_field.path = None if record.model.source is None else Path(record.model.source)
         self.method_box.setCurrentText(record.settings.method)
+        self.settings_form.take(record.settings.method_settings)
+        if record.settings.cam_layer is not None:
+            self.layer_field.choose(record.settings.cam_layer)
         for form in (self.alignment_form, self.maps_form, self.computing_form):
             for name, field in form.fields.items():
                 set_field(field, getattr(record.settings, name, None))
@@ -204,7 +207,12 @@ class RunForm(Fold):
         self.show_content(content)
 
     def _connect(self) -> None:
-        others = {Recognised.RUN, Recognised.COHORT, Recognised.MODEL}
+        others = {
+            Recognised.RUN,
+            Recognised.QUALITY,
+            Recognised.COHORT,
+            Recognised.MODEL,
+        }
         # What is not recognised stands where it was dropped, and is looked at when it is used.
         self.cohort_field.takes = lambda path: recognise(path) not in others - {Recognised.COHORT}
         self.model_field.takes = lambda path: recognise(path) not in others - {Recognised.MODEL}

@@ -15,6 +15,8 @@ from PIL import Image
 from napari_globalxai.samples import sample_folder
 from napari_globalxai.widgets.lazy_images import LazyImages
 from napari_globalxai.widgets.names import IMAGES, METADATA_KEY
+from napari_globalxai.widgets.scenes import make_slider
+from napari_globalxai.widgets.warm_up import import_layers_beside
 from napari_globalxai.widgets.workbench import open_panels_of_a_run
 
 MODEL, WITH_SHORTCUT = "honest.yaml", "shortcut.yaml"
@@ -84,4 +86,7 @@ def open_with_model(model: str) -> list[tuple[Any, dict[str, Any], str]]:
     if viewer is not None:
         # Once napari has added the layer, so that nobody has to search for the panels.
         open_panels_of_a_run(viewer)
+        make_slider(viewer)
+    # napari makes a layer as soon as it has this.
+    import_layers_beside()
     return [(images, meta, "image")]

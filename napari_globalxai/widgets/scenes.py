@@ -37,6 +37,15 @@ def fit_visible(viewer: Any) -> None:
     camera.zoom = _MARGIN * float(np.min(np.asarray(viewer.canvas.size) / (high - low + 1)))
 
 
+def make_slider(viewer: Any) -> None:
+    """Have napari make the slider of a stack before its layer: each takes the window a moment.
+
+    Beside other layers, napari would look for a third axis of theirs.
+    """
+    if not viewer.layers:
+        viewer.dims.ndim = max(3, viewer.dims.ndim)
+
+
 @dataclass(frozen=True)
 class Scene:
     """A group of layers.

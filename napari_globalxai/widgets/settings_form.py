@@ -1,6 +1,6 @@
 """Forms for settings, made from how the settings are declared."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Optional
 
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
@@ -12,7 +12,12 @@ from napari_globalxai.settings.lists import split_names
 from napari_globalxai.widgets.fold import Fold
 from napari_globalxai.widgets.panel import take_letters
 from napari_globalxai.widgets.parts import text_label
-from napari_globalxai.widgets.setting_fields import field_changed, field_value, make_field
+from napari_globalxai.widgets.setting_fields import (
+    field_changed,
+    field_value,
+    make_field,
+    set_field,
+)
 from napari_globalxai.widgets.warm_up import import_models
 from napari_globalxai.widgets.workers import LatestOnly
 from napari_globalxai.widgets.wrapped import tip_lines
@@ -94,6 +99,8 @@ class MethodForm(SettingsForm):
         super().__init__("Method settings")
         self._method = ""
         self._shown = ""
+        # What is to stand in the fields once they are there.
+        self._wanted: dict[str, Any] = {}
         self._schemas = LatestOnly(self)
         self._schemas.ready.connect(self._on_parameters)
         self._schemas.failed.connect(self._on_failed)
@@ -101,10 +108,24 @@ class MethodForm(SettingsForm):
 
     def show_method(self, name: str) -> None:
         """Show the parameters of another method, with their defaults."""
-        self._method, self._shown = name, ""
+        self._method, self._shown, self._wanted = name, "", {}
         self.show_settings(())
         self._ask()
         self.changed.emit()
+
+    def take(self, values: Mapping[str, Any]) -> None:
+        """Choose settings of the method, whether its fields are there yet or not."""
+        self._wanted = dict(values)
+        self._fill_in()
+
+    def values(self) -> dict[str, Any]:
+        """Return the settings that differ from their defaults, or those that are to."""
+        return super().values() if self._shown == self._method else dict(self._wanted)
+
+    def _fill_in(self) -> None:
+        for name, field in self.fields.items():
+            if name in self._wanted:
+                set_field(field, self._wanted[name])
 
     def _ask(self) -> None:
         if not self.isExpanded() or not self._method or self._shown == self._method:
@@ -125,6 +146,7 @@ class MethodForm(SettingsForm):
             return
         self._shown = method
         self.show_settings(parameters)
+        self._fill_in()
         if not parameters:
             self.show_content(text_label(f"{method} has no settings."))
 

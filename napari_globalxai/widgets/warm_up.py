@@ -9,13 +9,19 @@ second, mostly in the GUI thread.
 from __future__ import annotations
 
 import gc
+import sys
 import threading
+import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
+from typing import Any
 
 import numpy as np
 from qtpy.QtCore import QObject
+
+from napari_globalxai.widgets.beside_window import beside_window
+from napari_globalxai.widgets.event_turns import TURNS
 
 # In the order in which they are likely to be needed.
 _MODULES = (
@@ -27,17 +33,29 @@ _MODULES = (
     "napari_globalxai.frame.stack",
     "napari_globalxai.maps.store",
     "napari_globalxai.cohort.table",
+    "napari_globalxai.widgets.explain_widget",
     "napari_globalxai.widgets.images_widget",
     "napari_globalxai.widgets.regions_widget",
     "napari_globalxai.widgets.peppr_widget",
+    "napari_globalxai.widgets.quality_widget",
     "matplotlib.figure",
     "matplotlib.backends.backend_agg",
 )
 _MODELS = ("torch", "monai")
+# Of Python's turns: the window asks for one at each of the hundreds of events of an opening panel,
+# and would wait five times as long for every one while a job computes.
+_SECONDS_OF_A_TURN = 0.001
+# The most that is waited for a window that is busy, or has no event loop at all.
+_SECONDS_OF_WAITING = 1.0
+_SECONDS_BETWEEN_LOOKS = 0.005
 _lock = threading.Lock()
 _importing = threading.RLock()
 _panels = 0
+_urgent = 0
+_switch_interval = sys.getswitchinterval()
 _thread: threading.Thread | None = None
+_asked: set[str] = set()
+_ready: set[str] = set()
 
 
 def warm_up(panel: QObject) -> None:
@@ -49,9 +67,12 @@ def warm_up(panel: QObject) -> None:
         A panel. With the last of them, all that was kept out is searched again, so that nothing
         that a closed viewer leaves behind stays.
     """
-    global _panels, _thread
+    global _panels, _switch_interval, _thread
     with _lock:
         _panels += 1
+        if _panels == 1:
+            _switch_interval = sys.getswitchinterval()
+            sys.setswitchinterval(min(_SECONDS_OF_A_TURN, _switch_interval))
         if _thread is None:
             _thread = threading.Thread(target=_import_first, name="imports", daemon=True)
             _thread.start()
@@ -66,6 +87,7 @@ def _leave() -> None:
         _panels -= 1
         if _panels == 0:
             gc.unfreeze()
+            sys.setswitchinterval(_switch_interval)
 
 
 def wait_until_warm() -> None:
@@ -77,6 +99,26 @@ def wait_until_warm() -> None:
         _thread.join()
 
 
+def is_ready(module: str) -> bool:
+    """Return whether what a panel is made of is imported; where it is not, begin."""
+    if module not in _asked:
+        _asked.add(module)
+        threading.Thread(target=_import_panel, args=(module,), name=module, daemon=True).start()
+    return module in _ready
+
+
+def import_beside(module: str) -> Any:
+    """Import what a panel is made of, and return it; the window goes on meanwhile."""
+    if module not in _ready:
+        beside_window(lambda: _import_panel(module))
+    return import_module(module)
+
+
+def import_layers_beside() -> None:
+    """Have napari import what it makes layers of; the window goes on meanwhile."""
+    beside_window(_import_layers)
+
+
 def import_models() -> None:
     """Import what models run on; to be called in a worker, before anything else imports it.
 
@@ -84,22 +126,64 @@ def import_models() -> None:
     different parts of it, one is handed a half.
     """
     _import(_MODELS)
+    _freeze()
 
 
 def _import_first() -> None:
+    until = time.monotonic() + _SECONDS_OF_WAITING
+    _give_way(until)
+    _import_layers()
+    for name in _MODULES:
+        _give_way(until)
+        _import((name,))
+        _ready.add(name)
+    _read_entry_points()
+    _freeze()
+
+
+def _give_way(until: float) -> None:
+    """Wait while the window has something to do: two threads take Python from one another."""
+    while (_urgent or not TURNS.is_idle) and time.monotonic() < until:
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+
+def _import_panel(module: str) -> None:
+    global _urgent
+    with _lock:
+        _urgent += 1
+    try:
+        # What fails fails again where the panel is made, and is told there.
+        with suppress(Exception):
+            _import((module,))
+            _read_entry_points()
+    finally:
+        _ready.add(module)
+        with _lock:
+            _urgent -= 1
+
+
+def _read_entry_points() -> None:
+    """Find what other packages add to forms, among the files of all that are installed."""
+    from napari_globalxai.catalogue import METHODS
+
+    METHODS.summaries()
+
+
+def _import_layers() -> None:
     with _importing, _without_search():
         _make_layers()
-    _import(_MODULES)
 
 
 def _import(names: Iterable[str]) -> None:
-    with _importing:
-        with _without_search():
-            for name in names:
-                import_module(name)
-        with _lock:
-            if _panels:
-                gc.freeze()
+    with _importing, _without_search():
+        for name in names:
+            import_module(name)
+
+
+def _freeze() -> None:
+    with _lock:
+        if _panels:
+            gc.freeze()
 
 
 @contextmanager
@@ -115,8 +199,11 @@ def _without_search() -> Iterator[None]:
 
 
 def _make_layers() -> None:
-    """Have napari import what it makes layers of."""
+    """Have napari import, and vispy compute, what layers are made of."""
     from napari.layers import Image, Labels
+    from vispy.visuals.line.dash_atlas import DashAtlas
 
     Image(np.zeros((2, 2), np.float32))
     Labels(np.zeros((2, 2), np.uint8))
+    # Of the brush of labels layers; all of them share it.
+    DashAtlas()

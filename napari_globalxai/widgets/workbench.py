@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from importlib import import_module
+from threading import Event
 from typing import Any
 from weakref import ref
 
 from qtpy.QtCore import QTimer
 
+from napari_globalxai.widgets.event_turns import TURNS
 from napari_globalxai.widgets.panel import Panel
 from napari_globalxai.widgets.scenes import scenes_of
 from napari_globalxai.widgets.session import plain_viewer
+from napari_globalxai.widgets.warm_up import import_beside, is_ready
 
 # In the order of the work; names as in the manifest.
 PANELS = {
@@ -22,9 +24,12 @@ PANELS = {
     "Quality control": "quality_widget:QualityWidget",
 }
 _PLUGIN = "Global XAI"
-# Between two panels the window paints.
-_MILLISECONDS = 1
+_MILLISECONDS = 5
 OF_A_RUN = ("Global explanations", "All images", "Regions", "PEPPR")
+
+
+def _module_of(name: str) -> str:
+    return f"napari_globalxai.widgets.{PANELS[name].partition(':')[0]}"
 
 
 def find_panel(viewer: Any, name: str) -> Panel | None:
@@ -41,8 +46,8 @@ def open_panel(viewer: Any, name: str) -> Any:
     """Open a panel, or bring it to the front, and return it."""
     panel = find_panel(viewer, name)
     if panel is None:
-        module, _, kind = PANELS[name].partition(":")
-        made = getattr(import_module(f"napari_globalxai.widgets.{module}"), kind)(viewer)
+        _, _, kind = PANELS[name].partition(":")
+        made = getattr(import_beside(_module_of(name)), kind)(viewer)
         assert isinstance(made, Panel)
         panel = made
         # As napari calls what it opens from its menu, so that the menu finds it.
@@ -55,20 +60,29 @@ def open_panels_of_a_run(viewer: Any) -> None:
     """Open all panels that show a run, one a turn of the event loop, the first in front."""
     plain = plain_viewer(viewer)
     waiting = deque((*OF_A_RUN, OF_A_RUN[0]))
-    known = ref(plain)
+    known, is_closed = ref(plain), Event()
     # Of the window, with which it ends.
-    turns = QTimer(plain.window._qt_window)
+    looks = QTimer(plain.window._qt_window)
+    looks.destroyed.connect(is_closed.set)
+
+    def look() -> None:
+        there = known()
+        if there is not None and len(waiting) > len(OF_A_RUN) and len(there.layers) == 1:
+            # napari has fitted it; the panels make the canvas narrower.
+            scenes_of(there).keep_fitted()
+        if is_ready(_module_of(waiting[0])):
+            looks.stop()
+            TURNS.add(open_next)
 
     def open_next() -> None:
         there = known()
-        if there is not None:
-            if len(waiting) > len(OF_A_RUN) and len(there.layers) == 1:
-                # napari has fitted it; the panels make the canvas narrower.
-                scenes_of(there).keep_fitted()
-            open_panel(there, waiting.popleft())
-        if there is None or not waiting:
-            turns.stop()
-            turns.deleteLater()
+        if there is None or is_closed.is_set():
+            return
+        open_panel(there, waiting.popleft())
+        if waiting:
+            looks.start(_MILLISECONDS)
+        else:
+            looks.deleteLater()
 
-    turns.timeout.connect(open_next)
-    turns.start(_MILLISECONDS)
+    looks.timeout.connect(look)
+    looks.start(_MILLISECONDS)

@@ -38,7 +38,9 @@ def beside(opened: Any, other_run: Path, qtbot: Any) -> Any:
     return view
 
 
-def test_a_second_run_lies_below_and_follows_map_and_slider(opened: Any, beside: Any) -> None:
+def test_a_second_run_lies_below_and_follows_map_and_slider(
+    opened: Any, beside: Any, qtbot: Any
+) -> None:
     own = opened.session.run
     images, shown = (beside.layers.layer(role) for role in ("other images", "other map"))
     height = own.valid.shape[0]
@@ -56,7 +58,8 @@ def test_a_second_run_lies_below_and_follows_map_and_slider(opened: Any, beside:
     opened.session.show_native(False)
     assert images.visible
     beside.close_button.click()
-    assert beside.layers.layer("other images") is None
+    # Each in a turn of its own.
+    qtbot.waitUntil(lambda: beside.layers.layer("other images") is None)
     assert not beside.said.isVisibleTo(opened.explain)
 
 
@@ -175,6 +178,9 @@ def test_the_cluster_of_the_image_in_view_is_a_selection(
     opened.session.choose_map("left")
     images.preset_box.setCurrentIndex(preset)
     assert "press “Audit” in the panel “Regions”" in images.said.text()
+    # It is no order: the box goes on telling the one that there is.
+    assert images.preset_box.currentData() == ""
+    images.preset_box.setCurrentIndex(images.preset_box.findData("errors"))
     folder = tmp_path / "audited"
     shutil.copytree(finished_run, folder)
     (folder / "audit").mkdir()
@@ -188,6 +194,7 @@ def test_the_cluster_of_the_image_in_view_is_a_selection(
     assert selection.where == "cluster 2 of 3 of left"
     assert selection.rows == tuple(row for row, label, number in lines if number == 2 and row)
     assert images.model.rowCount() == len(selection.rows)
+    assert images.preset_box.currentData() == "errors"
     opened.viewer.dims.set_current_step(0, 0)
     images.preset_box.activated.emit(preset)
     assert "in no cluster of left" in images.said.text()

@@ -13,6 +13,8 @@ from qtpy.QtCore import Qt
 from napari_globalxai import open_run
 from napari_globalxai.cohort.table import read_cohort
 from napari_globalxai.errors import Cancelled
+from napari_globalxai.widgets.event_turns import TURNS
+from napari_globalxai.widgets.run_view import read_view
 
 pytestmark = pytest.mark.gui
 
@@ -60,8 +62,34 @@ def test_maps_grow_until_the_run_ends(
     assert "left: 20 images so far" in growing.said.text()
     end.set()
     qtbot.waitUntil(lambda: not panels.explain.runner.is_running, timeout=TIMEOUT)
-    assert panels.layer_names() == []
+    # Each in a turn of its own.
+    qtbot.waitUntil(lambda: panels.layer_names() == [])
     assert not growing.isVisibleTo(panels.explain)
+
+
+def test_the_layer_of_a_map_goes_on_with_the_finished_run(
+    panels: Any, under_way: Any, finished_run: Path, qtbot: Any
+) -> None:
+    explain, run = panels.explain, open_run(finished_run)
+    under_way()
+    qtbot.waitUntil(lambda: "Growing map: overall" in panels.layer_names())
+    layer = panels.viewer.layers["Growing map: overall"]
+    explain.growing.layers.hand_over()
+    explain.session.open(read_view(run))
+    qtbot.waitUntil(lambda: TURNS.is_idle)
+    names = ["Images", "Global map: overall"]
+    qtbot.waitUntil(lambda: [each for each in panels.layer_names() if "Attr" not in each] == names)
+    assert panels.viewer.layers["Global map: overall"] is layer
+    assert layer.visible
+    np.testing.assert_array_equal(layer.data, run.maps["overall"])
+    # As any other map of a run.
+    explain.session.choose_map("left")
+    np.testing.assert_array_equal(layer.data, run.maps["left"])
+    assert layer.name == "Global map: left"
+    explain.maps.global_map_box.setChecked(False)
+    assert not layer.visible
+    layer.visible = True
+    assert explain.maps.global_map_box.isChecked()
 
 
 def test_a_run_on_show_stays_until_it_is_asked_otherwise(
@@ -84,4 +112,4 @@ def test_a_run_on_show_stays_until_it_is_asked_otherwise(
     end.set()
     qtbot.waitUntil(lambda: not explain.runner.is_running, timeout=TIMEOUT)
     assert own.visible
-    assert not any(name.startswith("Growing") for name in opened.layer_names())
+    qtbot.waitUntil(lambda: not any(name.startswith("Growing") for name in opened.layer_names()))

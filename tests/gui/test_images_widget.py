@@ -40,6 +40,9 @@ def test_every_image_is_listed_with_what_is_known_of_it(images: Any, opened: Any
     assert column(images, "Image") == run.images["file"].tolist()
     assert column(images, "Probability")[7] == f"{run.images['probability_left'][7]:.2f}"
     assert column(images, "age")[3] == "53"
+    # Paths that do not fit show their ends, by which they differ.
+    assert images.view.textElideMode() == Qt.TextElideMode.ElideLeft
+    assert not images.view.wordWrap()
     assert "shortcut" not in images.header.text()
     assert "linear.yaml · saliency · cohort.csv · 40 of 40 images" in images.header.text()
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import posed
 import pytest
+from cut_text import cut_texts
 from qtpy.QtCore import Qt
 
 from napari_globalxai.storage import read_json
@@ -330,13 +331,17 @@ def test_run_and_quality_control_take_turns(opened: Any, checked: Path, qtbot: A
     session.choose_map("left")
     qtbot.waitUntil(lambda: session.result is not None and TURNS.is_idle, timeout=TIMEOUT)
     before, seen = opened.layer_names(), visible(viewer)
+    chosen = viewer.layers.selection.active
     panel = opened_panel(viewer, checked, qtbot)
+    assert viewer.layers.selection.active.name == "Aligned images"
     mine = {"Aligned images", "Mean image"}
     assert set(before) < set(opened.layer_names())
     assert visible(viewer) == mine
     zoom = viewer.scene.camera.zoom
     panel.front_box.setChecked(False)
     assert visible(viewer) == seen
+    # napari's controls are not those of a layer that is hidden.
+    assert viewer.layers.selection.active is chosen
     # Each fills the canvas, whatever the size of the other's frame.
     assert viewer.scene.camera.zoom != zoom
 
@@ -416,3 +421,11 @@ def test_native_pixels_are_left_for_the_quality_control(
     # The other way round, the run comes back.
     panels.explain.native_box.click()
     assert not panel.layers.in_front
+
+
+def test_what_is_noticed_is_read_in_a_narrow_panel(shown: Any, qtbot: Any) -> None:
+    _, panel = shown
+    panel.table.setFixedWidth(220)
+    qtbot.waitUntil(lambda: panel.table.width() == 220)
+    assert panel.table.rowCount()
+    assert cut_texts(panel.table) == []

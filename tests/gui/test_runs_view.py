@@ -11,6 +11,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QDesktopServices
 
 import napari_globalxai as gx
+from napari_globalxai.runs.record import read_record
 from napari_globalxai.widgets.remembered import listed_runs, remember_run
 
 pytestmark = pytest.mark.gui
@@ -121,3 +122,44 @@ def test_a_stopped_run_goes_on_with_what_it_was_to_be(
     whole = (tmp_path / "begun" / "aligned.zarr" / "rows.jsonl").read_text()
     assert whole.startswith(begun)
     qtbot.waitUntil(lambda: runs.table.text(0, 1) == "finished", timeout=TIMEOUT)
+
+
+def test_a_stopped_run_that_is_opened_or_dropped_is_offered_to_go_on(
+    listed: Any, inputs: Any, tmp_path: Path, qtbot: Any
+) -> None:
+    explain = listed.explain
+    with qtbot.waitSignal(explain.runner.finished, timeout=TIMEOUT):
+        explain.open_run(tmp_path / "begun")
+    assert explain.output_field.path == tmp_path / "begun"
+    assert explain.settings().method == "saliency"
+    assert "Compute goes on with it" in explain.job_bar.status.text()
+    # What fails otherwise leaves the form alone.
+    explain.output_field.path = tmp_path / "new"
+    with qtbot.waitSignal(explain.runner.finished, timeout=TIMEOUT):
+        explain.open_run(tmp_path / "damaged")
+    assert explain.output_field.path == tmp_path / "new"
+
+
+@pytest.mark.parametrize("unfolded", [False, True])
+def test_the_form_follows_what_is_set_of_method_and_layer(
+    unfolded: bool, panels: Any, finished_run: Path, qtbot: Any
+) -> None:
+    form, record = panels.explain.form, read_record(finished_run)
+    if unfolded:
+        form.settings_form.expand()
+    settings = record.settings.model_copy(
+        update={"method": "integrated-gradients", "method_settings": {"steps": 9}}
+    )
+    form.follow_record(finished_run, record.model_copy(update={"settings": settings}))
+    qtbot.waitUntil(lambda: not unfolded or "steps" in form.settings_form.fields, timeout=TIMEOUT)
+    assert form.settings().method_settings == {"steps": 9}
+    # Still so once somebody looks, and not of another method.
+    form.settings_form.expand()
+    qtbot.waitUntil(lambda: "steps" in form.settings_form.fields, timeout=TIMEOUT)
+    assert form.settings().method_settings == {"steps": 9}
+    settings = settings.model_copy(
+        update={"method": "grad-cam", "method_settings": {}, "cam_layer": "features.3"}
+    )
+    form.follow_record(finished_run, record.model_copy(update={"settings": settings}))
+    assert form.settings().method_settings == {}
+    assert form.settings().cam_layer == "features.3"

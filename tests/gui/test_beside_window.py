@@ -1,0 +1,65 @@
+"""What the GUI thread waits for is done beside it, and its window goes on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+import pytest
+from qtpy.QtCore import QTimer
+
+from napari_globalxai.widgets.beside_window import beside_window
+
+pytestmark = pytest.mark.gui
+
+
+def test_timers_go_on(qtbot: Any) -> None:
+    beats: list[float] = []
+    timer = QTimer()
+    timer.timeout.connect(lambda: beats.append(time.monotonic()))
+    timer.start(5)
+    threads = []
+
+    def work() -> None:
+        threads.append(threading.current_thread())
+        time.sleep(0.2)
+
+    began = time.monotonic()
+    beside_window(work)
+    timer.stop()
+    assert time.monotonic() - began >= 0.2
+    assert threads[0] is not threading.main_thread()
+    assert len(beats) > 5
+
+
+def test_it_returns_where_the_work_fails(qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", told.append)
+
+    def work() -> None:
+        raise ValueError("no")
+
+    beside_window(work)
+    assert [each.exc_type for each in told] == [ValueError]
+
+
+def test_without_a_window_the_work_is_done_here() -> None:
+    code = (
+        "import threading; from napari_globalxai.widgets.beside_window import beside_window;"
+        "beside_window(lambda: print(threading.current_thread() is threading.main_thread()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "True", done.stderr
+
+
+def test_the_first_panel_is_made_of_little() -> None:
+    """What takes long to import comes once the panel is there."""
+    code = (
+        "import sys, napari_globalxai.widgets.explain_widget;"
+        "print([name for name in ('pandas', 'matplotlib', 'zarr', 'torch') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "[]", done.stderr
