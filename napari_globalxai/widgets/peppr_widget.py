@@ -4,7 +4,7 @@ from typing import Any
 
 import napari.viewer
 import numpy as np
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton
+from qtpy.QtWidgets import QPushButton
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.result import PepprResult
@@ -27,6 +27,7 @@ from napari_globalxai.widgets.run_view import RunView, stored_result
 from napari_globalxai.widgets.sanity_view import SanityView
 from napari_globalxai.widgets.scrubber import Scrubber
 from napari_globalxai.widgets.session import Session, plain_viewer, session_of
+from napari_globalxai.widgets.settings_form import settings_layout
 from napari_globalxai.widgets.verdict_view import VerdictView
 from napari_globalxai.widgets.viewer_jobs import TESTING, runner_of
 from napari_globalxai.widgets.workers import JobRunner, LatestOnly
@@ -170,11 +171,8 @@ class PepprWidget(Panel):
         self.probability = text_label()
 
     def _lay_out(self) -> None:
-        label_label = QLabel("La&bel")
-        label_label.setBuddy(self.label_box)
-        shown = QHBoxLayout()
-        shown.addWidget(label_label)
-        shown.addWidget(self.label_box, 1)
+        shown = settings_layout()
+        shown.addRow("La&bel", self.label_box)
         self.content.addWidget(self.header)
         self.content.addWidget(self.about)
         self.content.addWidget(self.form)

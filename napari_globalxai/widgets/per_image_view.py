@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtCore import Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_globalxai.errors import InputError
@@ -144,7 +144,7 @@ class PerImageView(Fold):
             "Test images", "Test the images along their own maps, with the settings above"
         )
         self.back_button = tipped_button(
-            "Back to the global map", "Show the curves of the global map again"
+            "Global map again", "Show the curves of the global map, as before"
         )
         self.job_bar = JobBar(self.runner)
         self.label_box = choice_box("Result image by image", "Label, map and fill of the result")
@@ -162,6 +162,8 @@ class PerImageView(Fold):
             most_rows=8,
         )
         self.table.setAccessibleName("Images along their own maps")
+        # Names of files differ at their ends.
+        self.table.setTextElideMode(Qt.TextElideMode.ElideLeft)
         self.found = QWidget()
         below = settings_layout(self.found)
         below.setContentsMargins(0, 0, 0, 0)
