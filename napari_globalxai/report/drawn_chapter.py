@@ -37,7 +37,8 @@ def drawn_chapter(folder: Path) -> Chapter | None:
         if isinstance(kept, Damaged):
             warnings.append(kept.sentence)
         elif kept is not None:
-            rows += _rows(str(kept.get("name", path.stem)), kept)
+            where = f", of images with {kept['where']}" if kept.get("where") else ""
+            rows += _rows(f"{kept.get('name', path.stem)}{where}", kept)
     if not rows and not warnings:
         return None
     # Where nothing was erased, there is nothing to tell of it.

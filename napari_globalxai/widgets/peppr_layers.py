@@ -15,7 +15,6 @@ from napari_globalxai.faithfulness.fills import depends_on_mask
 from napari_globalxai.widgets.colours import ARM_COLOURS
 from napari_globalxai.widgets.event_turns import TURNS
 from napari_globalxai.widgets.frame_place import FramePlace
-from napari_globalxai.widgets.image_result import ImageResult
 from napari_globalxai.widgets.layer_roles import GAP, RoleLayers
 from napari_globalxai.widgets.outlines import (
     CASING,
@@ -76,7 +75,7 @@ class PepprLayers(RoleLayers):
 
     def _on_row(self, row: int) -> None:
         result = self.session.result
-        if isinstance(result, ImageResult) and result.row != row:
+        if result is not None and _is_of_another(result, row):
             # That of this image comes in a moment, where it was tested.
             self._hide_result()
         elif result is not None and result.fold_orders is not None:
@@ -198,6 +197,14 @@ class PepprLayers(RoleLayers):
             width = layer.data.shape[1] if place.shape is None else place.shape[1]
             right = round(width * (1 + GAP))
         place.lay(layer, right)
+
+
+def _is_of_another(result: PepprResult, row: int) -> bool:
+    """Return whether it is the result of one image, and not of this one."""
+    # Imports pandas, which the first panel can do without.
+    from napari_globalxai.widgets.image_result import ImageResult
+
+    return isinstance(result, ImageResult) and result.row != row
 
 
 _layers: WeakKeyDictionary[Any, PepprLayers] = WeakKeyDictionary()

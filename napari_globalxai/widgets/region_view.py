@@ -137,8 +137,11 @@ def keep_region(
     region: npt.NDArray[np.bool_],
     shares: list[LabelShare],
     effects: Mapping[str, RegionEffect],
+    where: str = "",
 ) -> Path:
     """Keep a region in the run as a labels image, which `audit --regions` reads, with its numbers.
+
+    Those are of the images that a query means, where one is given.
 
     Returns
     -------
@@ -163,7 +166,11 @@ def keep_region(
         tifffile.imwrite(temporary, region.astype(np.uint8))
     write_json(
         path.with_suffix(".json"),
-        {"name": name, "labels": {each.label: _facts(each, effects) for each in shares}},
+        {
+            "name": name,
+            "where": where,
+            "labels": {each.label: _facts(each, effects) for each in shares},
+        },
     )
     return path
 

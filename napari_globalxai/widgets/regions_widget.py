@@ -96,6 +96,8 @@ class RegionsWidget(Panel):
         self._turn = 0
         # What is said of a finding's label, until something else is drawn or asked.
         self._found: dict[str, str] = {}
+        # Of which images the shares are; empty for all.
+        self._where = ""
         self.shares: list[LabelShare] = []
         self.image_rows: list[int] = []
         self.effects: dict[str, RegionEffect] = {}
@@ -125,10 +127,11 @@ class RegionsWidget(Panel):
         if region is None or run is None or self.runner.is_running:
             return
         selection = self.session.selection
-        among, turn = None if selection is None else selection.rows, self._turn
+        among, where = (None, "") if selection is None else (selection.rows, selection.where)
+        turn = self._turn
 
         def work(progress: ProgressCallback) -> Any:
-            return turn, region, measure_region(run, region, among, progress)
+            return turn, region, measure_region(run, region, among, progress), where
 
         self.runner.run(work)
 
@@ -158,6 +161,7 @@ class RegionsWidget(Panel):
                 region,
                 self.shares if measured else [],
                 self.effects if measured else {},
+                self._where if measured else "",
             )
         except (InputError, OSError) as why:
             self.said.setText(f"⚠ {why}")
@@ -239,6 +243,7 @@ class RegionsWidget(Panel):
         self.regions.changed.connect(self._on_layer)
         self.follow(self.session.view_changed, self._on_view)
         self.follow(self.session.map_changed, self._on_map)
+        self.follow(self.session.selection_changed, self._on_selection)
 
     # The region.
 
@@ -286,7 +291,7 @@ class RegionsWidget(Panel):
         self._drawn.start()
 
     def _forget(self) -> None:
-        self._region, self.shares, self.effects, self._found = None, [], {}, {}
+        self._region, self.shares, self.effects, self._found, self._where = None, [], {}, {}, ""
         self._turn += 1
         # A name that was typed is of another region.
         self.name_line.clear()
@@ -314,20 +319,20 @@ class RegionsWidget(Panel):
         self.places.show_run(self.session.run)
 
     def _on_measured(self, found: Any) -> None:
-        turn, region, shares = found
+        turn, region, shares, where = found
         self.job_bar.say("")
         if turn != self._turn:
             return
         if self._region is None or not np.array_equal(region, self._region):
             self.effects = {}
-        self._region, self.shares = region, shares
+        self._region, self.shares, self._where = region, shares, where
         self._show()
 
     def _on_erased(self, found: Any) -> None:
         turn, region, shares, effects = found
         self.erase_bar.say("")
         if turn == self._turn:
-            self._region, self.shares, self.effects = region, shares, effects
+            self._region, self.shares, self.effects, self._where = region, shares, effects, ""
             self._found = {}
             self._show()
 
@@ -360,6 +365,10 @@ class RegionsWidget(Panel):
             self._forget()
             self._drawn.start()
 
+    def _on_selection(self, selection: object) -> None:
+        if self._region is not None:
+            self._drawn.start()
+
     def _on_map(self, name: str) -> None:
         self._show()
 
@@ -368,6 +377,8 @@ class RegionsWidget(Panel):
         share, view = strongest(self.shares, self.session.map_name), self.session.view
         if share is not None and view is not None:
             words = sentence(share, self.effects.get(share.label))
+            if self._where:
+                words += f" Of the images selected: {self._where}."
             self.said.setText(self._found.get(share.label) or words)
         self.image_rows = self.image_table.show_share(
             share, [] if view is None else view.run.images["file"].tolist()

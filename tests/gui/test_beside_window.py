@@ -53,3 +53,13 @@ def test_without_a_window_the_work_is_done_here() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "True", done.stderr
+
+
+def test_the_first_panel_is_made_of_little() -> None:
+    """What takes long to import comes once the panel is there."""
+    code = (
+        "import sys, napari_globalxai.widgets.explain_widget;"
+        "print([name for name in ('pandas', 'matplotlib', 'zarr', 'torch') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "[]", done.stderr

@@ -13,9 +13,11 @@ from napari.layers import Image, Labels, Shapes
 from qtpy.QtCore import Qt
 
 from napari_globalxai.errors import InputError
+from napari_globalxai.report.drawn_chapter import drawn_chapter
 from napari_globalxai.storage import read_json
 from napari_globalxai.widgets.mass import mass_outside, mass_zones, outside_warning
 from napari_globalxai.widgets.region_mask import region_mask
+from napari_globalxai.widgets.shown_maps import Selection
 
 pytestmark = pytest.mark.gui
 
@@ -275,6 +277,26 @@ def test_numbers_are_of_the_layer_and_run_on_show(
     qtbot.wait(50)
     assert regions.effects == {}
     assert regions.table.texts() == [] or regions.shares
+
+
+def test_numbers_follow_the_selection_and_name_it(regions: Any, panels: Any, qtbot: Any) -> None:
+    draw_sign(regions, qtbot)
+    qtbot.waitUntil(lambda: len(regions.shares) == 2, timeout=TIMEOUT)
+    everybody = regions.shares[0].rows
+    assert "selected" not in regions.said.text()
+    panels.session.select(Selection("age > 70", tuple(range(21, 40))))
+    qtbot.waitUntil(
+        lambda: regions.said.text().endswith("Of the images selected: age > 70."), timeout=TIMEOUT
+    )
+    assert regions.shares[0].rows.tolist() == [row for row in everybody if row >= 21]
+    regions.keep()
+    kept = read_json(panels.session.run.folder / "regions" / "Region.json")
+    assert kept["where"] == "age > 70"
+    rows = drawn_chapter(panels.session.run.folder).tables[0].rows
+    assert rows[0][0] == "Region, of images with age > 70"
+    panels.session.select(None)
+    qtbot.waitUntil(lambda: "selected" not in regions.said.text(), timeout=TIMEOUT)
+    assert regions.shares[0].rows.tolist() == everybody.tolist()
 
 
 def test_the_report_tells_of_what_was_measured(regions: Any, panels: Any, qtbot: Any) -> None:
