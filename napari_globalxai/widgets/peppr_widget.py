@@ -258,9 +258,9 @@ class PepprWidget(Panel):
         self.map_box.setCurrentText(name)
 
     def _name_map(self, result: PepprResult | None) -> None:
-        """Let the box say which map the result on show is of."""
+        """Let the box say which map the result on show is of; images have maps of their own."""
         view = self.session.view
-        if result is None or view is None:
+        if result is None or view is None or self.images.followed is not None:
             return
         name = map_of(result, view.maps)
         self.map_box.blockSignals(True)
