@@ -24,7 +24,11 @@ def make_kept_box() -> QComboBox:
 
 def list_kept(box: QComboBox, run: Run | None) -> None:
     """List the regions that a run holds; an item's data is the region's path."""
-    found = [] if run is None else sorted((run.folder / REGIONS_FOLDER).glob("*.tif"))
+    found = (
+        []
+        if run is None
+        else sorted((run.folder / REGIONS_FOLDER).glob("*.tif"), key=lambda path: path.stem)
+    )
     box.clear()
     box.addItem(f"Of {len(found)}" if found else "None", None)
     for path in found:

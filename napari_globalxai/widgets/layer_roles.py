@@ -100,7 +100,8 @@ class RoleLayers:
 
             TURNS.add(piece)
 
-    def _make_slider(self) -> None:
+    def make_slider(self) -> None:
+        """Make the slider of a stack that is to come, see `make_slider`."""
         viewer = self._viewer()
         if viewer is not None:
             make_slider(viewer)
@@ -204,8 +205,8 @@ class RoleLayers:
 
         for role in self.scene.roles:
             if self.layer(role) is not None:
-                TURNS.add(partial(piece, role))
                 TURNS.add(_let_draw)
+                TURNS.add(partial(piece, role))
 
     def _fit(self) -> None:
         """Point the camera anew, where the scene is in front."""

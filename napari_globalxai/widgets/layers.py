@@ -164,7 +164,7 @@ class RunLayers(NativeLayers):
     def _on_view(self, view: RunView) -> None:
         self.bring_forward()
         if self.layer("images") is None:
-            TURNS.add(self._make_slider)
+            TURNS.add(self.make_slider)
             self._in_turn("images", self._show_images)
             # Where there were images, at once: where several layers went, vispy draws the others
             # from what is there no more once one comes after they were drawn.

@@ -130,7 +130,9 @@ class OutlierTable(PlainTable):
         # Left to Qt, these would be twice as wide: it keeps room for an arrow on either side.
         item = self.horizontalHeaderItem(column)
         words = "" if item is None else item.text()
-        return int(self._across.fontMetrics().horizontalAdvance(words)) + _HEADING_MARGIN
+        # A heading is bold in napari's style.
+        bold = 1.2 * float(self._across.fontMetrics().horizontalAdvance(words))
+        return round(bold) + _HEADING_MARGIN
 
     def _set_widths(self) -> None:
         for column in range(_NOTICED + 1, self.columnCount()):

@@ -131,6 +131,7 @@ class QualityWidget(Panel):
             if shown is not None and shown.quality.folder.absolute() == out.absolute():
                 # The viewer may read its images from the stack that is written anew.
                 self.layers.remove()
+            self.layers.make_slider()
             self.runner.run(
                 lambda progress: check_view(cohort, out, reading, frame, progress),
                 then=self.layers.show,
@@ -144,6 +145,7 @@ class QualityWidget(Panel):
             folder = Path(picked) if picked else None
         if folder is not None and not self.runner.is_running:
             chosen = result_folder(folder) or folder
+            self.layers.make_slider()
             self.runner.run(
                 lambda progress: open_quality_view(chosen, progress), then=self.layers.show
             )

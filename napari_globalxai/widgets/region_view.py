@@ -141,7 +141,8 @@ def keep_region(
 ) -> Path:
     """Keep a region in the run as a labels image, which `audit --regions` reads, with its numbers.
 
-    Those are of the images that a query means, where one is given.
+    Those are of the images that a query means, where one is given. A name that another region has
+    gets a number.
 
     Returns
     -------
@@ -160,19 +161,38 @@ def keep_region(
         raise InputError(f"{name!r} is no name for a region; use letters and digits.")
     if not has_record(run.folder):
         raise InputError(f"{run.folder}: is not there any more; open the run where it lies now.")
-    path = run.folder / REGIONS_FOLDER / f"{stem}.tif"
+    path = _place_for(run.folder / REGIONS_FOLDER, stem, region)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
         tifffile.imwrite(temporary, region.astype(np.uint8))
     write_json(
         path.with_suffix(".json"),
         {
-            "name": name,
+            "name": name + path.stem.removeprefix(stem),
             "where": where,
             "labels": {each.label: _facts(each, effects) for each in shares},
         },
     )
     return path
+
+
+def _place_for(folder: Path, stem: str, region: npt.NDArray[np.bool_]) -> Path:
+    """Return where a region goes: where it is already, or where none is."""
+    path, number = folder / f"{stem}.tif", 1
+    while path.exists() and not _holds(path, region):
+        number += 1
+        path = folder / f"{stem}-{number}.tif"
+    return path
+
+
+def _holds(path: Path, region: npt.NDArray[np.bool_]) -> bool:
+    import tifffile
+
+    try:
+        return np.array_equal(tifffile.imread(path) > 0, region)
+    except (OSError, ValueError):
+        # What cannot be read is not to be lost either.
+        return False
 
 
 def _facts(share: LabelShare, effects: Mapping[str, RegionEffect]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
+from weakref import WeakSet
 
 import napari.viewer
 import numpy as np
@@ -91,6 +92,7 @@ class RegionsWidget(Panel):
         self._drawn = QTimer(self)
         self._drawn.setSingleShot(True)
         self._drawn.setInterval(_MILLISECONDS_OF_DRAWING)
+        self._watched: WeakSet[Any] = WeakSet()
         self._region: Optional[npt.NDArray[np.bool_]] = None  # noqa: UP045
         # Of what is measured now; what was asked before is of another run or layer.
         self._turn = 0
@@ -105,6 +107,9 @@ class RegionsWidget(Panel):
         self._lay_out()
         self._connect()
         self._on_view(self.session.view)
+        if self.regions.layer is not None:
+            # Drawn before the panel was closed, or without it.
+            self._on_layer()
 
     # What users and scripts do.
 
@@ -117,7 +122,7 @@ class RegionsWidget(Panel):
         layer = add_drawing(self._viewer, "Region")
         self.regions.choose(layer)
         self._forget()
-        self.follow(layer.events.data, self._on_data)
+        self._watch(layer)
         self.said.setText("Drag a rectangle on the image: it is measured at once.")
 
     def measure(self) -> None:
@@ -137,13 +142,16 @@ class RegionsWidget(Panel):
 
     def erase(self) -> None:
         """Erase the region from all images and predict again, for all labels."""
-        region, run = self.drawn_region(), self.session.run
-        if region is None or run is None or self.eraser.is_running:
+        region, view = self.drawn_region(), self.session.view
+        if region is None or view is None or self.eraser.is_running:
             return
-        trust, turn = self.session.trusts(run), self._turn
+        run, turn = view.run, self._turn
+        trust = self.session.trusts(run)
 
         def work(progress: ProgressCallback) -> Any:
             effects = erase(run, region, trust, progress)
+            # Also where the panel is closed by then.
+            view.erased[region.tobytes()] = effects
             return turn, region, measure_region(run, region), effects
 
         self.eraser.run(work)
@@ -285,8 +293,19 @@ class RegionsWidget(Panel):
         self._found = {}
         self._drawn.start()
 
+    def _watch(self, layer: Any) -> None:
+        """Measure anew what is drawn on a layer."""
+        if layer not in self._watched:
+            self._watched.add(layer)
+            # Layers of labels tell of strokes, those of shapes of their data.
+            for event in (layer.events.data, getattr(layer.events, "paint", None)):
+                if event is not None:
+                    self.follow(event, self._on_data)
+
     def _on_layer(self) -> None:
         self._forget()
+        if self.regions.layer is not None:
+            self._watch(self.regions.layer)
         self.said.setText(_DRAW)
         self._drawn.start()
 
@@ -321,10 +340,11 @@ class RegionsWidget(Panel):
     def _on_measured(self, found: Any) -> None:
         turn, region, shares, where = found
         self.job_bar.say("")
-        if turn != self._turn:
+        view = self.session.view
+        if turn != self._turn or view is None:
             return
-        if self._region is None or not np.array_equal(region, self._region):
-            self.effects = {}
+        # Regions are erased from all images; of some, the change is not known.
+        self.effects = {} if where else view.erased.get(region.tobytes(), {})
         self._region, self.shares, self._where = region, shares, where
         self._show()
 
@@ -360,7 +380,7 @@ class RegionsWidget(Panel):
         images = self.layers.layer("images")
         if images is not None:
             layer = draw_region(self._viewer, region, name, images)
-            self.follow(layer.events.data, self._on_data)
+            self._watch(layer)
             self.regions.choose(layer)
             self._forget()
             self._drawn.start()
@@ -379,6 +399,8 @@ class RegionsWidget(Panel):
             words = sentence(share, self.effects.get(share.label))
             if self._where:
                 words += f" Of the images selected: {self._where}."
+            elif self.session.selection is not None:
+                words += " Of all images, not of those selected."
             self.said.setText(self._found.get(share.label) or words)
         self.image_rows = self.image_table.show_share(
             share, [] if view is None else view.run.images["file"].tolist()

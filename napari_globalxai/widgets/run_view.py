@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.plain_labels import plain
 
 if TYPE_CHECKING:
+    from napari_globalxai.faithfulness.region_erasure import RegionEffect
     from napari_globalxai.faithfulness.result import PepprResult
     from napari_globalxai.frame.stack import AlignedStack
     from napari_globalxai.runs.run import Run
@@ -57,6 +58,8 @@ class RunView:
         Brightest value to show of each label's attributions, the same for all images.
     signed : bool
         Whether maps have values below zero.
+    erased : dict of bytes to dict
+        What was found by erasing regions, by their pixels.
     """
 
     run: Run
@@ -66,6 +69,7 @@ class RunView:
     valid: npt.NDArray[np.bool_]
     attribution_limits: dict[str, float]
     signed: bool
+    erased: dict[bytes, dict[str, RegionEffect]] = field(default_factory=dict)
 
     @property
     def labels(self) -> tuple[str, ...]:

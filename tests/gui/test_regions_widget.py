@@ -72,6 +72,20 @@ def test_a_drawn_region_is_measured_for_all_labels(regions: Any, panels: Any, qt
     assert len(regions.image_table.texts()) == len(run.members("left"))
 
 
+def test_what_is_painted_on_labels_is_measured_at_once(
+    regions: Any, panels: Any, qtbot: Any
+) -> None:
+    labels = panels.viewer.add_labels(np.zeros((tiny.HEIGHT, tiny.WIDTH), np.uint8), name="Mine")
+    assert regions.layer_box.currentText() == "Mine"
+    regions.layer_box.activated.emit(0)
+    rows, columns = tiny.SIGNS["left"]
+    labels.brush_size = 6
+    labels.paint(((rows.start + rows.stop) // 2, (columns.start + columns.stop) // 2), 1)
+    qtbot.waitUntil(lambda: len(regions.shares) == 2, timeout=TIMEOUT)
+    assert regions.shares[0].area == (labels.data > 0).mean()
+    assert regions.shares[0].ratio > 5
+
+
 def test_erasing_the_sign_takes_the_gain(regions: Any, panels: Any, qtbot: Any) -> None:
     draw_sign(regions, qtbot)
     with qtbot.waitSignal(regions.eraser.succeeded, timeout=TIMEOUT):
@@ -86,6 +100,30 @@ def test_erasing_the_sign_takes_the_gain(regions: Any, panels: Any, qtbot: Any) 
     regions.table.cellClicked.emit(1, 0)
     assert panels.session.map_name == "right"
     assert regions.said.text().startswith("right: ")
+
+
+def test_what_erasing_found_is_kept_for_the_region(regions: Any, panels: Any, qtbot: Any) -> None:
+    """Where its panel was closed meanwhile as well; it is not told of some of the images."""
+    from napari_globalxai.widgets.workbench import open_panel
+
+    draw_sign(regions, qtbot)
+    regions.erase()
+    runner = regions.eraser
+    panels.viewer.window.remove_dock_widget(regions)
+    qtbot.waitUntil(lambda: not runner.is_running, timeout=TIMEOUT)
+    again = open_panel(panels.viewer, "Regions")
+    qtbot.waitUntil(lambda: "takes" in again.said.text(), timeout=TIMEOUT)
+    assert again.effects["left"].erased_auc < 0.75
+    panels.session.select(Selection("age > 70", tuple(range(21, 40))))
+    qtbot.waitUntil(lambda: again.said.text().endswith("age > 70."), timeout=TIMEOUT)
+    assert not again.effects
+    assert "erasing" not in again.said.text()
+    with qtbot.waitSignal(again.eraser.succeeded, timeout=TIMEOUT):
+        again.erase()
+    assert again.said.text().endswith("Of all images, not of those selected.")
+    panels.session.select(None)
+    qtbot.waitUntil(lambda: "images selected" not in again.said.text(), timeout=TIMEOUT)
+    assert again.effects["left"].erased_auc < 0.75
 
 
 def test_a_kept_region_is_read_by_the_audit(regions: Any, panels: Any, qtbot: Any) -> None:
@@ -104,6 +142,13 @@ def test_a_kept_region_is_read_by_the_audit(regions: Any, panels: Any, qtbot: An
     facts = read_json(path.with_suffix(".json"))
     assert facts["name"] == "lower corner!"
     assert facts["labels"]["left"]["ratio"] == pytest.approx(regions.shares[0].ratio)
+    # Another region of that name takes nothing from it; the same one is kept once.
+    draw_sign(regions, qtbot, "right")
+    for _ in range(2):
+        regions.name_line.setText("lower corner!")
+        qtbot.mouseClick(regions.keep_button, Qt.MouseButton.LeftButton)
+    assert sorted(each.stem for each in folder.glob("*.tif")) == ["lower-corner", "lower-corner-2"]
+    np.testing.assert_array_equal(next(iter(read_labels_image(path, mask.shape).values())), drawn)
     # It is drawn again from the list.
     regions.kept_box.setCurrentIndex(1)
     regions.kept_box.activated.emit(1)
