@@ -13,6 +13,7 @@ from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.widgets.further_results import FurtherResults
 from napari_globalxai.widgets.growing_curves import CurvesUnderWay, curves_under_way
 from napari_globalxai.widgets.identity import make_header
+from napari_globalxai.widgets.image_result import ImageResult
 from napari_globalxai.widgets.layers import RunLayers, layers_of
 from napari_globalxai.widgets.panel import Panel, choice_box
 from napari_globalxai.widgets.panel_words import in_panel_words
@@ -324,7 +325,8 @@ class PepprWidget(Panel):
         wanted = own[0] if len(own) == 1 else self.label_box.currentText()
         self._list_labels([] if result is None else list(result.areas), wanted)
         self.about.setVisible(result is None)
-        self._name_map(result)
+        if not isinstance(result, ImageResult):
+            self._name_map(result)
         if result is not None:
             self.form.follow_settings(result.settings)
             self._open_at(result, self.label_box.currentText())

@@ -104,6 +104,9 @@ def test_images_are_tested_listed_and_scrubbed_along_their_own_maps(
     qtbot.waitUntil(lambda: session.result is None, timeout=TIMEOUT)
     own.viewer.dims.set_current_step(0, other)
     qtbot.waitUntil(lambda: getattr(session.result, "row", None) == other, timeout=TIMEOUT)
+    # The panel may have scrolled to what was worked with last.
+    qtbot.wait(100)
+    peppr.ensureWidgetVisible(view.back_button)
     qtbot.mouseClick(view.back_button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: session.result is not None, timeout=TIMEOUT)
     qtbot.waitUntil(lambda: not hasattr(session.result, "row"), timeout=TIMEOUT)
