@@ -52,11 +52,6 @@ class CohortPreview(QWidget):
         self._show(_Seen((), ()))
         self._reading.ready.connect(self._on_read)
 
-    @property
-    def is_reading(self) -> bool:
-        """Whether the table is still being read."""
-        return self._reading.is_running
-
     def look_at(self, table: Path | None, reading: Mapping[str, Any]) -> None:
         """Read a table, in the background."""
         asked = (table, repr(sorted(reading.items(), key=str)), _changed(table))
