@@ -567,6 +567,8 @@ def test_a_closed_panel_keeps_its_job_and_a_new_one_shows_it(panels: Any, qtbot:
     again = open_panel(viewer, "PEPPR")
     assert again is not panels.peppr
     assert again.runner.is_running
+    # What is in a panel comes a turn later, and is not in view before.
+    qtbot.waitUntil(lambda: again.widget() is not None, timeout=TIMEOUT)
     qtbot.waitUntil(lambda: "3 of 7" in again.job_bar.status.text(), timeout=TIMEOUT)
     assert "left" in again.job_bar.status.text()
     assert again.job_bar.status.text().endswith("shown at http://127.0.0.1:40000/status")
