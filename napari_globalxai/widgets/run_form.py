@@ -12,9 +12,14 @@ from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 from napari_globalxai.catalogue import METHODS
 from napari_globalxai.models.card import MODEL_SUFFIXES
 from napari_globalxai.runs.record import RunRecord
+from napari_globalxai.runs.table_reading import recorded_reading
 from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.settings.declared import declared_fields
-from napari_globalxai.settings.execution_settings import ExecutionSettings, WorkerSettings
+from napari_globalxai.settings.execution_settings import (
+    OF_THIS_MACHINE,
+    ExecutionSettings,
+    WorkerSettings,
+)
 from napari_globalxai.settings.explain_settings import ExplainSettings
 from napari_globalxai.widgets.alignment_form import AlignmentForm
 from napari_globalxai.widgets.card_view import CardView
@@ -26,7 +31,6 @@ from napari_globalxai.widgets.panel import choice_box
 from napari_globalxai.widgets.path_field import PathField
 from napari_globalxai.widgets.recognised import Recognised, recognise
 from napari_globalxai.widgets.session import Session
-from napari_globalxai.widgets.setting_fields import set_field
 from napari_globalxai.widgets.settings_form import MethodForm, SettingsForm, settings_layout
 from napari_globalxai.widgets.wrapped import WrappedBox
 
@@ -94,6 +98,7 @@ class RunForm(Fold):
         super().__init__("Next run")
         self._session = session
         self._trusted_model: Path | None = None
+        self._files: tuple[Path | None, Path | None] = (None, None)
         self._make_fields()
         self._make_forms()
         self._lay_out()
@@ -123,11 +128,15 @@ class RunForm(Fold):
         self.model_field.path = None if record.model.source is None else Path(record.model.source)
         self.method_box.setCurrentText(record.settings.method)
         self.settings_form.take(record.settings.method_settings)
-        if record.settings.cam_layer is not None:
-            self.layer_field.choose(record.settings.cam_layer)
+        self.layer_field.choose(record.settings.cam_layer)
+        self.cohort_form.take(recorded_reading(record.cohort))
+        chosen = {
+            name: getattr(record.settings, name)
+            for name in ExplainSettings.model_fields
+            if name not in OF_THIS_MACHINE
+        }
         for form in (self.alignment_form, self.maps_form, self.computing_form):
-            for name, field in form.fields.items():
-                set_field(field, getattr(record.settings, name, None))
+            form.take(chosen)
         self.output_field.path = folder
         self.expand()
 
@@ -221,7 +230,7 @@ class RunForm(Fold):
         self.model_field.edited.connect(self._on_model)
         self.card.written.connect(self._on_card)
         for field in (self.cohort_field, self.model_field):
-            field.edited.connect(self._suggest_output)
+            field.edited.connect(self._on_files)
             field.dropped.connect(self.take)
         self.cohort_field.edited.connect(self._on_cohort)
         self.cohort_form.changed.connect(self._on_cohort)
@@ -241,6 +250,13 @@ class RunForm(Fold):
             self.model_field.path = path
         else:
             self.run_dropped.emit(path)
+
+    def _on_files(self) -> None:
+        # A line tells that somebody was there; a run that is gone on with keeps its folder then.
+        files = (self.cohort_field.path, self.model_field.path)
+        if files != self._files or self.output_field.path is None:
+            self._files = files
+            self._suggest_output()
 
     def _suggest_output(self) -> None:
         cohort, model = self.cohort_field.path, self.model_field.path
