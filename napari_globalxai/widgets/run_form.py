@@ -128,7 +128,8 @@ class RunForm(Fold):
         for form in (self.alignment_form, self.maps_form, self.computing_form):
             for name, field in form.fields.items():
                 set_field(field, getattr(record.settings, name, None))
-        self.output_field.path = folder
+        # It is this run that is gone on with, also where its table or model have moved.
+        self.output_field.choose(folder)
         self.expand()
 
     def missing(self) -> tuple[str, PathField] | None:
