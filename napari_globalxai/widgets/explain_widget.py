@@ -21,6 +21,7 @@ from napari_globalxai.widgets.growing_view import GrowingView
 from napari_globalxai.widgets.identity import NO_RUN_HERE, make_header
 from napari_globalxai.widgets.layers import RunLayers, layers_of, sample_paths
 from napari_globalxai.widgets.map_view import MapView
+from napari_globalxai.widgets.moved_images import MovedImages
 from napari_globalxai.widgets.panel import Panel
 from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import JobBar, flowing, heading
@@ -225,6 +226,7 @@ class ExplainWidget(Panel):
             "Show the image as its file stores it, in full resolution, with the maps laid on it"
         )
         self.consent = StoreConsent(self, self.layers)
+        self.moved_images = MovedImages(self, self.layers)
         self.image_panel = ImagePanel()
         self.performance = PerformanceTable()
         self.answers = AnswersView(self, viewer, self.session)
@@ -248,6 +250,7 @@ class ExplainWidget(Panel):
         self.content.addWidget(self.beside)
         self.content.addWidget(image_row)
         self.content.addWidget(self.consent)
+        self.content.addWidget(self.moved_images)
         self.content.addWidget(self.image_panel)
         self.content.addWidget(heading("Performance"))
         self.content.addWidget(self.performance)

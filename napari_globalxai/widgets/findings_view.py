@@ -19,6 +19,7 @@ from napari_globalxai.widgets.warm_up import import_models
 
 if TYPE_CHECKING:
     from napari_globalxai.runs.run import Run
+    from napari_globalxai.widgets.session import ModelUse
 
 AUDIT_FILE = "audit/audit.json"
 
@@ -104,14 +105,14 @@ def _places(run: Run) -> dict[str, npt.NDArray[np.bool_]]:
 
 
 def audit_run(
-    run: Run, trust: bool, progress: ProgressCallback = ignore_progress
+    run: Run, use: ModelUse, progress: ProgressCallback = ignore_progress
 ) -> list[ShownFinding]:
     """Audit a run and return what was found. To be called in a worker."""
     import_models()
     from napari_globalxai.audit.shortcut_audit import audit
 
     progress(Progress("Auditing the run", 0, 1))
-    audit(run.folder, trust=trust, progress=progress)
+    audit(run.folder, model=use.model, trust=use.trust, progress=progress)
     return read_findings(run)
 
 

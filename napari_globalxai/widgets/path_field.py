@@ -109,6 +109,11 @@ class PathField(QWidget):
         if not self._is_chosen:
             self.path = path
 
+    def choose(self, path: Path) -> None:
+        """Fill in a path that no suggestion takes the place of."""
+        self._is_chosen = True
+        self.path = path
+
     def browse(self) -> None:
         """Let the user pick a file or folder."""
         start = str(self.path or Path.home())
@@ -117,8 +122,7 @@ class PathField(QWidget):
         else:
             chosen, _ = QFileDialog.getOpenFileName(self, self._caption, start, self._filter)
         if chosen:
-            self._is_chosen = True
-            self.path = Path(chosen)
+            self.choose(Path(chosen))
 
     def _on_typed(self, text: str) -> None:
         self._is_chosen = bool(text.strip())

@@ -18,6 +18,7 @@ from napari_globalxai.widgets.findings_view import ShownFinding
 from napari_globalxai.widgets.identity import make_header
 from napari_globalxai.widgets.kept_regions import list_kept, make_kept_box, read_kept
 from napari_globalxai.widgets.layers import RunLayers, layers_of
+from napari_globalxai.widgets.moved_model import MovedModel
 from napari_globalxai.widgets.panel import Panel
 from napari_globalxai.widgets.parts import JobBar, flowing, heading, text_label, tipped_button
 from napari_globalxai.widgets.places_box import PlacesBox
@@ -146,10 +147,10 @@ class RegionsWidget(Panel):
         if region is None or view is None or self.eraser.is_running:
             return
         run, turn = view.run, self._turn
-        trust = self.session.trusts(run)
+        use = self.session.use_of_model(run)
 
         def work(progress: ProgressCallback) -> Any:
-            effects = erase(run, region, trust, progress)
+            effects = erase(run, region, use, progress)
             # Also where the panel is closed by then.
             view.erased[region.tobytes()] = effects
             return turn, region, measure_region(run, region), effects
@@ -189,6 +190,7 @@ class RegionsWidget(Panel):
 
     def _make_controls(self) -> None:
         self.header = make_header(self, self.session)
+        self.moved_model = MovedModel(self, self._viewer, self.session)
         self.regions = RegionBox(self, self._viewer)
         self.layer_box = self.regions.box
         self._buttons = (
@@ -219,6 +221,7 @@ class RegionsWidget(Panel):
         form.addRow("Places", self.places.box)
         form.addRow("Kept", self.kept_box)
         self.content.addWidget(self.header)
+        self.content.addWidget(self.moved_model)
         # What somebody who is new should see first.
         self.content.addWidget(self.audit_view)
         self.content.addWidget(heading("Region"))
@@ -242,6 +245,7 @@ class RegionsWidget(Panel):
         self.places.said.connect(self.said.setText)
         self.report_button.clicked.connect(self.report)
         self._drawn.timeout.connect(self._on_drawn)
+        self.moved_model.watch(self.eraser)
         self.findings.chosen.connect(self.show_finding)
         self.runner.succeeded.connect(self._on_measured)
         self.eraser.succeeded.connect(self._on_erased)

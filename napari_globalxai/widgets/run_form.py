@@ -98,7 +98,6 @@ class RunForm(Fold):
         super().__init__("Next run")
         self._session = session
         self._trusted_model: Path | None = None
-        self._files: tuple[Path | None, Path | None] = (None, None)
         self._make_fields()
         self._make_forms()
         self._lay_out()
@@ -137,7 +136,8 @@ class RunForm(Fold):
         }
         for form in (self.alignment_form, self.maps_form, self.computing_form):
             form.take(chosen)
-        self.output_field.path = folder
+        # It is this run that is gone on with, also where its table or model have moved.
+        self.output_field.choose(folder)
         self.expand()
 
     def missing(self) -> tuple[str, PathField] | None:
@@ -230,7 +230,7 @@ class RunForm(Fold):
         self.model_field.edited.connect(self._on_model)
         self.card.written.connect(self._on_card)
         for field in (self.cohort_field, self.model_field):
-            field.edited.connect(self._on_files)
+            field.edited.connect(self._suggest_output)
             field.dropped.connect(self.take)
         self.cohort_field.edited.connect(self._on_cohort)
         self.cohort_form.changed.connect(self._on_cohort)
@@ -250,13 +250,6 @@ class RunForm(Fold):
             self.model_field.path = path
         else:
             self.run_dropped.emit(path)
-
-    def _on_files(self) -> None:
-        # A line tells that somebody was there; a run that is gone on with keeps its folder then.
-        files = (self.cohort_field.path, self.model_field.path)
-        if files != self._files or self.output_field.path is None:
-            self._files = files
-            self._suggest_output()
 
     def _suggest_output(self) -> None:
         cohort, model = self.cohort_field.path, self.model_field.path
