@@ -30,7 +30,7 @@ def findings_chapter(folder: Path) -> Chapter:
     """Return what the audit found, in words, the surest first."""
     audit = mapping_in(folder / AUDIT_FOLDER / "audit.json")
     if audit is None:
-        return Chapter("findings", _FINDINGS, [_NOT_RUN])
+        return Chapter("findings", _FINDINGS, [_NOT_RUN], is_answered=False)
     if isinstance(audit, Damaged):
         return Chapter("findings", _FINDINGS, warnings=[audit.sentence])
     found = entries(audit.get("findings"))

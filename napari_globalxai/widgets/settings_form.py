@@ -108,6 +108,15 @@ class SettingsForm(Fold):
             self.changed.emit()
 
 
+class OpenForm(SettingsForm):
+    """Settings that stand open, without a heading."""
+
+    def __init__(self, settings: Iterable[Declared] = ()) -> None:
+        super().__init__("", settings)
+        self.button.hide()
+        self.expand()
+
+
 class MethodForm(SettingsForm):
     """The parameters of an attribution method, found in the background, as methods need torch."""
 
