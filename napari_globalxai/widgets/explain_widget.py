@@ -216,7 +216,7 @@ class ExplainWidget(Panel):
         self.warnings = RunNotes()
         self.notes = self.warnings.notes
         self.step_buttons = step_buttons(self, viewer)
-        self.maps = MapView(self, self.session, self.layers)
+        self.maps = MapView(self, viewer, self.session, self.layers)
         self.map_box, self.map_table = self.maps.map_box, self.maps.map_table
         self.shared_scale_box = self.maps.shared_scale_box
         self.global_map_box = self.maps.global_map_box
