@@ -127,9 +127,6 @@ class ExplainWidget(Panel):
             def show(view: RunView) -> None:
                 growing.hand_over()
                 session.open(view)
-                # After the run's images: where a map alone is left, napari 0.9 with vispy 0.17 can
-                # end the process as it draws, by the freed memory of what lay below.
-                growing.stop()
 
             self.runner.run(explaining(cohort, reads, model, out, settings, trust), then=show)
             growing.start(out, lambda: reading(cohort, reads))

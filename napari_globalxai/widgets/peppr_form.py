@@ -7,7 +7,11 @@ from typing import Any
 from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
 from napari_globalxai.settings.declared import SettingsModel, declared_fields
-from napari_globalxai.settings.execution_settings import DeviceSettings, WorkerSettings
+from napari_globalxai.settings.execution_settings import (
+    OF_THIS_MACHINE,
+    DeviceSettings,
+    WorkerSettings,
+)
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.widgets.fold import Fold
 from napari_globalxai.widgets.panel import choice_box
@@ -103,7 +107,7 @@ class PepprForm(QWidget):
             # A picture, or a fill of a plugin that is not here.
             box.addItem(fill, fill)
         for name, field in (*self._fields.items(), *self.more_form.fields.items()):
-            if name in settings:
+            if name in settings and name not in OF_THIS_MACHINE:
                 set_field(field, settings[name])
 
     def _more(self, of: type[SettingsModel]) -> dict[str, Any]:

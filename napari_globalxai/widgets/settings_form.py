@@ -51,6 +51,7 @@ class SettingsForm(Fold):
         self.fields: dict[str, QWidget] = {}
         self._kinds: dict[str, str] = {}
         self._defaults: dict[str, Any] = {}
+        self._told: dict[str, Any] = {}
         self.show_settings(settings)
 
     def show_settings(self, settings: Iterable[Declared]) -> None:
@@ -65,6 +66,7 @@ class SettingsForm(Fold):
             # As the field gives it back: a spin box rounds.
             self._defaults[setting.name] = field_value(field)
         self.show_content(content)
+        self._told = self._texts()
         for field in self.fields.values():
             field_changed(field).connect(self._on_edited)
         if self.fields:
@@ -88,8 +90,22 @@ class SettingsForm(Fold):
             return tuple(split_names(value))
         return value
 
+    def take(self, values: Mapping[str, Any]) -> None:
+        """Choose settings by name, and leave all others to their defaults."""
+        self.blockSignals(True)
+        for name, field in self.fields.items():
+            set_field(field, values.get(name, self._defaults[name]))
+        self.blockSignals(False)
+        self._on_edited()
+
+    def _texts(self) -> dict[str, Any]:
+        return {name: field_value(field) for name, field in self.fields.items()}
+
     def _on_edited(self) -> None:
-        self.changed.emit()
+        # A line tells that somebody was there, whether or not they wrote anything.
+        if not self.signalsBlocked() and self._texts() != self._told:
+            self._told = self._texts()
+            self.changed.emit()
 
 
 class MethodForm(SettingsForm):
@@ -123,9 +139,13 @@ class MethodForm(SettingsForm):
         return super().values() if self._shown == self._method else dict(self._wanted)
 
     def _fill_in(self) -> None:
+        # What was to stand there stands there: nothing is chosen anew.
+        self.blockSignals(True)
         for name, field in self.fields.items():
             if name in self._wanted:
                 set_field(field, self._wanted[name])
+        self.blockSignals(False)
+        self._told = self._texts()
 
     def _ask(self) -> None:
         if not self.isExpanded() or not self._method or self._shown == self._method:

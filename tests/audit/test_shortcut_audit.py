@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+import zarr
 from stored_run import Plan, write_run
 
 import napari_globalxai as gx
@@ -231,14 +232,15 @@ def test_maps_without_mass_are_counted(tmp_path):
     folder = write_run(tmp_path / "run", Plan(images=40, labels=2))
     run = gx.open_run(folder)
     rows = run.members("L0")
+    stored = zarr.open_array(folder / "attributions.zarr", mode="r+")
     for row in rows[:3]:
-        run.store._array[int(row), 0] = 0
+        stored[int(row), 0] = 0
     audited = gx.audit(folder)
     searched = json.loads((folder / "audit" / "audit.json").read_text())["searched"]
     assert searched["without_mass"] == {"L0": 3, "L1": 0}
     assert not set(rows[:3]) & set(audited.clusters.query("label == 'L0'")["row"])
     for row in rows:
-        run.store._array[int(row), 0] = 0
+        stored[int(row), 0] = 0
     gx.audit(folder)
     searched = json.loads((folder / "audit" / "audit.json").read_text())["searched"]
     assert searched["without_maps"] == ["L0"]

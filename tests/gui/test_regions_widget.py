@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import napari
 import numpy as np
 import pytest
 import tiny
@@ -39,7 +40,7 @@ def regions(panels: Any, finished_run: Path, tmp_path: Path, qtbot: Any) -> Any:
 def draw_sign(regions: Any, qtbot: Any, label: str = "left") -> np.ndarray:
     """Draw a rectangle around a label's sign, and return its pixels."""
     qtbot.mouseClick(regions.new_button, Qt.MouseButton.LeftButton)
-    layer = regions._viewer.layers[regions.layer_box.currentText()]
+    layer = napari.current_viewer().layers[regions.layer_box.currentText()]
     assert layer.mode == "add_rectangle"
     rows, columns = tiny.SIGNS[label]
     top, bottom = rows.start - 0.5, rows.stop - 0.5
