@@ -127,10 +127,15 @@ class Run:
         """The images in the frame."""
         from napari_globalxai.frame.stack import AlignedStack
 
+        path = self.folder / STACK_FOLDER
         try:
-            stack = AlignedStack(self.folder / STACK_FOLDER)
+            stack = AlignedStack(path)
         except FileNotFoundError as why:
-            raise damaged(self.folder / STACK_FOLDER) from why
+            if path.exists():
+                raise damaged(path) from why
+            raise InputError(
+                f"{path}: is gone; put it back, or explain the cohort again with --resume."
+            ) from why
         if stack.shape != self._shape or len(stack) != self.record.cohort.images:
             raise damaged(self.folder / STACK_FOLDER)
         return stack

@@ -180,7 +180,6 @@ class ExplainWidget(Panel):
         if run is None:
             self.job_bar.say("Compute global maps or open a run first.")
         elif not self.report_runner.is_running:
-            self.job_bar.say("Writing the report…")
             self.report_runner.run(reporting(run))
 
     def cancel(self) -> None:
@@ -210,11 +209,11 @@ class ExplainWidget(Panel):
         self.runs = RunsView()
         self.job_bar = JobBar(self.runner)
         self.growing = GrowingView(self, growing_layers_of(viewer))
-        self.check_bar = JobBar(self.check_runner)
+        self.check_bar, self.report_bar = JobBar(self.check_runner), JobBar(self.report_runner)
         self.warnings = RunNotes()
         self.notes = self.warnings.notes
         self.step_buttons = step_buttons(self, viewer)
-        self.maps = MapView(self, self.session, self.layers)
+        self.maps = MapView(self, viewer, self.session, self.layers)
         self.map_box, self.map_table = self.maps.map_box, self.maps.map_table
         self.shared_scale_box = self.maps.shared_scale_box
         self.global_map_box = self.maps.global_map_box
@@ -244,6 +243,7 @@ class ExplainWidget(Panel):
         self.content.addWidget(self.job_bar)
         self.content.addWidget(self.growing)
         self.content.addWidget(self.check_bar)
+        self.content.addWidget(self.report_bar)
         self.content.addWidget(flowing(heading("Global maps"), *self.step_buttons))
         self.content.addWidget(self.stands_out)
         self.content.addWidget(self.maps)
@@ -282,7 +282,7 @@ class ExplainWidget(Panel):
         self.runner.failed.connect(self._on_failed)
         self.check_runner.succeeded.connect(self._on_checked)
         self.report_runner.succeeded.connect(self._on_report)
-        self.report_runner.failed.connect(self.job_bar.say)
+        self.report_runner.cancelled.connect(self._on_no_report)
         self.form.run_dropped.connect(self.open_run)
         self.layer_field.failed.connect(self.job_bar.say)
         self.maps.refused.connect(self.job_bar.say)
@@ -360,8 +360,11 @@ class ExplainWidget(Panel):
         first = counted(len(problems), "problem") if problems else "No problem was found."
         self.check_bar.say("\n".join([first, *lines, *facts]))
 
+    def _on_no_report(self) -> None:
+        self.report_bar.say("Stopped. No report was written.")
+
     def _on_report(self, path: Path) -> None:
-        self.job_bar.say(f"Report: {path}")
+        self.report_bar.say(f"Report: {path}")
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(path.absolute())))
 
     # Results.

@@ -1,6 +1,6 @@
 """Which global map is shown and how: label, selection, difference, statistic, scale."""
 
-from typing import Optional
+from typing import Any, Optional
 
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QCheckBox, QLineEdit, QVBoxLayout, QWidget
@@ -33,6 +33,8 @@ class MapView(QWidget):
     ----------
     panel : Panel
         The panel that it is a part of.
+    viewer : napari.viewer.Viewer
+        The viewer.
     session : Session
         What the viewer works on.
     layers : RunLayers
@@ -60,11 +62,11 @@ class MapView(QWidget):
 
     refused = Signal(str)
 
-    def __init__(self, panel: Panel, session: Session, layers: RunLayers) -> None:
+    def __init__(self, panel: Panel, viewer: Any, session: Session, layers: RunLayers) -> None:
         super().__init__()
         self.session, self.layers = session, layers
         self._make_controls()
-        self.kept = KeepSelection(panel, session)
+        self.kept = KeepSelection(panel, viewer, session)
         self._lay_out()
         self._connect(panel)
 

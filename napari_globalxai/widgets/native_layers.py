@@ -19,6 +19,9 @@ from napari_globalxai.widgets.warm_up import import_models
 from napari_globalxai.widgets.workers import LatestOnly
 
 NATIVE = "Native image"
+NO_IMAGES = (
+    "The run's images were taken off the layer list; open the run again, under “Recent runs”."
+)
 _MAPS = ("attribution", "global map")
 
 
@@ -84,7 +87,10 @@ class NativeLayers(RoleLayers):
 
     def _show_native(self) -> None:
         view, row = self.session.view, self.session.row
-        if not self.session.native or view is None or self.layer("images") is None:
+        if not self.session.native or view is None:
+            return
+        if self.layer("images") is None:
+            self._on_native_failed(NO_IMAGES)
             return
         # Until the file is read, the stack shows the image, as sharp as the frame.
         self.set_visible("native", False)

@@ -19,6 +19,7 @@ from napari_globalxai.widgets.identity import make_header
 from napari_globalxai.widgets.kept_regions import list_kept, make_kept_box, read_kept
 from napari_globalxai.widgets.layers import RunLayers, layers_of
 from napari_globalxai.widgets.moved_model import MovedModel
+from napari_globalxai.widgets.native_layers import NO_IMAGES
 from napari_globalxai.widgets.panel import Panel
 from napari_globalxai.widgets.parts import JobBar, flowing, heading, text_label, tipped_button
 from napari_globalxai.widgets.places_box import PlacesBox
@@ -52,6 +53,7 @@ _BUTTONS = {
     "Keep": "Keep the region and its numbers in the run's folder",
     "Report": "Keep what was measured, write the report of the run on show and open it",
 }
+_OPEN_A_RUN = "Open a run first."
 _DRAW = "Draw a region: press “New region” and drag a rectangle on the image."
 
 
@@ -118,7 +120,7 @@ class RegionsWidget(Panel):
         """Add a layer to draw on, and take up the rectangle."""
         images = self.layers.layer("images")
         if images is None:
-            self.said.setText("Open a run first.")
+            self.said.setText(_OPEN_A_RUN if self.session.view is None else NO_IMAGES)
             return
         layer = add_drawing(self._viewer, "Region")
         self.regions.choose(layer)
@@ -264,7 +266,7 @@ class RegionsWidget(Panel):
         view, images = self.session.view, self.layers.layer("images")
         layer = self.regions.layer
         if view is None or images is None:
-            self.said.setText("Open a run first.")
+            self.said.setText(_OPEN_A_RUN if view is None else NO_IMAGES)
             return None
         if layer is None:
             self.said.setText(_DRAW)
@@ -337,7 +339,7 @@ class RegionsWidget(Panel):
         for part in self._buttons:
             part.setEnabled(enabled)
         self._forget()
-        self.said.setText(_DRAW if enabled else "Open a run first.")
+        self.said.setText(_DRAW if enabled else _OPEN_A_RUN)
         list_kept(self.kept_box, self.session.run)
         self.places.show_run(self.session.run)
 

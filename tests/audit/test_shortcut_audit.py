@@ -11,7 +11,7 @@ import zarr
 from stored_run import Plan, write_run
 
 import napari_globalxai as gx
-from napari_globalxai.errors import InputError
+from napari_globalxai.errors import Cancelled, InputError
 from napari_globalxai.statistics.regions import share_against_area
 
 REGION_COLUMNS = (
@@ -49,6 +49,20 @@ def test_a_shortcut_is_named_with_its_place_and_column(misled):
         assert 1 < each.ci_low <= each.effect <= each.ci_high
         assert "site == 'B'" in each.sentence
         assert "bottom left corner" in each.sentence
+
+
+@pytest.mark.parametrize("stage", ["Measuring regions", "Looking at columns", "Comparing places"])
+def test_an_audit_stops_within_its_searches_and_leaves_the_older_one(misled, stage):
+    folder, _ = misled
+    before = (folder / "audit" / "audit.json").read_bytes()
+
+    def stop(progress):
+        if progress.stage == stage:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        gx.audit(folder, progress=stop)
+    assert (folder / "audit" / "audit.json").read_bytes() == before
 
 
 def test_the_images_that_show_it_are_marked(misled):
