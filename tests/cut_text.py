@@ -92,7 +92,8 @@ def _label(label: QLabel) -> list[str]:
         return []
     if label.wordWrap():
         needed = label.heightForWidth(label.width())
-        longest = max(label.text().split(), key=len)
+        # As it is drawn, in which a number and its unit are one word.
+        longest = max(re.split("[ \n]+", QLabel.text(label)), key=len)
         too_wide = label.fontMetrics().horizontalAdvance(longest) > label.width() + SLACK
         is_cut = needed > label.height() + SLACK or (too_wide and "/" not in longest)
     else:

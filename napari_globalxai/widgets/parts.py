@@ -148,6 +148,16 @@ def flowing(*widgets: QWidget) -> FlowRow:
     return FlowRow(*widgets)
 
 
+def side_by_side(*widgets: QWidget) -> QWidget:
+    """Return widgets that stay together in one line, such as back and forward."""
+    together = QWidget()
+    row = QHBoxLayout(together)
+    row.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        row.addWidget(widget)
+    return together
+
+
 def tipped_button(text: str, tip: str) -> QPushButton:
     """Return a button with a tooltip."""
     button = QPushButton(text)
