@@ -285,9 +285,10 @@ def _is_drawn(text: Any) -> bool:
         text.get_position(),
         strict=True,
     ):
-        labels = [tick.label1 for tick in axis.get_major_ticks()]
-        if text in labels:
+        # Those of an earlier drawing are kept, and no longer among the first.
+        if text in [tick.label1 for tick in axis.majorTicks]:
             low, high = sorted(low_high)
-            return bool(axes.axison and low <= place <= high)
+            is_current = text in [tick.label1 for tick in axis.get_major_ticks()]
+            return bool(axes.axison and is_current and low <= place <= high)
     is_axis = text in (axes.xaxis.label, axes.yaxis.label)
     return bool(axes.axison or not is_axis)

@@ -30,6 +30,7 @@ from napari_globalxai.widgets.shown_maps import Selection
 from napari_globalxai.widgets.step_buttons import step_buttons
 from napari_globalxai.widgets.wrapped import tip_lines
 
+_EXAMPLE = "site == 'B' and age > 60"
 _PRESETS = {
     "": "In the order of the cohort",
     "errors": "Errors first",
@@ -121,11 +122,11 @@ class ImagesWidget(Panel):
         self.query_line = QLineEdit()
         self.query_line.setClearButtonEnabled(True)
         self.query_line.setAccessibleName("Filter")
-        self.query_line.setPlaceholderText("site == 'B' and age > 60")
+        self.query_line.setPlaceholderText(_EXAMPLE)
         self.query_line.setToolTip(
             tip_lines(
-                "Comparisons over the columns of images.csv, such as site == 'B' and age > 60, or "
-                "probability_Gla >= 0.5; names with blanks in backticks. The maps follow."
+                "Comparisons over the columns of images.csv, such as probability_Gla >= 0.5; names "
+                f"with blanks in backticks. The maps follow.\n{_EXAMPLE}"
             )
         )
         self.label_box = choice_box(

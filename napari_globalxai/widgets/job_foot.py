@@ -150,6 +150,9 @@ class _Words(UnbrokenLabel):
     def _cut(self) -> None:
         # The end tells how far the work is.
         middle = Qt.TextElideMode.ElideMiddle
-        words = self.fontMetrics().elidedText(self._whole, middle, self.width())
+        metrics = self.fontMetrics()
+        # Margins that napari's style gives to labels.
+        beside = self.sizeHint().width() - metrics.horizontalAdvance(self.text())
+        words = metrics.elidedText(self._whole, middle, self.width() - beside)
         if words != self.text():
             self.setText(words)

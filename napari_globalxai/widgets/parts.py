@@ -132,6 +132,7 @@ def text_label(text: str = "") -> QLabel:
     """Return a label for sentences: wrapped, and selectable so that an error can be copied."""
     label = plain_label(text)
     label.setWordWrap(True)
+    label.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
     label.setTextInteractionFlags(
         Qt.TextInteractionFlag.TextSelectableByMouse
         | Qt.TextInteractionFlag.TextSelectableByKeyboard

@@ -33,7 +33,7 @@ WHOLE = (0.0, 1.0)
 _ROOM = 0.06
 # Sizes of letters, in points: a label's own are smaller than the window's, but no smaller than
 # this, and so many stand side by side at least, as the curves need room in a narrow panel, too.
-_SMALLEST, _SMALLER, _ACROSS = 7.0, 1.5, 19
+_SMALLEST, _SMALLER, _ACROSS = 7.0, 1.5, 17
 # Width of a letter and height of a line, in sizes of a letter.
 _LETTER, _LINE = 0.6, 1.25
 # Letters that stand beside the axes, and before a name in a legend.

@@ -217,8 +217,10 @@ class QualityWidget(Panel):
             self.companion_buttons.addButton(button)
         self.title = text_label()
         self.noticed = text_label()
-        self.page_button = QPushButton("Open the page in the browser")
-        self.page_button.setToolTip("All that was found as one HTML file, to read and pass on")
+        self.page_button = QPushButton("Open page")
+        self.page_button.setToolTip(
+            "All that was found as one HTML file, in the browser, to read and pass on"
+        )
 
     def _lay_out(self) -> None:
         rows = FormRows()

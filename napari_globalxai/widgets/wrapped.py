@@ -6,7 +6,7 @@ Qt wraps the words of labels alone.
 from textwrap import fill
 from typing import Optional
 
-from qtpy.QtCore import QEvent, QSize
+from qtpy.QtCore import QEvent, QSize, QTimer
 from qtpy.QtGui import QFontMetrics, QResizeEvent
 from qtpy.QtWidgets import QCheckBox, QSizePolicy, QWidget
 
@@ -90,6 +90,8 @@ class WrappedBox(QCheckBox):
         text = wrapped(self._words, self.fontMetrics(), self.width() - self._beside)
         if text != self.text():
             super().setText(text)
+            # Once more, as a layout at work forgets it.
+            QTimer.singleShot(0, self.updateGeometry)
         self.updateGeometry()
 
     @property
