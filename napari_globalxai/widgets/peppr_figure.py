@@ -198,11 +198,11 @@ class CurvesDrawing:
             sentence = f"{spelt} has no curves: it needs images with and without the label."
         self.figure.text(
             0.5,
-            0.5,
+            0.95,
             fill(sentence, min(34, self._letters - 2)),
             color=self.text,
             ha="center",
-            va="center",
+            va="top",
             fontsize=self.small,
         )
 
