@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 from weakref import ref
@@ -10,6 +11,7 @@ from weakref import ref
 from napari.layers import Layer
 from psygnal import Signal
 
+from napari_globalxai.widgets.drawing_context import draw_later
 from napari_globalxai.widgets.event_turns import TURNS
 from napari_globalxai.widgets.names import METADATA_KEY, role_of
 from napari_globalxai.widgets.scenes import Scene, make_slider, scenes_of
@@ -133,11 +135,10 @@ class RoleLayers:
             if self.scenes.front and not self.in_front:
                 visible = layer.visible if visible is None else visible
                 layer.visible = False
-            chosen = viewer.layers.selection.active
-            viewer.layers.insert(self._position(role), layer)
+            draw_later(viewer)
             # napari selects what is new; the layer that the user works on stays selected.
-            if chosen is not None and role != "global map":
-                viewer.layers.selection.active = chosen
+            with nullcontext() if role == "global map" else same_selection(viewer):
+                viewer.layers.insert(self._position(role), layer)
         self._listen(layer, role)
         known = layer.metadata[METADATA_KEY]
         # Compared with what napari made of the name: it adds a number to one that is taken.
@@ -185,6 +186,7 @@ class RoleLayers:
         """Take a layer away, where it is there."""
         viewer, layer = self._viewer(), self.layer(role)
         if viewer is not None and layer is not None:
+            draw_later(viewer)
             viewer.layers.remove(layer)
 
     def _remove_in_turn(self, is_wanted: Callable[[], bool]) -> None:
@@ -211,6 +213,22 @@ class RoleLayers:
     def _fit(self) -> None:
         """Point the camera anew, where the scene is in front."""
         self.scenes.fit(self.scene)
+
+
+@contextmanager
+def same_selection(viewer: Any) -> Iterator[None]:
+    """Keep the layer selected that is, if one is, while others are added.
+
+    napari would fill the controls of layers twice, and nobody be told of anything new.
+    """
+    selection = viewer.layers.selection
+    chosen = selection.active
+    if chosen is None:
+        yield
+        return
+    with selection.events.blocker_all():
+        yield
+        selection.active = chosen
 
 
 def _let_draw() -> None:

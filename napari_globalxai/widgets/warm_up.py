@@ -126,7 +126,7 @@ def import_models() -> None:
     different parts of it, one is handed a half.
     """
     _import(_MODELS)
-    _freeze()
+    keep_out()
 
 
 def _import_first() -> None:
@@ -138,7 +138,7 @@ def _import_first() -> None:
         _import((name,))
         _ready.add(name)
     _read_entry_points()
-    _freeze()
+    keep_out()
 
 
 def _give_way(until: float) -> None:
@@ -180,7 +180,8 @@ def _import(names: Iterable[str]) -> None:
             import_module(name)
 
 
-def _freeze() -> None:
+def keep_out() -> None:
+    """Keep all that is there now out of the search for cycles, while panels are open."""
     with _lock:
         if _panels:
             gc.freeze()

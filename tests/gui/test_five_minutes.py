@@ -13,6 +13,8 @@ from heartbeat import Heartbeat
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QDesktopServices
 
+from napari_globalxai.widgets.event_turns import TURNS
+
 pytestmark = [pytest.mark.gui, pytest.mark.slow, pytest.mark.timed]
 
 TIMEOUT = 280_000
@@ -92,6 +94,7 @@ def test_from_the_sample_to_the_shortcut_and_a_report(
     person.wait_for(lambda: stands_out.isVisibleTo(explain))
     assert re.match(r"⚑ Gla: corners?-bottom\S* holds \d\d % of the map", stands_out.said.text())
     person.click(stands_out.show_button)
+    person.wait_for(lambda: TURNS.is_idle)
     assert explain.session.map_name == "Gla"
     assert explain.session.run.images["Gla"][explain.session.row] == 1
     assert "corner" in regions.layer_box.currentText()
