@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 from weakref import ref
@@ -47,6 +47,7 @@ class RoleLayers:
         self.scene, self.scenes = scene, scenes_of(viewer)
         self.scenes.add(scene)
         self._coming: set[str] = set()
+        self._to_choose: Layer | None = None
 
     @property
     def in_front(self) -> bool:
@@ -137,8 +138,11 @@ class RoleLayers:
                 layer.visible = False
             draw_later(viewer)
             # napari selects what is new; the layer that the user works on stays selected.
-            with nullcontext() if role == "global map" else same_selection(viewer):
+            is_chosen = not viewer.layers.selection or role == "global map"
+            with same_selection(viewer):
                 viewer.layers.insert(self._position(role), layer)
+            if is_chosen:
+                self._choose_later(layer)
         self._listen(layer, role)
         known = layer.metadata[METADATA_KEY]
         # Compared with what napari made of the name: it adds a number to one that is taken.
@@ -150,6 +154,20 @@ class RoleLayers:
                 setattr(layer, attribute, value)
         if visible is not None:
             self.scenes.set_visible(layer, visible)
+
+    def _choose_later(self, layer: Layer) -> None:
+        """Select a layer in a turn of its own, as its controls take the window a moment."""
+        is_waiting = self._to_choose is not None
+        self._to_choose = layer
+
+        def choose() -> None:
+            viewer, wanted = self._viewer(), self._to_choose
+            self._to_choose = None
+            if viewer is not None and wanted in viewer.layers:
+                viewer.layers.selection.active = wanted
+
+        if not is_waiting:
+            TURNS.add(choose)
 
     def _listen(self, layer: Any, role: str) -> None:
         """Tell of the layer's eye, from the first time that it is shown."""
@@ -217,18 +235,16 @@ class RoleLayers:
 
 @contextmanager
 def same_selection(viewer: Any) -> Iterator[None]:
-    """Keep the layer selected that is, if one is, while others are added.
+    """Keep what is selected while layers are added.
 
     napari would fill the controls of layers twice, and nobody be told of anything new.
     """
     selection = viewer.layers.selection
-    chosen = selection.active
-    if chosen is None:
-        yield
-        return
+    chosen, active = set(selection), selection.active
     with selection.events.blocker_all():
         yield
-        selection.active = chosen
+        selection.active = active
+        viewer.layers.selection = chosen
 
 
 def _let_draw() -> None:

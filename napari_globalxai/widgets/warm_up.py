@@ -111,6 +111,9 @@ def import_beside(module: str) -> Any:
     """Import what a panel is made of, and return it; the window goes on meanwhile."""
     if module not in _ready:
         beside_window(lambda: _import_panel(module))
+        # Else the window would look through all of that as the panel is made; the last panel that
+        # closes ends it.
+        gc.freeze()
     return import_module(module)
 
 

@@ -97,11 +97,13 @@ def test_what_is_added_is_drawn_a_turn_later_and_selects_nothing(
     assert told == []
     assert viewer.layers.selection == {viewer.layers["first"]}
     assert [index.data() for index in listed.selectedIndexes()] == ["first"]
-    # Where nothing was selected, what is new is.
-    viewer.layers.selection.clear()
-    with same_selection(viewer):
-        viewer.add_image(np.zeros((8, 8), np.float32), name="fourth")
-    assert viewer.layers.selection.active is viewer.layers["fourth"]
+    # Of several, none is active; of none, none.
+    for chosen in ({viewer.layers["first"], viewer.layers["second"]}, set()):
+        viewer.layers.selection = chosen
+        with same_selection(viewer):
+            viewer.add_image(np.zeros((8, 8), np.float32))
+        assert viewer.layers.selection == chosen
+        assert viewer.layers.selection.active is None
 
 
 def test_a_viewer_without_a_window_loses_its_layers() -> None:
