@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import tifffile
 import torch
 import yaml
@@ -55,6 +57,39 @@ def write_cohort(folder: Path, size: int = 24, seed: int = 0) -> Path:
         lines.append(f"images/{row:03}.png,P{row // 2},{side},{50 + row},{truth[0]},{truth[1]}")
     (folder / "cohort.csv").write_text("\n".join(lines) + "\n")
     return folder / "cohort.csv"
+
+
+# How the table of `write_odd_cohort` is to be read, from the folder that holds all of it.
+ODD = {
+    "file_column": "scan",
+    "laterality_column": "w",
+    "laterality_values": {"0": "L", "1": "R"},
+    "patient_column": "who",
+    "label_columns": ["left", "right"],
+    "label_values": "-9=unknown",
+    "image_root": "pictures",
+}
+
+
+def write_odd_cohort(folder: Path) -> Path:
+    """Write a table that nobody could read by guessing, its images elsewhere: see `ODD`."""
+    table = write_cohort(folder / "plain", size=16)
+    images = pd.read_csv(table)
+    odd = pd.DataFrame(
+        {
+            "scan": images["filename"],
+            "who": images["ID"],
+            "w": (images["LR"] == "R").astype(int),
+            "alive": (images["age"] > 55).astype(int),
+            "left": images["left"].where(images.index != 3, -9),
+            "right": images["right"],
+        }
+    )
+    (folder / "tables").mkdir()
+    odd.to_csv(folder / "tables" / "odd.csv", index=False)
+    (folder / "pictures").mkdir()
+    shutil.move(folder / "plain" / "images", folder / "pictures" / "images")
+    return folder / "tables" / "odd.csv"
 
 
 def input_card() -> InputCard:

@@ -170,15 +170,18 @@ def explain(
         typer.Option(help="Folder of `align`, `check` or a run, to take aligned images from."),
     ] = None,
     trust: TrustOption = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped run.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a stopped run, its table read as it was.")
+    ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with status 1 if any image failed.")
     ] = False,
 ) -> None:
     """Explain a cohort: align, predict, attribute, average into global maps."""
     from napari_globalxai.runs.pipeline import explain as run_explain
+    from napari_globalxai.runs.table_reading import gone_on_with
 
-    images = _read_cohort(cohort, reading)
+    images = _read_cohort(cohort, gone_on_with(out, reading) if resume else reading)
     say_problems(images)
     run = run_explain(
         images,

@@ -73,6 +73,8 @@ class Cohort:
         The labels of values of the class column, likewise.
     sides_are_guessed : bool
         Whether nobody said where the sides of images are told.
+    reading : CohortSettings
+        How the user had the table read, as it was asked for.
     sha256 : str
         Hash of the table's content as it was read, for the file may be another one since; of names
         and classes where there is only a folder.
@@ -95,6 +97,7 @@ class Cohort:
     class_values: Mapping[str, str] = field(default_factory=dict)
     sides_are_guessed: bool = False
     sha256: str = ""
+    reading: CohortSettings = field(default_factory=CohortSettings)
 
     def __len__(self) -> int:
         return len(self.files)
@@ -219,7 +222,7 @@ def read_cohort(
         When the table cannot be read, has no file column or no labels, or when something is asked
         for that is not there: all of it in one message.
     """
-    settings = CohortSettings.of(settings, keywords)
+    settings = asked = CohortSettings.of(settings, keywords)
     source = place(path)
     if source.is_dir():
         source = local_path(source, "a folder of a folder for each class")
@@ -272,6 +275,7 @@ def read_cohort(
         sides_are_guessed=settings.laterality_column is None
         and settings.laterality_pattern is None,
         sha256=raw.sha256 or hash_value(table.astype(str).to_numpy().tolist()),
+        reading=asked,
     )
 
 

@@ -15,7 +15,9 @@ from napari_globalxai.runs.claim import made_with_another, recorded_weights
 from napari_globalxai.runs.plan import plan_run
 from napari_globalxai.runs.run import Run
 from napari_globalxai.runs.stages import EFFORTS
+from napari_globalxai.runs.table_reading import gone_on_with
 from napari_globalxai.runs.turns import writing_throughout
+from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.settings.explain_settings import ExplainSettings
 
 
@@ -48,7 +50,7 @@ def explain(
         images are taken over.
     resume : bool, optional
         Go on with a run that was stopped, or whose table has got more rows at its end; nothing
-        finished is computed again.
+        finished is computed again. A table given by its path is read as it was.
     trust : bool, optional
         As for `load_model`, where the model is loaded here.
     progress : callable, optional
@@ -70,10 +72,11 @@ def explain(
     if isinstance(settings, str):
         settings, keywords = None, {"method": settings, **keywords}
     chosen = ExplainSettings.of(settings, keywords)
-    if isinstance(cohort, str | Path):
-        cohort = read_cohort(cohort)
-    told = JobProgress(progress, EFFORTS)
     folder = place(out)
+    if isinstance(cohort, str | Path):
+        reading = CohortSettings()
+        cohort = read_cohort(cohort, gone_on_with(folder, reading) if resume else reading)
+    told = JobProgress(progress, EFFORTS)
     told(Progress("Loading the model", 0, 1))
     if isinstance(model, str | Path):
         try:

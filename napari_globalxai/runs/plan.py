@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -88,13 +89,16 @@ class Plan:
     def record(self) -> RunRecord:
         """Return the record of the run as it stands before anything was computed."""
         chosen = {name: getattr(self.settings, name) for name in ExplainSettings.model_fields}
-        in_force = {
+        in_force: dict[str, Any] = {
             "method_settings": self.method.settings.model_dump(),
             "labels": self.labels,
             "precision": self.model.precision,
             "device": str(self.model.device),
             "alignment": self.frame.key,
         }
+        if self.settings.template is not None:
+            # Whoever goes on with it may do so from elsewhere.
+            in_force["template"] = self.settings.template.absolute()
         return RunRecord(
             started=now(),
             cohort=provenance.describe_cohort(self.cohort),

@@ -16,6 +16,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     model_serializer,
     model_validator,
 )
@@ -24,6 +25,7 @@ from napari_globalxai.errors import InputError
 from napari_globalxai.models.card import ModelCard, facts_that_matter
 from napari_globalxai.runs.folder import QUALITY_FILE, RUN_FILE
 from napari_globalxai.settings.aggregation_settings import AggregationSettings
+from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.settings.explain_settings import ExplainSettings
 from napari_globalxai.settings.frame_settings import AlignmentSettings
 from napari_globalxai.storage import damaged, hash_value, read_json, write_json
@@ -59,14 +61,26 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
 
+class TableReading(CohortSettings):
+    """How the user had a table read; what was left to a guess is left out."""
+
+    model_config = ConfigDict(extra="ignore")
+    is_record: ClassVar[bool] = True
+
+    @model_serializer(mode="wrap")
+    def _as_given(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in write(self).items() if value is not None}
+
+
 class CohortRecord(_Part):
-    """Where a cohort came from and how its table was understood."""
+    """Where a cohort came from, how its table was to be read, and how it was understood."""
 
     table: str
     sha256: str
     images: int
     patients: int
     columns: dict[str, str] = Field(default_factory=dict)
+    reading: TableReading = Field(default_factory=TableReading)
     warnings: list[str] = Field(default_factory=list)
 
 

@@ -16,6 +16,9 @@ PRECISIONS = {
     "bfloat16": "Half-size numbers with the range of full ones",
     "float16": "Half-size numbers",
 }
+# What is not taken over from a result: the device of another machine, and whom to connect to, which
+# a file of somebody else's is not to say.
+OF_THIS_MACHINE = ("device", "scheduler")
 
 
 class DeviceSettings(SettingsModel):

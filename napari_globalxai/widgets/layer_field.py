@@ -73,11 +73,11 @@ class CamLayerField(QWidget):
             self.box.addItem(_AUTOMATIC)
         self.list_button.setEnabled(model is not None)
 
-    def choose(self, layer: str) -> None:
-        """Choose a layer by its name, whether it is listed yet or not."""
-        if self.box.findData(layer) < 0:
+    def choose(self, layer: str | None) -> None:
+        """Choose a layer by its name, whether it is listed yet or not; None leaves it open."""
+        if layer is not None and self.box.findData(layer) < 0:
             self.box.addItem(layer, layer)
-        self.box.setCurrentIndex(self.box.findData(layer))
+        self.box.setCurrentIndex(0 if layer is None else self.box.findData(layer))
 
     def list_layers(self) -> None:
         """List the layers of the model, in the background."""

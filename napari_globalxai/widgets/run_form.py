@@ -12,9 +12,14 @@ from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 from napari_globalxai.catalogue import METHODS
 from napari_globalxai.models.card import MODEL_SUFFIXES
 from napari_globalxai.runs.record import RunRecord
+from napari_globalxai.runs.table_reading import recorded_reading
 from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.settings.declared import declared_fields
-from napari_globalxai.settings.execution_settings import ExecutionSettings, WorkerSettings
+from napari_globalxai.settings.execution_settings import (
+    OF_THIS_MACHINE,
+    ExecutionSettings,
+    WorkerSettings,
+)
 from napari_globalxai.settings.explain_settings import ExplainSettings
 from napari_globalxai.widgets.alignment_form import AlignmentForm
 from napari_globalxai.widgets.card_view import CardView
@@ -26,8 +31,7 @@ from napari_globalxai.widgets.panel import choice_box
 from napari_globalxai.widgets.path_field import PathField
 from napari_globalxai.widgets.recognised import Recognised, recognise
 from napari_globalxai.widgets.session import Session
-from napari_globalxai.widgets.setting_fields import set_field
-from napari_globalxai.widgets.settings_form import MethodForm, SettingsForm, settings_layout
+from napari_globalxai.widgets.settings_form import FormRows, MethodForm, SettingsForm
 from napari_globalxai.widgets.wrapped import WrappedBox
 
 TABLES = "Tables (*.csv *.tsv *.txt);;All files (*)"
@@ -123,12 +127,17 @@ class RunForm(Fold):
         self.model_field.path = None if record.model.source is None else Path(record.model.source)
         self.method_box.setCurrentText(record.settings.method)
         self.settings_form.take(record.settings.method_settings)
-        if record.settings.cam_layer is not None:
-            self.layer_field.choose(record.settings.cam_layer)
+        self.layer_field.choose(record.settings.cam_layer)
+        self.cohort_form.take(recorded_reading(record.cohort))
+        chosen = {
+            name: getattr(record.settings, name)
+            for name in ExplainSettings.model_fields
+            if name not in OF_THIS_MACHINE
+        }
         for form in (self.alignment_form, self.maps_form, self.computing_form):
-            for name, field in form.fields.items():
-                set_field(field, getattr(record.settings, name, None))
-        self.output_field.path = folder
+            form.take(chosen)
+        # It is this run that is gone on with, also where its table or model have moved.
+        self.output_field.choose(folder)
         self.expand()
 
     def missing(self) -> tuple[str, PathField] | None:
@@ -189,21 +198,21 @@ class RunForm(Fold):
         content = QWidget()
         box = QVBoxLayout(content)
         box.setContentsMargins(0, 0, 0, 0)
-        form = settings_layout()
-        form.addRow("&Cohort", self.cohort_field)
-        form.addRow(self.preview)
-        form.addRow(self.cohort_form)
-        form.addRow("&Model", self.model_field)
-        form.addRow(self.trust_box)
-        form.addRow(self.card)
-        form.addRow("Me&thod", self.method_box)
-        form.addRow("CAM la&yer", self.layer_field)
-        form.addRow(self.settings_form)
-        form.addRow(self.maps_form)
-        form.addRow(self.alignment_form)
-        form.addRow(self.computing_form)
-        form.addRow("&Run folder", self.output_field)
-        box.addLayout(form)
+        form = FormRows()
+        form.form.addRow("&Cohort", self.cohort_field)
+        form.form.addRow(self.preview)
+        form.form.addRow(self.cohort_form)
+        form.form.addRow("&Model", self.model_field)
+        form.form.addRow(self.trust_box)
+        form.form.addRow(self.card)
+        form.form.addRow("Me&thod", self.method_box)
+        form.form.addRow("CAM la&yer", self.layer_field)
+        form.form.addRow(self.settings_form)
+        form.form.addRow(self.maps_form)
+        form.form.addRow(self.alignment_form)
+        form.form.addRow(self.computing_form)
+        form.form.addRow("&Run folder", self.output_field)
+        box.addWidget(form)
         self.show_content(content)
 
     def _connect(self) -> None:

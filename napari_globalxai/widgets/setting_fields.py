@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_globalxai.settings.declared import Declared
+from napari_globalxai.settings.lists import join_names
 from napari_globalxai.widgets.elided_box import ElidedBox
 from napari_globalxai.widgets.panel import keep_wheel_for_focus
 from napari_globalxai.widgets.path_field import PathField
@@ -65,6 +66,11 @@ class SizeField(QWidget):
         """Height and width."""
         return self.height_box.value(), self.width_box.value()
 
+    @size_in_pixels.setter
+    def size_in_pixels(self, size: tuple[int, int]) -> None:
+        for box, value in zip((self.height_box, self.width_box), size, strict=True):
+            box.setValue(value)
+
 
 def make_field(setting: Declared) -> QWidget:
     """Return the input of a setting, at its default.
@@ -91,7 +97,8 @@ def _make(setting: Declared) -> QWidget:
     if setting.kind == "size":
         return SizeField(setting.default)
     if setting.kind == "path":
-        path = PathField(f"Choose: {setting.title.lower()}", "All files (*)")
+        files = None if setting.is_folder else "All files (*)"
+        path = PathField(f"Choose: {setting.title.lower()}", files)
         path.line.setPlaceholderText(setting.placeholder)
         return path
     line = QLineEdit(_as_text(setting.default))
@@ -162,6 +169,12 @@ def set_field(field: QWidget, value: Any) -> None:
         field.setValue(field.minimum() if value is None else int(value))
     elif isinstance(field, QDoubleSpinBox):
         field.setValue(field.minimum() if value is None else float(value))
+    elif isinstance(field, SizeField):
+        field.size_in_pixels = value
+    elif isinstance(field, PathField):
+        field.path = value
+    elif isinstance(field, QLineEdit):
+        field.setText(_as_text(value))
 
 
 def field_changed(field: QWidget) -> Any:
@@ -181,4 +194,4 @@ def field_changed(field: QWidget) -> Any:
 def _as_text(value: Any) -> str:
     if value is None:
         return ""
-    return ", ".join(value) if isinstance(value, tuple) else str(value)
+    return join_names(value) if isinstance(value, tuple | list) else str(value)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Optional
 
-from qtpy.QtCore import Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QEvent, Signal  # type: ignore[attr-defined]
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QCheckBox, QFormLayout, QLabel, QWidget
 
@@ -51,13 +51,14 @@ class SettingsForm(Fold):
         self.fields: dict[str, QWidget] = {}
         self._kinds: dict[str, str] = {}
         self._defaults: dict[str, Any] = {}
+        self._told: dict[str, Any] = {}
         self.show_settings(settings)
 
     def show_settings(self, settings: Iterable[Declared]) -> None:
         """Ask for other settings, at their defaults."""
         content = FormRows()
         self.fields, self._defaults = {}, {}
-        form = settings_layout(content)
+        form = content.form
         for setting in settings:
             field = add_setting(form, setting)
             self.fields[setting.name] = field
@@ -65,6 +66,7 @@ class SettingsForm(Fold):
             # As the field gives it back: a spin box rounds.
             self._defaults[setting.name] = field_value(field)
         self.show_content(content)
+        self._told = self._texts()
         for field in self.fields.values():
             field_changed(field).connect(self._on_edited)
         if self.fields:
@@ -88,8 +90,31 @@ class SettingsForm(Fold):
             return tuple(split_names(value))
         return value
 
+    def take(self, values: Mapping[str, Any]) -> None:
+        """Choose settings by name, and leave all others to their defaults."""
+        self.blockSignals(True)
+        for name, field in self.fields.items():
+            set_field(field, values.get(name, self._defaults[name]))
+        self.blockSignals(False)
+        self._on_edited()
+
+    def _texts(self) -> dict[str, Any]:
+        return {name: field_value(field) for name, field in self.fields.items()}
+
     def _on_edited(self) -> None:
-        self.changed.emit()
+        # A line tells that somebody was there, whether or not they wrote anything.
+        if not self.signalsBlocked() and self._texts() != self._told:
+            self._told = self._texts()
+            self.changed.emit()
+
+
+class OpenForm(SettingsForm):
+    """Settings that stand open, without a heading."""
+
+    def __init__(self, settings: Iterable[Declared] = ()) -> None:
+        super().__init__("", settings)
+        self.button.hide()
+        self.expand()
 
 
 class MethodForm(SettingsForm):
@@ -123,9 +148,13 @@ class MethodForm(SettingsForm):
         return super().values() if self._shown == self._method else dict(self._wanted)
 
     def _fill_in(self) -> None:
+        # What was to stand there stands there: nothing is chosen anew.
+        self.blockSignals(True)
         for name, field in self.fields.items():
             if name in self._wanted:
                 set_field(field, self._wanted[name])
+        self.blockSignals(False)
+        self._told = self._texts()
 
     def _ask(self) -> None:
         if not self.isExpanded() or not self._method or self._shown == self._method:
@@ -155,18 +184,36 @@ class MethodForm(SettingsForm):
 
 
 class FormRows(QWidget):
-    """A form in which every field stands below its name where there is little room for letters."""
+    """A form in which every field stands below its name where there is little room for letters.
+
+    Attributes
+    ----------
+    form : QFormLayout
+        Its rows.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.form = settings_layout(self)
 
     def resizeEvent(self, event: Optional[QResizeEvent]) -> None:  # noqa: UP045
         """Wrap all rows, or none that fits: names of all rows share a column."""
         super().resizeEvent(event)
-        form, letters = self.layout(), self.width() / self.fontMetrics().height()
-        if isinstance(form, QFormLayout):
-            policies = QFormLayout.RowWrapPolicy
-            is_wrapped = form.rowWrapPolicy() == policies.WrapAllRows
-            # Two bounds, as a form that grows may bring a scroll bar.
-            wraps = letters < (_ROOMY if is_wrapped else _NARROW)
-            form.setRowWrapPolicy(policies.WrapAllRows if wraps else policies.WrapLongRows)
+        self._wrap()
+
+    def changeEvent(self, event: Optional[QEvent]) -> None:  # noqa: UP045
+        """Follow the size of the letters."""
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.FontChange:
+            self._wrap()
+
+    def _wrap(self) -> None:
+        letters = self.width() / self.fontMetrics().height()
+        policies = QFormLayout.RowWrapPolicy
+        is_wrapped = self.form.rowWrapPolicy() == policies.WrapAllRows
+        # Two bounds, as a form that grows may bring a scroll bar.
+        wraps = letters < (_ROOMY if is_wrapped else _NARROW)
+        self.form.setRowWrapPolicy(policies.WrapAllRows if wraps else policies.WrapLongRows)
 
 
 def settings_layout(content: QWidget | None = None) -> QFormLayout:

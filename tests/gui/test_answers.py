@@ -94,7 +94,7 @@ def look_at_figures(own: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, q
         assert [each.accessibleName() for each in figures.pictures] == shown
     (picture,) = figures.pictures
     # All of it is in the panel's width, on its ground.
-    assert picture.width() == figures.width()
+    qtbot.waitUntil(lambda: picture.width() == figures.width(), timeout=TIMEOUT)
     corner = picture.grab().toImage().pixelColor(2, 2).name()
     assert corner == get_theme(own.viewer.theme).background.as_hex(format="long")
     own.viewer.theme = "light"
@@ -122,8 +122,7 @@ def test_what_commands_found_is_listed(
 ) -> None:
     folder, answers = tmp_path / "run", own.explain.answers
     answers.expand()
-    qtbot.waitUntil(lambda: not answers._reads.is_running, timeout=TIMEOUT)
-    assert answers.nothing.isVisibleTo(answers)
+    qtbot.waitUntil(lambda: answers.nothing.isVisibleTo(answers), timeout=TIMEOUT)
     assert not answers.box.isVisibleTo(answers)
     stable = gx.stability(folder)
     gx.contrast(folder, "odd", label_a="left", label_b="right", permutations=19)

@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QFontMetrics
 from qtpy.QtWidgets import QDockWidget, QVBoxLayout, QWidget
 
+from napari_globalxai.widgets.event_turns import TURNS
 from napari_globalxai.widgets.small_window import LEAST_WIDTH
 from napari_globalxai.widgets.workbench import PANELS, open_panel
 from napari_globalxai.widgets.wrapped import WrappedBox, wrapped
@@ -37,8 +38,9 @@ def test_a_small_window_keeps_half_for_the_canvas(
 ) -> None:
     areas = Qt.DockWidgetArea
     panels = {name: open_panel(opened.viewer, name) for name in PANELS}
-    window = opened.viewer.window._qt_window
+    window = opened.explain.window()
     opened.viewer.window.show()
+    qtbot.waitUntil(lambda: TURNS.is_idle, timeout=60_000)
     # Before they are tabs, panels stand side by side.
     qtbot.waitUntil(lambda: len(window.tabifiedDockWidgets(panels["PEPPR"].dock())) == 4)
     opened.viewer.window.resize(1024, 768)
@@ -63,7 +65,7 @@ def test_a_small_window_keeps_half_for_the_canvas(
 
 
 def test_lists_that_were_moved_by_hand_stay(opened: Any, qtbot: Any) -> None:
-    window = opened.viewer.window._qt_window
+    window = opened.explain.window()
     docks = {each.objectName(): each for each in window.findChildren(QDockWidget)}
     for name in ("layer list", "layer controls"):
         window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, docks[name])
