@@ -74,7 +74,7 @@ PALETTE = np.random.default_rng(0).integers(0, 256, (256, 3)).astype(np.uint8)
 # ---------------------------------------------------------------- plain pictures
 
 
-def _png_chunk(kind: bytes, content: bytes) -> bytes:
+def png_chunk(kind: bytes, content: bytes) -> bytes:
     summed = struct.pack(">I", zlib.crc32(kind + content))
     return struct.pack(">I", len(content)) + kind + content + summed
 
@@ -83,10 +83,10 @@ def png(rows: Array, bits: int, kind: int, columns: int = COLUMNS, **chunks: byt
     """A PNG from its bytes row by row."""
     header = struct.pack(">IIBBBBB", columns, len(rows), bits, kind, 0, 0, 0)
     lines = b"".join(b"\0" + row.tobytes() for row in rows)
-    extra = b"".join(_png_chunk(name.encode(), content) for name, content in chunks.items())
+    extra = b"".join(png_chunk(name.encode(), content) for name, content in chunks.items())
     return (
-        b"\x89PNG\r\n\x1a\n" + _png_chunk(b"IHDR", header) + extra
-        + _png_chunk(b"IDAT", zlib.compress(lines)) + _png_chunk(b"IEND", b"")
+        b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + extra
+        + png_chunk(b"IDAT", zlib.compress(lines)) + png_chunk(b"IEND", b"")
     )  # fmt: skip
 
 

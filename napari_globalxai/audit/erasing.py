@@ -41,8 +41,13 @@ def erase_regions(
     classifier = run.classifier(device=device, model=model, trust=trust)
     evaluation = make_evaluation(run, classifier=classifier, batch_size=batch_size)
     effects = {}
+    progress(Progress("Erasing regions", 0, len(regions)))
     for number, (name, mask) in enumerate(regions.items()):
-        progress(Progress("Erasing regions", number, len(regions)))
-        effects[name] = erase_region(evaluation, mask)
+
+        def tick(done: int, total: int, number: int = number) -> None:
+            count = total * len(regions)
+            progress(Progress("Erasing regions", total * number + done, count))
+
+        effects[name] = erase_region(evaluation, mask, tick)
     progress(Progress("Erasing regions", len(regions), len(regions)))
     return effects

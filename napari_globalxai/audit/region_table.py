@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from napari_globalxai.audit.measured_maps import LabelMaps, MeasuredMaps, groups_within
+from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.statistics.ratio_intervals import (
     patient_weights,
     ratio_intervals,
@@ -29,7 +30,13 @@ Mask = npt.NDArray[np.bool_]
 Effects = Mapping[str, Mapping[str, "RegionEffect"]]
 
 
-def region_table(measured: MeasuredMaps, fewest: int, resamples: int, seed: int) -> pd.DataFrame:
+def region_table(
+    measured: MeasuredMaps,
+    fewest: int,
+    resamples: int,
+    seed: int,
+    progress: ProgressCallback = ignore_progress,
+) -> pd.DataFrame:
     """Return the table of regions, without what erasing them does.
 
     Parameters
@@ -40,12 +47,15 @@ def region_table(measured: MeasuredMaps, fewest: int, resamples: int, seed: int)
         Patients with a map that a subgroup needs for rows of its own.
     resamples, seed : int
         Of patients, for the intervals.
+    progress : callable, optional
+        Receives `Progress`; may raise `Cancelled`.
     """
     rows: list[dict[str, object]] = []
     for number, maps in enumerate(measured.labels):
         generator = np.random.default_rng([seed, 1, number])
         weights = patient_weights(maps.patients, resamples, generator)
         for name, chosen in _groups(measured, maps, fewest):
+            progress(Progress("Measuring regions", number, len(measured.labels)))
             rows += _rows(measured, maps, name, chosen, weights)
     return pd.DataFrame(rows, columns=list(COLUMNS))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,11 +12,12 @@ from napari_globalxai.audit.findings import (
     SEARCHES,
     Finding,
     ShownImage,
+    holds_in_words,
     numbers_in_words,
-    place_in_words,
 )
 from napari_globalxai.audit.measured_maps import LabelMaps, MeasuredMaps, groups_within
 from napari_globalxai.audit.places import whereabouts
+from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.audit_settings import AuditSettings
 from napari_globalxai.statistics.map_search import (
     Difference,
@@ -106,14 +107,17 @@ def beyond_the_picture(measured: MeasuredMaps, settings: AuditSettings) -> list[
     return findings
 
 
-def between_subgroups(measured: MeasuredMaps, settings: AuditSettings) -> list[Finding]:
+def between_subgroups(
+    measured: MeasuredMaps, settings: AuditSettings, progress: ProgressCallback = ignore_progress
+) -> list[Finding]:
     """Return findings on places that the maps of a subgroup hold much more of than others."""
-    comparisons = list(_comparisons(measured, settings))
+    comparisons = _comparisons(measured, settings, progress)
     if not comparisons:
         return []
     highest = np.max([each.difference.highest for each in comparisons], axis=0)
     found: dict[tuple[str, bool], list[tuple[float, Finding]]] = {}
-    for each in comparisons:
+    for number, each in enumerate(comparisons):
+        progress(Progress("Comparing places", number, len(comparisons)))
         p = np.minimum(1, SEARCHES * corrected(each.difference.statistic, highest))
         certain = p <= settings.level
         best = best_place(
@@ -137,22 +141,26 @@ def between_subgroups(measured: MeasuredMaps, settings: AuditSettings) -> list[F
     return findings
 
 
-def _comparisons(measured: MeasuredMaps, settings: AuditSettings) -> list[Comparison]:
+def _comparisons(
+    measured: MeasuredMaps, settings: AuditSettings, progress: ProgressCallback
+) -> list[Comparison]:
     everywhere = np.arange(len(measured.places))
     beyond = measured.columns_of(
         tuple(name for name in measured.beyond if name not in measured.pictured)
     )
-    found = []
+    found: list[Comparison] = []
     for number, maps in enumerate(measured.labels):
         chosen = maps.shares.has_mass
         owner = np.unique(maps.owner[chosen], return_inverse=True)[1]
         generator = np.random.default_rng([settings.seed, 2, number])
         shuffles = Shuffles(int(owner.max()) + 1, settings.permutations, generator)
         rows = maps.shares.rows
-        found += _compared(maps, groups_within(measured.subgroups, rows), everywhere, shuffles)
         # A lesion of another label draws a map, too, and is no shortcut; beyond the picture there
         # is none.
-        found += _compared(maps, groups_within(measured.co_labels, rows), beyond, shuffles)
+        for groups, columns in ((measured.subgroups, everywhere), (measured.co_labels, beyond)):
+            for each in _compared(maps, groups_within(groups, rows), columns, shuffles):
+                progress(Progress("Comparing subgroups", number, len(measured.labels)))
+                found.append(each)
     return [each for each in found if each.patients >= settings.fewest_patients]
 
 
@@ -161,12 +169,11 @@ def _compared(
     groups: Sequence[Subgroup],
     columns: npt.NDArray[np.int64],
     shuffles: Shuffles,
-) -> list[Comparison]:
+) -> Iterator[Comparison]:
     chosen = maps.shares.has_mass
     values = maps.shares.by_image[chosen][:, columns]
     owner = np.unique(maps.owner[chosen], return_inverse=True)[1]
     ranked: npt.NDArray[np.float32] | None = None
-    found = []
     for group in groups:
         among = group.among(chosen)
         known = among.known
@@ -178,8 +185,7 @@ def _compared(
             # Patients are the units then, however they are parted.
             ranked = centred_ranks(sides)
         difference = compare_sides(sides, shuffles, ranked if whole else None)
-        found.append(Comparison(maps, group, columns, difference))
-    return found
+        yield Comparison(maps, group, columns, difference)
 
 
 def best_place(
@@ -312,19 +318,19 @@ def _columns(finding: Finding) -> set[str]:
 def in_words(finding: Finding) -> str:
     """Return a finding as a sentence."""
     numbers = numbers_in_words(finding.effect, finding.ci_low, finding.ci_high, finding.p)
-    place = place_in_words(finding.where)
+    holds = holds_in_words(finding.where)
     if finding.kind in ("outside-field", "region"):
-        start = f"{finding.label}: {place} holds {numbers}"
+        start = f"{finding.label}: {holds} {numbers}"
         seen = "little" if finding.pictured else "nothing"
         goes = f", and that goes with {finding.query}" if finding.query else ""
         return f"{start}, though {seen} is to be seen there{goes}{_also(finding)}."
     rest = "" if finding.rest is None else f", against {finding.rest:.1f} times in the others"
     if finding.kind == "cluster":
         return (
-            f"{finding.label}: {finding.images} images form a cluster in which {place} holds "
+            f"{finding.label}: {finding.images} images form a cluster in which {holds} "
             f"{numbers}{rest}; it goes with {finding.query}{_also(finding)}."
         )
-    return f"{finding.label}: where {finding.query}, {place} holds {numbers}{rest}{_also(finding)}."
+    return f"{finding.label}: where {finding.query}, {holds} {numbers}{rest}{_also(finding)}."
 
 
 def _also(finding: Finding) -> str:

@@ -116,9 +116,9 @@ def audit(
     told = JobProgress(progress, _EFFORTS)
     places = find_places(run, chosen.regions)
     measured = measure_maps(run, places, chosen, told)
-    regions = region_table(measured, chosen.fewest_patients, chosen.bootstrap, chosen.seed)
+    regions = region_table(measured, chosen.fewest_patients, chosen.bootstrap, chosen.seed, told)
     strategies = find_strategies(measured, chosen, told)
-    findings = _find(run, measured, strategies, chosen)
+    findings = _find(run, measured, strategies, chosen, told)
     folder, clusters = run.folder / AUDIT_FOLDER, cluster_table(strategies)
     duplicates, remarks = _duplicates(run, chosen, told)
     result = Audit(folder, findings, regions, clusters, duplicates, (*places.remarks, *remarks))
@@ -143,10 +143,11 @@ def _find(
     measured: MeasuredMaps,
     strategies: Sequence[Strategies],
     settings: AuditSettings,
+    progress: ProgressCallback,
 ) -> tuple[Finding, ...]:
-    subgroups = between_subgroups(measured, settings)
+    subgroups = between_subgroups(measured, settings, progress)
     outside = with_covariates(beyond_the_picture(measured, settings), subgroups)
-    clusters = between_clusters(measured, strategies, settings)
+    clusters = between_clusters(measured, strategies, settings, progress)
     files = run.images[tables.FILE]
     return ranked(
         [

@@ -12,13 +12,12 @@ import numpy.typing as npt
 from napari_globalxai.audit.findings import SEARCHES, Finding
 from napari_globalxai.audit.measured_maps import LabelMaps, MeasuredMaps, groups_within
 from napari_globalxai.audit.searches import LEAST_EXCESS, best_place, make_finding
-from napari_globalxai.progress import Progress
+from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.statistics.clusters import Clustering, find_clusters
 from napari_globalxai.statistics.map_search import Shuffles, compare_sides, corrected, split_sides
 from napari_globalxai.statistics.subgroups import Subgroup, has_enough
 
 if TYPE_CHECKING:
-    from napari_globalxai.progress import ProgressCallback
     from napari_globalxai.settings.audit_settings import AuditSettings
 
 Mask = npt.NDArray[np.bool_]
@@ -125,17 +124,21 @@ def find_strategies(
         clustering = find_clusters(kept.shares.by_image[:, columns], owner, settings.seed)
         found.append(Strategies(kept, clustering))
     progress(Progress("Clustering maps", len(found), len(found)))
-    return _with_associations(measured, found, settings)
+    return _with_associations(measured, found, settings, progress)
 
 
 def between_clusters(
-    measured: MeasuredMaps, strategies: Sequence[Strategies], settings: AuditSettings
+    measured: MeasuredMaps,
+    strategies: Sequence[Strategies],
+    settings: AuditSettings,
+    progress: ProgressCallback = ignore_progress,
 ) -> list[Finding]:
     """Return findings on clusters whose images share a column's value, and a place."""
     findings = []
     everywhere = np.arange(len(measured.places))
-    for each in strategies:
+    for at, each in enumerate(strategies):
         for number in range(1, each.clustering.count + 1):
+            progress(Progress("Comparing clusters", at, len(strategies)))
             strong = [
                 other
                 for other in each.associations
@@ -182,7 +185,10 @@ def between_clusters(
 
 
 def _with_associations(
-    measured: MeasuredMaps, found: Sequence[Strategies], settings: AuditSettings
+    measured: MeasuredMaps,
+    found: Sequence[Strategies],
+    settings: AuditSettings,
+    progress: ProgressCallback,
 ) -> list[Strategies]:
     compared = []
     for number, each in enumerate(found):
@@ -195,6 +201,7 @@ def _with_associations(
         for group in groups_within(measured.subgroups, each.maps.shares.rows):
             if not has_enough(group, each.maps.owner, settings.fewest_patients):
                 continue
+            progress(Progress("Looking at columns", number, len(found)))
             known = group.known
             sides = split_sides(
                 belongs[known].astype(float), group.inside[known], each.maps.owner[known]

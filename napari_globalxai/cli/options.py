@@ -12,6 +12,7 @@ import typer
 
 from napari_globalxai.addresses import place
 from napari_globalxai.errors import InputError
+from napari_globalxai.runs.folder import whole_folder
 from napari_globalxai.settings.declared import (
     Declared,
     SettingError,
@@ -26,10 +27,18 @@ CohortArgument = Annotated[
         help="Table of images, CSV or TSV; or a folder with a folder of images for each class."
     ),
 ]
+
+
+def _run_folder(text: str) -> Path:
+    return whole_folder(place(text))
+
+
 RunArgument = Annotated[
     Path,
     typer.Argument(
-        help="Run folder, or its address such as s3://bucket/run.", parser=place, metavar="RUN"
+        help="Run folder, or its address such as s3://bucket/run.",
+        parser=_run_folder,
+        metavar="RUN",
     ),
 ]
 ModelOption = Annotated[Path, typer.Option(help="Model card (model.yaml) or weights.")]

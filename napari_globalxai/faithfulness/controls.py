@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
@@ -167,14 +167,20 @@ def run_controls(
     compared = [name for name, family in families.items() if not family.judged]
     total = len(compared) + len(rivals)
     for number, name in enumerate([*compared, *rivals]):
-        progress(Progress(COMPARING, number, total))
+        report = Progress(COMPARING, number, total)
+        progress(report)
         order = (
             _order_of_maps(rivals[name], rankings)
             if name in rivals
             else next(_orders(name, families[name], rankings), None)
         )
         if order is not None:
-            controls.compared[name] = comparing.logits(order)
+
+            def stop(done: int, total: int, report: Progress = report) -> None:
+                # Of a large cohort, an order takes minutes.
+                progress(report)
+
+            controls.compared[name] = comparing.logits(order, stop)
     progress(Progress(COMPARING, total, total))
     return controls
 
@@ -208,7 +214,11 @@ def _judge_by(
 
     # What is certain is seen at once; drawn ones are looked at now and then.
     a_look = _A_LOOK if positions is None else 1
-    with closing(_curves(cache, islice(_orders(name, family, rankings), asked))) as found:
+
+    def stop(done: int, total: int) -> None:
+        progress(Progress(stage, len(curves), asked))
+
+    with closing(_curves(cache, islice(_orders(name, family, rankings), asked), stop)) as found:
         while len(curves) < asked and (len(curves) % a_look or not is_settled()):
             curve = next(found, None)
             if curve is None:
@@ -225,13 +235,15 @@ def _judge_by(
         progress(Progress(stage, len(curves), len(curves)))
 
 
-def _curves(cache: ControlCache, orders: Iterator[Order]) -> Generator[FloatArray, None, None]:
+def _curves(
+    cache: ControlCache, orders: Iterator[Order], tick: Callable[[int, int], None]
+) -> Generator[FloatArray, None, None]:
     """Give the curves of orders, of which as many are drawn at once as there is use for."""
     if cache.evaluation.classifier.device.type != "cpu":
         # The processor would wait for the device meanwhile.
         orders = made_ahead(orders)
     while some := list(islice(orders, cache.evaluation.orders_ahead)):
-        with closing(cache.roc_auc_curves(some)) as found:
+        with closing(cache.roc_auc_curves(some, tick)) as found:
             yield from found
 
 

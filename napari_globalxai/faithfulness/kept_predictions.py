@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from napari_globalxai.faithfulness.evaluation import ARMS, Course, Evaluation, LogitsByArm
 from napari_globalxai.faithfulness.orders import Order
+from napari_globalxai.faithfulness.passes import ignore_tick
 from napari_globalxai.faithfulness.saved_arrays import keep_array, read_kept
 from napari_globalxai.faithfulness.watching import tell_course
 
@@ -87,7 +88,7 @@ class ControlCache:
         self.own = own
         self.folder = folder
 
-    def logits(self, order: Order) -> LogitsByArm:
+    def logits(self, order: Order, tick: Callable[[int, int], None] = ignore_tick) -> LogitsByArm:
         """Return logits (step, image, label) of both arms."""
         if np.array_equal(order, self.own.order[..., ::-1]):
             # The counts are symmetric, so erasing along the reversed order is restoring along the
@@ -99,19 +100,19 @@ class ControlCache:
         known = read_kept(path, (len(ARMS), len(self.own.counts), images, labels))
         if known is not None:
             return dict(zip(ARMS, known, strict=True))
-        result = self.evaluation.logits(order, self.own.counts)
+        result = self.evaluation.logits(order, self.own.counts, tick)
         keep_array(path, np.stack([result[arm] for arm in ARMS]))
         return result
 
     def roc_auc_curves(
-        self, orders: Sequence[Order]
+        self, orders: Sequence[Order], tick: Callable[[int, int], None] = ignore_tick
     ) -> Generator[npt.NDArray[np.float64], None, None]:
         """Give `Evaluation.roc_auc_curves` of orders in turn: all that is kept of controls."""
         shape = (len(ARMS), len(self.own.counts), len(self.evaluation.classifier.labels) + 1)
         paths = [self._path(order, "auc") for order in orders]
         known = [read_kept(path, shape) for path in paths]
         missing = [order for order, found in zip(orders, known, strict=True) if found is None]
-        with closing(self.evaluation.logits_along(missing, self.own.counts)) as made:
+        with closing(self.evaluation.logits_along(missing, self.own.counts, tick)) as made:
             for path, found in zip(paths, known, strict=True):
                 if found is None:
                     found = self.evaluation.roc_auc_curves(next(made))

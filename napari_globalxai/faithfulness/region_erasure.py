@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from napari_globalxai.faithfulness.evaluation import Evaluation
 from napari_globalxai.faithfulness.orders import Mask
+from napari_globalxai.faithfulness.passes import ignore_tick
 from napari_globalxai.faithfulness.scores import roc_auc
 
 
@@ -28,7 +30,9 @@ class RegionEffect:
     logit_change: float
 
 
-def erase_region(evaluation: Evaluation, region: Mask) -> dict[str, RegionEffect]:
+def erase_region(
+    evaluation: Evaluation, region: Mask, tick: Callable[[int, int], None] = ignore_tick
+) -> dict[str, RegionEffect]:
     """Erase a region of the full frame in all images and predict again.
 
     The valid area plays no part: a mark burnt into a dark corner lies outside of it.
@@ -39,6 +43,8 @@ def erase_region(evaluation: Evaluation, region: Mask) -> dict[str, RegionEffect
         Model, images, truth and fill.
     region : numpy.ndarray
         bool (*spatial).
+    tick : callable, optional
+        Receives how many batches are done, and of how many; may raise `Cancelled`.
 
     Returns
     -------
@@ -46,7 +52,7 @@ def erase_region(evaluation: Evaluation, region: Mask) -> dict[str, RegionEffect
         By label; labels with one class only are left out.
     """
     whole = np.ones(evaluation.stack.shape, dtype=bool)
-    logits = evaluation.predict([whole, ~region])
+    logits = evaluation.predict([whole, ~region], tick)
     ranking = evaluation.ranking(logits)
     effects = {}
     for index, label in enumerate(evaluation.classifier.labels):

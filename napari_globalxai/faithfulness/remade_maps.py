@@ -76,10 +76,14 @@ def run_remade(
     cache: ControlCache, orders: Sequence[Order], progress: ProgressCallback
 ) -> RemadeMaps:
     """Evaluate orders of maps that were made again."""
-    curves = []
+    curves: list[FloatArray] = []
+
+    def stop(done: int, total: int) -> None:
+        progress(Progress(REMAKING, len(curves), len(orders)))
+
     for start in range(0, len(orders), cache.evaluation.orders_ahead):
         some = orders[start : start + cache.evaluation.orders_ahead]
-        with closing(cache.roc_auc_curves(some)) as found:
+        with closing(cache.roc_auc_curves(some, stop)) as found:
             for each in found:
                 curves.append(each)
                 progress(Progress(REMAKING, len(curves), len(orders)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from pathlib import Path
 
 from napari_globalxai.storage import hash_value
 
@@ -28,6 +29,11 @@ IMAGES_TABLE = "images.csv"
 _LONGEST = 120
 # Windows takes these for devices, whatever their suffix.
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+
+
+def whole_folder(path: Path) -> Path:
+    """Return the result folder that a path of one of its parts, such as ``run.json``, means."""
+    return path.parent if path.name in (RUN_FILE, STACK_FOLDER, STORE_FOLDER) else path
 
 
 def file_stem(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,7 @@ from napari_globalxai.addresses import check_named, name_store, place
 from napari_globalxai.errors import InputError
 from napari_globalxai.images.image_file import is_there, local_copy
 from napari_globalxai.runs import tables
+from napari_globalxai.runs.image_place import MovedImageError, find_image
 
 if TYPE_CHECKING:
     from napari_globalxai.frame.placement import Placement
@@ -32,7 +34,9 @@ def to_native(run: Run, image: str | npt.ArrayLike, row: int) -> npt.NDArray[np.
     return _placement(run, row).to_native(values)
 
 
-def native_image(run: Run, row: int, store: str | None = None) -> npt.NDArray[np.uint8]:
+def native_image(
+    run: Run, row: int, store: str | None = None, folder: str | Path | None = None
+) -> npt.NDArray[np.uint8]:
     """Read an image from its file, as it is stored: `Run.native_image`."""
     # Imports MONAI.
     from napari_globalxai.images.readers import read_stored
@@ -42,7 +46,12 @@ def native_image(run: Run, row: int, store: str | None = None) -> npt.NDArray[np
         name_store(place(store))
     check_named(path, run.folder)
     if not is_there(path):
-        raise InputError(f"{path}: is not there any more; put the file back.")
+        if folder is None:
+            raise MovedImageError(
+                f"{path}: is not there any more; put the file back, or tell the folder in which "
+                "the images are now (folder in Python)."
+            )
+        path = find_image(run, row, folder)
     with local_copy(path) as file:
         pixels = read_stored(file, run.record.settings.stored_bits)
     if pixels.shape[:2] != placement.shape:

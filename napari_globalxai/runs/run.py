@@ -127,10 +127,15 @@ class Run:
         """The images in the frame."""
         from napari_globalxai.frame.stack import AlignedStack
 
+        path = self.folder / STACK_FOLDER
         try:
-            stack = AlignedStack(self.folder / STACK_FOLDER)
+            stack = AlignedStack(path)
         except FileNotFoundError as why:
-            raise damaged(self.folder / STACK_FOLDER) from why
+            if path.exists():
+                raise damaged(path) from why
+            raise InputError(
+                f"{path}: is gone; put it back, or explain the cohort again with --resume."
+            ) from why
         if stack.shape != self._shape or len(stack) != self.record.cohort.images:
             raise damaged(self.folder / STACK_FOLDER)
         return stack
@@ -287,7 +292,9 @@ class Run:
 
         return to_native(self, image, row)
 
-    def native_image(self, row: int, *, store: str | None = None) -> npt.NDArray[np.uint8]:
+    def native_image(
+        self, row: int, *, store: str | None = None, folder: str | Path | None = None
+    ) -> npt.NDArray[np.uint8]:
         """Read an image from its file, with all its pixels and colours, as they are stored.
 
         Parameters
@@ -298,6 +305,9 @@ class Run:
             Address of a store, such as ``s3://bucket``, that may be asked for the image. Without
             it, that of the run folder may, and those of cohorts that this process has read: a run
             of somebody else's could name any.
+        folder : str or pathlib.Path, optional
+            Where the images are now, if they have moved. The file must have the content that the
+            run was made of.
 
         Returns
         -------
@@ -313,7 +323,7 @@ class Run:
         """
         from napari_globalxai.runs.native_pixels import native_image
 
-        return native_image(self, row, store)
+        return native_image(self, row, store, folder)
 
     def classifier(
         self, *, device: str = "auto", model: str | Path | None = None, trust: bool = False

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.loaders import OtherModelError, load_model
+from napari_globalxai.runs.model_place import not_the_model
 
 if TYPE_CHECKING:
     from napari_globalxai.runs.run import Run
@@ -19,7 +20,7 @@ def load_run_model(run: Run, device: str, model: str | Path | None, *, trust: bo
     source = model or known.source
     if source is None:
         raise InputError(f"{run.folder}: does not know its model; name it with --model.")
-    other = InputError(f"{source}: is not the model that {run.folder} was made with.")
+    other = InputError(not_the_model(run, source))
     try:
         loaded = load_model(
             source,

@@ -62,8 +62,8 @@ class AuditView(QWidget):
         """Search the run for shortcuts, and list what was found."""
         run = self._session.run
         if run is not None and not self.runner.is_running:
-            trust = self._session.trusts(run)
-            self.runner.run(lambda progress: (run, audit_run(run, trust, progress)))
+            use = self._session.use_of_model(run)
+            self.runner.run(lambda progress: (run, audit_run(run, use, progress)))
 
     def _on_view(self, view: object) -> None:
         run = self._session.run

@@ -65,6 +65,6 @@ def reporting(run: Run) -> Work:
     def work(progress: ProgressCallback) -> Path:
         from napari_globalxai.report.html import write_report
 
-        return write_report(run)
+        return write_report(run, progress=progress)
 
     return work

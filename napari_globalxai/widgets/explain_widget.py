@@ -21,9 +21,10 @@ from napari_globalxai.widgets.growing_view import GrowingView
 from napari_globalxai.widgets.identity import NO_RUN_HERE, make_header
 from napari_globalxai.widgets.layers import RunLayers, layers_of, sample_paths
 from napari_globalxai.widgets.map_view import MapView
+from napari_globalxai.widgets.moved_images import MovedImages
 from napari_globalxai.widgets.panel import Panel
 from napari_globalxai.widgets.panel_words import in_panel_words
-from napari_globalxai.widgets.parts import JobBar, flowing, heading
+from napari_globalxai.widgets.parts import JobBar, flowing, heading, side_by_side
 from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.reader_choice import remember_reader
 from napari_globalxai.widgets.recognised import result_folder
@@ -79,6 +80,8 @@ class ExplainWidget(Panel):
         Whether the image in view is shown as its file stores it.
     """
 
+    short_name = "Maps"
+
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:
         super().__init__()
         self.session: Session = session_of(viewer)
@@ -126,9 +129,6 @@ class ExplainWidget(Panel):
             def show(view: RunView) -> None:
                 growing.hand_over()
                 session.open(view)
-                # After the run's images: where a map alone is left, napari 0.9 with vispy 0.17 can
-                # end the process as it draws, by the freed memory of what lay below.
-                growing.stop()
 
             self.runner.run(explaining(cohort, reads, model, out, settings, trust), then=show)
             growing.start(out, lambda: reading(cohort, reads))
@@ -182,7 +182,6 @@ class ExplainWidget(Panel):
         if run is None:
             self.job_bar.say("Compute global maps or open a run first.")
         elif not self.report_runner.is_running:
-            self.job_bar.say("Writing the report…")
             self.report_runner.run(reporting(run))
 
     def cancel(self) -> None:
@@ -212,11 +211,11 @@ class ExplainWidget(Panel):
         self.runs = RunsView()
         self.job_bar = JobBar(self.runner)
         self.growing = GrowingView(self, growing_layers_of(viewer))
-        self.check_bar = JobBar(self.check_runner)
+        self.check_bar, self.report_bar = JobBar(self.check_runner), JobBar(self.report_runner)
         self.warnings = RunNotes()
         self.notes = self.warnings.notes
         self.step_buttons = step_buttons(self, viewer)
-        self.maps = MapView(self, self.session, self.layers)
+        self.maps = MapView(self, viewer, self.session, self.layers)
         self.map_box, self.map_table = self.maps.map_box, self.maps.map_table
         self.shared_scale_box = self.maps.shared_scale_box
         self.global_map_box = self.maps.global_map_box
@@ -228,6 +227,7 @@ class ExplainWidget(Panel):
             "Show the image as its file stores it, in full resolution, with the maps laid on it"
         )
         self.consent = StoreConsent(self, self.layers)
+        self.moved_images = MovedImages(self, self.layers)
         self.image_panel = ImagePanel()
         self.performance = PerformanceTable()
         self.answers = AnswersView(self, viewer, self.session)
@@ -245,12 +245,14 @@ class ExplainWidget(Panel):
         self.content.addWidget(self.job_bar)
         self.content.addWidget(self.growing)
         self.content.addWidget(self.check_bar)
-        self.content.addWidget(flowing(heading("Global maps"), *self.step_buttons))
+        self.content.addWidget(self.report_bar)
+        self.content.addWidget(flowing(heading("Global maps"), side_by_side(*self.step_buttons)))
         self.content.addWidget(self.stands_out)
         self.content.addWidget(self.maps)
         self.content.addWidget(self.beside)
         self.content.addWidget(image_row)
         self.content.addWidget(self.consent)
+        self.content.addWidget(self.moved_images)
         self.content.addWidget(self.image_panel)
         self.content.addWidget(heading("Performance"))
         self.content.addWidget(self.performance)
@@ -282,7 +284,7 @@ class ExplainWidget(Panel):
         self.runner.failed.connect(self._on_failed)
         self.check_runner.succeeded.connect(self._on_checked)
         self.report_runner.succeeded.connect(self._on_report)
-        self.report_runner.failed.connect(self.job_bar.say)
+        self.report_runner.cancelled.connect(self._on_no_report)
         self.form.run_dropped.connect(self.open_run)
         self.layer_field.failed.connect(self.job_bar.say)
         self.maps.refused.connect(self.job_bar.say)
@@ -360,8 +362,11 @@ class ExplainWidget(Panel):
         first = counted(len(problems), "problem") if problems else "No problem was found."
         self.check_bar.say("\n".join([first, *lines, *facts]))
 
+    def _on_no_report(self) -> None:
+        self.report_bar.say("Stopped. No report was written.")
+
     def _on_report(self, path: Path) -> None:
-        self.job_bar.say(f"Report: {path}")
+        self.report_bar.say(f"Report: {path}")
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(path.absolute())))
 
     # Results.

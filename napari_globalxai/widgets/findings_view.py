@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 
+from napari_globalxai.audit.findings import place_title
 from napari_globalxai.errors import InputError
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.runs.turns import reading
@@ -19,6 +20,7 @@ from napari_globalxai.widgets.warm_up import import_models
 
 if TYPE_CHECKING:
     from napari_globalxai.runs.run import Run
+    from napari_globalxai.widgets.session import ModelUse
 
 AUDIT_FILE = "audit/audit.json"
 
@@ -42,6 +44,11 @@ class ShownFinding:
     def query(self) -> str:
         """The images that it is of, as a query; empty for all."""
         return str(self.facts.get("query") or "")
+
+    @property
+    def place(self) -> str:
+        """Where it is, in words; empty for no place."""
+        return place_title(str(self.facts.get("where") or ""))
 
     @property
     def rows(self) -> list[int]:
@@ -104,14 +111,14 @@ def _places(run: Run) -> dict[str, npt.NDArray[np.bool_]]:
 
 
 def audit_run(
-    run: Run, trust: bool, progress: ProgressCallback = ignore_progress
+    run: Run, use: ModelUse, progress: ProgressCallback = ignore_progress
 ) -> list[ShownFinding]:
     """Audit a run and return what was found. To be called in a worker."""
     import_models()
     from napari_globalxai.audit.shortcut_audit import audit
 
     progress(Progress("Auditing the run", 0, 1))
-    audit(run.folder, trust=trust, progress=progress)
+    audit(run.folder, model=use.model, trust=use.trust, progress=progress)
     return read_findings(run)
 
 
@@ -149,7 +156,7 @@ class FindingsTable(PlainTable):
             [
                 [
                     str(each.facts["label"]),
-                    str(each.facts.get("where") or NOTHING),
+                    each.place or NOTHING,
                     each.query or "all",
                     number(each.facts.get("effect"), 1),
                     probability(each.facts.get("p")),

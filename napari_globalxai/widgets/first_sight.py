@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from napari_globalxai.audit.findings import holds_in_words
 from napari_globalxai.widgets.findings_view import ShownFinding, has_audit, read_findings
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _strongest(
         "label": label,
         "where": where,
         "effect": outstanding[where],
-        "sentence": f"{label}: {where} holds {100 * share:.0f} % of the map on "
+        "sentence": f"{label}: {holds_in_words(where)} {100 * share:.0f} % of the map on "
         f"{100 * area:.1f} % of the area. “Audit” in “Regions” tells whether that may be chance.",
         "shown": _most_alike(run, label),
     }

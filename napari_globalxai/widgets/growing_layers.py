@@ -161,7 +161,7 @@ class GrowingLayers(RoleLayers):
         self._timer.start()
 
     def hand_over(self) -> None:
-        """Leave what shows a map to the finished run that is about to be opened; then `stop`.
+        """Leave what shows a map to the finished run that is about to be opened.
 
         To take the layer away and make another would hold up the window twice.
         """
@@ -173,8 +173,7 @@ class GrowingLayers(RoleLayers):
                 "role": "global map",
             }
             viewer.layers.move(viewer.layers.index(layer), self._position("global map"))
-        self._timer.stop()
-        self._follower = None
+        self.stop()
 
     def stop(self) -> None:
         """Take the maps away: they are finished, or will not be."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 
@@ -12,8 +12,9 @@ from napari_globalxai.statistics.query import parse_query
 from napari_globalxai.widgets.panel import Panel
 from napari_globalxai.widgets.parts import JobBar, tipped_button
 from napari_globalxai.widgets.session import Session
-from napari_globalxai.widgets.settings_form import settings_layout
+from napari_globalxai.widgets.settings_form import FormRows
 from napari_globalxai.widgets.shown_maps import MapChoice
+from napari_globalxai.widgets.viewer_jobs import runner_of
 from napari_globalxai.widgets.warm_up import import_models
 from napari_globalxai.widgets.workers import JobRunner, Work
 
@@ -42,6 +43,8 @@ class KeepSelection(QWidget):
     ----------
     panel : Panel
         The panel that it is a part of.
+    viewer : napari.viewer.Viewer
+        The viewer, which does the work where the panel is closed meanwhile.
     session : Session
         What the viewer works on.
 
@@ -55,10 +58,10 @@ class KeepSelection(QWidget):
         Keeps them.
     """
 
-    def __init__(self, panel: Panel, session: Session) -> None:
+    def __init__(self, panel: Panel, viewer: Any, session: Session) -> None:
         super().__init__()
         self._session = session
-        self.runner = JobRunner(self)
+        self.runner: JobRunner = runner_of(viewer, "Keeping maps")
         self.name_line = QLineEdit()
         self.name_line.setAccessibleName("Name of the selection")
         self.name_line.setPlaceholderText("site-b")
@@ -66,12 +69,12 @@ class KeepSelection(QWidget):
             "Keep in the run", "Write these maps into “selections” of the run, for its report"
         )
         self.job_bar = JobBar(self.runner)
-        form = settings_layout()
-        form.addRow("Name", self.name_line)
+        form = FormRows()
+        form.form.addRow("Name", self.name_line)
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(4)
-        box.addLayout(form)
+        box.addWidget(form)
         box.addWidget(self.button)
         box.addWidget(self.job_bar)
         self.button.clicked.connect(self.keep)
@@ -98,7 +101,9 @@ class KeepSelection(QWidget):
         except InputError:
             self.job_bar.say("Images that no query names cannot be kept; “Save list…” keeps them.")
             return
-        self.runner.run(keeping(run, name, choice))
+        answered = self._session.answered
+        # Told to all panels, also where this one is closed by then.
+        self.runner.run(keeping(run, name, choice), then=lambda name: answered.emit())
         self.button.setEnabled(False)
 
     def _on_changed(self, *what: object) -> None:
@@ -108,4 +113,3 @@ class KeepSelection(QWidget):
 
     def _on_kept(self, name: str) -> None:
         self.job_bar.say(f"Kept as “{name}”; “What the run was asked” shows it.")
-        self._session.answered.emit()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from napari.layers import Image
 from psygnal import Signal
 
 from napari_globalxai.addresses import name_store, place, unnamed_store
+from napari_globalxai.runs.image_place import MovedImageError
 from napari_globalxai.runs.tables import PATH
 from napari_globalxai.widgets.frame_place import FramePlace
 from napari_globalxai.widgets.layer_roles import RoleLayers
@@ -18,7 +19,16 @@ from napari_globalxai.widgets.warm_up import import_models
 from napari_globalxai.widgets.workers import LatestOnly
 
 NATIVE = "Native image"
+NO_IMAGES = (
+    "The run's images were taken off the layer list; open the run again, under “Recent runs”."
+)
 _MAPS = ("attribution", "global map")
+
+
+class _Moved(NamedTuple):
+    """What is said of an image that is not where the run says."""
+
+    sentence: str
 
 
 class NativeLayers(RoleLayers):
@@ -41,11 +51,14 @@ class NativeLayers(RoleLayers):
         One sentence for the user: why there is no native image.
     native_refused : psygnal.Signal
         The store that the image lies in, which the run names and no person did.
+    native_moved : psygnal.Signal
+        One sentence for the user: that the image is not where the run says.
     """
 
     native_shown = Signal(int)
     native_failed = Signal(str)
     native_refused = Signal(str)
+    native_moved = Signal(str)
 
     def __init__(self, viewer: Any, scene: Scene, session: Session) -> None:
         super().__init__(viewer, scene)
@@ -74,7 +87,10 @@ class NativeLayers(RoleLayers):
 
     def _show_native(self) -> None:
         view, row = self.session.view, self.session.row
-        if not self.session.native or view is None or self.layer("images") is None:
+        if not self.session.native or view is None:
+            return
+        if self.layer("images") is None:
+            self._on_native_failed(NO_IMAGES)
             return
         # Until the file is read, the stack shows the image, as sharp as the frame.
         self.set_visible("native", False)
@@ -90,6 +106,7 @@ class NativeLayers(RoleLayers):
                 self._fit()
 
         run, allowed = view.run, self._allowed
+        folder = self.session.image_folder_of(run)
 
         def read() -> Any:
             # Image files are read by MONAI.
@@ -97,7 +114,10 @@ class NativeLayers(RoleLayers):
             if allowed is not None:
                 name_store(place(allowed))
             path = place(str(run.images[PATH].iloc[row]))
-            return unnamed_store(path, run.folder) or run.native_image(row)
+            try:
+                return unnamed_store(path, run.folder) or run.native_image(row, folder=folder)
+            except MovedImageError as why:
+                return _Moved(str(why))
 
         self._natives.request((view, row), read)
 
@@ -110,6 +130,10 @@ class NativeLayers(RoleLayers):
         if isinstance(image, str):
             self.session.show_native(False)
             self.native_refused.emit(image)
+            return
+        if isinstance(image, _Moved):
+            self.session.show_native(False)
+            self.native_moved.emit(image.sentence)
             return
         before = self.layer("native")
         new_size = before is None or before.data.shape != image.shape

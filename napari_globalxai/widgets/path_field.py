@@ -17,32 +17,32 @@ class _PathLine(QLineEdit):
     Attributes
     ----------
     dropped : Signal
-        A file or folder was dropped.
+        Files or folders were dropped, a list.
     """
 
     dropped = Signal(object)
 
     def dragEnterEvent(self, event: Optional[QDragEnterEvent]) -> None:  # noqa: UP045
         """Take files."""
-        if event is not None and _local_path(event) is not None:
+        if event is not None and _local_paths(event):
             event.acceptProposedAction()
         else:
             super().dragEnterEvent(event)
 
     def dropEvent(self, event: Optional[QDropEvent]) -> None:  # noqa: UP045
-        """Take the first file."""
-        path = None if event is None else _local_path(event)
-        if event is not None and path is not None:
+        """Take files."""
+        paths = [] if event is None else _local_paths(event)
+        if event is not None and paths:
             event.acceptProposedAction()
-            self.dropped.emit(path)
+            self.dropped.emit(paths)
         else:
             super().dropEvent(event)
 
 
-def _local_path(event: Any) -> Optional[Path]:  # noqa: UP045
+def _local_paths(event: Any) -> list[Path]:
     data = event.mimeData()
-    urls = [] if data is None else [url for url in data.urls() if url.isLocalFile()]
-    return Path(urls[0].toLocalFile()) if urls else None
+    urls = [] if data is None else data.urls()
+    return [Path(url.toLocalFile()) for url in urls if url.isLocalFile()]
 
 
 class PathField(QWidget):
@@ -109,6 +109,11 @@ class PathField(QWidget):
         if not self._is_chosen:
             self.path = path
 
+    def choose(self, path: Path) -> None:
+        """Fill in a path that no suggestion takes the place of."""
+        self._is_chosen = True
+        self.path = path
+
     def browse(self) -> None:
         """Let the user pick a file or folder."""
         start = str(self.path or Path.home())
@@ -117,15 +122,16 @@ class PathField(QWidget):
         else:
             chosen, _ = QFileDialog.getOpenFileName(self, self._caption, start, self._filter)
         if chosen:
-            self._is_chosen = True
-            self.path = Path(chosen)
+            self.choose(Path(chosen))
 
     def _on_typed(self, text: str) -> None:
         self._is_chosen = bool(text.strip())
 
-    def _on_dropped(self, path: Path) -> None:
-        if self.takes(path):
-            self._is_chosen = True
-            self.path = path
-        else:
-            self.dropped.emit(path)
+    def _on_dropped(self, paths: list[Path]) -> None:
+        """Take the first that belongs here; others may belong somewhere else."""
+        here = [path for path in paths if self.takes(path)]
+        if here:
+            self.choose(here[0])
+        for path in paths:
+            if path not in here:
+                self.dropped.emit(path)

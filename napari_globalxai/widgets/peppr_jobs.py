@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from napari_globalxai.faithfulness.result import PepprResult
     from napari_globalxai.faithfulness.watching import Watcher
     from napari_globalxai.runs.run import Run
+    from napari_globalxai.widgets.session import ModelUse
 
 
 def testing(
@@ -22,7 +23,7 @@ def testing(
     settings: PepprSettings,
     computing: DeviceSettings,
     workers: WorkerSettings,
-    trust: bool,
+    use: ModelUse,
     watcher: Watcher,
 ) -> Work:
     """Return what tests a map of a run, or goes on with it, while somebody looks on."""
@@ -40,7 +41,8 @@ def testing(
                 device=computing.device,
                 batch_size=computing.batch_size,
                 workers=workers,
-                trust=trust,
+                model=use.model,
+                trust=use.trust,
                 progress=progress,
             )
 
@@ -53,7 +55,7 @@ def testing_images(
     settings: PepprSettings,
     computing: DeviceSettings,
     workers: WorkerSettings,
-    trust: bool,
+    use: ModelUse,
 ) -> Work:
     """Return what tests images along their own maps: those that carry the map's label, or any."""
 
@@ -68,7 +70,8 @@ def testing_images(
             device=computing.device,
             batch_size=computing.batch_size,
             workers=workers,
-            trust=trust,
+            model=use.model,
+            trust=use.trust,
             progress=progress,
         )
         return run

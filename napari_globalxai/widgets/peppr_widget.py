@@ -15,6 +15,7 @@ from napari_globalxai.widgets.growing_curves import CurvesUnderWay, curves_under
 from napari_globalxai.widgets.identity import make_header
 from napari_globalxai.widgets.image_result import ImageResult
 from napari_globalxai.widgets.layers import RunLayers, layers_of
+from napari_globalxai.widgets.moved_model import MovedModel
 from napari_globalxai.widgets.panel import Panel, choice_box
 from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import JobBar, heading, text_label
@@ -28,7 +29,7 @@ from napari_globalxai.widgets.run_view import RunView, stored_result
 from napari_globalxai.widgets.sanity_view import SanityView
 from napari_globalxai.widgets.scrubber import Scrubber
 from napari_globalxai.widgets.session import Session, plain_viewer, session_of
-from napari_globalxai.widgets.settings_form import settings_layout
+from napari_globalxai.widgets.settings_form import FormRows
 from napari_globalxai.widgets.verdict_view import VerdictView
 from napari_globalxai.widgets.viewer_jobs import TESTING, runner_of
 from napari_globalxai.widgets.workers import JobRunner, LatestOnly
@@ -104,7 +105,7 @@ class PepprWidget(Panel):
         elif name not in view.maps:
             self.job_bar.say("This map is a file; choose one of the run's own.")
         elif not self.runner.is_running:
-            run, trust = view.run, self.session.trusts(view.run)
+            run, use = view.run, self.session.use_of_model(view.run)
             try:
                 settings, computing = self.settings(), self.computing()
                 workers = self.form.workers()
@@ -123,7 +124,7 @@ class PepprWidget(Panel):
                     session.set_result(result)
 
             watcher = growing.start(run, name, settings)
-            work = testing(run, name, settings, computing, workers, trust, watcher)
+            work = testing(run, name, settings, computing, workers, use, watcher)
             self.runner.run(work, then=show)
 
     def settings(self) -> PepprSettings:
@@ -148,6 +149,7 @@ class PepprWidget(Panel):
 
     def _make_controls(self, viewer: Any) -> None:
         self.header = make_header(self, self.session)
+        self.moved_model = MovedModel(self, viewer, self.session)
         self.form = form = PepprForm()
         self.map_box, self.more_form = form.map_box, form.more_form
         self.fill_box, self.steps_box = form.fill_box, form.steps_box
@@ -172,14 +174,15 @@ class PepprWidget(Panel):
         self.probability = text_label()
 
     def _lay_out(self) -> None:
-        shown = settings_layout()
-        shown.addRow("La&bel", self.label_box)
+        shown = FormRows()
+        shown.form.addRow("La&bel", self.label_box)
         self.content.addWidget(self.header)
         self.content.addWidget(self.about)
+        self.content.addWidget(self.moved_model)
         self.content.addWidget(self.form)
         self.content.addWidget(self.compute_button)
         self.content.addWidget(self.job_bar)
-        self.content.addLayout(shown)
+        self.content.addWidget(shown)
         self.content.addWidget(self.verdict)
         self.content.addWidget(self.scrubber)
         self.content.addWidget(self.probability)
@@ -202,6 +205,8 @@ class PepprWidget(Panel):
         self._stored.failed.connect(self.job_bar.say)
         self._beside = CurvesBeside(self.results, self.session, self.plot)
         self._beside.failed.connect(self.job_bar.say)
+        for runner in (self.runner, self.images.runner, self.sanity.runner):
+            self.moved_model.watch(runner)
         self.images.left.connect(self._look_up)
         self.images.tested.connect(self.further.show_run)
         self.map_box.currentTextChanged.connect(self._on_map_chosen)

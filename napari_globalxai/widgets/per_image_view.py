@@ -117,8 +117,8 @@ class PerImageView(Fold):
         except InputError as why:
             self.job_bar.say(in_panel_words(str(why)))
             return
-        trust = self._session.trusts(run)
-        self.runner.run(testing_images(run, name, settings, computing, workers, trust))
+        use = self._session.use_of_model(run)
+        self.runner.run(testing_images(run, name, settings, computing, workers, use))
 
     def cancel(self) -> None:
         """Stop the work under way."""

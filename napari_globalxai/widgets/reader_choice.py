@@ -21,7 +21,8 @@ from napari_globalxai.widgets.folders import results_home
 from napari_globalxai.widgets.recognised import Recognised, recognise
 
 _PLUGIN = "napari-globalxai"
-_OURS = (Recognised.RUN, Recognised.QUALITY)
+_OURS = (Recognised.RUN, Recognised.QUALITY, Recognised.MODEL)
+_LONGEST_HEADING = 1 << 16
 
 
 def remember_reader(folder: Path) -> None:
@@ -64,7 +65,7 @@ def _is_there(pattern: str) -> bool:
 
 
 class _Drops(QObject):
-    """Takes what is dropped on the canvas where it is one folder of ours, or a part of one."""
+    """Takes what is dropped on the canvas where all of it is ours."""
 
     def __init__(self, viewer: Any, canvas: QObject) -> None:
         super().__init__(canvas)
@@ -77,28 +78,43 @@ class _Drops(QObject):
         # What moves over the canvas is of the same class.
         if viewer is None or not isinstance(event, QDropEvent) or event.type() != QEvent.Type.Drop:
             return False
-        path = _dropped(event)
-        if path is None:
+        paths = _dropped(event)
+        if not paths:
             return False
         from napari_globalxai.widgets.dropped_files import take
 
-        take(viewer, path)
+        for path in paths:
+            take(viewer, path)
         event.accept()
         return True
 
 
-def _dropped(event: QDropEvent) -> Path | None:
-    """Return the one folder of ours that a drop holds, None where it holds anything else."""
+def _dropped(event: QDropEvent) -> list[Path]:
+    """Return what a drop holds, nothing where some of it is not ours."""
     data = event.mimeData()
     urls = [] if data is None else data.urls()
-    if len(urls) != 1 or not urls[0].isLocalFile():
-        return None
-    path = Path(urls[0].toLocalFile())
-    return path if recognise(path) in _OURS else None
+    paths = [Path(url.toLocalFile()) for url in urls if url.isLocalFile()]
+    return paths if len(paths) == len(urls) and all(map(_is_ours, paths)) else []
+
+
+def _is_ours(path: Path) -> bool:
+    kind = recognise(path)
+    return kind in _OURS or (kind is Recognised.COHORT and _is_no_layer(path))
+
+
+def _is_no_layer(table: Path) -> bool:
+    """Return whether a table has columns, and not those of points or shapes that napari saved."""
+    try:
+        with table.open("rb") as file:
+            heading = file.readline(_LONGEST_HEADING)
+    except OSError:
+        # What is wrong with it is said where it is read.
+        return True
+    return any(each in heading for each in (b",", b";", b"\t")) and b"axis-0" not in heading
 
 
 def take_drops(viewer: Any) -> None:
-    """Let folders of ours that are dropped on a viewer's canvas be opened without a question."""
+    """Let what is ours and dropped on a viewer's canvas be opened without a question."""
     canvas = getattr(getattr(viewer, "window", None), "_qt_viewer", None)
     if isinstance(canvas, QObject):
         _Drops(viewer, canvas)

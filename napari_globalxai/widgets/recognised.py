@@ -7,7 +7,7 @@ from pathlib import Path
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.card import MODEL_SUFFIXES
-from napari_globalxai.runs.folder import RUN_FILE, STACK_FOLDER, STORE_FOLDER
+from napari_globalxai.runs.folder import whole_folder
 from napari_globalxai.runs.record import RunRecord, has_record, read_record
 
 _TABLES = (".csv", ".tsv", ".txt")
@@ -31,9 +31,8 @@ def result_folder(path: Path) -> Path | None:
     path : pathlib.Path
         A run folder, its ``run.json``, its ``aligned.zarr`` or ``attributions.zarr``.
     """
-    if path.name in (RUN_FILE, STACK_FOLDER, STORE_FOLDER):
-        path = path.parent
-    return path if has_record(path) else None
+    folder = whole_folder(path)
+    return folder if has_record(folder) else None
 
 
 def recognise(path: Path) -> Recognised:

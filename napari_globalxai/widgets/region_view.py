@@ -22,6 +22,7 @@ from napari_globalxai.widgets.warm_up import import_models
 if TYPE_CHECKING:
     from napari_globalxai.faithfulness.region_erasure import RegionEffect
     from napari_globalxai.runs.run import Run
+    from napari_globalxai.widgets.session import ModelUse
 
 _NAME = "region"
 _CHANCE = 0.5
@@ -94,7 +95,7 @@ def measure_region(
 def erase(
     run: Run,
     region: npt.NDArray[np.bool_],
-    trust: bool,
+    use: ModelUse,
     progress: ProgressCallback = ignore_progress,
 ) -> dict[str, RegionEffect]:
     """Erase a region from all images and predict again. To be called in a worker."""
@@ -102,7 +103,7 @@ def erase(
     import_models()
     from napari_globalxai.audit.erasing import erase_regions
 
-    return erase_regions(run, {_NAME: region}, progress, trust=trust)[_NAME]
+    return erase_regions(run, {_NAME: region}, progress, model=use.model, trust=use.trust)[_NAME]
 
 
 def strongest(shares: list[LabelShare], map_name: str) -> LabelShare | None:

@@ -18,6 +18,8 @@ from napari_globalxai.widgets.findings_view import ShownFinding
 from napari_globalxai.widgets.identity import make_header
 from napari_globalxai.widgets.kept_regions import list_kept, make_kept_box, read_kept
 from napari_globalxai.widgets.layers import RunLayers, layers_of
+from napari_globalxai.widgets.moved_model import MovedModel
+from napari_globalxai.widgets.native_layers import NO_IMAGES
 from napari_globalxai.widgets.panel import Panel
 from napari_globalxai.widgets.parts import JobBar, flowing, heading, text_label, tipped_button
 from napari_globalxai.widgets.places_box import PlacesBox
@@ -34,7 +36,7 @@ from napari_globalxai.widgets.region_view import (
     strongest,
 )
 from napari_globalxai.widgets.session import Session, plain_viewer, session_of
-from napari_globalxai.widgets.settings_form import settings_layout
+from napari_globalxai.widgets.settings_form import FormRows
 from napari_globalxai.widgets.shown_maps import Selection
 from napari_globalxai.widgets.viewer_jobs import runner_of
 from napari_globalxai.widgets.workbench import open_panel
@@ -51,6 +53,7 @@ _BUTTONS = {
     "Keep": "Keep the region and its numbers in the run's folder",
     "Report": "Keep what was measured, write the report of the run on show and open it",
 }
+_OPEN_A_RUN = "Open a run first."
 _DRAW = "Draw a region: press “New region” and drag a rectangle on the image."
 
 
@@ -117,7 +120,7 @@ class RegionsWidget(Panel):
         """Add a layer to draw on, and take up the rectangle."""
         images = self.layers.layer("images")
         if images is None:
-            self.said.setText("Open a run first.")
+            self.said.setText(_OPEN_A_RUN if self.session.view is None else NO_IMAGES)
             return
         layer = add_drawing(self._viewer, "Region")
         self.regions.choose(layer)
@@ -146,10 +149,10 @@ class RegionsWidget(Panel):
         if region is None or view is None or self.eraser.is_running:
             return
         run, turn = view.run, self._turn
-        trust = self.session.trusts(run)
+        use = self.session.use_of_model(run)
 
         def work(progress: ProgressCallback) -> Any:
-            effects = erase(run, region, trust, progress)
+            effects = erase(run, region, use, progress)
             # Also where the panel is closed by then.
             view.erased[region.tobytes()] = effects
             return turn, region, measure_region(run, region), effects
@@ -189,6 +192,7 @@ class RegionsWidget(Panel):
 
     def _make_controls(self) -> None:
         self.header = make_header(self, self.session)
+        self.moved_model = MovedModel(self, self._viewer, self.session)
         self.regions = RegionBox(self, self._viewer)
         self.layer_box = self.regions.box
         self._buttons = (
@@ -213,16 +217,17 @@ class RegionsWidget(Panel):
         self.image_table = ImageShareTable()
 
     def _lay_out(self) -> None:
-        form = settings_layout()
-        form.addRow("Re&gion", self.layer_box)
-        form.addRow("&Name", self.name_line)
-        form.addRow("Places", self.places.box)
-        form.addRow("Kept", self.kept_box)
+        form = FormRows()
+        form.form.addRow("Re&gion", self.layer_box)
+        form.form.addRow("&Name", self.name_line)
+        form.form.addRow("Places", self.places.box)
+        form.form.addRow("Kept", self.kept_box)
         self.content.addWidget(self.header)
+        self.content.addWidget(self.moved_model)
         # What somebody who is new should see first.
         self.content.addWidget(self.audit_view)
         self.content.addWidget(heading("Region"))
-        self.content.addLayout(form)
+        self.content.addWidget(form)
         self.content.addWidget(flowing(*self._buttons))
         self.content.addWidget(self.job_bar)
         self.content.addWidget(self.erase_bar)
@@ -242,6 +247,7 @@ class RegionsWidget(Panel):
         self.places.said.connect(self.said.setText)
         self.report_button.clicked.connect(self.report)
         self._drawn.timeout.connect(self._on_drawn)
+        self.moved_model.watch(self.eraser)
         self.findings.chosen.connect(self.show_finding)
         self.runner.succeeded.connect(self._on_measured)
         self.eraser.succeeded.connect(self._on_erased)
@@ -260,7 +266,7 @@ class RegionsWidget(Panel):
         view, images = self.session.view, self.layers.layer("images")
         layer = self.regions.layer
         if view is None or images is None:
-            self.said.setText("Open a run first.")
+            self.said.setText(_OPEN_A_RUN if view is None else NO_IMAGES)
             return None
         if layer is None:
             self.said.setText(_DRAW)
@@ -333,7 +339,7 @@ class RegionsWidget(Panel):
         for part in self._buttons:
             part.setEnabled(enabled)
         self._forget()
-        self.said.setText(_DRAW if enabled else "Open a run first.")
+        self.said.setText(_DRAW if enabled else _OPEN_A_RUN)
         list_kept(self.kept_box, self.session.run)
         self.places.show_run(self.session.run)
 
@@ -372,7 +378,7 @@ class RegionsWidget(Panel):
         if finding.rows:
             self.layers.step_to(finding.rows[0])
         if finding.region is not None:
-            self._draw(finding.region, str(finding.facts["where"]))
+            self._draw(finding.region, finding.place)
         self._found = {label: str(finding.facts.get("sentence", ""))}
         self.said.setText(self._found[label])
 

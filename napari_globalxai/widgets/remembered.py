@@ -13,6 +13,8 @@ from napari_globalxai.widgets.folders import results_home
 _MOST_RECENT, _MOST_RUNS = 8, 40
 _RUNS = "recent_runs"
 _CHOSEN = "chosen"
+_MOVED = "moved"
+_MOST_MOVED = 40
 
 
 def _file() -> Path:
@@ -54,6 +56,25 @@ def chosen() -> dict[str, str]:
 def remember_chosen(values: Mapping[str, str]) -> None:
     """Remember what is chosen in the form."""
     _write({_CHOSEN: {**chosen(), **values}})
+
+
+def moved_to(what: str) -> Path | None:
+    """Return where something is now, as somebody told: the hash of a model, or a run's folder."""
+    found = _moved().get(what)
+    return None if found is None else Path(found)
+
+
+def remember_moved(what: str, path: Path) -> None:
+    """Remember where something is now."""
+    known = {what: str(path.absolute()), **{k: v for k, v in _moved().items() if k != what}}
+    _write({_MOVED: dict(list(known.items())[:_MOST_MOVED])})
+
+
+def _moved() -> dict[str, str]:
+    found = _read().get(_MOVED, {})
+    return (
+        {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
+    )
 
 
 def _read() -> dict[str, Any]:

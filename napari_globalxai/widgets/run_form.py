@@ -31,7 +31,7 @@ from napari_globalxai.widgets.panel import choice_box
 from napari_globalxai.widgets.path_field import PathField
 from napari_globalxai.widgets.recognised import Recognised, recognise
 from napari_globalxai.widgets.session import Session
-from napari_globalxai.widgets.settings_form import MethodForm, SettingsForm, settings_layout
+from napari_globalxai.widgets.settings_form import FormRows, MethodForm, SettingsForm
 from napari_globalxai.widgets.wrapped import WrappedBox
 
 TABLES = "Tables (*.csv *.tsv *.txt);;All files (*)"
@@ -98,7 +98,6 @@ class RunForm(Fold):
         super().__init__("Next run")
         self._session = session
         self._trusted_model: Path | None = None
-        self._files: tuple[Path | None, Path | None] = (None, None)
         self._make_fields()
         self._make_forms()
         self._lay_out()
@@ -137,7 +136,8 @@ class RunForm(Fold):
         }
         for form in (self.alignment_form, self.maps_form, self.computing_form):
             form.take(chosen)
-        self.output_field.path = folder
+        # It is this run that is gone on with, also where its table or model have moved.
+        self.output_field.choose(folder)
         self.expand()
 
     def missing(self) -> tuple[str, PathField] | None:
@@ -198,21 +198,21 @@ class RunForm(Fold):
         content = QWidget()
         box = QVBoxLayout(content)
         box.setContentsMargins(0, 0, 0, 0)
-        form = settings_layout()
-        form.addRow("&Cohort", self.cohort_field)
-        form.addRow(self.preview)
-        form.addRow(self.cohort_form)
-        form.addRow("&Model", self.model_field)
-        form.addRow(self.trust_box)
-        form.addRow(self.card)
-        form.addRow("Me&thod", self.method_box)
-        form.addRow("CAM la&yer", self.layer_field)
-        form.addRow(self.settings_form)
-        form.addRow(self.maps_form)
-        form.addRow(self.alignment_form)
-        form.addRow(self.computing_form)
-        form.addRow("&Run folder", self.output_field)
-        box.addLayout(form)
+        form = FormRows()
+        form.form.addRow("&Cohort", self.cohort_field)
+        form.form.addRow(self.preview)
+        form.form.addRow(self.cohort_form)
+        form.form.addRow("&Model", self.model_field)
+        form.form.addRow(self.trust_box)
+        form.form.addRow(self.card)
+        form.form.addRow("Me&thod", self.method_box)
+        form.form.addRow("CAM la&yer", self.layer_field)
+        form.form.addRow(self.settings_form)
+        form.form.addRow(self.maps_form)
+        form.form.addRow(self.alignment_form)
+        form.form.addRow(self.computing_form)
+        form.form.addRow("&Run folder", self.output_field)
+        box.addWidget(form)
         self.show_content(content)
 
     def _connect(self) -> None:
@@ -230,7 +230,7 @@ class RunForm(Fold):
         self.model_field.edited.connect(self._on_model)
         self.card.written.connect(self._on_card)
         for field in (self.cohort_field, self.model_field):
-            field.edited.connect(self._on_files)
+            field.edited.connect(self._suggest_output)
             field.dropped.connect(self.take)
         self.cohort_field.edited.connect(self._on_cohort)
         self.cohort_form.changed.connect(self._on_cohort)
@@ -250,13 +250,6 @@ class RunForm(Fold):
             self.model_field.path = path
         else:
             self.run_dropped.emit(path)
-
-    def _on_files(self) -> None:
-        # A line tells that somebody was there; a run that is gone on with keeps its folder then.
-        files = (self.cohort_field.path, self.model_field.path)
-        if files != self._files or self.output_field.path is None:
-            self._files = files
-            self._suggest_output()
 
     def _suggest_output(self) -> None:
         cohort, model = self.cohort_field.path, self.model_field.path

@@ -17,7 +17,7 @@ from napari_globalxai.widgets.fold import Fold
 from napari_globalxai.widgets.panel import Panel
 from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import JobBar, text_label
-from napari_globalxai.widgets.session import Session
+from napari_globalxai.widgets.session import ModelUse, Session
 from napari_globalxai.widgets.settings_form import SettingsForm
 from napari_globalxai.widgets.viewer_jobs import runner_of
 from napari_globalxai.widgets.warm_up import import_models
@@ -48,7 +48,7 @@ def comparing_with_random(
     settings: SanitySettings,
     computing: DeviceSettings,
     workers: WorkerSettings,
-    trust: bool,
+    use: ModelUse,
 ) -> Work:
     """Return what makes the maps again with random weights, or goes on with that."""
 
@@ -62,7 +62,8 @@ def comparing_with_random(
             device=computing.device,
             batch_size=computing.batch_size,
             workers=workers,
-            trust=trust,
+            model=use.model,
+            trust=use.trust,
             progress=progress,
         )
         return run
@@ -149,7 +150,7 @@ class SanityView(Fold):
             self.job_bar.say(in_panel_words(str(why)))
             return
         session = self._session
-        work = comparing_with_random(run, settings, computing, workers, session.trusts(run))
+        work = comparing_with_random(run, settings, computing, workers, session.use_of_model(run))
         # Told to all panels, also where this one is closed by then.
         self.runner.run(work, then=lambda done: session.answered.emit())
 

@@ -15,6 +15,7 @@ import numpy as np
 from napari.layers import Layer
 from psygnal import Signal
 
+from napari_globalxai.widgets.drawing_context import free_where_drawn
 from napari_globalxai.widgets.kept_fit import KeptFit
 from napari_globalxai.widgets.names import role_of
 
@@ -213,5 +214,6 @@ def scenes_of(viewer: Any) -> Scenes:
         The viewer itself, no proxy of it.
     """
     if viewer not in _scenes:
+        free_where_drawn(viewer)
         _scenes[viewer] = Scenes(viewer)
     return _scenes[viewer]

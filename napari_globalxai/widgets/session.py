@@ -7,7 +7,7 @@ it. Each viewer has its own.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from psygnal import Signal
@@ -27,6 +27,21 @@ if TYPE_CHECKING:
 
 OVERALL = "overall"
 ARMS = ("restore", "erase")
+
+
+class ModelUse(NamedTuple):
+    """How a run's model may be used.
+
+    Attributes
+    ----------
+    model : pathlib.Path or None
+        Where it is, where the run does not tell or it has moved.
+    trust : bool
+        Whether code from its files may run.
+    """
+
+    model: Path | None
+    trust: bool
 
 
 class Session:
@@ -56,6 +71,8 @@ class Session:
         Something else was found about the run and lies in its folder.
     scrubbed : psygnal.Signal
         Fraction and arm of PEPPR to show.
+    moved : psygnal.Signal
+        Somebody told where a run's model or images are now.
     trusted_model : pathlib.Path or None
         The model whose files' code the user lets run.
     """
@@ -71,6 +88,7 @@ class Session:
     result_changed = Signal(object)
     answered = Signal()
     scrubbed = Signal(float, str)
+    moved = Signal()
 
     def __init__(self) -> None:
         self._view: RunView | None = None
@@ -86,6 +104,9 @@ class Session:
         self._fraction = 0.0
         self._arm = ARMS[0]
         self.trusted_model: Path | None = None
+        # By the hash of the weights; by run folder.
+        self._models: dict[str, Path] = {}
+        self._image_folders: dict[Path, Path] = {}
 
     @property
     def trusts_model(self) -> bool:
@@ -94,10 +115,32 @@ class Session:
 
     def trusts(self, run: Run) -> bool:
         """Return whether code of a run's model may run: a run of somebody else's names its own."""
-        source = run.record.model.source
+        source = self.model_of(run) or run.record.model.source
         if self.trusted_model is None or source is None or is_remote(place(source)):
             return False
         return Path(source).resolve() == self.trusted_model.resolve()
+
+    def use_of_model(self, run: Run) -> ModelUse:
+        """Return how a run's model may be used."""
+        return ModelUse(self.model_of(run), self.trusts(run))
+
+    def model_of(self, run: Run) -> Path | None:
+        """Return where a run's model is, as somebody told; None where nobody did."""
+        return self._models.get(run.record.model.sha256)
+
+    def name_model(self, run: Run, model: Path) -> None:
+        """Tell where a run's model is; it must have been proved to be the same."""
+        self._models[run.record.model.sha256] = model
+        self.moved.emit()
+
+    def image_folder_of(self, run: Run) -> Path | None:
+        """Return the folder below which a run's images are, as somebody told; else None."""
+        return self._image_folders.get(run.folder)
+
+    def name_image_folder(self, run: Run, folder: Path) -> None:
+        """Tell below which folder a run's images are."""
+        self._image_folders[run.folder] = folder
+        self.moved.emit()
 
     @property
     def view(self) -> RunView | None:

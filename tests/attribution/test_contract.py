@@ -8,6 +8,7 @@ import architectures
 import pytest
 import stand_ins
 import torch
+from hooks import hooks_of
 from torch import nn
 
 from napari_globalxai.attribution.method import make_method, method_class
@@ -174,13 +175,6 @@ def models(tmp_path_factory):
         return made[kind]
 
     return get
-
-
-def hooks_of(network):
-    return [
-        (name, *map(dict, (each._forward_pre_hooks, each._forward_hooks, each._backward_hooks)))
-        for name, each in network.named_modules()
-    ]
 
 
 PAIRS = [

@@ -10,6 +10,7 @@ import torch
 from captum.attr import IntegratedGradients as CaptumIntegratedGradients
 from captum.attr import LayerGradCam
 from captum.attr import Saliency as CaptumSaliency
+from hooks import hooks_of
 from torch import nn
 
 from napari_globalxai.attribution.base import label_gradients
@@ -180,11 +181,6 @@ def test_bfloat16_stays_close():
 # ---------------------------------------------------------------- what must not be left behind
 
 
-def hooks_of(network):
-    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    return sum(len(getattr(module, kind)) for module in network.modules() for kind in kinds)
-
-
 class Fragile(nn.Module):
     """Breaks behind its CAM layer when told to."""
 
@@ -209,7 +205,7 @@ def test_no_hook_and_no_state_is_left(name):
     method = make_method(name)
     method.grid(classifier)
     method.attribute(classifier, inputs, [0, 1])
-    assert hooks_of(classifier.network) == 0
+    assert hooks_of(classifier.network) == []
     assert not any(module.training for module in classifier.network.modules())
     assert all(parameter.grad is None for parameter in classifier.network.parameters())
     after = classifier.network.state_dict()
@@ -227,7 +223,7 @@ def test_no_hook_is_left_after_an_error_inside_the_forward(name):
     network.broken = True
     with pytest.raises(RuntimeError, match="out of memory"):
         attribute(classifier, inputs, name)
-    assert hooks_of(network) == 0
+    assert hooks_of(network) == []
     network.broken = False
     attribute(classifier, inputs, name)
 

@@ -148,13 +148,15 @@ def test_the_choice_is_recorded_and_kept_on_resume(tmp_path, monkeypatch, bfloat
 def test_batches_fill_the_memory_and_no_more(monkeypatch):
     model = classifier()
     outputs = []
-    for module in model.network.modules():
-        if not list(module.children()):
-            module.register_forward_hook(lambda _, __, output: outputs.append(output))
+    handles = [
+        module.register_forward_hook(lambda _, __, output: outputs.append(output))
+        for module in model.network.modules()
+        if not list(module.children())
+    ]
     with torch.no_grad():
         model.network(torch.zeros(1, 2, tiny.HEIGHT, tiny.WIDTH))
-    for module in model.network.modules():
-        module._forward_hooks.clear()
+    for handle in handles:
+        handle.remove()
     # Some work in place: their output is no memory more.
     size = sum({output.data_ptr(): output.nbytes for output in outputs}.values())
     for number in (1, 3, 8):

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+import zarr
 from stored_run import Plan, write_run
 
 import napari_globalxai as gx
-from napari_globalxai.errors import InputError
+from napari_globalxai.errors import Cancelled, InputError
 from napari_globalxai.statistics.regions import share_against_area
 
 REGION_COLUMNS = (
@@ -48,6 +49,20 @@ def test_a_shortcut_is_named_with_its_place_and_column(misled):
         assert 1 < each.ci_low <= each.effect <= each.ci_high
         assert "site == 'B'" in each.sentence
         assert "bottom left corner" in each.sentence
+
+
+@pytest.mark.parametrize("stage", ["Measuring regions", "Looking at columns", "Comparing places"])
+def test_an_audit_stops_within_its_searches_and_leaves_the_older_one(misled, stage):
+    folder, _ = misled
+    before = (folder / "audit" / "audit.json").read_bytes()
+
+    def stop(progress):
+        if progress.stage == stage:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        gx.audit(folder, progress=stop)
+    assert (folder / "audit" / "audit.json").read_bytes() == before
 
 
 def test_the_images_that_show_it_are_marked(misled):
@@ -217,14 +232,15 @@ def test_maps_without_mass_are_counted(tmp_path):
     folder = write_run(tmp_path / "run", Plan(images=40, labels=2))
     run = gx.open_run(folder)
     rows = run.members("L0")
+    stored = zarr.open_array(folder / "attributions.zarr", mode="r+")
     for row in rows[:3]:
-        run.store._array[int(row), 0] = 0
+        stored[int(row), 0] = 0
     audited = gx.audit(folder)
     searched = json.loads((folder / "audit" / "audit.json").read_text())["searched"]
     assert searched["without_mass"] == {"L0": 3, "L1": 0}
     assert not set(rows[:3]) & set(audited.clusters.query("label == 'L0'")["row"])
     for row in rows:
-        run.store._array[int(row), 0] = 0
+        stored[int(row), 0] = 0
     gx.audit(folder)
     searched = json.loads((folder / "audit" / "audit.json").read_text())["searched"]
     assert searched["without_maps"] == ["L0"]

@@ -99,12 +99,13 @@ def test_workers_of_this_machine_are_other_processes_that_need_a_key(monkeypatch
     # Dask leaves there what it has set for a cluster before, and does not set it again.
     monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
     with open_workers(WorkerSettings(workers=2)) as workers:
-        assert workers._client.scheduler.address.startswith("tls://127.0.0.1:")
+        client = workers._client
+        assert client.scheduler.address.startswith("tls://127.0.0.1:")
         assert sorted(workers.run(abs, range(-8, 0))) == [(each, -each) for each in range(-8, 0)]
-        assert os.getpid() not in workers._client.run(os.getpid).values()
-        assert set(workers._client.nthreads().values()) == {1}
+        assert os.getpid() not in client.run(os.getpid).values()
+        assert set(client.nthreads().values()) == {1}
         assert workers.threads == 2
-        kept = workers._client.run(os.environ.get, "MALLOC_TRIM_THRESHOLD_")
+        kept = client.run(os.environ.get, "MALLOC_TRIM_THRESHOLD_")
         assert set(kept.values()) == {str(1 << 30)}
 
 

@@ -7,6 +7,7 @@ import pytest
 import tiny
 import torch
 from faithfulness_cases import judged_run, make_evaluation, sign_map
+from hooks import hooks_of
 from torch import nn
 
 from napari_globalxai.faithfulness.feature_shift import Features, distance
@@ -83,7 +84,7 @@ def test_features_are_what_goes_into_the_last_layer(layer):
     assert features.shape == (3, len(found.labels)) == expected.shape
     torch.testing.assert_close(features, expected)
     torch.testing.assert_close(again, model.network(images))
-    assert not any(module._forward_pre_hooks for module in model.network.modules())
+    assert hooks_of(model.network) == []
 
 
 def test_models_without_features_say_why(tmp_path):

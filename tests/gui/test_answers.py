@@ -122,8 +122,7 @@ def test_what_commands_found_is_listed(
 ) -> None:
     folder, answers = tmp_path / "run", own.explain.answers
     answers.expand()
-    qtbot.waitUntil(lambda: not answers._reads.is_running, timeout=TIMEOUT)
-    assert answers.nothing.isVisibleTo(answers)
+    qtbot.waitUntil(lambda: answers.nothing.isVisibleTo(answers), timeout=TIMEOUT)
     assert not answers.box.isVisibleTo(answers)
     stable = gx.stability(folder)
     gx.contrast(folder, "odd", label_a="left", label_b="right", permutations=19)

@@ -228,7 +228,7 @@ def test_facts_of_all_labels_are_the_worst_of_each() -> None:
 
 def test_keys_go_to_the_next_image_and_toggle_the_map(opened: Any, qtbot: Any) -> None:
     viewer, session = opened.viewer, opened.session
-    window = viewer.window._qt_window
+    window = opened.explain.window()
     viewer.window.show()
     qtbot.waitExposed(window)
     window.activateWindow()

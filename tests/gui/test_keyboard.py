@@ -148,7 +148,7 @@ def test_keys_are_nobody_elses(in_window: Any) -> None:
     known = {
         str(binding.keybinding) for binding in get_app_model().keybindings if binding.keybinding
     }
-    window = in_window.viewer.window._qt_window
+    window = in_window.explain.window()
     shown = {
         action.shortcut().toString() for action in window.findChildren(type(window.addAction("")))
     }

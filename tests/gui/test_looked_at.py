@@ -74,7 +74,7 @@ def test_a_person_goes_back_by_button_key_and_palette(opened: Any, qtbot: Any) -
     from napari_globalxai.widgets.workbench import open_panel
 
     viewer, session, steps = opened.viewer, opened.session, looked_at(opened.viewer)
-    window = viewer.window._qt_window
+    window = opened.explain.window()
     viewer.window.show()
     qtbot.waitExposed(window)
     window.activateWindow()

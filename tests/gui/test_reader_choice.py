@@ -90,20 +90,37 @@ def test_other_folders_are_still_asked_about(
     assert not any("1]" in pattern for pattern in get_settings().plugins.extension2reader)
 
 
-# PySide6 asks for a point with fractions, which PyQt6 does not take.
-@pytest.mark.filterwarnings("ignore:Function. 'QDragEnterEvent:DeprecationWarning")
-def test_a_run_dropped_on_the_canvas_is_opened_without_a_question(
-    panels: Any, finished_run: Path, asked: list[str], qtbot: Any
-) -> None:
+def drop(on: Any, *paths: Path) -> None:
+    """Drag files or folders over a widget and let go."""
     data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(str(finished_run))])
-    canvas = panels.viewer.window._qt_viewer
+    data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
     with_left = (Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier)
     over = QDragEnterEvent(QPoint(3, 3), Qt.DropAction.CopyAction, data, *with_left)
-    QApplication.sendEvent(canvas, over)
+    QApplication.sendEvent(on, over)
     assert over.isAccepted()
     event = QDropEvent(QPointF(3, 3), Qt.DropAction.CopyAction, data, *with_left)
-    with qtbot.waitSignal(panels.explain.runner.succeeded, timeout=10_000):
-        QApplication.sendEvent(canvas, event)
+    QApplication.sendEvent(on, event)
+
+
+# PySide6 asks for a point with fractions, which PyQt6 does not take.
+@pytest.mark.filterwarnings("ignore:Function. 'QDragEnterEvent:DeprecationWarning")
+def test_what_is_ours_and_dropped_is_taken_without_a_question(
+    panels: Any, finished_run: Path, inputs: Any, asked: list[str], tmp_path: Path, qtbot: Any
+) -> None:
+    explain, canvas = panels.explain, panels.viewer.window._qt_viewer
+    with qtbot.waitSignal(explain.runner.succeeded, timeout=10_000):
+        drop(canvas, finished_run)
     assert panels.session.run.folder == finished_run
+    # Several at once, with names that not everybody has.
+    table = Path(shutil.copy(inputs.cohort, tmp_path / "Kohörte 1.txt"))
+    drop(canvas, inputs.model, table)
+    assert (explain.cohort_field.path, explain.model_field.path) == (table, inputs.model)
+    explain.cohort_field.path = explain.model_field.path = None
+    drop(explain.cohort_field.line, inputs.model, table)
+    assert (explain.cohort_field.path, explain.model_field.path) == (table, inputs.model)
     assert not asked
+    # A table of napari's own stays napari's.
+    points = tmp_path / "points.csv"
+    points.write_text("index,axis-0,axis-1\n0,3,4\n")
+    drop(canvas, points)
+    assert explain.cohort_field.path == table

@@ -37,7 +37,7 @@ def test_a_small_window_keeps_half_for_the_canvas(
 ) -> None:
     areas = Qt.DockWidgetArea
     panels = {name: open_panel(opened.viewer, name) for name in PANELS}
-    window = opened.viewer.window._qt_window
+    window = opened.explain.window()
     opened.viewer.window.show()
     # Before they are tabs, panels stand side by side.
     qtbot.waitUntil(lambda: len(window.tabifiedDockWidgets(panels["PEPPR"].dock())) == 4)
@@ -63,7 +63,7 @@ def test_a_small_window_keeps_half_for_the_canvas(
 
 
 def test_lists_that_were_moved_by_hand_stay(opened: Any, qtbot: Any) -> None:
-    window = opened.viewer.window._qt_window
+    window = opened.explain.window()
     docks = {each.objectName(): each for each in window.findChildren(QDockWidget)}
     for name in ("layer list", "layer controls"):
         window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, docks[name])

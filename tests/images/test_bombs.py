@@ -12,7 +12,7 @@ import zlib
 import numpy as np
 import pytest
 import tifffile
-from pictures import C8, FILES, G8, ROWS, JPEGLosslessSV1, _png_chunk, dicom, jpeg, tiff
+from pictures import C8, FILES, G8, ROWS, JPEGLosslessSV1, dicom, jpeg, png_chunk, tiff
 from PIL import Image
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
@@ -223,8 +223,8 @@ def test_the_decoder_in_its_own_process_gets_what_the_picture_needs(tmp_path, mo
     body = b"".join(packer.compress(line) for _ in range(rows)) + packer.flush()
     path = tmp_path / "a.png"
     path.write_bytes(
-        b"\x89PNG\r\n\x1a\n" + _png_chunk(b"IHDR", header) + _png_chunk(b"IDAT", body)
-        + _png_chunk(b"IEND", b"")
+        b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", body)
+        + png_chunk(b"IEND", b"")
     )  # fmt: skip
     monkeypatch.setattr(guarded_decoder, "SECONDS", 60)
     with pytest.raises(ValueError, match=r"\w"):

@@ -456,7 +456,7 @@ def test_what_is_larger_than_any_picture_is_refused_before_it_is_decoded(tmp_pat
     started = time.process_time()
     huge = pictures.png(np.zeros((3, 4), np.uint8), 8, 0, columns=70000)
     header = pictures.struct.pack(">IIBBBBB", 70000, 70000, 8, 0, 0, 0, 0)
-    huge = huge[:8] + pictures._png_chunk(b"IHDR", header) + huge[33:]
+    huge = huge[:8] + pictures.png_chunk(b"IHDR", header) + huge[33:]
     assert "exceeds limit" in refusal(write(tmp_path, "a.png", huge))
     stream = tmp_path / "b.tif"
     tifffile.imwrite(stream, shape=(30000, 20000), dtype=np.uint16, compression="deflate",

@@ -8,6 +8,7 @@ import pytest
 import torch
 from architectures import ARCHITECTURES, HEIGHT, WIDTH
 from captum.attr import LayerGradCam
+from hooks import hooks_of
 from torch import nn
 
 from napari_globalxai.attribution.method import make_method
@@ -30,13 +31,6 @@ def classifiers(networks):
 
 def some_inputs(count=3):
     return torch.randn(count, 2, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(3))
-
-
-def no_hooks(network):
-    return not any(
-        module._forward_hooks or module._forward_pre_hooks or module._backward_hooks
-        for module in network.modules()
-    )
 
 
 # ---------------------------------------------------------------- where the cells lie
@@ -218,7 +212,7 @@ def test_splitting_leaves_the_network_alone(name, networks):
     torch.testing.assert_close(outputs.detach(), expected, rtol=1e-4, atol=1e-5)
     with pytest.raises(Exception, match=r"."):
         split(inputs[:, :1])
-    assert no_hooks(network)
+    assert hooks_of(network) == []
     assert not network.training
     after = network.state_dict()
     assert all(torch.equal(before[key], after[key]) for key in before)

@@ -85,9 +85,9 @@ def test_nothing_to_compare_is_said(run):
 
 
 def test_the_command(run, monkeypatch, capsys):
-    monkeypatch.setattr(
-        sys, "argv", ["napari-globalxai", "outliers", str(run.folder), "--top", "1", "--json"]
-    )
+    # A run is meant by what lies in it, too.
+    file = str(run.folder / "run.json")
+    monkeypatch.setattr(sys, "argv", ["napari-globalxai", "outliers", file, "--top", "1", "--json"])
     with pytest.raises(SystemExit) as end:
         cli.main()
     assert not end.value.code

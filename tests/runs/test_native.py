@@ -1,5 +1,7 @@
 """From the frame to the pixels of each image's file, and the file's pixels themselves."""
 
+from pathlib import Path
+
 import numpy as np
 import pydicom
 import pytest
@@ -169,3 +171,29 @@ def test_a_file_that_moved_or_changed_is_named(run, tmp_path):
     path.write_text("no picture")
     with pytest.raises(InputError, match="cannot be read as an image"):
         again.native_image(0)
+
+
+def test_an_image_is_found_in_another_folder_where_its_content_is_the_same(run, tmp_path):
+    again = open_run(run.folder)
+    old = Path(again.images["path"][0]).parent
+    again.images["path"] = [f"C:\\eyes\\{name}" for name in again.images["file"]]
+    with pytest.raises(InputError, match=r"or tell the folder .* \(folder in Python\)\.$"):
+        again.native_image(0)
+    stored = run.native_image(0)
+    np.testing.assert_array_equal(again.native_image(0, folder=old), stored)
+    # Of the folder above, the way down is the same.
+    (tmp_path / "eyes").mkdir()
+    moved = tmp_path / "eyes" / "plain.png"
+    moved.write_bytes((old / "plain.png").read_bytes())
+    np.testing.assert_array_equal(again.native_image(0, folder=tmp_path), stored)
+    moved.write_bytes((old / "turned.png").read_bytes())
+    with pytest.raises(InputError) as error:
+        again.native_image(0, folder=tmp_path)
+    assert str(error.value).startswith(f"{moved}: has other content than the image that")
+    with pytest.raises(InputError, match=r"does not hold plain\.png; choose the folder"):
+        again.native_image(0, folder=tmp_path / "none")
+    # No way leads out of the folder.
+    again.images.loc[0, "file"] = "../eyes/plain.png"
+    moved.write_bytes((old / "plain.png").read_bytes())
+    with pytest.raises(InputError, match="does not hold"):
+        again.native_image(0, folder=tmp_path / "none")

@@ -1,0 +1,83 @@
+"""A layer that goes is freed in the context that drew it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.layers import Image
+from qtpy.QtGui import QOpenGLContext
+
+from napari_globalxai.widgets.scenes import scenes_of
+
+# The lower of two layers goes, and the other one is drawn again: with software drawing, this ended
+# the process.
+_WINDOW = """
+import napari, numpy as np
+from qtpy.QtTest import QTest
+from napari_globalxai.widgets.scenes import scenes_of
+
+viewer = napari.Viewer(show_welcome_screen=False)
+viewer.window.resize(1000, 700)
+scenes_of(viewer)
+for image in (np.full((384, 512, 3), 99, np.uint8), np.eye(384, dtype=np.float32)):
+    viewer.add_image(image, rgb=image.ndim == 3)
+    QTest.qWait(200)
+del image, viewer.layers[0]
+for _ in range(4):
+    viewer.window._qt_viewer.canvas.native.update()
+    QTest.qWait(100)
+print("drawn")
+viewer.close()
+"""
+
+
+def test_a_layer_above_is_drawn_after_the_lower_one_went() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _WINDOW], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert "drawn" in done.stdout
+
+
+def test_what_goes_is_freed_where_it_was_drawn(
+    make_napari_viewer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewer = make_napari_viewer(show=True)
+    scenes_of(viewer)
+    canvas = viewer.window._qt_viewer.canvas
+    for name in ("first", "second", "third", "fourth", "fifth"):
+        viewer.add_image(np.zeros((8, 8), np.float32), name=name)
+    canvas.native.grab()
+    freed_in: list[QOpenGLContext | None] = []
+    monkeypatch.setattr(
+        canvas._scene_canvas.context,
+        "finish",
+        lambda: freed_in.append(QOpenGLContext.currentContext()),
+    )
+    viewer.layers.selection = {viewer.layers["second"], viewer.layers["third"]}
+    ways: tuple[Callable[[], object], ...] = (
+        lambda: viewer.layers.remove("first"),
+        viewer.layers.remove_selected,
+        viewer.layers.clear,
+    )
+    for number, remove in enumerate(ways, start=1):
+        canvas.native.doneCurrent()
+        remove()
+        assert len(freed_in) == number
+    assert not viewer.layers
+    assert all(each is canvas.native.context() for each in freed_in)
+
+
+def test_a_viewer_without_a_window_loses_its_layers() -> None:
+    from napari.components import ViewerModel
+
+    viewer = ViewerModel()
+    scenes_of(viewer)
+    viewer.layers.append(Image(np.zeros((8, 8), np.float32)))
+    viewer.layers.clear()
+    assert not viewer.layers
