@@ -24,6 +24,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_globalxai.widgets.ask_view import AskView
+from napari_globalxai.widgets.event_turns import TURNS
 from napari_globalxai.widgets.fold import Fold
 from napari_globalxai.widgets.keys import BACK, FORWARD, NEXT, TOGGLE
 from napari_globalxai.widgets.workbench import PANELS, open_panel
@@ -115,6 +116,8 @@ def in_window(opened: Any, qtbot: Any) -> Any:
     opened.viewer.window.resize(1200, 900)
     for name in PANELS:
         open_panel(opened.viewer, name)
+    # What is in them comes a turn later.
+    qtbot.waitUntil(lambda: TURNS.is_idle, timeout=60_000)
     qtbot.wait(300)
     return opened
 
