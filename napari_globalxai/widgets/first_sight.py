@@ -48,6 +48,8 @@ def first_sight(run: Run) -> list[ShownFinding]:
 def _strongest(
     run: Run, label: str, places: dict[str, npt.NDArray[np.bool_]]
 ) -> list[ShownFinding]:
+    from napari_globalxai.audit.findings import place_in_words
+
     mass = np.abs(np.nan_to_num(run.maps[label].astype(np.float64)))
     total = float(mass.sum())
     shares = {
@@ -64,11 +66,12 @@ def _strongest(
         return []
     where = max(outstanding, key=lambda name: outstanding[name])
     share, area = shares[where]
+    holds = "hold" if where.startswith("corners-") else "holds"
     facts = {
         "label": label,
         "where": where,
         "effect": outstanding[where],
-        "sentence": f"{label}: {where} holds {100 * share:.0f} % of the map on "
+        "sentence": f"{label}: {place_in_words(where)} {holds} {100 * share:.0f} % of the map on "
         f"{100 * area:.1f} % of the area. “Audit” in “Regions” tells whether that may be chance.",
         "shown": _most_alike(run, label),
     }
