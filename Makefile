@@ -16,7 +16,7 @@ PYTEST_ARGS ?=
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test pyside pyside-here floors lint docs screenshots benchmark clean
+.PHONY: help demo test tests pyside pyside-here floors lint docs screenshots benchmark clean
 
 help:
 	@echo "make demo         run the main job on the bundled cohort and open napari on the result"
@@ -32,8 +32,12 @@ help:
 demo: $(VENV)/.installed-gui
 	$(BIN)/napari-globalxai demo --out demo-run
 
-test: lint
+# What reads the code takes a core for a minute or two: beside the tests, which use two at a time.
+test: $(VENV)/.installed-dev
 	scripts/install_gui_dependencies.sh
+	$(MAKE) --jobs 2 lint tests
+
+tests:
 ifeq ($(strip $(PYTEST_ARGS)),)
 # Two at a time, a thread each; windows on a display each; by itself what is timed.
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
@@ -89,9 +93,10 @@ $(VENV)/.installed-gui: pyproject.toml $(VENV)/.installed-torch
 	$(BIN)/python -m pip install --quiet --editable ".[gui]"
 	@touch $@
 
+# Most modules are never imported here, and pip would compile them all, for a minute.
 $(VENV)/.installed-dev: pyproject.toml $(VENV)/.installed-torch
-	$(BIN)/python -m pip install --quiet --editable ".[test,dev]"
-	$(BIN)/python -m pip install --quiet --no-deps $(WITHOUT_TORCHVISION)
+	$(BIN)/python -m pip install --quiet --no-compile --editable ".[test,dev]"
+	$(BIN)/python -m pip install --quiet --no-compile --no-deps $(WITHOUT_TORCHVISION)
 	@touch $@
 
 $(VENV)/.installed-pyside: pyproject.toml $(VENV)/.installed-torch
@@ -108,5 +113,5 @@ $(VENV)/.installed-torch:
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "Python cannot make virtual environments here: install python3-venv (Debian and Ubuntu: apt-get install python3-venv)." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet "$(TORCH)"
+	$(BIN)/python -m pip install --quiet --no-compile "$(TORCH)"
 	@touch $@

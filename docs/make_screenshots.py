@@ -26,6 +26,7 @@ IMAGES = Path(__file__).parent / "images"
 WINDOW = (1440, 900)
 LABEL = "RVO"
 FRACTION = 0.06
+PICTURES = ("explain", "native", "peppr", "maps", "quality")
 PATIENCE = 3600
 
 
@@ -68,10 +69,14 @@ def show(viewer: Any, panel: Any) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, help="a run of the phantom cohort, such as demo-run")
-    given = parser.parse_args().run
+    parser.add_argument("--only", nargs="+", choices=PICTURES, default=PICTURES)
+    given = parser.parse_args()
+    wanted = set(given.only)
     with tempfile.TemporaryDirectory() as temporary:
-        draw_run(given or Path(temporary) / "run", compute=given is None)
-        draw_quality(Path(temporary) / "quality")
+        if wanted != {"quality"}:
+            draw_run(given.run or Path(temporary) / "run", given.run is None, wanted)
+        if "quality" in wanted:
+            draw_quality(Path(temporary) / "quality")
 
 
 def new_viewer() -> Any:
@@ -90,7 +95,7 @@ def run_job(panel: Any, start: Callable[[], None]) -> None:
         raise SystemExit(failures[0])
 
 
-def draw_run(run_folder: Path, compute: bool) -> None:
+def draw_run(run_folder: Path, compute: bool, wanted: set[str]) -> None:
     viewer = new_viewer()
     explain, peppr = dock_panels(viewer)
     folder = sample_folder()
@@ -109,14 +114,27 @@ def draw_run(run_folder: Path, compute: bool) -> None:
     wait_for(lambda: explain.layers.layer("attribution") is not None)
     viewer.reset_view()
     QTest.qWait(500)
-    save(viewer, "explain")
+    if "explain" in wanted:
+        save(viewer, "explain")
+    if "native" in wanted:
+        draw_native(viewer, explain)
+    if "peppr" in wanted:
+        draw_peppr(viewer, explain, peppr)
+    viewer.close()
+    if "maps" in wanted:
+        write_report(open_run(run_folder))
+        shutil.copyfile(run_folder / "figures" / "maps.png", IMAGES / "maps.png")
 
+
+def draw_native(viewer: Any, explain: Any) -> None:
     explain.native_box.click()
     native = explain.layers.layer
     wait_for(lambda: native("native") is not None and native("native").visible)
     save(viewer, "native")
     explain.native_box.click()
 
+
+def draw_peppr(viewer: Any, explain: Any, peppr: Any) -> None:
     show(viewer, peppr)
     if explain.session.result is None:
         run_job(peppr, peppr.compute)
@@ -128,9 +146,6 @@ def draw_run(run_folder: Path, compute: bool) -> None:
     peppr.verticalScrollBar().setValue(max(0, end - peppr.viewport().height()))
     QTest.qWait(300)
     save(viewer, "peppr")
-    viewer.close()
-    write_report(open_run(run_folder))
-    shutil.copyfile(run_folder / "figures" / "maps.png", IMAGES / "maps.png")
 
 
 def draw_quality(folder: Path) -> None:

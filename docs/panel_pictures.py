@@ -1,17 +1,21 @@
 """Draw every panel in all its states, themes, fonts and sizes, and list texts that are cut off.
 
-For whoever changes the window: look at the pictures. Run it where there is a display
-(scripts/with_display.sh starts a virtual one); exits with 1 where a text is cut.
+For whoever changes the window: look at the pictures. One command draws all of them, each look in a
+process of its own. Run it where there is a display (scripts/with_display.sh starts a virtual one);
+prints a table of what is cut, and exits with 1 where something is.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice, product
 from pathlib import Path
 from typing import Any
@@ -21,7 +25,6 @@ import numpy as np
 from napari.settings import get_settings
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QDockWidget
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
@@ -38,7 +41,10 @@ FONTS = (9, 12, 16)
 SIZES = ((1024, 768), (1440, 900))
 STATES = ("empty", "running", "error", "card", "done", "unfolded")
 DOCK_WIDTH = 280
+FOUND = "cut.json"
 PATIENCE = 120_000
+# Theme, size of the letters, size of the window.
+Look = tuple[str, int, tuple[int, int]]
 
 
 def wait_for(done: Callable[[], bool]) -> None:
@@ -163,38 +169,70 @@ def show(panel: Any, panels: dict[str, Any]) -> None:
     settle()
 
 
-def draw(given: argparse.Namespace, theme: str, font: int, size: tuple[int, int]) -> list[str]:
-    """Draw all panels in all states once, and return what is cut off."""
-    out = given.out
+def draw(given: argparse.Namespace, look: Look) -> dict[str, Any]:
+    """Draw all panels in all states once, and return what is cut off, and how wide panels were."""
+    theme, font, size = look
     appearance = get_settings().appearance
     appearance.theme, appearance.font_size = theme, font
     viewer = napari.Viewer(show_welcome_screen=False)
     viewer.window.resize(*size)
     panels = {name: open_panel(viewer, name) for name in PANELS}
     settle()
-    if size[0] < 1200:
-        window = viewer.window._qt_window
-        docks = [each.parent() for each in panels.values()]
-        shown = [dock for dock in docks if isinstance(dock, QDockWidget)]
-        window.resizeDocks(shown[:1], [DOCK_WIDTH], Qt.Orientation.Horizontal)
-        settle()
-    found = []
+    window: Any = viewer.window._qt_window
+    docks = [panel.dock() for panel in panels.values()]
+    cut, widths = [], set()
     last = max(map(STATES.index, given.states))
     for state in islice(in_states(viewer, panels, given), last + 1):
         for name, panel in panels.items() if state in given.states else ():
+            window.resizeDocks(docks[:1], [given.dock], Qt.Orientation.Horizontal)
             show(panel, panels)
-            place = f"{theme}-{font}-{size[0]}/{name.replace(' ', '-').lower()}-{state}"
-            save(viewer, out / f"{place}.png")
-            if state in ("card", "unfolded"):
+            place = given.out / name_of(look) / f"{name.replace(' ', '-').lower()}-{state}"
+            save(viewer, place.with_suffix(".png"))
+            if state in ("card", "done", "unfolded"):
                 # All of it, also what lies below the edge of the window.
-                panel.widget().grab().save(str(out / f"{place}-whole.png"))
-            figure = panel.plot.figure if name == "PEPPR" else None
-            wrong = [*not_readable(panel), *([] if figure is None else texts_of_figure(figure))]
+                panel.widget().grab().save(f"{place}-whole.png")
+            wrong = not_readable(panel)
             if name == "PEPPR":
-                wrong += cut_tabs(viewer.window._qt_window)
-            found += [f"{place}: {text}" for text in wrong]
+                figure = panel.plot.figure
+                wrong += [] if figure is None else texts_of_figure(figure)
+                wrong += cut_tabs(window)
+            cut += [[name, state, text] for text in wrong]
+            # In a small window napari's controls lie in the same column, and may be wider.
+            widths.add(panel.width())
     viewer.close()
-    return found
+    return {"cut": cut, "widths": [min(widths), max(widths)]}
+
+
+def name_of(look: Look) -> str:
+    theme, font, (width, _) = look
+    return f"{theme}-{font}-{width}"
+
+
+def draw_apart(given: argparse.Namespace, look: Look) -> dict[str, Any]:
+    """Draw one look in a process of its own, as napari's settings are the process's."""
+    theme, font, (width, _) = look
+    one = ["--themes", theme, "--fonts", str(font), "--widths", str(width)]
+    # What is given last counts.
+    command = [sys.executable, __file__, *sys.argv[1:], *one]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    path = given.out / name_of(look) / FOUND
+    if not path.is_file():
+        raise SystemExit(f"{name_of(look)} was not drawn:\n{done.stderr}")
+    print(f"{name_of(look)}: drawn", flush=True)
+    return dict(json.loads(path.read_text()))
+
+
+def print_table(found: dict[str, dict[str, Any]]) -> None:
+    """Print what is cut, a line each, and how much of each look."""
+    for name, look in found.items():
+        low, high = look["widths"]
+        print(f"{name:<15}{len(look['cut'])} cut, panels {low} to {high} pixels wide")
+    rows = [[name, *line] for name, look in found.items() for line in look["cut"]]
+    rows = [[text.replace("\n", " ") for text in row] for row in rows]
+    widths = [max(map(len, column)) + 2 for column in zip(*rows, strict=True)] if rows else []
+    for row in rows:
+        print("".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+    print("Something is cut." if rows else "No text is cut.")
 
 
 def main() -> None:
@@ -207,15 +245,22 @@ def main() -> None:
     parser.add_argument("--fonts", nargs="+", type=int, default=FONTS)
     parser.add_argument("--widths", nargs="+", type=int, default=[width for width, _ in SIZES])
     parser.add_argument("--states", nargs="+", choices=STATES, default=STATES)
+    parser.add_argument("--dock", type=int, default=DOCK_WIDTH, help="width of the panels")
+    parser.add_argument("--processes", type=int, default=1, help="how many look at a time")
     given = parser.parse_args()
     sizes = [size for size in SIZES if size[0] in given.widths]
-    cut = [
-        text
-        for theme, font, size in product(given.themes, given.fonts, sizes)
-        for text in draw(given, theme, font, size)
-    ]
-    print("\n".join(cut) or "No text is cut.")
-    raise SystemExit(1 if cut else 0)
+    looks = list(product(given.themes, given.fonts, sizes))
+    for look in looks:
+        (given.out / name_of(look) / FOUND).unlink(missing_ok=True)
+    if len(looks) == 1:
+        found = {name_of(looks[0]): draw(given, looks[0])}
+        (given.out / name_of(looks[0]) / FOUND).write_text(json.dumps(found[name_of(looks[0])]))
+    else:
+        with ThreadPoolExecutor(given.processes) as processes:
+            drawn = processes.map(lambda look: draw_apart(given, look), looks)
+            found = dict(zip(map(name_of, looks), drawn, strict=True))
+    print_table(found)
+    raise SystemExit(1 if any(look["cut"] for look in found.values()) else 0)
 
 
 if __name__ == "__main__":

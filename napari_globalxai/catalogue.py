@@ -318,11 +318,12 @@ STATISTICS = Catalogue(
         ),
         "n_constant": Entry(
             "napari_globalxai.statistics.map_statistics:ConstantMaps",
-            "Image-wise maps with one value only",
+            "Images whose own map has one value everywhere, so that it points nowhere",
         ),
         "reliability": Entry(
             "napari_globalxai.statistics.map_statistics:Reliability",
-            "Rank correlation between the maps of two halves of the patients",
+            "How alike maps of two halves of the patients rank places, brought to all patients: "
+            "1 for alike, 0 for not at all",
         ),
     },
 )

@@ -92,7 +92,8 @@ def _label(label: QLabel) -> list[str]:
         return []
     if label.wordWrap():
         needed = label.heightForWidth(label.width())
-        longest = max(label.text().split(), key=len)
+        # As it is drawn, in which a number and its unit are one word.
+        longest = max(re.split("[ \n]+", QLabel.text(label)), key=len)
         too_wide = label.fontMetrics().horizontalAdvance(longest) > label.width() + SLACK
         is_cut = needed > label.height() + SLACK or (too_wide and "/" not in longest)
     else:
@@ -284,9 +285,10 @@ def _is_drawn(text: Any) -> bool:
         text.get_position(),
         strict=True,
     ):
-        labels = [tick.label1 for tick in axis.get_major_ticks()]
-        if text in labels:
+        # Those of an earlier drawing are kept, and no longer among the first.
+        if text in [tick.label1 for tick in axis.majorTicks]:
             low, high = sorted(low_high)
-            return bool(axes.axison and low <= place <= high)
+            is_current = text in [tick.label1 for tick in axis.get_major_ticks()]
+            return bool(axes.axison and is_current and low <= place <= high)
     is_axis = text in (axes.xaxis.label, axes.yaxis.label)
     return bool(axes.axison or not is_axis)

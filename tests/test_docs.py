@@ -26,7 +26,7 @@ COMMANDS = typer.main.get_command(app).commands
 # Of the scripts beside the package.
 OTHERS = {
     option
-    for folder in ("benchmarks", "scripts", "sample_data/scripts", "tests")
+    for folder in ("benchmarks", "docs", "scripts", "sample_data/scripts", "tests")
     for script in (ROOT / folder).rglob("*.py")
     for option in re.findall(r"add_argument\(\s*\"(--[a-z-]+)", script.read_text(encoding="utf-8"))
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ from napari_globalxai.audit.places import OUTSIDE
 
 # Searches that share the level: places beyond the picture, subgroups, clusters.
 SEARCHES = 3
+_LIKE_OURS = re.compile("[a-z]+(-[a-z]+)*")
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,27 @@ def place_in_words(where: str) -> str:
     if region.startswith("corners-"):
         return f"the two {region.removeprefix('corners-')} corners of the frame"
     return f"a part of {region}" if tile else f"the region {where}"
+
+
+def holds_in_words(where: str) -> str:
+    """Return a place as the beginning of what it holds."""
+    words = place_in_words(where)
+    return f"{words} hold" if words.startswith("the two ") else f"{words} holds"
+
+
+def place_title(where: str) -> str:
+    """Return a place as it stands in a list: ``corner-top-left`` as Top left corner."""
+    region, _, tile = where.partition(" (")
+    if region == OUTSIDE:
+        words = "outside the field of view"
+    elif region.startswith("corner-"):
+        words = f"{' '.join(region.split('-')[1:])} corner"
+    elif region.startswith("corners-"):
+        words = f"both {region.removeprefix('corners-')} corners"
+    else:
+        # As the zones of an eye are called; what looks otherwise is somebody's own name.
+        words = region.replace("-", " ") if _LIKE_OURS.fullmatch(region) else region
+    return f"Part of: {words}" if tile else words[:1].upper() + words[1:]
 
 
 def numbers_in_words(effect: float, low: float, high: float, p: float) -> str:

@@ -12,8 +12,8 @@ from napari_globalxai.audit.findings import (
     SEARCHES,
     Finding,
     ShownImage,
+    holds_in_words,
     numbers_in_words,
-    place_in_words,
 )
 from napari_globalxai.audit.measured_maps import LabelMaps, MeasuredMaps, groups_within
 from napari_globalxai.audit.places import whereabouts
@@ -318,19 +318,19 @@ def _columns(finding: Finding) -> set[str]:
 def in_words(finding: Finding) -> str:
     """Return a finding as a sentence."""
     numbers = numbers_in_words(finding.effect, finding.ci_low, finding.ci_high, finding.p)
-    place = place_in_words(finding.where)
+    holds = holds_in_words(finding.where)
     if finding.kind in ("outside-field", "region"):
-        start = f"{finding.label}: {place} holds {numbers}"
+        start = f"{finding.label}: {holds} {numbers}"
         seen = "little" if finding.pictured else "nothing"
         goes = f", and that goes with {finding.query}" if finding.query else ""
         return f"{start}, though {seen} is to be seen there{goes}{_also(finding)}."
     rest = "" if finding.rest is None else f", against {finding.rest:.1f} times in the others"
     if finding.kind == "cluster":
         return (
-            f"{finding.label}: {finding.images} images form a cluster in which {place} holds "
+            f"{finding.label}: {finding.images} images form a cluster in which {holds} "
             f"{numbers}{rest}; it goes with {finding.query}{_also(finding)}."
         )
-    return f"{finding.label}: where {finding.query}, {place} holds {numbers}{rest}{_also(finding)}."
+    return f"{finding.label}: where {finding.query}, {holds} {numbers}{rest}{_also(finding)}."
 
 
 def _also(finding: Finding) -> str:

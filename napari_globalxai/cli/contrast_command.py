@@ -9,19 +9,19 @@ import typer
 from napari_globalxai.cli.machine_output import tell, with_json
 from napari_globalxai.cli.options import RunArgument, with_settings
 from napari_globalxai.cli.printing import ProgressPrinter, say
-from napari_globalxai.settings.contrast_settings import ContrastSettings
+from napari_globalxai.settings.contrast_settings import ContrastSettings, ContrastSides
+
+_SIDES = ContrastSides.model_fields
 
 
 @with_json
 @with_settings(settings=ContrastSettings)
 def contrast(
     run: RunArgument,
-    name: Annotated[str, typer.Option(help="What to call it; its folder gets this name.")],
+    name: Annotated[str, typer.Option(help=f"{_SIDES['name'].description}.")],
     settings: ContrastSettings,
-    a: Annotated[
-        str, typer.Option("--a", help="Query of side A over images.csv, such as site == 'A'.")
-    ] = "",
-    b: Annotated[str, typer.Option("--b", help="Query of side B.")] = "",
+    a: Annotated[str, typer.Option("--a", help=f"{_SIDES['a'].description}.")] = "",
+    b: Annotated[str, typer.Option("--b", help=f"{_SIDES['b'].description}.")] = "",
 ) -> None:
     """Test where the maps of two groups of images differ: sites, right and wrong, two labels."""
     from napari_globalxai.runs.contrast import contrast as run_contrast

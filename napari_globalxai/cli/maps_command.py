@@ -10,14 +10,16 @@ from napari_globalxai.cli.machine_answers import records
 from napari_globalxai.cli.machine_output import tell, with_json
 from napari_globalxai.cli.options import RunArgument, with_settings
 from napari_globalxai.cli.printing import ProgressPrinter, counted, say
-from napari_globalxai.settings.map_settings import MapsSettings
+from napari_globalxai.settings.map_settings import MapsSettings, SelectionName
+
+_NAME = SelectionName.model_fields["name"]
 
 
 @with_json
 @with_settings(settings=MapsSettings)
 def maps(
     run: RunArgument,
-    name: Annotated[str, typer.Option(help="Under which they are kept, in selections/NAME.")],
+    name: Annotated[str, typer.Option(help=f"{_NAME.description}.")],
     settings: MapsSettings,
 ) -> None:
     """Make the maps of some of a run's images: a site, a sex, what was wrongly predicted."""

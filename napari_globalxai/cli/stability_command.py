@@ -9,7 +9,9 @@ import typer
 from napari_globalxai.cli.machine_output import tell, with_json
 from napari_globalxai.cli.options import RunArgument, with_settings
 from napari_globalxai.cli.printing import ProgressPrinter, say
-from napari_globalxai.settings.stability_settings import StabilitySettings
+from napari_globalxai.settings.stability_settings import StabilitySettings, StableMaps
+
+_NAME = StableMaps.model_fields["name"]
 
 
 @with_json
@@ -17,9 +19,7 @@ from napari_globalxai.settings.stability_settings import StabilitySettings
 def stability(
     run: RunArgument,
     settings: StabilitySettings,
-    name: Annotated[
-        str | None, typer.Option(help="A selection that `maps` kept; else the run's own maps.")
-    ] = None,
+    name: Annotated[str | None, typer.Option(help=f"{_NAME.description}.")] = None,
 ) -> None:
     """Tell whether maps are stable: reliability, bands, and how many patients they need."""
     from napari_globalxai.runs.map_stability import stability as run_stability

@@ -65,7 +65,7 @@ class NetworkCard(BaseModel):
     )
     factory: str | None = Field(
         default=None,
-        title="Network of your own",
+        title="Your own network",
         description="package.module:function, or file.py:function beside the card",
     )
     arguments: dict[str, Any] = Field(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from napari_globalxai.audit.findings import place_title
 from napari_globalxai.report.chapter import (
     Chapter,
     ChapterTable,
@@ -30,7 +31,7 @@ def findings_chapter(folder: Path) -> Chapter:
     """Return what the audit found, in words, the surest first."""
     audit = mapping_in(folder / AUDIT_FOLDER / "audit.json")
     if audit is None:
-        return Chapter("findings", _FINDINGS, [_NOT_RUN])
+        return Chapter("findings", _FINDINGS, [_NOT_RUN], is_answered=False)
     if isinstance(audit, Damaged):
         return Chapter("findings", _FINDINGS, warnings=[audit.sentence])
     found = entries(audit.get("findings"))
@@ -66,7 +67,7 @@ def _findings_table(found: list[Mapping[str, Any]]) -> ChapterTable:
             [
                 figure_text(each.get("label")),
                 figure_text(each.get("kind")),
-                figure_text(each.get("where")),
+                place_title(figure_text(each.get("where"))),
                 _goes_with(each),
                 interval_text(each.get("effect"), each.get("ci_low"), each.get("ci_high"), 1),
                 p_text(each.get("p")),
@@ -104,7 +105,7 @@ def audit_chapter(folder: Path) -> Chapter | None:
     rows = [
         [
             str(row["label"]),
-            str(row["region"]),
+            place_title(str(row["region"])),
             share_text(row["share"]),
             share_text(row["area_share"]),
             interval_text(row["ratio"], row["ci_low"], row["ci_high"]),

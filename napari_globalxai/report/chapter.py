@@ -52,6 +52,8 @@ class Chapter:
         Tables.
     figures : list of str
         Names of figures; those that were not drawn are left out.
+    is_answered : bool
+        Whether anybody asked; if not, the text says so.
     """
 
     anchor: str
@@ -61,6 +63,7 @@ class Chapter:
     warnings: list[str] = field(default_factory=list)
     tables: list[ChapterTable] = field(default_factory=list)
     figures: list[str] = field(default_factory=list)
+    is_answered: bool = True
 
 
 @dataclass(frozen=True)

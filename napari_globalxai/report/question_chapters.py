@@ -27,6 +27,11 @@ from napari_globalxai.runs.folder import (
     STABILITY_FOLDER,
 )
 
+_STABILITY = "stability.json"
+_RELIABILITY = (
+    "Reliability is Spearman’s correlation between the maps of random halves of the patients, "
+    "brought to all patients by Spearman and Brown; in brackets, what holds 95 % of the splits."
+)
 # Selections that hang on the threshold.
 _BY_PREDICTION = (
     *("true positives", "false positives", "false negatives", "true negatives"),
@@ -35,14 +40,41 @@ _BY_PREDICTION = (
 
 
 def stability_chapter(folder: Path) -> Chapter:
-    """Return whether other patients would have given the same maps."""
+    """Return whether other patients would have given the same maps, those of selections too."""
     title = "Stability: would other patients give the same maps?"
-    found = mapping_in(folder / STABILITY_FOLDER / "stability.json")
-    if found is None:
-        return Chapter("stability", title, ["The stability of the maps was not looked at."])
-    if isinstance(found, Damaged):
-        return Chapter("stability", title, warnings=[found.sentence])
-    labels = named_entries(found.get("labels"))
+    own = mapping_in(folder / STABILITY_FOLDER / _STABILITY)
+    found = [] if own is None else [("", own)]
+    found += [
+        (path.parent.parent.name, record)
+        for path, record in _each(folder / SELECTIONS_FOLDER, f"{STABILITY_FOLDER}/{_STABILITY}")
+    ]
+    if not found:
+        text = "The stability of the maps was not looked at."
+        return Chapter("stability", title, [text], is_answered=False)
+    warnings, tables = [], []
+    for name, record in found:
+        of = f"{name}: " if name else ""
+        if isinstance(record, Damaged):
+            warnings.append(f"{of}{record.sentence}")
+            continue
+        labels = named_entries(record.get("labels"))
+        warnings += [
+            f"{of}{label}: {each['warning']}."
+            for label, each in labels.items()
+            if each.get("warning")
+        ]
+        tables.append(_stability_table(labels, f"Selection {name}" if name else ""))
+    return Chapter(
+        "stability",
+        title,
+        [_RELIABILITY] if tables else [],
+        warnings=warnings,
+        tables=tables,
+        figures=["stability"] if isinstance(own, Mapping) else [],
+    )
+
+
+def _stability_table(labels: Mapping[str, Mapping[str, Any]], title: str) -> ChapterTable:
     rows = [
         [
             name,
@@ -55,20 +87,7 @@ def stability_chapter(folder: Path) -> Chapter:
         for name, each in labels.items()
     ]
     columns = ["Map", "Images", "Patients", "Reliability", "Settled", "Settles at, patients"]
-    return Chapter(
-        "stability",
-        title,
-        [
-            "Reliability is Spearman’s correlation between the maps of random halves of the "
-            "patients, brought to all patients by Spearman and Brown; in brackets, what holds 95 % "
-            "of the splits."
-        ],
-        warnings=[
-            f"{name}: {each['warning']}." for name, each in labels.items() if each.get("warning")
-        ],
-        tables=[ChapterTable(columns, rows)],
-        figures=["stability"],
-    )
+    return ChapterTable(columns, rows, title)
 
 
 def selections_chapter(folder: Path) -> Chapter | None:

@@ -211,9 +211,9 @@ class _Work:
         one = read_side(run, first, self._images.first, self.aggregation)
         other = read_side(run, second, self._images.second, self.aggregation)
         if not one.means or not other.means:
-            side = "a" if not one.means else "b"
+            side = "--a" if not one.means else "--b"
             raise InputError(
-                f"--{side}: all maps of {title} are constant there, and those are left out; widen "
+                f"{side}: all maps of {title} are constant there, and those are left out; widen "
                 "the query."
             )
         sides = Sides.of(one.means, other.means)
@@ -232,8 +232,8 @@ class _Work:
                 comparison = AdjustedDifference(sides, covariates)
             except ValueError as why:
                 raise InputError(
-                    f"--covariates {','.join(settings.covariates)}: {why} for {title}; leave some "
-                    "out."
+                    f"--covariates: {why} for {title}; leave some of "
+                    f"{join_names(settings.covariates)} out."
                 ) from why
         if sides.arrangements < _FEWEST_ARRANGEMENTS:
             self.warnings.append(

@@ -51,7 +51,7 @@ def choose_images(run: Run, first: str, second: str, *, may_overlap: bool) -> Ch
         When a query cannot be read or chooses none, or an image is on both sides.
     """
     sides, remarks = [], []
-    for name, text in (("a", first), ("b", second)):
+    for name, text in (("--a", first), ("--b", second)):
         if not text:
             sides.append(run.finished_rows)
             continue
@@ -61,10 +61,10 @@ def choose_images(run: Run, first: str, second: str, *, may_overlap: bool) -> Ch
         if not len(chosen):
             why = f" ({'; '.join(said)})" if said else ""
             raise InputError(
-                f"--{name}: {text!r} chooses no explained image of {run.folder}{why}; change the "
+                f"{name}: {text!r} chooses no explained image of {run.folder}{why}; change the "
                 "query."
             )
-        remarks += [f"--{name}: {each}." for each in said]
+        remarks += [f"{name}: {each}." for each in said]
         sides.append(chosen)
     both = np.intersect1d(sides[0], sides[1])
     if len(both) and not may_overlap:
@@ -162,9 +162,9 @@ def covariate_sides(run: Run, first: SideMaps, second: SideMaps, names: Sequence
 
 def check_sizes(sides: Sides, label: str) -> None:
     """Refuse sides of too few patients to be exchanged."""
-    for name, size in zip("ab", sides.sizes, strict=True):
+    for name, size in zip(("--a", "--b"), sides.sizes, strict=True):
         if size < _FEWEST_PATIENTS:
             raise InputError(
-                f"--{name}: has {size} patient{'' if size == 1 else 's'} for {label}, and at least "
+                f"{name}: has {size} patient{'' if size == 1 else 's'} for {label}, and at least "
                 f"{_FEWEST_PATIENTS} are needed to say how far patients differ; widen the query."
             )

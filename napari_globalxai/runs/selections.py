@@ -205,7 +205,7 @@ def _read(folder: Path) -> dict[str, Any]:
 
 def _folder_of(run: Run, name: str) -> Path:
     if not name.strip():
-        raise InputError("The selection has no name; give it one, such as --name site-B.")
+        raise InputError("The selection has no name; give it one with --name.")
     folder = run.folder / SELECTIONS_FOLDER / file_stem(name)
     with reading(run.folder):
         if (folder / SELECTION_FILE).is_file() and (other := _read(folder)["name"]) != name:

@@ -52,7 +52,7 @@ class AuditSettings(SearchSettings):
     noun: ClassVar[str] = "audit setting"
     heading: ClassVar[str] = "Audit"
 
-    regions: Annotated[Path | None, Placeholder("Those of the modality")] = Field(
+    regions: Annotated[Path | None, Placeholder("Modality's")] = Field(
         default=None,
         title="Regions",
         description="Labels image of the frame's size (TIFF, PNG or npy), a number a region, in "

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, field_validator
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.settings.declared import Placeholder, SettingsModel
+from napari_globalxai.settings.declared import Folder, Placeholder, SettingsModel
 from napari_globalxai.settings.lists import join_pairs, split_names, split_pairs
 
 _GUESSED = Placeholder("Found by its name")
@@ -21,7 +21,7 @@ class CohortSettings(SettingsModel):
     noun: ClassVar[str] = "cohort setting"
     heading: ClassVar[str] = "Cohort table"
 
-    image_root: Annotated[Path | None, Placeholder("The table's folder")] = Field(
+    image_root: Annotated[Path | None, Folder(), Placeholder("The table's folder")] = Field(
         default=None,
         title="Image folder",
         description="Folder of the images; by default the table's",

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from napari_globalxai.settings.aggregation_settings import SCALES
-from napari_globalxai.settings.declared import Choices, Placeholder, SettingsModel
+from napari_globalxai.settings.declared import Choices, Folder, Placeholder, SettingsModel
+
+
+class OtherRun(SettingsModel):
+    """With which run one is compared, and what the comparison is called."""
+
+    noun: ClassVar[str] = "comparison setting"
+    heading: ClassVar[str] = "Comparison"
+
+    other: Annotated[Path | None, Folder()] = Field(
+        default=None,
+        title="Other run",
+        description="Folder of the run that is taken away from the one on show",
+    )
+    name: Annotated[str, Placeholder("with-shortcut")] = Field(
+        default="",
+        title="Name",
+        description="What to call it; its folder in comparisons gets this name",
+    )
 
 
 class CompareSettings(SettingsModel):
@@ -19,7 +38,7 @@ class CompareSettings(SettingsModel):
     labels: Annotated[tuple[str, ...] | None, Placeholder("All that both have")] = Field(
         default=None, title="Labels", description="Labels whose maps are compared"
     )
-    where: Annotated[str, Placeholder("Images that carry the label")] = Field(
+    where: Annotated[str, Placeholder("With the label")] = Field(
         default="",
         title="Images",
         description="Query over the first run's images.csv that chooses whose maps are compared; "

@@ -13,7 +13,26 @@ CORRECTIONS = {
     "max-t": "Each cell against the greatest t of all cells",
     "tfce": "The same, of t enhanced by its clusters: finds what is broad",
 }
-_AS_THE_RUN = Placeholder("As for the run's maps")
+_AS_THE_RUN = Placeholder("As the run")
+
+
+class ContrastSides(SettingsModel):
+    """What a contrast is called, and which images are compared."""
+
+    noun: ClassVar[str] = "contrast setting"
+    heading: ClassVar[str] = "Contrast"
+
+    name: Annotated[str, Placeholder("sites")] = Field(
+        default="", title="Name", description="What to call it; its folder gets this name"
+    )
+    a: Annotated[str, Placeholder("site == 'A'")] = Field(
+        default="",
+        title="Side A",
+        description="Query of side A over images.csv, such as site == 'A'",
+    )
+    b: Annotated[str, Placeholder("site == 'B'")] = Field(
+        default="", title="Side B", description="Query of side B"
+    )
 
 
 class ContrastSettings(SettingsModel):
@@ -25,14 +44,14 @@ class ContrastSettings(SettingsModel):
     labels: Annotated[tuple[str, ...] | None, Placeholder("All of the run")] = Field(
         default=None, title="Labels", description="Labels whose maps are compared"
     )
-    label_a: Annotated[str | None, Placeholder("The same on both sides")] = Field(
+    label_a: Annotated[str | None, Placeholder("The same")] = Field(
         default=None,
         title="Label of side A",
-        description="Compare this label's maps with those of --label-b, of the same images or of "
-        "the two sides",
+        description="Compare this label's maps with those of the label of side B, of the same "
+        "images or of the two sides",
     )
-    label_b: Annotated[str | None, Placeholder("The same on both sides")] = Field(
-        default=None, title="Label of side B", description="See --label-a"
+    label_b: Annotated[str | None, Placeholder("The same")] = Field(
+        default=None, title="Label of side B", description="See the label of side A"
     )
     permutations: int = Field(
         default=1000,
@@ -60,7 +79,7 @@ class ContrastSettings(SettingsModel):
     @model_validator(mode="after")
     def _labels_fit(self) -> ContrastSettings:
         if (self.label_a is None) != (self.label_b is None):
-            raise ValueError("label_a and label_b are given together, or neither of them")
+            raise ValueError("the labels of both sides are given together, or neither of them")
         if self.label_a is not None and self.labels is not None:
-            raise ValueError("labels has no use beside label_a and label_b; leave it out")
+            raise ValueError("labels have no use where each side has its own; leave them out")
         return self

@@ -66,6 +66,11 @@ class Repeatable:
 
 
 @dataclass(frozen=True)
+class Folder:
+    """A path that is one of a folder, not of a file."""
+
+
+@dataclass(frozen=True)
 class Placeholder:
     """What a form shows in an empty field: what is taken then."""
 
@@ -216,6 +221,8 @@ class Declared:
         What an empty field of a form shows.
     repeatable : bool
         Whether several values may be given, see `Repeatable`.
+    is_folder : bool
+        Whether a path is that of a folder.
     """
 
     name: str
@@ -233,6 +240,7 @@ class Declared:
     heading: str
     placeholder: str
     repeatable: bool = False
+    is_folder: bool = False
 
 
 def declared_fields(model: type[BaseModel]) -> tuple[Declared, ...]:
@@ -269,6 +277,7 @@ def _declared(
         heading=_heading(model, name),
         placeholder="" if placeholder is None else placeholder.text,
         repeatable=_marked(field, Repeatable) is not None,
+        is_folder=_marked(field, Folder) is not None,
     )
 
 

@@ -27,7 +27,7 @@ STATISTICS_OF_CELLS = {
     "standard-error": "Standard error of the mean, patients being the unit",
     "positive-share": "Share of images in which the place speaks for the label",
 }
-_AS_THE_RUN = Placeholder("As for the run")
+_AS_THE_RUN = Placeholder("As the run")
 # The authors' public code scales each Grad-CAM map, clamped at 0, to maximum 1.
 _OF_THE_PAPER: dict[str, Any] = {
     "statistic": "mean",
@@ -36,6 +36,19 @@ _OF_THE_PAPER: dict[str, Any] = {
     "constant_maps": "counted",
     "smoothing": 0.0,
 }
+
+
+class SelectionName(SettingsModel):
+    """Under which name maps of a selection are kept."""
+
+    noun: ClassVar[str] = "map setting"
+    heading: ClassVar[str] = "Global maps"
+
+    name: Annotated[str, Placeholder("site-b")] = Field(
+        default="",
+        title="Name",
+        description="Under which they are kept, in selections/NAME",
+    )
 
 
 class MapsSettings(SettingsModel):

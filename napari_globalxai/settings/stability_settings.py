@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from napari_globalxai.settings.declared import SettingsModel
+from napari_globalxai.settings.declared import Placeholder, SettingsModel
+
+
+class StableMaps(SettingsModel):
+    """Whose stability is asked."""
+
+    noun: ClassVar[str] = "stability setting"
+    heading: ClassVar[str] = "Stability"
+
+    name: Annotated[str | None, Placeholder("The run's own maps")] = Field(
+        default=None,
+        title="Selection",
+        description="Name of a selection whose maps were kept; else the run's own maps",
+    )
 
 
 class StabilitySettings(SettingsModel):

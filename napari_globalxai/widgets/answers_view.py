@@ -8,6 +8,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_globalxai.runs.turns import reading
+from napari_globalxai.widgets.ask_view import AskView
 from napari_globalxai.widgets.chapter_view import ChapterView
 from napari_globalxai.widgets.figures_view import FiguresView
 from napari_globalxai.widgets.fold import Fold
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 # What the panel shows elsewhere.
 _ELSEWHERE = ("performance", "alignment")
 _NOTHING = (
-    "Nothing yet. What sanity, stability, audit, slices, contrast, compare, maps and outliers "
-    "leave in the run is shown here."
+    "Nothing yet. What is asked here, in other panels or by commands is shown here once it is "
+    "answered."
 )
 
 
@@ -39,9 +40,7 @@ def read_chapters(run: Run) -> dict[str, Chapter]:
     return {
         name: chapter
         for name, chapter in found.items()
-        if chapter is not None
-        and name not in _ELSEWHERE
-        and (chapter.tables or chapter.points or chapter.warnings)
+        if chapter is not None and chapter.is_answered and name not in _ELSEWHERE
     }
 
 
@@ -59,6 +58,8 @@ class AnswersView(Fold):
 
     Attributes
     ----------
+    ask : AskView
+        Asks more.
     box : QComboBox
         The questions that the run was asked.
     chapter : ChapterView
@@ -71,6 +72,9 @@ class AnswersView(Fold):
         super().__init__("What the run was asked")
         self._session = session
         self._chapters: dict[str, Chapter] = {}
+        # The chapter of an answer that is still to be read.
+        self._wanted = ""
+        self.ask = AskView(panel, viewer, session)
         self.box = choice_box("Question", "What was asked of the run, here or by command")
         self.nothing = text_label(_NOTHING)
         self.chapter = ChapterView(panel)
@@ -79,7 +83,7 @@ class AnswersView(Fold):
         box = QVBoxLayout(content)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(4)
-        for part in (self.box, self.nothing, self.chapter, self.figures):
+        for part in (self.ask, self.box, self.nothing, self.chapter, self.figures):
             box.addWidget(part)
         self.show_content(content)
         self._reads = LatestOnly(self)
@@ -87,9 +91,16 @@ class AnswersView(Fold):
         self._reads.failed.connect(self.nothing.setText)
         self.box.currentIndexChanged.connect(self._on_chosen)
         self.toggled.connect(self._read)
+        self.ask.answered.connect(self._on_answered)
         panel.follow(session.view_changed, self._read)
         panel.follow(session.answered, self._read)
         self._list({})
+        if self.ask.runner.is_running:
+            self.expand()
+
+    def _on_answered(self, chapter: str) -> None:
+        self._wanted = chapter
+        self._read()
 
     def _read(self, *what: object) -> None:
         run = self._session.run
@@ -102,6 +113,8 @@ class AnswersView(Fold):
 
     def _list(self, chapters: dict[str, Chapter]) -> None:
         chosen, self._chapters = self.box.currentData(), chapters
+        if self._wanted in chapters:
+            chosen, self._wanted = self._wanted, ""
         self.box.blockSignals(True)
         self.box.clear()
         for name, chapter in chapters.items():

@@ -13,7 +13,7 @@ from napari_globalxai.widgets.parts import JobBar, flowing, text_label
 from napari_globalxai.widgets.recognised import result_folder
 from napari_globalxai.widgets.run_difference import MEANS, SHOWN, Differences, differences_of
 from napari_globalxai.widgets.session import Session
-from napari_globalxai.widgets.settings_form import settings_layout
+from napari_globalxai.widgets.settings_form import FormRows
 from napari_globalxai.widgets.viewer_jobs import runner_of
 from napari_globalxai.widgets.workers import JobRunner
 
@@ -67,9 +67,9 @@ class BesideView(Fold):
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(4)
         box.addWidget(flowing(self.open_button, self.close_button))
-        shown = settings_layout()
-        shown.addRow("Shown below", self.shown_box)
-        box.addLayout(shown)
+        shown = FormRows()
+        shown.form.addRow("Shown below", self.shown_box)
+        box.addWidget(shown)
         box.addWidget(self.job_bar)
         box.addWidget(self.said)
         self.show_content(content)

@@ -183,7 +183,7 @@ class CardView(Fold):
     def _make_fields(self) -> None:
         """Make the inputs when they are needed first: a panel is to open at once."""
         if not self._fields:
-            first, more = settings_layout(self._form), settings_layout(self.more.content())
+            first, more = self._form.form, settings_layout(self.more.content())
             # Paths, arguments and transforms are long.
             more.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapAllRows)
             self._fields = [CardFields(first, facts("input")), CardFields(more, facts("more"))]

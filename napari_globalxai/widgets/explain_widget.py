@@ -24,7 +24,7 @@ from napari_globalxai.widgets.map_view import MapView
 from napari_globalxai.widgets.moved_images import MovedImages
 from napari_globalxai.widgets.panel import Panel
 from napari_globalxai.widgets.panel_words import in_panel_words
-from napari_globalxai.widgets.parts import JobBar, flowing, heading
+from napari_globalxai.widgets.parts import JobBar, flowing, heading, side_by_side
 from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.reader_choice import remember_reader
 from napari_globalxai.widgets.recognised import result_folder
@@ -79,6 +79,8 @@ class ExplainWidget(Panel):
     native_box : QCheckBox
         Whether the image in view is shown as its file stores it.
     """
+
+    short_name = "Maps"
 
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:
         super().__init__()
@@ -244,7 +246,7 @@ class ExplainWidget(Panel):
         self.content.addWidget(self.growing)
         self.content.addWidget(self.check_bar)
         self.content.addWidget(self.report_bar)
-        self.content.addWidget(flowing(heading("Global maps"), *self.step_buttons))
+        self.content.addWidget(flowing(heading("Global maps"), side_by_side(*self.step_buttons)))
         self.content.addWidget(self.stands_out)
         self.content.addWidget(self.maps)
         self.content.addWidget(self.beside)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 
+from napari_globalxai.audit.findings import place_title
 from napari_globalxai.errors import InputError
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.runs.turns import reading
@@ -43,6 +44,11 @@ class ShownFinding:
     def query(self) -> str:
         """The images that it is of, as a query; empty for all."""
         return str(self.facts.get("query") or "")
+
+    @property
+    def place(self) -> str:
+        """Where it is, in words; empty for no place."""
+        return place_title(str(self.facts.get("where") or ""))
 
     @property
     def rows(self) -> list[int]:
@@ -150,7 +156,7 @@ class FindingsTable(PlainTable):
             [
                 [
                     str(each.facts["label"]),
-                    str(each.facts.get("where") or NOTHING),
+                    each.place or NOTHING,
                     each.query or "all",
                     number(each.facts.get("effect"), 1),
                     probability(each.facts.get("p")),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from napari_globalxai.audit.findings import holds_in_words
 from napari_globalxai.widgets.findings_view import ShownFinding, has_audit, read_findings
 
 if TYPE_CHECKING:
@@ -48,8 +49,6 @@ def first_sight(run: Run) -> list[ShownFinding]:
 def _strongest(
     run: Run, label: str, places: dict[str, npt.NDArray[np.bool_]]
 ) -> list[ShownFinding]:
-    from napari_globalxai.audit.findings import place_in_words
-
     mass = np.abs(np.nan_to_num(run.maps[label].astype(np.float64)))
     total = float(mass.sum())
     shares = {
@@ -66,12 +65,11 @@ def _strongest(
         return []
     where = max(outstanding, key=lambda name: outstanding[name])
     share, area = shares[where]
-    holds = "hold" if where.startswith("corners-") else "holds"
     facts = {
         "label": label,
         "where": where,
         "effect": outstanding[where],
-        "sentence": f"{label}: {place_in_words(where)} {holds} {100 * share:.0f} % of the map on "
+        "sentence": f"{label}: {holds_in_words(where)} {100 * share:.0f} % of the map on "
         f"{100 * area:.1f} % of the area. “Audit” in “Regions” tells whether that may be chance.",
         "shown": _most_alike(run, label),
     }

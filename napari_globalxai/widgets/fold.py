@@ -3,10 +3,26 @@
 from typing import Optional
 
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
-from qtpy.QtGui import QResizeEvent
+from qtpy.QtGui import QPainter, QPaintEvent, QResizeEvent
 from qtpy.QtWidgets import QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from napari_globalxai.widgets.wrapped import wrapped
+
+_LEFT = int(Qt.AlignmentFlag.AlignLeft.value | Qt.AlignmentFlag.AlignVCenter.value)
+
+
+class _Heading(QToolButton):
+    """A button whose lines begin at its left edge; those of Qt's own are centred."""
+
+    def paintEvent(self, event: Optional[QPaintEvent]) -> None:  # noqa: UP045
+        """Write the heading."""
+        painter = QPainter(self)
+        font = self.font()
+        font.setUnderline(self.hasFocus())
+        painter.setFont(font)
+        painter.setPen(self.palette().color(self.foregroundRole()))
+        painter.drawText(self.rect(), _LEFT, self.text())
+        painter.end()
 
 
 class Fold(QWidget):
@@ -31,7 +47,7 @@ class Fold(QWidget):
 
     def __init__(self, title: str) -> None:
         super().__init__()
-        self.button = QToolButton()
+        self.button = _Heading()
         self.button.setCheckable(True)
         self.button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
         self.button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -39,7 +55,6 @@ class Fold(QWidget):
         # napari paints a pressed button blue, and centres its text.
         self.button.setStyleSheet(
             "QToolButton {background: transparent; border: none; padding: 2px 0;}"
-            "QToolButton:focus {text-decoration: underline;}"
         )
         # Its hint is that of the lines as they are broken now.
         self.button.setMinimumWidth(1)

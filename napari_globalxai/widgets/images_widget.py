@@ -22,14 +22,15 @@ from napari_globalxai.widgets.image_clusters import cluster_of
 from napari_globalxai.widgets.images_model import ImagesModel
 from napari_globalxai.widgets.layers import RunLayers, layers_of
 from napari_globalxai.widgets.panel import Panel, choice_box
-from napari_globalxai.widgets.parts import flowing, text_label
+from napari_globalxai.widgets.parts import flowing, side_by_side, text_label
 from napari_globalxai.widgets.run_view import RunView
 from napari_globalxai.widgets.session import Session, session_of
-from napari_globalxai.widgets.settings_form import settings_layout
+from napari_globalxai.widgets.settings_form import FormRows
 from napari_globalxai.widgets.shown_maps import Selection
 from napari_globalxai.widgets.step_buttons import step_buttons
 from napari_globalxai.widgets.wrapped import tip_lines
 
+_EXAMPLE = "site == 'B' and age > 60"
 _PRESETS = {
     "": "In the order of the cohort",
     "errors": "Errors first",
@@ -63,6 +64,8 @@ class ImagesWidget(Panel):
     said : QLabel
         How many images are shown, or why a query was refused.
     """
+
+    short_name = "Images"
 
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:
         super().__init__()
@@ -119,11 +122,11 @@ class ImagesWidget(Panel):
         self.query_line = QLineEdit()
         self.query_line.setClearButtonEnabled(True)
         self.query_line.setAccessibleName("Filter")
-        self.query_line.setPlaceholderText("site == 'B' and age > 60")
+        self.query_line.setPlaceholderText(_EXAMPLE)
         self.query_line.setToolTip(
             tip_lines(
                 "Comparisons over the columns of images.csv, such as probability_Gla >= 0.5; names "
-                "with blanks in backticks. The maps follow."
+                f"with blanks in backticks. The maps follow.\n{_EXAMPLE}"
             )
         )
         self.label_box = choice_box(
@@ -171,13 +174,13 @@ class ImagesWidget(Panel):
             down.setDefaultSectionSize(self.view.fontMetrics().height() + 8)
 
     def _lay_out(self) -> None:
-        form = settings_layout()
-        form.addRow("La&bel", self.label_box)
-        form.addRow("F&ilter", self.query_line)
-        form.addRow("&Order", self.preset_box)
-        buttons = flowing(*self.step_buttons, self.all_button, self.save_button)
+        form = FormRows()
+        form.form.addRow("La&bel", self.label_box)
+        form.form.addRow("F&ilter", self.query_line)
+        form.form.addRow("&Order", self.preset_box)
+        buttons = flowing(side_by_side(*self.step_buttons), self.all_button, self.save_button)
         self.content.addWidget(self.header)
-        self.content.addLayout(form)
+        self.content.addWidget(form)
         self.content.addWidget(self.said)
         self.content.addWidget(self.view, 1)
         self.content.addWidget(buttons)

@@ -9,7 +9,7 @@ from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_globalxai.widgets.parts import JobBar, tipped_button
-from napari_globalxai.widgets.plain_labels import plain, plain_label
+from napari_globalxai.widgets.plain_labels import UnbrokenLabel, plain
 
 if TYPE_CHECKING:
     from napari_globalxai.widgets.panel import Panel
@@ -90,22 +90,21 @@ class _Line(QWidget):
     def __init__(self, bar: JobBar) -> None:
         super().__init__()
         self.bar = bar
-        self._words = plain_label()
-        # What does not fit is in the tooltip: a long sentence would take the panel's room.
-        self._words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._words = _Words()
         self._share = QProgressBar()
         self._share.setTextVisible(False)
         self._share.setMaximumHeight(6)
         self.cancel_button = tipped_button("Cancel", bar.cancel_button.toolTip())
         self.cancel_button.clicked.connect(self.cancel)
-        told = QVBoxLayout()
+        row = QHBoxLayout()
+        row.addWidget(self._share, 1)
+        row.addWidget(self.cancel_button)
+        # Words have the whole width.
+        told = QVBoxLayout(self)
+        told.setContentsMargins(0, 0, 0, 0)
         told.setSpacing(2)
         told.addWidget(self._words)
-        told.addWidget(self._share)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addLayout(told, 1)
-        row.addWidget(self.cancel_button)
+        told.addLayout(row)
 
     def cancel(self) -> None:
         """Ask the job to stop."""
@@ -115,17 +114,45 @@ class _Line(QWidget):
     def follow(self) -> None:
         """Show what the bar shows."""
         text = self.bar.status.text().partition("\n")[0]
-        metrics = self._words.fontMetrics()
-        words = metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, self._words.width())
-        if words != self._words.text():
-            self._words.setText(words)
-        self._words.setToolTip(plain(text))
+        self._words.say(text)
         self._share.setRange(self.bar.bar.minimum(), self.bar.bar.maximum())
         self._share.setValue(self.bar.bar.value())
         self.cancel_button.setEnabled(self.bar.cancel_button.isEnabled())
         self.cancel_button.setAccessibleName(f"Cancel: {text}")
 
+
+class _Words(UnbrokenLabel):
+    """A sentence in one line, the whole of it in the tooltip: two would take the panel's room."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._whole = ""
+
+    def say(self, sentence: str) -> None:
+        """Say something else."""
+        self._whole = sentence
+        self.setToolTip(plain(sentence))
+        self._cut()
+
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Cut the sentence where it ends now."""
         super().resizeEvent(event)
-        self.follow()
+        self._cut()
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Follow the size of the letters."""
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.FontChange:
+            self._cut()
+
+    def _cut(self) -> None:
+        # The end tells how far the work is.
+        middle = Qt.TextElideMode.ElideMiddle
+        metrics = self.fontMetrics()
+        # Margins that napari's style gives to labels.
+        beside = self.sizeHint().width() - metrics.horizontalAdvance(self.text())
+        words = metrics.elidedText(self._whole, middle, self.width() - beside)
+        if words != self.text():
+            self.setText(words)

@@ -12,7 +12,7 @@ from napari_globalxai.statistics.query import parse_query
 from napari_globalxai.widgets.panel import Panel
 from napari_globalxai.widgets.parts import JobBar, tipped_button
 from napari_globalxai.widgets.session import Session
-from napari_globalxai.widgets.settings_form import settings_layout
+from napari_globalxai.widgets.settings_form import FormRows
 from napari_globalxai.widgets.shown_maps import MapChoice
 from napari_globalxai.widgets.viewer_jobs import runner_of
 from napari_globalxai.widgets.warm_up import import_models
@@ -69,12 +69,12 @@ class KeepSelection(QWidget):
             "Keep in the run", "Write these maps into “selections” of the run, for its report"
         )
         self.job_bar = JobBar(self.runner)
-        form = settings_layout()
-        form.addRow("Name", self.name_line)
+        form = FormRows()
+        form.form.addRow("Name", self.name_line)
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(4)
-        box.addLayout(form)
+        box.addWidget(form)
         box.addWidget(self.button)
         box.addWidget(self.job_bar)
         self.button.clicked.connect(self.keep)

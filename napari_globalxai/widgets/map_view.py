@@ -6,6 +6,7 @@ from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QCheckBox, QLineEdit, QVBoxLayout, QWidget
 
 from napari_globalxai.errors import InputError
+from napari_globalxai.settings.aggregation_settings import SELECTIONS
 from napari_globalxai.settings.map_settings import STATISTICS_OF_CELLS
 from napari_globalxai.statistics.query import parse_query
 from napari_globalxai.widgets.colours import SCALES, WARNING
@@ -18,12 +19,11 @@ from napari_globalxai.widgets.parts import text_label
 from napari_globalxai.widgets.result_tables import MapTable
 from napari_globalxai.widgets.run_view import RunView
 from napari_globalxai.widgets.session import Session
-from napari_globalxai.widgets.settings_form import settings_layout
+from napari_globalxai.widgets.settings_form import FormRows
 from napari_globalxai.widgets.shown_maps import MapChoice, Selection
 from napari_globalxai.widgets.wrapped import WrappedBox, tip_lines
 
 _TOOLTIP = Qt.ItemDataRole.ToolTipRole
-_EXAMPLE = "All, or site == 'B'"
 
 
 class MapView(QWidget):
@@ -54,6 +54,10 @@ class MapView(QWidget):
         Queries: of which images, and less those of which.
     map_table : MapTable
         The statistics of the run's maps.
+    entering : QLabel
+        Which of the run's images enter a map.
+    meanings : Fold
+        What the statistics are.
     kept : KeepSelection
         Keeps the maps of a selection in the run.
     outside : QLabel
@@ -97,13 +101,19 @@ class MapView(QWidget):
             "One scale for all labels", "Otherwise each map's own brightest pixel is the top"
         )
         self.shared_scale_box.setChecked(self.layers.shared_scale)
-        self.among_line = _query_line("Among", "The maps of these images only")
-        self.less_line = _query_line(
-            "Less", "Take the maps of these images away: the difference of two selections"
+        self.among_line = _query_line(
+            "Among", "The maps of these images only", "All, or site == 'B'"
         )
-        self.less_line.setPlaceholderText("Nothing, or site == 'A'")
+        self.less_line = _query_line(
+            "Less",
+            "Take the maps of these images away: the difference of two selections",
+            "Nothing, or site == 'A'",
+        )
         self.map_table = MapTable()
         self.map_table.setAccessibleName("Global maps")
+        self.entering = text_label()
+        self.meanings = Fold("What the numbers mean")
+        self.meanings.show_content(text_label())
         self.outside = text_label()
         self.outside.setAccessibleName("Mass outside the field of view")
         self.outside.setStyleSheet(
@@ -112,12 +122,12 @@ class MapView(QWidget):
         self.outside.hide()
 
     def _lay_out(self) -> None:
-        shown = settings_layout()
-        shown.addRow("M&ap", self.map_box)
-        shown.addRow("Scal&e", self.scale_box)
+        shown = FormRows()
+        shown.form.addRow("M&ap", self.map_box)
+        shown.form.addRow("Scal&e", self.scale_box)
         self.more = Fold("Of which images")
-        content = QWidget()
-        asked = settings_layout(content)
+        content = FormRows()
+        asked = content.form
         asked.addRow("Amon&g", self.among_line)
         asked.addRow("Less", self.less_line)
         asked.addRow("Statistic", self.statistic_box)
@@ -128,7 +138,7 @@ class MapView(QWidget):
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(4)
-        box.addLayout(shown)
+        box.addWidget(shown)
         box.addWidget(self.outside)
         for each in (
             self.global_map_box,
@@ -141,6 +151,8 @@ class MapView(QWidget):
             box.addWidget(each)
         box.addWidget(self.more)
         box.addWidget(self.map_table)
+        box.addWidget(self.entering)
+        box.addWidget(self.meanings)
 
     def _connect(self, panel: Panel) -> None:
         self.map_box.currentTextChanged.connect(self._on_map_chosen)
@@ -167,6 +179,8 @@ class MapView(QWidget):
         self.map_box.addItems(list(view.maps))
         self.map_box.blockSignals(False)
         self.map_table.show_run(view)
+        self.entering.setText(_entering(view))
+        self.meanings.show_content(text_label("\n".join(self.map_table.meanings)))
         self.statistic_box.setCurrentIndex(0)
         self.less_line.clear()
         self._on_selection(self.session.selection)
@@ -262,16 +276,27 @@ class MapView(QWidget):
             boxes[role].setChecked(visible)
 
 
+def _entering(view: RunView) -> str:
+    """Return what the numbers of images in the table count."""
+    record = view.run.record
+    which = SELECTIONS[view.run.aggregation.selection]
+    return (
+        f"“Images” counts those that enter a map: of the {record.counts.explained} explained, "
+        f"{which[0].lower()}{which[1:]}."
+    )
+
+
 def _box(name: str, tip: str) -> QCheckBox:
     box = WrappedBox(name)
     box.setToolTip(tip)
     return box
 
 
-def _query_line(name: str, tip: str) -> QLineEdit:
+def _query_line(name: str, tip: str, example: str) -> QLineEdit:
     line = QLineEdit()
     line.setAccessibleName(name)
     columns = "Columns are those of images.csv; names with blanks in backticks."
-    line.setToolTip(tip_lines(f"{tip}. {columns}"))
-    line.setPlaceholderText(_EXAMPLE)
+    line.setPlaceholderText(example)
+    # Also where the example has no room in the line.
+    line.setToolTip(f"{tip_lines(f'{tip}. {columns}')}\n{example}")
     return line

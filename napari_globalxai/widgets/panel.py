@@ -37,9 +37,13 @@ class Panel(QScrollArea):
 
     Attributes
     ----------
+    short_name : str
+        What its tab says, beside those of the other panels; its whole name where it is empty.
     content : QVBoxLayout
         What the panel shows.
     """
+
+    short_name = ""
 
     def __init__(self) -> None:
         super().__init__()
@@ -146,8 +150,7 @@ class Panel(QScrollArea):
         window = None if dock is None else dock.parent()
         if dock is None or not isinstance(window, QMainWindow) or dock.isFloating():
             return
-        # The plugin's name would leave no room for the panel's on its tab.
-        dock.setWindowTitle(dock.windowTitle().partition(" (")[0])
+        self._name_dock(dock)
         # Of several panels, all join the oldest, whether opened from a menu or by a script.
         area = window.dockWidgetArea(dock)
         panels = [
@@ -165,6 +168,19 @@ class Panel(QScrollArea):
             bar.setElideMode(Qt.TextElideMode.ElideNone)
             bar.setUsesScrollButtons(True)
         keep_half_for_canvas(window)
+
+    def _name_dock(self, dock: QDockWidget) -> None:
+        """Have a short name on the tab; window, title bar and menu tell the whole one."""
+        # napari adds the plugin's.
+        name = dock.windowTitle().partition(" (")[0]
+
+        def take_name(floats: bool) -> None:
+            dock.setWindowTitle(name if floats else self.short_name or name)
+            # Which follows the title by itself.
+            dock.toggleViewAction().setText(name)  # type: ignore[union-attr]
+
+        take_name(False)
+        dock.topLevelChanged.connect(take_name)
 
     def dock(self) -> Optional[QDockWidget]:  # noqa: UP045
         """Return the dock that it stands in, if any."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 
 from pydantic import BaseModel
 
 from napari_globalxai.settings.cohort_settings import CohortSettings
-from napari_globalxai.settings.declared import declared_fields
+from napari_globalxai.settings.declared import Declared, declared_fields
 from napari_globalxai.settings.execution_settings import ExecutionSettings
 from napari_globalxai.settings.explain_settings import ExplainSettings
 from napari_globalxai.settings.frame_settings import CohortFrameSettings
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.settings.sanity_settings import SanitySettings
+from napari_globalxai.widgets.questions import QUESTIONS
 
 # What the panels have fields of their own for.
 _OWN = {
@@ -43,6 +45,8 @@ _COMMANDS = (
     (re.compile(r", (open it in the panel [^,]*), or give it to `explain --aligned`"), r" or \1"),
     (re.compile(r"with `report`, `peppr` or in napari"), "with “Open run…”"),
     (re.compile(r"run `audit`"), "press “Audit” in the panel “Regions”"),
+    (re.compile(r"run `(?:outliers|stability)`"), "press “Ask” under “What the run was asked”"),
+    (re.compile(r"with `maps`"), "with “Ask” under “What the run was asked”"),
 )
 _MODELS: tuple[type[BaseModel], ...] = (
     CohortSettings,
@@ -62,22 +66,34 @@ def _fields() -> dict[str, str]:
         for setting in declared_fields(model):
             fold = f" under “{setting.heading}”" if setting.heading else ""
             places.setdefault(setting.option, f"the field “{setting.title}”{fold}")
+    for question in QUESTIONS.values():
+        for setting in question.fields():
+            places.setdefault(setting.option, f"the field “{setting.title}” under “Ask”")
     return places
 
 
-def in_panel_words(sentence: str) -> str:
-    """Return a sentence that names fields of the panels where it named command-line options."""
+def in_panel_words(sentence: str, form: Iterable[Declared] = ()) -> str:
+    """Return a sentence that names fields of the panels where it named command-line options.
+
+    Parameters
+    ----------
+    sentence : str
+        The sentence.
+    form : iterable of Declared
+        What the form at hand asks for, where the sentence is of that; its fields go first.
+    """
+    places = {**_fields(), **{each.option: f"“{each.title}”" for each in form}}
     sentence = _IN_PYTHON.sub("", _AGAIN.sub(", and press the button again", sentence))
     sentence = _ONCE_MORE.sub("press the button again", sentence)
     for command, words in _COMMANDS:
         sentence = command.sub(words, sentence)
     sentence = _CARD.sub("fill it in under “Model card”", sentence)
-    return _OPTION.sub(_in_words, sentence)
 
+    def in_words(match: re.Match[str]) -> str:
+        place = places.get(match["name"] or "")
+        if place is None:
+            return match[0]
+        value = (match["value"] or "").strip("\"'")
+        return f"{value} in {place}" if value else place
 
-def _in_words(match: re.Match[str]) -> str:
-    place = _fields().get(match["name"] or "")
-    if place is None:
-        return match[0]
-    value = (match["value"] or "").strip("\"'")
-    return f"{value} in {place}" if value else place
+    return _OPTION.sub(in_words, sentence)

@@ -132,6 +132,7 @@ def text_label(text: str = "") -> QLabel:
     """Return a label for sentences: wrapped, and selectable so that an error can be copied."""
     label = plain_label(text)
     label.setWordWrap(True)
+    label.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
     label.setTextInteractionFlags(
         Qt.TextInteractionFlag.TextSelectableByMouse
         | Qt.TextInteractionFlag.TextSelectableByKeyboard
@@ -146,6 +147,16 @@ def flowing(*widgets: QWidget) -> FlowRow:
         if isinstance(widget, QPushButton) and not widget.styleSheet():
             widget.setStyleSheet(_FRAMED)
     return FlowRow(*widgets)
+
+
+def side_by_side(*widgets: QWidget) -> QWidget:
+    """Return widgets that stay together in one line, such as back and forward."""
+    together = QWidget()
+    row = QHBoxLayout(together)
+    row.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        row.addWidget(widget)
+    return together
 
 
 def tipped_button(text: str, tip: str) -> QPushButton:

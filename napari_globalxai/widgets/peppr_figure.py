@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import cycle
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +31,38 @@ _POINTS_AN_INCH = 72
 WHOLE = (0.0, 1.0)
 # Of the height of what is shown, above and below it.
 _ROOM = 0.06
+# Sizes of letters, in points: a label's own are smaller than the window's, but no smaller than
+# this, and so many stand side by side at least, as the curves need room in a narrow panel, too.
+_SMALLEST, _SMALLER, _ACROSS = 7.0, 1.5, 17
+# Width of a letter and height of a line, in sizes of a letter.
+_LETTER, _LINE = 0.6, 1.25
+# Letters that stand beside the axes, and before a name in a legend.
+_BESIDE, _BEFORE = 8, 6
+# In letters: from which width on two names of a legend stand side by side.
+_WIDE = 36
+# What axes need at least in pixels, and lines around them where legends have a column, or two.
+_AXES, _LINES_OF_ONE, _LINES_OF_TWO = 190, 16, 9
+
+
+def size_of_letters(points: float, width: float) -> float:
+    """Return the size of a plot's letters, in points, where the window's have `points`.
+
+    Parameters
+    ----------
+    points : float
+        Size of the window's letters.
+    width : float
+        Width of the plot in points.
+    """
+    return max(_SMALLEST, min(points - _SMALLER, width / _ACROSS))
+
+
+def least_height(points: float, width: int, dots_an_inch: float) -> int:
+    """Return the height in pixels that a plot of a width needs for its axes and its words."""
+    in_points = width / dots_an_inch * _POINTS_AN_INCH
+    small = size_of_letters(points, in_points)
+    lines = _LINES_OF_TWO if in_points / small > _WIDE else _LINES_OF_ONE
+    return round(_AXES + lines * _LINE * small * dots_an_inch / _POINTS_AN_INCH)
 
 
 @dataclass(frozen=True)
@@ -116,12 +149,12 @@ class CurvesDrawing:
 
         self.result, self.label, self.arm = wanted.result, wanted.label, wanted.arm
         self.ground, self.text, self._others = wanted.ground, wanted.text, wanted.others
-        # Smaller than the window's letters, as labels of a plot are, but no smaller than 7.
-        self.small = max(7.0, wanted.points - 1.5)
         self.cursor_curve: tuple[Any, Any] | None = None
         self._across = wanted.across
         width, height = (max(pixels, 80) / wanted.dots_an_inch for pixels in wanted.size)
         self.figure = Figure(figsize=(width, height), dpi=wanted.dots_an_inch, layout="constrained")
+        self.small = size_of_letters(wanted.points, width * _POINTS_AN_INCH)
+        self._letters = round(width * _POINTS_AN_INCH / (_LETTER * self.small))
         self._canvas: Any = FigureCanvasAgg(self.figure)
         self._grid = self.figure.add_gridspec(2, 1, height_ratios=(3.2, 1))
         self.curves_axes = self.figure.add_subplot(self._grid[0])
@@ -157,12 +190,18 @@ class CurvesDrawing:
     def _draw_nothing(self) -> None:
         for axes in (self.curves_axes, self.deltas_axes):
             axes.set_axis_off()
-        sentence = "No curves yet:\nchoose a map and run PEPPR."
+        sentence = "No curves yet: choose a map and run PEPPR."
         if self.result is not None:
             spelt = drawable(self.label) or "This label"
-            sentence = f"{spelt} has no curves: it needs images\nwith and without the label."
-        self.curves_axes.text(
-            0.5, 0.4, sentence, color=self.text, ha="center", va="center", fontsize=self.small + 1
+            sentence = f"{spelt} has no curves: it needs images with and without the label."
+        self.figure.text(
+            0.5,
+            0.5,
+            fill(sentence, min(34, self._letters - 2)),
+            color=self.text,
+            ha="center",
+            va="center",
+            fontsize=self.small,
         )
 
     def curve(self, order: str, arm: str, result: PepprResult | None = None) -> pd.DataFrame:
@@ -300,7 +339,8 @@ class CurvesDrawing:
 
     def name_axes(self, axes: Any, across: str, up: str) -> None:
         """Say what the axes are of."""
-        axes.set_xlabel(across, color=self.text, fontsize=self.small)
+        below = fill(across, max(_BESIDE, self._letters - _BESIDE))
+        axes.set_xlabel(below, color=self.text, fontsize=self.small)
         axes.set_ylabel(up, color=self.text, fontsize=self.small)
 
     def name_lines(
@@ -309,7 +349,7 @@ class CurvesDrawing:
         """Name what is drawn, above the axes, where it covers nothing."""
         axes.legend(
             handles,
-            names,
+            [fill(name, max(_BEFORE, self._letters // self._columns - _BEFORE)) for name in names],
             fontsize=self.small - 0.5,
             frameon=False,
             labelcolor=self.text,
@@ -324,4 +364,4 @@ class CurvesDrawing:
     def _columns(self) -> int:
         """How many entries of a legend stand side by side."""
         letters = self.figure.get_figwidth() * _POINTS_AN_INCH / self.small
-        return 2 if letters > 36 else 1
+        return 2 if letters > _WIDE else 1

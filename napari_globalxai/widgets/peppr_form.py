@@ -16,7 +16,7 @@ from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.widgets.fold import Fold
 from napari_globalxai.widgets.panel import choice_box
 from napari_globalxai.widgets.setting_fields import field_value, set_field
-from napari_globalxai.widgets.settings_form import SettingsForm, add_setting, settings_layout
+from napari_globalxai.widgets.settings_form import FormRows, SettingsForm, add_setting
 
 # What stands in the panel itself, with the letter of its key; the rest is folded away.
 _IN_FRONT = {"fill": "F&ill", "steps": "&Steps", "controls": "C&ontrols"}
@@ -41,9 +41,9 @@ class PepprForm(QWidget):
         super().__init__()
         self.map_box = choice_box("Map", "The map whose order pixels are erased and restored in")
         settings = declared_fields(PepprSettings)
-        form = settings_layout()
+        form = FormRows()
         self._fields = {
-            each.name: add_setting(form, each, _IN_FRONT[each.name])
+            each.name: add_setting(form.form, each, _IN_FRONT[each.name])
             for each in settings
             if each.name in _IN_FRONT
         }
@@ -62,16 +62,16 @@ class PepprForm(QWidget):
         content = QWidget()
         inside = QVBoxLayout(content)
         inside.setContentsMargins(0, 0, 0, 0)
-        inside.addLayout(form)
+        inside.addWidget(form)
         inside.addWidget(self.more_form)
         self.chosen.show_content(content)
         self.chosen.expand()
-        above = settings_layout()
-        above.addRow("M&ap", self.map_box)
+        above = FormRows()
+        above.form.addRow("M&ap", self.map_box)
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(6)
-        box.addLayout(above)
+        box.addWidget(above)
         box.addWidget(self.chosen)
 
     def settings(self) -> PepprSettings:

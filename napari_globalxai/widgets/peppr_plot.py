@@ -23,7 +23,7 @@ from qtpy.QtWidgets import QApplication, QSizePolicy, QWidget
 from napari_globalxai.widgets.colours import ARM_COLOURS
 from napari_globalxai.widgets.exporting import COPY, SAVE, offer, save_figure
 from napari_globalxai.widgets.image_curves_figure import draw_result
-from napari_globalxai.widgets.peppr_figure import WHOLE, Drawn, Wanted
+from napari_globalxai.widgets.peppr_figure import WHOLE, Drawn, Wanted, least_height
 from napari_globalxai.widgets.seen_colours import seen_on
 from napari_globalxai.widgets.workers import LatestOnly
 
@@ -41,6 +41,7 @@ PLOT_TIP = (
 _PRINTED, _POINTS_PRINTED = (700, 800), 10.5
 _MILLISECONDS_OF_RESIZING = 120
 _DOTS_AN_INCH = 100.0
+_LEAST_HEIGHT = 340
 
 
 class PepprPlot(QWidget):
@@ -62,7 +63,7 @@ class PepprPlot(QWidget):
 
     def __init__(self, theme: str) -> None:
         super().__init__()
-        self.setMinimumSize(180, 340)
+        self.setMinimumSize(180, _LEAST_HEIGHT)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setAccessibleName("Curves of PEPPR")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -223,13 +224,20 @@ class PepprPlot(QWidget):
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Draw anew once the size stays."""
         super().resizeEvent(event)
+        self._fit_height()
         self._resized.start()
 
     def changeEvent(self, event: QEvent | None) -> None:
         """Follow the size of the window's letters."""
         super().changeEvent(event)
         if event is not None and event.type() == QEvent.Type.FontChange:
+            self._fit_height()
             self._resized.start()
+
+    def _fit_height(self) -> None:
+        """Be as high as axes and words need; the panel scrolls."""
+        needed = least_height(self.font().pointSizeF(), self.width(), _DOTS_AN_INCH)
+        self.setMinimumHeight(max(_LEAST_HEIGHT, needed))
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Paint the finished picture and the line of the fraction onto it."""

@@ -29,7 +29,7 @@ from napari_globalxai.widgets.run_view import RunView, stored_result
 from napari_globalxai.widgets.sanity_view import SanityView
 from napari_globalxai.widgets.scrubber import Scrubber
 from napari_globalxai.widgets.session import Session, plain_viewer, session_of
-from napari_globalxai.widgets.settings_form import settings_layout
+from napari_globalxai.widgets.settings_form import FormRows
 from napari_globalxai.widgets.verdict_view import VerdictView
 from napari_globalxai.widgets.viewer_jobs import TESTING, runner_of
 from napari_globalxai.widgets.workers import JobRunner, LatestOnly
@@ -174,15 +174,15 @@ class PepprWidget(Panel):
         self.probability = text_label()
 
     def _lay_out(self) -> None:
-        shown = settings_layout()
-        shown.addRow("La&bel", self.label_box)
+        shown = FormRows()
+        shown.form.addRow("La&bel", self.label_box)
         self.content.addWidget(self.header)
         self.content.addWidget(self.about)
         self.content.addWidget(self.moved_model)
         self.content.addWidget(self.form)
         self.content.addWidget(self.compute_button)
         self.content.addWidget(self.job_bar)
-        self.content.addLayout(shown)
+        self.content.addWidget(shown)
         self.content.addWidget(self.verdict)
         self.content.addWidget(self.scrubber)
         self.content.addWidget(self.probability)

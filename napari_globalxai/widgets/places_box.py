@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
+from napari_globalxai.audit.findings import place_title
 from napari_globalxai.runs.turns import reading
 from napari_globalxai.widgets.panel import choice_box
 from napari_globalxai.widgets.warm_up import import_models
@@ -40,7 +41,7 @@ class PlacesBox(QObject):
     box : QComboBox
         Their names.
     chosen : Signal
-        The name of a place, and where it is: bool (height, width).
+        A place in words, and where it is: bool (height, width).
     said : Signal
         What could not be found, in a sentence.
     """
@@ -68,13 +69,15 @@ class PlacesBox(QObject):
     def _list(self, first: str) -> None:
         self.box.blockSignals(True)
         self.box.clear()
-        self.box.addItems([first, *self._places])
+        self.box.addItem(first)
+        for name in self._places:
+            self.box.addItem(place_title(name), name)
         self.box.blockSignals(False)
 
     def _on_activated(self, index: int) -> None:
-        name, run = self.box.itemText(index), self._run
+        name, run = self.box.itemData(index), self._run
         if name in self._places:
-            self.chosen.emit(name, self._places[name])
+            self.chosen.emit(place_title(name), self._places[name])
         elif run is not None and not self._places:
             self._list(_LOOKING)
             self._reads.request(run, lambda: places_of(run))

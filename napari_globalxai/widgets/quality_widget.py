@@ -5,14 +5,12 @@ from typing import Optional
 
 import napari.viewer
 from napari.utils.notifications import show_info
-from qtpy.QtCore import Qt, QUrl
+from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import (
     QButtonGroup,
     QCheckBox,
     QFileDialog,
-    QFormLayout,
-    QLabel,
     QPlainTextEdit,
     QPushButton,
     QRadioButton,
@@ -32,6 +30,7 @@ from napari_globalxai.settings.frame_settings import (
 from napari_globalxai.widgets.alignment_form import AlignmentForm
 from napari_globalxai.widgets.cohort_preview import CohortPreview
 from napari_globalxai.widgets.dropped_files import take
+from napari_globalxai.widgets.facts_table import FactsTable
 from napari_globalxai.widgets.folders import default_folder
 from napari_globalxai.widgets.layers import sample_paths
 from napari_globalxai.widgets.outlier_table import OutlierTable
@@ -39,15 +38,15 @@ from napari_globalxai.widgets.panel import Panel
 from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import JobBar, flowing, heading, text_label
 from napari_globalxai.widgets.path_field import PathField
-from napari_globalxai.widgets.plain_labels import plain
+from napari_globalxai.widgets.plain_labels import plain, plain_label
 from napari_globalxai.widgets.quality_layers import COMPANIONS, QualityLayers, quality_layers_of
 from napari_globalxai.widgets.quality_view import QualityView, check_view, open_quality_view
-from napari_globalxai.widgets.quality_words import INTRODUCTION, facts_text, noticed_text
+from napari_globalxai.widgets.quality_words import INTRODUCTION, noticed_text
 from napari_globalxai.widgets.recognised import Recognised, recognise, result_folder
 from napari_globalxai.widgets.result_tables import image_title
 from napari_globalxai.widgets.session import plain_viewer
 from napari_globalxai.widgets.setting_fields import SizeField
-from napari_globalxai.widgets.settings_form import SettingsForm
+from napari_globalxai.widgets.settings_form import FormRows, SettingsForm
 from napari_globalxai.widgets.viewer_jobs import runner_of
 from napari_globalxai.widgets.workers import JobRunner
 from napari_globalxai.widgets.wrapped import WrappedBox
@@ -89,7 +88,7 @@ class QualityWidget(Panel):
         How the table is read; size and channels of the frame.
     height_box, width_box : QSpinBox
         The frame's size.
-    facts : QLabel
+    facts : FactsTable
         Counts of images by kind of problem, and the sharpness of the mean.
     problems : QPlainTextEdit
         What is wrong, a line each.
@@ -98,6 +97,8 @@ class QualityWidget(Panel):
     title, noticed : QLabel
         The image in view, and in what it differs.
     """
+
+    short_name = "Quality"
 
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:
         super().__init__()
@@ -210,8 +211,7 @@ class QualityWidget(Panel):
         self.open_button.setToolTip("Show what was found before")
         self.job_bar = JobBar(self.runner)
         self.introduction = text_label(INTRODUCTION)
-        self.facts = text_label()
-        self.facts.setTextFormat(Qt.TextFormat.RichText)
+        self.facts = FactsTable()
         self.problems_heading = heading("")
         self.problems = QPlainTextEdit()
         self.problems.setReadOnly(True)
@@ -230,12 +230,14 @@ class QualityWidget(Panel):
             self.companion_buttons.addButton(button)
         self.title = text_label()
         self.noticed = text_label()
-        self.page_button = QPushButton("Open the page in the browser")
-        self.page_button.setToolTip("All that was found as one HTML file, to read and pass on")
+        self.page_button = QPushButton("Open page")
+        self.page_button.setToolTip(
+            "All that was found as one HTML file, in the browser, to read and pass on"
+        )
 
     def _lay_out(self) -> None:
-        form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        rows = FormRows()
+        form = rows.form
         form.addRow("&Cohort", self.cohort_field)
         form.addRow(self.preview)
         form.addRow(self.cohort_form)
@@ -243,7 +245,7 @@ class QualityWidget(Panel):
         form.addRow(self.alignment_form)
         form.addRow(self.frame_form)
         buttons = flowing(self.check_button, self.open_button)
-        below = flowing(QLabel("Below:"), *self.companions.values())
+        below = flowing(plain_label("Below:"), *self.companions.values())
         self.results = QWidget()
         found = QVBoxLayout(self.results)
         found.setContentsMargins(0, 0, 0, 0)
@@ -259,7 +261,7 @@ class QualityWidget(Panel):
         found.addWidget(self.problems_heading)
         found.addWidget(self.problems)
         found.addWidget(self.page_button)
-        self.content.addLayout(form)
+        self.content.addWidget(rows)
         self.content.addWidget(buttons)
         self.content.addWidget(self.job_bar)
         self.content.addWidget(self.introduction)
@@ -331,7 +333,7 @@ class QualityWidget(Panel):
         if view is None:
             return
         findings = view.quality.findings
-        self.facts.setText(facts_text(findings, view.quality.modality))
+        self.facts.show_findings(findings, view.quality.modality)
         self.table.show_outliers(view)
         problems = findings.problems
         self.problems_heading.setText(f"Problems: {len(problems)}" if problems else "No problems")

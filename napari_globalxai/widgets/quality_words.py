@@ -20,7 +20,7 @@ INTRODUCTION = (
 )
 
 
-def facts_text(findings: Findings, words: Modality) -> str:
+def facts_text(findings: Findings, words: Modality, columns: int = 2) -> str:
     """Return the counts of a quality control as a small table of rich text.
 
     Parameters
@@ -29,6 +29,8 @@ def facts_text(findings: Findings, words: Modality) -> str:
         What was found.
     words : Modality
         What images show.
+    columns : int, optional
+        How many facts stand side by side.
     """
     facts = [(kind.capitalize(), str(count)) for kind, count in findings.counts.items()]
     facts.append(("Sharpness of mean", number(findings.sharpness, 3)))
@@ -36,13 +38,10 @@ def facts_text(findings: Findings, words: Modality) -> str:
     cells = [
         f"<td>{escape(name)}</td><td align='right'><b>{value}</b></td>" for name, value in facts
     ]
-    # In two columns, read downwards.
-    half = (len(cells) + 1) // 2
+    # Read downwards.
+    high = -(-len(cells) // columns)
     gap = "<td>&nbsp;&nbsp;&nbsp;&nbsp;</td>"
-    rows = [
-        cell + gap + "".join(cells[half + at : half + at + 1])
-        for at, cell in enumerate(cells[:half])
-    ]
+    rows = [gap.join(cells[at::high]) for at in range(high)]
     text = f"<table width='100%'>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
     if findings.outlier_reasons:
         reasons = (f"{reason} ({count})" for reason, count in findings.outlier_reasons.items())

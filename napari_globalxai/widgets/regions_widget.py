@@ -36,7 +36,7 @@ from napari_globalxai.widgets.region_view import (
     strongest,
 )
 from napari_globalxai.widgets.session import Session, plain_viewer, session_of
-from napari_globalxai.widgets.settings_form import settings_layout
+from napari_globalxai.widgets.settings_form import FormRows
 from napari_globalxai.widgets.shown_maps import Selection
 from napari_globalxai.widgets.viewer_jobs import runner_of
 from napari_globalxai.widgets.workbench import open_panel
@@ -217,17 +217,17 @@ class RegionsWidget(Panel):
         self.image_table = ImageShareTable()
 
     def _lay_out(self) -> None:
-        form = settings_layout()
-        form.addRow("Re&gion", self.layer_box)
-        form.addRow("&Name", self.name_line)
-        form.addRow("Places", self.places.box)
-        form.addRow("Kept", self.kept_box)
+        form = FormRows()
+        form.form.addRow("Re&gion", self.layer_box)
+        form.form.addRow("&Name", self.name_line)
+        form.form.addRow("Places", self.places.box)
+        form.form.addRow("Kept", self.kept_box)
         self.content.addWidget(self.header)
         self.content.addWidget(self.moved_model)
         # What somebody who is new should see first.
         self.content.addWidget(self.audit_view)
         self.content.addWidget(heading("Region"))
-        self.content.addLayout(form)
+        self.content.addWidget(form)
         self.content.addWidget(flowing(*self._buttons))
         self.content.addWidget(self.job_bar)
         self.content.addWidget(self.erase_bar)
@@ -378,7 +378,7 @@ class RegionsWidget(Panel):
         if finding.rows:
             self.layers.step_to(finding.rows[0])
         if finding.region is not None:
-            self._draw(finding.region, str(finding.facts["where"]))
+            self._draw(finding.region, finding.place)
         self._found = {label: str(finding.facts.get("sentence", ""))}
         self.said.setText(self._found[label])
 

@@ -155,7 +155,7 @@ class PlainTable(QTableWidget):
                 item = _Cell(text)
                 if len(text) > _LETTERS_OF_A_NAME:
                     item.setToolTip(tip_lines(plain(text)))
-                if column:
+                if column and not text[:1].isalpha():
                     item.setTextAlignment(
                         Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
                     )
@@ -231,17 +231,21 @@ class MapTable(PlainTable):
     ----------
     chosen : Signal
         Name of the map that was clicked.
+    meanings : list of str
+        What each statistic is, a sentence each.
     """
 
     chosen = Signal(str)
 
     def __init__(self) -> None:
         super().__init__({"Map": "Overall, or the label"})
+        self.meanings: list[str] = []
         self._head(recorded_statistics(STATISTICS.own))
         self.currentCellChanged.connect(self._on_cell)
 
     def _head(self, statistics: list[RecordedStatistic]) -> None:
         columns = [(statistic.heading, statistic.summary) for statistic in statistics]
+        self.meanings = [f"{heading}: {summary}." for heading, summary in columns]
         self.set_columns([("Map", "Overall, or the label"), *columns])
 
     def show_run(self, view: RunView) -> None:

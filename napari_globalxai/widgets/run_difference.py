@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_globalxai.progress import ProgressCallback
+from napari_globalxai.widgets.result_tables import number, probability
 
 if TYPE_CHECKING:
     from napari_globalxai.runs.run import Run
@@ -59,12 +60,13 @@ class Differences:
         if facts["moved_share"] is not None:
             said.append(
                 f"{100 * facts['moved_share']:.0f} % of the mass lies elsewhere, least p "
-                f"{facts['min_p']:.3g}"
+                f"{probability(facts['min_p'])}"
             )
         if facts["auc_difference"] is not None:
             said.append(
                 f"ROC AUC {facts['auc_a']:.3f} and {facts['auc_b']:.3f}, difference "
-                f"{facts['auc_difference']:.3f} ({facts['ci_low']:.3f} to {facts['ci_high']:.3f})"
+                f"{number(facts['auc_difference'], 3)} ({number(facts['ci_low'], 3)} to "
+                f"{number(facts['ci_high'], 3)})"
             )
         return f"{'; '.join(said)}."
 

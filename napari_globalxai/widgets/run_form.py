@@ -31,7 +31,7 @@ from napari_globalxai.widgets.panel import choice_box
 from napari_globalxai.widgets.path_field import PathField
 from napari_globalxai.widgets.recognised import Recognised, recognise
 from napari_globalxai.widgets.session import Session
-from napari_globalxai.widgets.settings_form import MethodForm, SettingsForm, settings_layout
+from napari_globalxai.widgets.settings_form import FormRows, MethodForm, SettingsForm
 from napari_globalxai.widgets.wrapped import WrappedBox
 
 TABLES = "Tables (*.csv *.tsv *.txt);;All files (*)"
@@ -198,21 +198,21 @@ class RunForm(Fold):
         content = QWidget()
         box = QVBoxLayout(content)
         box.setContentsMargins(0, 0, 0, 0)
-        form = settings_layout()
-        form.addRow("&Cohort", self.cohort_field)
-        form.addRow(self.preview)
-        form.addRow(self.cohort_form)
-        form.addRow("&Model", self.model_field)
-        form.addRow(self.trust_box)
-        form.addRow(self.card)
-        form.addRow("Me&thod", self.method_box)
-        form.addRow("CAM la&yer", self.layer_field)
-        form.addRow(self.settings_form)
-        form.addRow(self.maps_form)
-        form.addRow(self.alignment_form)
-        form.addRow(self.computing_form)
-        form.addRow("&Run folder", self.output_field)
-        box.addLayout(form)
+        form = FormRows()
+        form.form.addRow("&Cohort", self.cohort_field)
+        form.form.addRow(self.preview)
+        form.form.addRow(self.cohort_form)
+        form.form.addRow("&Model", self.model_field)
+        form.form.addRow(self.trust_box)
+        form.form.addRow(self.card)
+        form.form.addRow("Me&thod", self.method_box)
+        form.form.addRow("CAM la&yer", self.layer_field)
+        form.form.addRow(self.settings_form)
+        form.form.addRow(self.maps_form)
+        form.form.addRow(self.alignment_form)
+        form.form.addRow(self.computing_form)
+        form.form.addRow("&Run folder", self.output_field)
+        box.addWidget(form)
         self.show_content(content)
 
     def _connect(self) -> None:

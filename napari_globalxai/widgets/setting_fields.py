@@ -97,7 +97,8 @@ def _make(setting: Declared) -> QWidget:
     if setting.kind == "size":
         return SizeField(setting.default)
     if setting.kind == "path":
-        path = PathField(f"Choose: {setting.title.lower()}", "All files (*)")
+        files = None if setting.is_folder else "All files (*)"
+        path = PathField(f"Choose: {setting.title.lower()}", files)
         path.line.setPlaceholderText(setting.placeholder)
         return path
     line = QLineEdit(_as_text(setting.default))

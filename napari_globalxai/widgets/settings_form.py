@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Optional
 
-from qtpy.QtCore import Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QEvent, Signal  # type: ignore[attr-defined]
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QCheckBox, QFormLayout, QLabel, QWidget
 
@@ -58,7 +58,7 @@ class SettingsForm(Fold):
         """Ask for other settings, at their defaults."""
         content = FormRows()
         self.fields, self._defaults = {}, {}
-        form = settings_layout(content)
+        form = content.form
         for setting in settings:
             field = add_setting(form, setting)
             self.fields[setting.name] = field
@@ -106,6 +106,15 @@ class SettingsForm(Fold):
         if not self.signalsBlocked() and self._texts() != self._told:
             self._told = self._texts()
             self.changed.emit()
+
+
+class OpenForm(SettingsForm):
+    """Settings that stand open, without a heading."""
+
+    def __init__(self, settings: Iterable[Declared] = ()) -> None:
+        super().__init__("", settings)
+        self.button.hide()
+        self.expand()
 
 
 class MethodForm(SettingsForm):
@@ -175,18 +184,36 @@ class MethodForm(SettingsForm):
 
 
 class FormRows(QWidget):
-    """A form in which every field stands below its name where there is little room for letters."""
+    """A form in which every field stands below its name where there is little room for letters.
+
+    Attributes
+    ----------
+    form : QFormLayout
+        Its rows.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.form = settings_layout(self)
 
     def resizeEvent(self, event: Optional[QResizeEvent]) -> None:  # noqa: UP045
         """Wrap all rows, or none that fits: names of all rows share a column."""
         super().resizeEvent(event)
-        form, letters = self.layout(), self.width() / self.fontMetrics().height()
-        if isinstance(form, QFormLayout):
-            policies = QFormLayout.RowWrapPolicy
-            is_wrapped = form.rowWrapPolicy() == policies.WrapAllRows
-            # Two bounds, as a form that grows may bring a scroll bar.
-            wraps = letters < (_ROOMY if is_wrapped else _NARROW)
-            form.setRowWrapPolicy(policies.WrapAllRows if wraps else policies.WrapLongRows)
+        self._wrap()
+
+    def changeEvent(self, event: Optional[QEvent]) -> None:  # noqa: UP045
+        """Follow the size of the letters."""
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.FontChange:
+            self._wrap()
+
+    def _wrap(self) -> None:
+        letters = self.width() / self.fontMetrics().height()
+        policies = QFormLayout.RowWrapPolicy
+        is_wrapped = self.form.rowWrapPolicy() == policies.WrapAllRows
+        # Two bounds, as a form that grows may bring a scroll bar.
+        wraps = letters < (_ROOMY if is_wrapped else _NARROW)
+        self.form.setRowWrapPolicy(policies.WrapAllRows if wraps else policies.WrapLongRows)
 
 
 def settings_layout(content: QWidget | None = None) -> QFormLayout:

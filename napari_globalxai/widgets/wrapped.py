@@ -6,9 +6,11 @@ Qt wraps the words of labels alone.
 from textwrap import fill
 from typing import Optional
 
-from qtpy.QtCore import QEvent, QSize
+from qtpy.QtCore import QEvent, QSize, QTimer
 from qtpy.QtGui import QFontMetrics, QResizeEvent
 from qtpy.QtWidgets import QCheckBox, QSizePolicy, QWidget
+
+from napari_globalxai.widgets.plain_labels import unbroken
 
 _LETTERS_OF_A_TIP = 72
 
@@ -16,7 +18,7 @@ _LETTERS_OF_A_TIP = 72
 def wrapped(words: str, metrics: QFontMetrics, width: int) -> str:
     """Return words in as few lines as fit a width; a word that is wider has a line of its own."""
     lines: list[str] = []
-    for word in words.split(" "):
+    for word in unbroken(words).split(" "):
         longer = f"{lines[-1]} {word}" if lines else word
         if lines and metrics.horizontalAdvance(longer) > width:
             lines.append(word)
@@ -28,7 +30,10 @@ def wrapped(words: str, metrics: QFontMetrics, width: int) -> str:
 def tip_lines(words: str) -> str:
     """Return a tooltip in lines that are read at a look; Qt has plain ones in one line."""
     return "\n".join(
-        fill(line, _LETTERS_OF_A_TIP, break_long_words=False, break_on_hyphens=False)
+        # Broken here and nowhere else: what it holds can be searched as it was said.
+        fill(
+            unbroken(line), _LETTERS_OF_A_TIP, break_long_words=False, break_on_hyphens=False
+        ).replace("\N{NO-BREAK SPACE}", " ")
         for line in words.split("\n")
     )
 
@@ -67,7 +72,7 @@ class WrappedBox(QCheckBox):
 
     def minimumSizeHint(self) -> QSize:
         """Return the size of the longest word."""
-        longest = max(map(self.fontMetrics().horizontalAdvance, self._words.split(" ")))
+        longest = max(map(self.fontMetrics().horizontalAdvance, unbroken(self._words).split(" ")))
         return QSize(self._beside + longest, super().minimumSizeHint().height())
 
     def resizeEvent(self, event: Optional[QResizeEvent]) -> None:  # noqa: UP045
@@ -85,6 +90,8 @@ class WrappedBox(QCheckBox):
         text = wrapped(self._words, self.fontMetrics(), self.width() - self._beside)
         if text != self.text():
             super().setText(text)
+            # Once more, as a layout at work forgets it.
+            QTimer.singleShot(0, self.updateGeometry)
         self.updateGeometry()
 
     @property

@@ -8,6 +8,7 @@ import pytest
 from stored_run import Plan, write_run
 
 from napari_globalxai import cli
+from napari_globalxai.audit.findings import place_title
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +33,19 @@ def test_findings_are_printed_as_sentences(folder, command):
     assert "L0: the bottom left corner of the frame holds" in out
     assert "Findings: 3" in out
     assert str(folder / "audit") in out
+
+
+def test_places_are_told_in_words_and_own_names_are_kept():
+    assert [
+        place_title(name)
+        for name in (
+            "outside-field", "rim", "corner-bottom-right", "corners-top", "posterior-pole",
+            "corner-top-left (tile-0-1)", "top right (tile-0-9)", "Nerve_2", "",
+        )
+    ] == [
+        "Outside the field of view", "Rim", "Bottom right corner", "Both top corners",
+        "Posterior pole", "Part of: top left corner", "Part of: top right", "Nerve_2", "",
+    ]  # fmt: skip
 
 
 def test_json_is_the_file_and_nothing_else(folder, command):

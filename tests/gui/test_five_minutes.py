@@ -90,8 +90,10 @@ def test_from_the_sample_to_the_shortcut_and_a_report(
     # What stands out is told before anybody asks, and shown with a click.
     stands_out = explain.stands_out
     person.wait_for(lambda: stands_out.isVisibleTo(explain))
-    words = r"⚑ Gla: the (two )?bottom.* corners? of the frame holds? \d\d % of the map"
-    assert re.match(words, stands_out.said.text())
+    assert re.match(
+        r"⚑ Gla: the (two )?bottom.* corners? of the frame holds? \d\d % of the map",
+        stands_out.said.text(),
+    )
     person.click(stands_out.show_button)
     assert explain.session.map_name == "Gla"
     assert explain.session.run.images["Gla"][explain.session.row] == 1

@@ -33,6 +33,9 @@ def test_the_own_statistics(finished_run: Path, qtbot: Any) -> None:
     view = View(finished_run)
     table.show_run(view)
     assert headings(table) == own
+    # What a heading leaves open is told in a sentence, in their order.
+    assert [meaning.partition(":")[0] for meaning in table.meanings] == own[1:]
+    assert all(meaning.endswith(".") for meaning in table.meanings)
     rows = view.run.statistics.to_dict("records")
     assert table.texts() == [
         [

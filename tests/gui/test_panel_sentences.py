@@ -16,14 +16,8 @@ pytestmark = pytest.mark.gui
 
 PACKAGE = Path(napari_globalxai.__file__).parent
 OF_A_TERMINAL = re.compile(r"--[a-z]|`[a-z]|napari-globalxai card|in Python|command again")
-# What no panel asks: their sentences are read where the command was given.
+# What no panel says: sentences that are read where the command was given.
 COMMANDS_ALONE = {
-    "runs/contrast.py",
-    "runs/contrast_sides.py",
-    "runs/selections.py",
-    "runs/map_stability.py",
-    "runs/image_outliers.py",
-    "settings/contrast_settings.py",
     # The panel asks before it writes over a card, and before a store is asked.
     "models/card_template.py",
     "addresses.py",

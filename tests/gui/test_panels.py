@@ -154,8 +154,14 @@ def test_panels_stand_as_tabs_however_they_were_opened(
     assert together == set(docks) - {docks[0]}
     # Once more is the same panel, in front.
     assert open_panel(opened.viewer, "Regions") is all_panels["Regions"]
-    # The tab has room for the panel's name alone.
-    assert {dock.windowTitle() for dock in docks} == set(PANELS)
+    # A tab has room for a short name; menus and windows tell the whole one.
+    short = {dock.windowTitle() for dock in docks}
+    assert short == {"Maps", "Images", "Regions", "PEPPR", "Quality"}
+    assert {dock.toggleViewAction().text() for dock in docks} == set(PANELS)
+    docks[0].setFloating(True)
+    assert docks[0].windowTitle() == docks[0].toggleViewAction().text() == "Global explanations"
+    docks[0].setFloating(False)
+    assert {dock.windowTitle() for dock in docks} == short
 
 
 def test_no_text_is_cut_in_a_narrow_dock(

@@ -11,9 +11,11 @@ from qtpy.QtWidgets import QLabel
 from napari_globalxai.frame.modality import modality_of
 from napari_globalxai.runs.quality_control import Findings
 from napari_globalxai.widgets.cohort_preview import CohortPreview
+from napari_globalxai.widgets.facts_table import FactsTable
 from napari_globalxai.widgets.layers import attribution_name, global_map_name
-from napari_globalxai.widgets.plain_labels import plain
+from napari_globalxai.widgets.plain_labels import plain, plain_label, unbroken
 from napari_globalxai.widgets.quality_words import facts_text
+from napari_globalxai.widgets.wrapped import tip_lines, wrapped
 
 pytestmark = pytest.mark.gui
 
@@ -59,3 +61,43 @@ def test_the_facts_of_a_quality_control_are_escaped():
     text = facts_text(findings, modality_of("<img src='c'>"))
     assert "<img" not in text
     assert "&lt;img" in text.casefold()
+
+
+SENTENCE = "restored 6.7 % of 320 × 256 pixels in 5 min 3 s, p = 0.01 where age > 70, 12 images"
+
+
+def test_no_line_ends_between_a_number_and_its_unit(qtbot):
+    parts = unbroken(SENTENCE).split(" ")
+    assert [part.replace("\N{NO-BREAK SPACE}", " ") for part in parts] == [
+        "restored", "6.7 %", "of", "320 × 256 pixels", "in", "5 min", "3 s,", "p = 0.01", "where",
+        "age", "> 70,", "12", "images",
+    ]  # fmt: skip
+    # Words that begin as a unit does are none.
+    assert unbroken("3 servers, 2 minutes, 4 maps") == "3 servers, 2 minutes, 4 maps"
+    label = plain_label(SENTENCE)
+    qtbot.addWidget(label)
+    assert (label.text(), QLabel.text(label)) == (SENTENCE, unbroken(SENTENCE))
+    metrics = label.fontMetrics()
+    for width in range(40, 400, 20):
+        lines = wrapped(SENTENCE, metrics, width).split("\n")
+        assert not any(line.startswith(("%", "×", "pixels", "min", "s,")) for line in lines)
+    # Of a tooltip, the words are as they were said.
+    assert tip_lines(SENTENCE).replace("\n", " ") == SENTENCE
+
+
+def test_counts_stand_below_each_other_where_a_panel_is_narrow(qtbot):
+    counts = {"images": 256, "unreadable": 0, "laterality suspected": 3, "not registered": 21}
+    findings = Findings(
+        counts=counts, sharpness=0.5, outlier_reasons={}, sides_compared=True,
+        likeness=[None, None], problems=[],
+    )  # fmt: skip
+    table = FactsTable()
+    qtbot.addWidget(table)
+    table.show_findings(findings, modality_of(""))
+    for letters, rows in ((30, 3), (10, 5)):
+        table.resize(letters * table.fontMetrics().height(), 200)
+        table.show()
+        qtbot.waitUntil(lambda rows=rows: table.text().count("<tr>") == rows)
+        # All of them, each once.
+        assert table.text().count("<b>") == len(counts) + 1
+        assert table.minimumSizeHint().width() <= table.width()

@@ -271,20 +271,20 @@ def test_a_finding_shows_its_map_images_and_place(
         panels.explain.open_run(folder)
     regions = open_panel(panels.viewer, "Regions")
     qtbot.waitUntil(lambda: bool(regions.findings.texts()), timeout=TIMEOUT)
-    assert regions.findings.texts() == [["right", "corner-top-left", "age > 70", "7.2", "0.004"]]
+    assert regions.findings.texts() == [["right", "Top left corner", "age > 70", "7.2", "0.004"]]
     regions.findings.cellClicked.emit(0, 0)
     session = panels.session
     assert session.map_name == "right"
     assert session.row == 23
     assert session.selection.where == "age > 70"
     assert regions.said.text() == finding["sentence"]
-    layer = panels.viewer.layers["corner-top-left"]
+    layer = panels.viewer.layers["Top left corner"]
     (corner,) = layer.data
     np.testing.assert_array_equal(corner.min(axis=0), [-0.5, -0.5])
     assert (corner.max(axis=0) < np.array(session.view.valid.shape) / 4).all()
     # A rectangle, beside which others can be drawn.
     assert layer.mode == "add_rectangle"
-    assert regions.layer_box.currentText() == "corner-top-left"
+    assert regions.layer_box.currentText() == "Top left corner"
     # It is measured at once, and what was found of it stays in view.
     qtbot.waitUntil(lambda: bool(regions.shares), timeout=TIMEOUT)
     assert {share.label for share in regions.shares} == {"left", "right"}
@@ -375,10 +375,12 @@ def test_places_that_are_known_are_taken_as_regions(regions: Any, panels: Any, q
     # Asked for by a click or a key, found in a worker.
     box.activated.emit(0)
     qtbot.waitUntil(lambda: box.count() == 1 + len(known), timeout=TIMEOUT)
-    assert [box.itemText(at) for at in range(1, box.count())] == list(known)
+    # As the command line calls them, and in words for people.
+    assert [box.itemData(at) for at in range(1, box.count())] == list(known)
+    assert not any("-" in box.itemText(at) for at in range(1, box.count()))
     # Of rectangles, and of pixels.
     for name, kind in (("corner-top-left", Shapes), ("rim", Labels)):
-        box.setCurrentText(name)
+        box.setCurrentIndex(box.findData(name))
         with qtbot.waitSignal(regions.runner.succeeded, timeout=TIMEOUT):
             box.activated.emit(box.currentIndex())
         layer = panels.viewer.layers[regions.layer_box.currentText()]
