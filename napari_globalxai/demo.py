@@ -43,7 +43,7 @@ MARKED_LABEL = "Gla"
 RANDOM_MAP = "smooth-random"
 RANDOM_MAP_SIGMA = 12.0
 # Fewer steps than by default, on fewer images: the demo is to be over within minutes.
-PEPPR = PepprSettings(steps=12, control_steps=4, most_images=120)
+PEPPR = PepprSettings(steps=12, control_steps=4, most_images=80)
 
 FloatImage = npt.NDArray[np.float32]
 Say = Callable[[str], None]

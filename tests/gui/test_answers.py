@@ -94,7 +94,7 @@ def look_at_figures(own: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, q
         assert [each.accessibleName() for each in figures.pictures] == shown
     (picture,) = figures.pictures
     # All of it is in the panel's width, on its ground.
-    assert picture.width() == figures.width()
+    qtbot.waitUntil(lambda: picture.width() == figures.width(), timeout=TIMEOUT)
     corner = picture.grab().toImage().pixelColor(2, 2).name()
     assert corner == get_theme(own.viewer.theme).background.as_hex(format="long")
     own.viewer.theme = "light"

@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_globalxai.widgets.event_turns import TURNS
 from napari_globalxai.widgets.fold import Fold
 from napari_globalxai.widgets.keys import BACK, FORWARD, NEXT, TOGGLE
 from napari_globalxai.widgets.workbench import PANELS, open_panel
@@ -114,6 +115,8 @@ def in_window(opened: Any, qtbot: Any) -> Any:
     opened.viewer.window.resize(1200, 900)
     for name in PANELS:
         open_panel(opened.viewer, name)
+    # What is in them comes a turn later.
+    qtbot.waitUntil(lambda: TURNS.is_idle, timeout=60_000)
     qtbot.wait(300)
     return opened
 

@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QFontMetrics
 from qtpy.QtWidgets import QDockWidget, QVBoxLayout, QWidget
 
+from napari_globalxai.widgets.event_turns import TURNS
 from napari_globalxai.widgets.small_window import LEAST_WIDTH
 from napari_globalxai.widgets.workbench import PANELS, open_panel
 from napari_globalxai.widgets.wrapped import WrappedBox, wrapped
@@ -39,6 +40,7 @@ def test_a_small_window_keeps_half_for_the_canvas(
     panels = {name: open_panel(opened.viewer, name) for name in PANELS}
     window = opened.explain.window()
     opened.viewer.window.show()
+    qtbot.waitUntil(lambda: TURNS.is_idle, timeout=60_000)
     # Before they are tabs, panels stand side by side.
     qtbot.waitUntil(lambda: len(window.tabifiedDockWidgets(panels["PEPPR"].dock())) == 4)
     opened.viewer.window.resize(1024, 768)
