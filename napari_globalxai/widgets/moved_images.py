@@ -1,5 +1,6 @@
 """Asks where a run's images are now, where they are not any more where the run says."""
 
+from napari.utils.notifications import show_error
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_globalxai.widgets.layers import RunLayers
@@ -7,6 +8,7 @@ from napari_globalxai.widgets.panel import Panel
 from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import text_label
 from napari_globalxai.widgets.path_field import PathField
+from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.remembered import moved_to, remember_moved
 from napari_globalxai.widgets.settings_form import FormRows
 
@@ -61,7 +63,10 @@ class MovedImages(QWidget):
             self._session.name_image_folder(run, known)
 
     def _on_moved(self, sentence: str) -> None:
-        self.said.setText(f"⚠ {in_panel_words(sentence)}")
+        words = in_panel_words(sentence)
+        # Also where another panel is in front.
+        show_error(plain(words))
+        self.said.setText(f"⚠ {words}")
         self.show()
 
     def _on_edited(self) -> None:
