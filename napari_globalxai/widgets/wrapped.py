@@ -52,6 +52,11 @@ class WrappedBox(QCheckBox):
     def __init__(self, words: str, parent: Optional[QWidget] = None) -> None:  # noqa: UP045
         super().__init__(words, parent)
         self._words = words
+        # A child, so that it ends with the box.
+        self._once_more = QTimer(self)
+        self._once_more.setSingleShot(True)
+        self._once_more.setInterval(0)
+        self._once_more.timeout.connect(self.updateGeometry)
         # With line breaks it would be read out in pieces.
         self.setAccessibleName(words)
         policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
@@ -91,7 +96,7 @@ class WrappedBox(QCheckBox):
         if text != self.text():
             super().setText(text)
             # Once more, as a layout at work forgets it.
-            QTimer.singleShot(0, self.updateGeometry)
+            self._once_more.start()
         self.updateGeometry()
 
     @property
