@@ -149,7 +149,7 @@ def _sides_and_patients(cohort: Cohort) -> list[str]:
     if unknown and told:
         problems.append(
             f"{cohort.source}: {counted(len(unknown), 'image')} "
-            f"{form(len(unknown), 'has', 'have')} no laterality, without which no image is "
+            f"{form(len(unknown), 'has no laterality and is', 'have no laterality and are')} not "
             f"mirrored ({named(unknown)}); see --laterality-column, --laterality-pattern and "
             "--estimate-laterality."
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from napari_globalxai.addresses import local_path
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.card import ModelCard, read_card
+from napari_globalxai.models.card import read_card
 
 if TYPE_CHECKING:
     from napari_globalxai.runs.run import Run
@@ -40,10 +40,11 @@ def why_no_model(run: Run, model: str | Path | None = None) -> str:
         card, weights = read_card(path)
     except InputError as why:
         return str(why)
+    known = run.record.model
+    card = card.model_copy(update={"cam_layer": known.card.cam_layer})
     is_older = weights.stat().st_mtime < datetime.fromisoformat(run.record.started).timestamp()
-    if (model is None and is_older) or _is_of(run, weights, card):
-        return ""
-    return not_the_model(run, source)
+    digest = known.sha256 if model is None and is_older else _hash(weights)
+    return "" if known.is_of(digest, card) else not_the_model(run, source)
 
 
 def not_the_model(run: Run, source: str | Path) -> str:
@@ -51,10 +52,8 @@ def not_the_model(run: Run, source: str | Path) -> str:
     return f"{source}: is not the model that {run.folder} was made with."
 
 
-def _is_of(run: Run, weights: Path, card: ModelCard) -> bool:
+def _hash(weights: Path) -> str:
     # Imports torch.
     from napari_globalxai.models.weights import hash_weights
 
-    known = run.record.model
-    of_the_run = card.model_copy(update={"cam_layer": known.card.cam_layer})
-    return known.is_of(hash_weights(weights), of_the_run)
+    return hash_weights(weights)

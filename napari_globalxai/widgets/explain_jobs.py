@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from napari_globalxai.progress import Progress, ProgressCallback
 from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.settings.explain_settings import ExplainSettings
+from napari_globalxai.widgets.present_run import while_present
 from napari_globalxai.widgets.run_view import RunView, read_view
 from napari_globalxai.widgets.warm_up import import_models, keep_out
 from napari_globalxai.widgets.workers import Work
@@ -80,6 +81,6 @@ def reporting(run: Run) -> Work:
     def work(progress: ProgressCallback) -> Path:
         from napari_globalxai.report.html import write_report
 
-        return write_report(run, progress=progress)
+        return write_report(run, progress=while_present(run, progress))
 
     return work

@@ -15,6 +15,7 @@ from napari_globalxai.progress import Progress, ProgressCallback, ignore_progres
 from napari_globalxai.runs.turns import reading
 from napari_globalxai.storage import read_json
 from napari_globalxai.widgets.plain_labels import plain
+from napari_globalxai.widgets.present_run import while_present
 from napari_globalxai.widgets.result_tables import NOTHING, PlainTable, number, probability
 from napari_globalxai.widgets.warm_up import import_models
 
@@ -117,8 +118,9 @@ def audit_run(
     import_models()
     from napari_globalxai.audit.shortcut_audit import audit
 
-    progress(Progress("Auditing the run", 0, 1))
-    audit(run.folder, model=use.model, trust=use.trust, progress=progress)
+    told = while_present(run, progress)
+    told(Progress("Auditing the run", 0, 1))
+    audit(run.folder, model=use.model, trust=use.trust, progress=told)
     return read_findings(run)
 
 

@@ -11,6 +11,7 @@ from napari_globalxai.progress import ProgressCallback
 from napari_globalxai.statistics.query import parse_query
 from napari_globalxai.widgets.panel import Panel
 from napari_globalxai.widgets.parts import JobBar, tipped_button
+from napari_globalxai.widgets.present_run import while_present
 from napari_globalxai.widgets.session import Session
 from napari_globalxai.widgets.settings_form import FormRows
 from napari_globalxai.widgets.shown_maps import MapChoice
@@ -30,7 +31,13 @@ def keeping(run: Run, name: str, choice: MapChoice) -> Work:
         from napari_globalxai.runs.selections import make_maps
 
         where = None if choice.among is None else choice.among.where
-        make_maps(run, name, where=where, statistic=choice.statistic, progress=progress)
+        make_maps(
+            run,
+            name,
+            where=where,
+            statistic=choice.statistic,
+            progress=while_present(run, progress),
+        )
         return name
 
     return work

@@ -14,7 +14,7 @@ from psygnal import Signal
 from napari_globalxai.widgets.drawing_context import draw_later
 from napari_globalxai.widgets.event_turns import TURNS
 from napari_globalxai.widgets.names import METADATA_KEY, role_of
-from napari_globalxai.widgets.scenes import Scene, make_slider, scenes_of
+from napari_globalxai.widgets.scenes import Scene, make_slider, ref_while_open, scenes_of
 
 GAP = 0.06  # between layers side by side, as a share of the image
 
@@ -43,7 +43,7 @@ class RoleLayers:
     visibility_changed = Signal(str, bool)
 
     def __init__(self, viewer: Any, scene: Scene) -> None:
-        self._viewer = ref(viewer)
+        self._viewer = ref_while_open(viewer)
         self.scene, self.scenes = scene, scenes_of(viewer)
         self.scenes.add(scene)
         self._coming: set[str] = set()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from napari_globalxai.progress import ProgressCallback
 from napari_globalxai.settings.execution_settings import DeviceSettings, WorkerSettings
 from napari_globalxai.settings.peppr_settings import PepprSettings
+from napari_globalxai.widgets.present_run import while_present
 from napari_globalxai.widgets.warm_up import import_models
 from napari_globalxai.widgets.workers import Work
 
@@ -43,7 +44,7 @@ def testing(
                 workers=workers,
                 model=use.model,
                 trust=use.trust,
-                progress=progress,
+                progress=while_present(run, progress),
             )
 
     return work
@@ -72,7 +73,7 @@ def testing_images(
             workers=workers,
             model=use.model,
             trust=use.trust,
-            progress=progress,
+            progress=while_present(run, progress),
         )
         return run
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Optional
 
 import napari.viewer
+from napari.utils.notifications import show_info
 from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import (
@@ -27,6 +28,8 @@ from napari_globalxai.settings.frame_settings import (
     FrameSettings,
 )
 from napari_globalxai.widgets.alignment_form import AlignmentForm
+from napari_globalxai.widgets.cohort_preview import CohortPreview
+from napari_globalxai.widgets.dropped_files import take
 from napari_globalxai.widgets.facts_table import FactsTable
 from napari_globalxai.widgets.folders import default_folder
 from napari_globalxai.widgets.layers import sample_paths
@@ -35,11 +38,11 @@ from napari_globalxai.widgets.panel import Panel
 from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import JobBar, flowing, heading, text_label
 from napari_globalxai.widgets.path_field import PathField
-from napari_globalxai.widgets.plain_labels import plain_label
+from napari_globalxai.widgets.plain_labels import plain, plain_label
 from napari_globalxai.widgets.quality_layers import COMPANIONS, QualityLayers, quality_layers_of
 from napari_globalxai.widgets.quality_view import QualityView, check_view, open_quality_view
 from napari_globalxai.widgets.quality_words import INTRODUCTION, noticed_text
-from napari_globalxai.widgets.recognised import result_folder
+from napari_globalxai.widgets.recognised import Recognised, recognise, result_folder
 from napari_globalxai.widgets.result_tables import image_title
 from napari_globalxai.widgets.session import plain_viewer
 from napari_globalxai.widgets.setting_fields import SizeField
@@ -49,6 +52,8 @@ from napari_globalxai.widgets.workers import JobRunner
 from napari_globalxai.widgets.wrapped import WrappedBox
 
 _PROBLEMS_HEIGHT = 84
+# What is not recognised stands where it was dropped, and is looked at when it is used.
+_TABLES = (Recognised.COHORT, Recognised.NOTHING)
 
 
 def default_quality_folder(cohort: Path) -> Path:
@@ -97,6 +102,7 @@ class QualityWidget(Panel):
 
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:
         super().__init__()
+        self._viewer = plain_viewer(viewer)
         self.layers: QualityLayers = quality_layers_of(viewer)
         self.runner: JobRunner = runner_of(viewer, "Quality control")
         self._make_controls()
@@ -104,7 +110,7 @@ class QualityWidget(Panel):
         self._connect()
         for layer in viewer.layers:
             self._take_sample(layer)
-        self.follow(plain_viewer(viewer).layers.events.inserted, self._on_layer)
+        self.follow(self._viewer.layers.events.inserted, self._on_layer)
         self._on_view(self.layers.view)
         if self.runner.is_running:
             self._on_started()
@@ -145,7 +151,12 @@ class QualityWidget(Panel):
             start = str(self.output_field.path or Path.home())
             picked = QFileDialog.getExistingDirectory(self, "Open a quality control", start)
             folder = Path(picked) if picked else None
-        if folder is not None and not self.runner.is_running:
+        if folder is not None and self.runner.is_running:
+            # The bar tells of the work, line by line.
+            show_info(
+                plain(f"{folder.name} is not opened while another cohort is checked or read.")
+            )
+        elif folder is not None:
             chosen = result_folder(folder) or folder
             self.layers.make_slider()
             self.runner.run(
@@ -171,6 +182,8 @@ class QualityWidget(Panel):
             "Choose a cohort table", "Tables (*.csv *.tsv *.txt);;All files (*)"
         )
         self.cohort_field.setToolTip("CSV or TSV, one row an image: file, side, patient")
+        self.cohort_field.takes = lambda path: recognise(path) in _TABLES
+        self.preview = CohortPreview()
         self.output_field = PathField("Choose a folder for what is found")
         self.output_field.setToolTip("Where aligned images, tables and the page are written")
         self.cohort_form = SettingsForm(
@@ -226,6 +239,7 @@ class QualityWidget(Panel):
         rows = FormRows()
         form = rows.form
         form.addRow("&Cohort", self.cohort_field)
+        form.addRow(self.preview)
         form.addRow(self.cohort_form)
         form.addRow("F&older", self.output_field)
         form.addRow(self.alignment_form)
@@ -237,9 +251,9 @@ class QualityWidget(Panel):
         found.setContentsMargins(0, 0, 0, 0)
         found.setSpacing(6)
         found.addWidget(self.facts)
-        found.addWidget(heading("Images that differ"))
+        found.addWidget(heading("Images that differ", wraps=True))
         found.addWidget(self.table)
-        found.addWidget(heading("Image in view"))
+        found.addWidget(heading("Image in view", wraps=True))
         found.addWidget(self.title)
         found.addWidget(self.noticed)
         found.addWidget(self.front_box)
@@ -262,7 +276,9 @@ class QualityWidget(Panel):
         self.runner.finished.connect(self._on_finished)
         self.runner.succeeded.connect(self._on_succeeded)
         self.runner.cancelled.connect(self._on_cancelled)
-        self.cohort_field.edited.connect(self._suggest_output)
+        self.cohort_field.edited.connect(self._on_cohort)
+        self.cohort_form.changed.connect(self._on_cohort)
+        self.cohort_field.dropped.connect(self._on_other)
         self.table.chosen.connect(self.layers.look_at)
         self.front_box.toggled.connect(self._on_front_toggled)
         for role, button in self.companions.items():
@@ -281,10 +297,14 @@ class QualityWidget(Panel):
         if paths is not None:
             self.cohort_field.path = paths[0]
 
-    def _suggest_output(self) -> None:
+    def _on_cohort(self) -> None:
         cohort = self.cohort_field.path
         if cohort is not None:
             self.output_field.suggest(default_quality_folder(cohort))
+        self.preview.look_at(cohort, self.cohort_form.values())
+
+    def _on_other(self, path: Path) -> None:
+        take(self._viewer, path)
 
     # Work.
 

@@ -14,9 +14,9 @@ import numpy.typing as npt
 from napari_globalxai.errors import InputError
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.runs.folder import REGIONS_FOLDER
-from napari_globalxai.runs.record import has_record
 from napari_globalxai.statistics.global_map import OVERALL
 from napari_globalxai.storage import atomic_path, write_json
+from napari_globalxai.widgets.present_run import check_present
 from napari_globalxai.widgets.warm_up import import_models
 
 if TYPE_CHECKING:
@@ -160,8 +160,7 @@ def keep_region(
     stem = re.sub(r"[^\w-]+", "-", name).strip("-")
     if not stem:
         raise InputError(f"{name!r} is no name for a region; use letters and digits.")
-    if not has_record(run.folder):
-        raise InputError(f"{run.folder}: is not there any more; open the run where it lies now.")
+    check_present(run)
     path = _place_for(run.folder / REGIONS_FOLDER, stem, region)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:

@@ -17,6 +17,7 @@ from napari_globalxai.widgets.fold import Fold
 from napari_globalxai.widgets.panel import Panel
 from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import JobBar, text_label
+from napari_globalxai.widgets.present_run import while_present
 from napari_globalxai.widgets.session import ModelUse, Session
 from napari_globalxai.widgets.settings_form import SettingsForm
 from napari_globalxai.widgets.viewer_jobs import runner_of
@@ -64,7 +65,7 @@ def comparing_with_random(
             workers=workers,
             model=use.model,
             trust=use.trust,
-            progress=progress,
+            progress=while_present(run, progress),
         )
         return run
 

@@ -38,6 +38,27 @@ def fit_visible(viewer: Any) -> None:
     camera.zoom = _MARGIN * float(np.min(np.asarray(viewer.canvas.size) / (high - low + 1)))
 
 
+def ref_while_open(viewer: Any) -> Callable[[], Any]:
+    """Return what gives a viewer, and None once it is gone or its window is closed.
+
+    What was left for a later turn may come in between: the window's parts are gone by then.
+    """
+    known = ref(viewer)
+
+    def give() -> Any:
+        there = known()
+        if there is None or not hasattr(there, "window"):
+            return there
+        try:
+            # A script's `close` takes the window away, a person's has Qt delete it.
+            there.window._qt_window.isVisible()
+        except (AttributeError, RuntimeError):
+            return None
+        return there
+
+    return give
+
+
 def make_slider(viewer: Any) -> None:
     """Have napari make the slider of a stack before its layer: each takes the window a moment.
 
@@ -94,7 +115,7 @@ class Scenes:
     front_changed = Signal(str)
 
     def __init__(self, viewer: Any) -> None:
-        self._viewer = ref(viewer)
+        self._viewer = ref_while_open(viewer)
         self._by_role: dict[str, Scene] = {}
         # Scenes that were in front, the one that is comes last.
         self._recent: list[str] = []

@@ -151,7 +151,7 @@ def test_repeated_rows_and_contradictions_are_told_apart(tmp_path):
         "rows 6, 7, e.png in rows 8, 9).",
         f"{path}: rows of 1 file contradict each other in the laterality (d.png).",
         f"{path}: rows of 1 file contradict each other in the label 'AMD' (c.png).",
-        f"{path}: 1 image has no laterality, without which no image is mirrored (c.png); see "
+        f"{path}: 1 image has no laterality and is not mirrored (c.png); see "
         "--laterality-column, --laterality-pattern and --estimate-laterality.",
     ]
 

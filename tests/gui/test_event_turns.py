@@ -10,6 +10,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QLabel
 
 from napari_globalxai.widgets.event_turns import TURNS
+from napari_globalxai.widgets.layers import layers_of
 from napari_globalxai.widgets.panel import Panel
 
 pytestmark = pytest.mark.gui
@@ -45,3 +46,14 @@ def test_a_panel_that_goes_at_once_takes_nothing(qtbot: Any) -> None:
     qtbot.waitUntil(lambda: bool(gone))
     qtbot.waitUntil(lambda: TURNS.is_idle)
     assert panel is not None
+
+
+def test_what_was_left_for_a_turn_is_left_out_once_the_window_is_closed(
+    make_napari_viewer: Any, qtbot: Any
+) -> None:
+    viewer = make_napari_viewer()
+    layers = layers_of(viewer)
+    TURNS.add(layers.make_slider)
+    viewer.close()
+    qtbot.waitUntil(lambda: TURNS.is_idle)
+    assert viewer.dims.ndim == 2

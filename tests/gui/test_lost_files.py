@@ -63,6 +63,15 @@ def test_a_run_that_was_moved_is_said_to_be_gone(
     with pytest.raises(InputError, match="is not there any more; open the run where it lies"):
         keep_region(session.run, "corner", np.ones((tiny.HEIGHT, tiny.WIDTH), bool), [], {})
     assert regions.session is session
+    for runner, start in (
+        (panels.peppr.runner, panels.peppr.compute),
+        (panels.peppr.sanity.runner, panels.peppr.sanity.compute),
+        (regions.auditor, regions.audit_view.audit),
+        (explain.report_runner, explain.write_report),
+    ):
+        with qtbot.waitSignal(runner.failed, timeout=TIMEOUT) as failed:
+            start()
+        assert "is not there any more" in failed.args[0]
     assert not folder.exists()
     # Put back, what is in view comes back.
     shutil.move(tmp_path / "moved", folder)

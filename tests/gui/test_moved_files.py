@@ -13,6 +13,7 @@ import tiny
 from qtpy.QtCore import Qt
 
 from napari_globalxai.widgets.event_turns import TURNS
+from napari_globalxai.widgets.region_drawing import draw_region
 from napari_globalxai.widgets.remembered import moved_to
 from napari_globalxai.widgets.workbench import open_panel
 
@@ -72,7 +73,8 @@ def test_model_and_images_are_named_anew(
     region = np.zeros(panels.session.view.valid.shape, bool)
     region[: tiny.HEIGHT // 2] = True
     qtbot.waitUntil(lambda: TURNS.is_idle, timeout=TIMEOUT)
-    regions._draw(region, "top")
+    layer = draw_region(viewer, region, "top", viewer.layers["Images"])
+    regions.regions.choose(layer)
     with qtbot.waitSignal(regions.eraser.succeeded, timeout=TIMEOUT):
         regions.erase_button.click()
     assert regions.effects

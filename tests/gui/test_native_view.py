@@ -180,7 +180,7 @@ def test_a_file_that_moved_is_one_sentence_and_the_stack_stays(
     panels.viewer.dims.set_current_step(0, LEFT)
     explain.native_box.click()
     qtbot.waitUntil(lambda: not explain.native_box.isChecked(), timeout=TIMEOUT)
-    sentence = explain.job_bar.status.text()
+    sentence = explain.moved_images.said.text().removeprefix("⚠ ")
     assert sentence.startswith("/moved/left.png: is not there any more")
     assert [str(shown.message) for shown in notifications] == [sentence]
     assert not panels.session.native

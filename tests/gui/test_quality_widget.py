@@ -5,15 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import napari
 import numpy as np
 import pandas as pd
 import posed
 import pytest
 from cut_text import cut_texts
+from dropping import drop
 from qtpy.QtCore import Qt
 
 from napari_globalxai.storage import read_json
 from napari_globalxai.widgets.event_turns import TURNS
+from napari_globalxai.widgets.workbench import find_panel
 
 pytestmark = pytest.mark.gui
 
@@ -361,6 +364,24 @@ def test_run_and_quality_control_take_turns(opened: Any, checked: Path, qtbot: A
         assert not mine & visible(viewer)
         assert "Images" in visible(viewer)
     assert np.array_equal(opened.explain.layers.layer("images").data, session.view.images)
+
+
+# PySide6 asks for a point with fractions, which PyQt6 does not take.
+@pytest.mark.filterwarnings("ignore:Function. 'QDragEnterEvent:DeprecationWarning")
+def test_what_is_dropped_goes_where_it_belongs(
+    panel: Any, faulty: Path, inputs: Any, finished_run: Path, qtbot: Any
+) -> None:
+    line, viewer = panel.cohort_field.line, napari.current_viewer()
+    drop(line, faulty)
+    qtbot.waitUntil(lambda: "9 images" in panel.preview.facts.text(), timeout=TIMEOUT)
+    assert "gone.png" in panel.preview.problems.text()
+    drop(line, inputs.model, finished_run)
+    explain = find_panel(viewer, "Global explanations")
+    assert explain.model_field.path == inputs.model
+    with qtbot.waitSignal(explain.runner.succeeded, timeout=TIMEOUT):
+        pass
+    assert explain.session.run.folder == finished_run
+    assert panel.cohort_field.path == faulty
 
 
 def test_samples_cohort_is_taken_and_its_folder_suggested(

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
-from qtpy.QtGui import QDragEnterEvent, QDropEvent
-from qtpy.QtWidgets import QApplication
+from dropping import drop
 
 pytestmark = pytest.mark.gui
 
@@ -88,18 +86,6 @@ def test_other_folders_are_still_asked_about(
     shutil.rmtree(gone)
     remember_reader(finished_run)
     assert not any("1]" in pattern for pattern in get_settings().plugins.extension2reader)
-
-
-def drop(on: Any, *paths: Path) -> None:
-    """Drag files or folders over a widget and let go."""
-    data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
-    with_left = (Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier)
-    over = QDragEnterEvent(QPoint(3, 3), Qt.DropAction.CopyAction, data, *with_left)
-    QApplication.sendEvent(on, over)
-    assert over.isAccepted()
-    event = QDropEvent(QPointF(3, 3), Qt.DropAction.CopyAction, data, *with_left)
-    QApplication.sendEvent(on, event)
 
 
 # PySide6 asks for a point with fractions, which PyQt6 does not take.

@@ -1,0 +1,37 @@
+"""Work on a run ends when the run's folder goes: its results would lie where nobody looks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_globalxai.addresses import is_remote
+from napari_globalxai.errors import InputError
+from napari_globalxai.progress import Progress, ProgressCallback
+from napari_globalxai.runs.record import has_record
+
+if TYPE_CHECKING:
+    from napari_globalxai.runs.run import Run
+
+
+def check_present(run: Run) -> None:
+    """Refuse to write into a run that was moved or deleted.
+
+    Raises
+    ------
+    InputError
+        When its folder is no run any more.
+    """
+    if not has_record(run.folder):
+        raise InputError(f"{run.folder}: is not there any more; open the run where it lies now.")
+
+
+def while_present(run: Run, progress: ProgressCallback) -> ProgressCallback:
+    """Return a callback that tells of progress, and ends the work once the run is gone."""
+
+    def tell(report: Progress) -> None:
+        # Each look into a store is a wait of its own.
+        if not is_remote(run.folder):
+            check_present(run)
+        progress(report)
+
+    return tell

@@ -1,0 +1,22 @@
+"""Files and folders that are dragged over a widget and dropped there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtWidgets import QApplication
+
+
+def drop(on: Any, *paths: Path) -> None:
+    """Drag files or folders over a widget and let go."""
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    with_left = (Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier)
+    over = QDragEnterEvent(QPoint(3, 3), Qt.DropAction.CopyAction, data, *with_left)
+    QApplication.sendEvent(on, over)
+    assert over.isAccepted()
+    event = QDropEvent(QPointF(3, 3), Qt.DropAction.CopyAction, data, *with_left)
+    QApplication.sendEvent(on, event)
