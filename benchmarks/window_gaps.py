@@ -128,11 +128,12 @@ class Window:
         self.settle(least=1.0)
 
     def settle(self, done: Callable[[], bool] = lambda: True, least: float = 0.3) -> float:
-        """Run the event loop until something is done, and a little on; return when it was."""
+        """Run the event loop until something is done, and on for a while; return when it was."""
         from qtpy.QtWidgets import QApplication
 
         began, at = time.perf_counter(), 0.0
-        while not at or time.perf_counter() - began < least:
+        # What is drawn comes after what was done.
+        while not at or time.perf_counter() - at < least:
             if time.perf_counter() - began > 300:
                 raise SystemExit("The window did not come to rest in five minutes.")
             QApplication.processEvents()
@@ -189,6 +190,7 @@ def napari_alone(window: Window, count: int) -> None:
     window.measure("labels", add_labels)
     window.measure("picture", lambda: viewer.add_image(images[0], rgb=True))
     window.measure("shapes", lambda: viewer.add_shapes(corners, shape_type="rectangle"))
+    window.measure("away", lambda: viewer.layers.remove("attribution"))
 
 
 def large_run(window: Window, folder: Path) -> None:
@@ -298,7 +300,7 @@ def sample(window: Window) -> None:
         lambda: not explain.runner.is_running and explain.stands_out.isVisibleTo(explain),
     )
     slider.stop()
-    window.measure("finding shown", explain.stands_out.show_button.click)
+    window.measure("finding shown", explain.stands_out.show_button.click, lambda: TURNS.is_idle)
 
 
 def tested_run(window: Window, folder: Path) -> None:
@@ -344,6 +346,7 @@ ALIKE = {
     "contours": ("labels",),
     "first layers of PEPPR": ("labels", "picture"),
     "a second run beside": ("images", "map"),
+    "taken away": ("away",),
     "sample with panels": ("images",),
     "sample explained": ("images", "map", "attribution"),
     "finding shown": ("shapes",),

@@ -42,6 +42,7 @@ SIZES = ((1024, 768), (1440, 900))
 STATES = ("empty", "running", "error", "card", "done", "unfolded")
 DOCK_WIDTH = 280
 FOUND = "cut.json"
+LOOKS = 4
 PATIENCE = 120_000
 # Theme, size of the letters, size of the window.
 Look = tuple[str, int, tuple[int, int]]
@@ -186,21 +187,28 @@ def draw(given: argparse.Namespace, look: Look) -> dict[str, Any]:
         for name, panel in panels.items() if state in given.states else ():
             window.resizeDocks(docks[:1], [given.dock], Qt.Orientation.Horizontal)
             show(panel, panels)
+            for _ in range(LOOKS):
+                # On a busy machine layouts follow late.
+                if not wrong_with(panel, window):
+                    break
+                settle()
             place = given.out / name_of(look) / f"{name.replace(' ', '-').lower()}-{state}"
             save(viewer, place.with_suffix(".png"))
             if state in ("card", "done", "unfolded"):
                 # All of it, also what lies below the edge of the window.
                 panel.widget().grab().save(f"{place}-whole.png")
-            wrong = not_readable(panel)
-            if name == "PEPPR":
-                figure = panel.plot.figure
-                wrong += [] if figure is None else texts_of_figure(figure)
-                wrong += cut_tabs(window)
-            cut += [[name, state, text] for text in wrong]
+            cut += [[name, state, text] for text in wrong_with(panel, window)]
             # In a small window napari's controls lie in the same column, and may be wider.
             widths.add(panel.width())
     viewer.close()
     return {"cut": cut, "widths": [min(widths), max(widths)]}
+
+
+def wrong_with(panel: Any, window: Any) -> list[str]:
+    """Return what is cut off in a panel that is in front."""
+    figure = panel.plot.figure if hasattr(panel, "plot") else None
+    of_figure = [] if figure is None else texts_of_figure(figure)
+    return [*not_readable(panel), *of_figure, *cut_tabs(window)]
 
 
 def name_of(look: Look) -> str:

@@ -257,11 +257,13 @@ def texts_of_figure(figure: Any) -> list[str]:
     from matplotlib.text import Text
 
     renderer = figure.canvas.get_renderer()
+    not_drawn = _not_drawn(figure)
     boxes = [
         (text.get_text(), text.get_window_extent(renderer))
         for text in figure.findobj(Text)
-        if text.get_text().strip() and text.get_visible() and _is_drawn(text)
+        if text.get_text().strip() and text.get_visible() and id(text) not in not_drawn
     ]
+    names = {axis.label.get_text() for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)}
     found = []
     for at, (words, box) in enumerate(boxes):
         if box.x0 < -1 or box.y0 < -1 or box.x1 > figure.bbox.x1 + 1 or box.y1 > figure.bbox.y1 + 1:
@@ -269,26 +271,24 @@ def texts_of_figure(figure: Any) -> list[str]:
         for other, beside in boxes[at + 1 :]:
             if box.shrunk(0.98, 0.9).overlaps(beside.shrunk(0.98, 0.9)):
                 found.append(f"figure: {words} on {other}")
+            elif (words in names) != (other in names) and box.overlaps(beside):
+                # What an axis is of, and its numbers, stand apart.
+                found.append(f"figure: {words} touches {other}")
     return found
 
 
-def _is_drawn(text: Any) -> bool:
-    axes = text.axes
-    if axes is None:
-        return True
-    if not axes.axison and text in axes.findobj(lambda each: each is axes.title):
-        return False
-    # Ticks beyond the limits of an axis are there, and not drawn.
-    for axis, low_high, place in zip(
-        (axes.xaxis, axes.yaxis),
-        (axes.get_xlim(), axes.get_ylim()),
-        text.get_position(),
-        strict=True,
-    ):
-        # Those of an earlier drawing are kept, and no longer among the first.
-        if text in [tick.label1 for tick in axis.majorTicks]:
-            low, high = sorted(low_high)
-            is_current = text in [tick.label1 for tick in axis.get_major_ticks()]
-            return bool(axes.axison and is_current and low <= place <= high)
-    is_axis = text in (axes.xaxis.label, axes.yaxis.label)
-    return bool(axes.axison or not is_axis)
+def _not_drawn(figure: Any) -> set[int]:
+    """Return what a figure holds and does not draw: ticks beyond limits, axes that are off."""
+    found = set()
+    for axes in figure.axes:
+        sides = ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim()))
+        for axis, limits in sides:
+            current = axis.get_major_ticks() if axes.axison else []
+            for tick in axis.majorTicks:
+                is_within = min(limits) <= tick.get_loc() <= max(limits)
+                # Those of an earlier drawing are kept.
+                if tick not in current or not is_within:
+                    found.add(id(tick.label1))
+            if not axes.axison:
+                found |= {id(axis.label), id(axes.title)}
+    return found

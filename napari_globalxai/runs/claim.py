@@ -103,6 +103,16 @@ def _check_cohort(folder: Path, before: CohortRecord, now: CohortRecord, cohort:
     """Refuse another cohort; put by what was computed on fewer images of a grown one."""
     if before.sha256 == now.sha256 and before.columns == now.columns:
         return
+    if before.sha256 == now.sha256:
+        read = [
+            f"{role}: {column}"
+            for role, column in before.columns.items()
+            if now.columns.get(role) != column
+        ]
+        raise InputError(
+            f"{folder}: its run was made with another cohort: it read the same table otherwise "
+            f"({', '.join(read)}); read it so, or choose another folder."
+        )
     if before.columns != now.columns or not continues(cohort, folder / STACK_FOLDER):
         raise InputError(
             f"{folder}: its run was made with another cohort; only rows at the end of its table "

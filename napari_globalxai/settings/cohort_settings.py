@@ -21,7 +21,7 @@ class CohortSettings(SettingsModel):
     noun: ClassVar[str] = "cohort setting"
     heading: ClassVar[str] = "Cohort table"
 
-    image_root: Annotated[Path | None, Folder(), Placeholder("The table's folder")] = Field(
+    image_root: Annotated[Path | None, Folder(), Placeholder("The table's")] = Field(
         default=None,
         title="Image folder",
         description="Folder of the images; by default the table's",

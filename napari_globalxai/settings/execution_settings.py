@@ -52,7 +52,7 @@ class WorkerSettings(SettingsModel):
     noun: ClassVar[str] = "execution setting"
     heading: ClassVar[str] = "Computing"
 
-    workers: Annotated[int | None, Placeholder("One process")] = Field(
+    workers: Annotated[int | None, Placeholder("One")] = Field(
         default=None,
         ge=1,
         title="Workers",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.progress import ProgressCallback
@@ -186,6 +186,9 @@ class AskView(Fold):
         fields = {each.name: each for each in question.fields()}
         self.summary.setText(question.summary)
         self.first.show_settings([fields[name] for name in question.first])
+        for field in self.first.fields.values():
+            if isinstance(field, QLineEdit):
+                field.returnPressed.connect(self.ask)
         # Made once somebody unfolds it; until then all is at its defaults.
         self.more.collapse()
         self.more.show_settings(())

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_globalxai.progress import ProgressCallback
+from napari_globalxai.progress import Progress, ProgressCallback
 from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.settings.explain_settings import ExplainSettings
 from napari_globalxai.widgets.present_run import while_present
 from napari_globalxai.widgets.run_view import RunView, read_view
-from napari_globalxai.widgets.warm_up import import_models
+from napari_globalxai.widgets.warm_up import import_models, keep_out
 from napari_globalxai.widgets.workers import Work
 
 if TYPE_CHECKING:
@@ -39,12 +39,27 @@ def explaining(
         import_models()
         from napari_globalxai.runs.pipeline import explain
 
+        told = _keeping_out(progress)
         run = explain(
-            reading(table, read), model, out, settings, resume=True, trust=trust, progress=progress
+            reading(table, read), model, out, settings, resume=True, trust=trust, progress=told
         )
         return read_view(run, progress)
 
     return work
+
+
+def _keeping_out(progress: ProgressCallback) -> ProgressCallback:
+    """Keep what a model imports as it is tried out of the search for cycles, before maps grow."""
+    is_out = False
+
+    def told(step: Progress) -> None:
+        nonlocal is_out
+        if not is_out and step.stage.startswith("Explaining"):
+            is_out = True
+            keep_out()
+        progress(step)
+
+    return told
 
 
 def checking(table: Path, read: CohortSettings, model: Path | None, trust: bool) -> Work:

@@ -12,6 +12,7 @@ from napari.layers import Image, Layer
 from psygnal import Signal
 
 from napari_globalxai.widgets.colours import map_colormap
+from napari_globalxai.widgets.drawing_context import draw_later
 from napari_globalxai.widgets.event_turns import TURNS
 from napari_globalxai.widgets.keys import bind_keys
 from napari_globalxai.widgets.names import IMAGES, METADATA_KEY
@@ -162,6 +163,7 @@ class RunLayers(NativeLayers):
     # The run.
 
     def _on_view(self, view: RunView) -> None:
+        draw_later(self._viewer())
         self.bring_forward()
         if self.layer("images") is None:
             TURNS.add(self.make_slider)

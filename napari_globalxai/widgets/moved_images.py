@@ -10,7 +10,7 @@ from napari_globalxai.widgets.parts import text_label
 from napari_globalxai.widgets.path_field import PathField
 from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.remembered import moved_to, remember_moved
-from napari_globalxai.widgets.settings_form import settings_layout
+from napari_globalxai.widgets.settings_form import FormRows
 
 
 class MovedImages(QWidget):
@@ -40,13 +40,13 @@ class MovedImages(QWidget):
         self.said.setAccessibleName("What is wrong with the image's file")
         self.field = PathField("Choose the folder of the images")
         self.field.setToolTip("Where the images are now; each is taken if its content is the same")
-        form = settings_layout()
-        form.addRow("Images", self.field)
+        form = FormRows()
+        form.form.addRow("Images", self.field)
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(4)
         box.addWidget(self.said)
-        box.addLayout(form)
+        box.addWidget(form)
         self.field.edited.connect(self._on_edited)
         panel.follow(layers.native_moved, self._on_moved)
         panel.follow(layers.native_shown, self._on_shown)

@@ -16,7 +16,7 @@ from napari_globalxai.widgets.path_field import PathField
 from napari_globalxai.widgets.recognised import Recognised, recognise
 from napari_globalxai.widgets.remembered import moved_to, remember_moved
 from napari_globalxai.widgets.session import Session
-from napari_globalxai.widgets.settings_form import settings_layout
+from napari_globalxai.widgets.settings_form import FormRows
 from napari_globalxai.widgets.viewer_jobs import runner_of
 from napari_globalxai.widgets.warm_up import import_models
 from napari_globalxai.widgets.workers import JobRunner, LatestOnly, Work
@@ -88,13 +88,13 @@ class MovedModel(QWidget):
         )
         self.job_bar = JobBar(self.runner)
         self._looks = LatestOnly(self)
-        form = settings_layout()
-        form.addRow("Model", self.field)
+        form = FormRows()
+        form.form.addRow("Model", self.field)
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(4)
         box.addWidget(self.said)
-        box.addLayout(form)
+        box.addWidget(form)
         box.addWidget(self.button)
         box.addWidget(self.job_bar)
         self.button.clicked.connect(self.use)

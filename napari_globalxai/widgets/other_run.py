@@ -198,14 +198,8 @@ class OtherRunLayers(RoleLayers):
         self._session.show_native(False)
         self.bring_forward()
         self._other, self._shown, self._differences = other, MAP, None
-        self._show(
-            "other images",
-            lambda: Image(other.images, rgb=True, axis_labels=("image", "y", "x")),
-            data=other.images,
-            name=OTHER_IMAGES,
-        )
-        self._on_map(self._session.map_name)
-        self._fit()
+        self._in_turn("other images", self._show_images)
+        self._in_turn("other map", self._show_maps, on="other images")
 
     def close(self) -> None:
         """Take it away."""
@@ -215,6 +209,20 @@ class OtherRunLayers(RoleLayers):
         self._remove_in_turn(lambda: self._other is not None)
         TURNS.after(self._fit)
         self.changed.emit()
+
+    def _show_images(self) -> None:
+        other = self._other
+        if other is not None:
+            self._show(
+                "other images",
+                lambda: Image(other.images, rgb=True, axis_labels=("image", "y", "x")),
+                data=other.images,
+                name=OTHER_IMAGES,
+            )
+            self._fit()
+
+    def _show_maps(self) -> None:
+        self._on_map(self._session.map_name)
 
     def _on_map(self, name: str) -> None:
         other = self._other

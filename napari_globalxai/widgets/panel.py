@@ -68,18 +68,28 @@ class Panel(QScrollArea):
 
         To dress and lay out all of that would hold up the window for longer.
         """
-        is_gone, known = Event(), ref(self)
-        self.destroyed.connect(is_gone.set)
+        panel = ref(self)
 
         def fill() -> None:
-            panel = known()
-            if panel is not None and not is_gone.is_set():
-                panel.setWidget(inside)
-                JobFoot(panel)
-                if panel.font().pointSize() != QFont().pointSize():
-                    panel.take_letters()
+            there = panel()
+            if there is not None:
+                there.setWidget(inside)
+                JobFoot(there)
+                if there.font().pointSize() != QFont().pointSize():
+                    there.take_letters()
 
-        TURNS.add(fill)
+        self.in_turn(fill)
+
+    def in_turn(self, piece: Callable[[], None]) -> None:
+        """Do something in a turn of its own, unless the panel has gone by then."""
+        is_gone = Event()
+        self.destroyed.connect(is_gone.set)
+
+        def unless_gone() -> None:
+            if not is_gone.is_set():
+                piece()
+
+        TURNS.add(unless_gone)
 
     def take_letters(self, event: object = None) -> None:
         """Give lines, tables and plots the letters that napari's style gives to labels alone.

@@ -166,9 +166,10 @@ def tipped_button(text: str, tip: str) -> QPushButton:
     return button
 
 
-def heading(text: str) -> QLabel:
-    """Return the heading of a part of a panel."""
+def heading(text: str, wraps: bool = False) -> QLabel:
+    """Return the heading of a part of a panel; in a row with others it cannot wrap."""
     label = plain_label(text)
+    label.setWordWrap(wraps)
     font = label.font()
     font.setBold(True)
     label.setFont(font)

@@ -35,13 +35,13 @@ _ROOM = 0.06
 # this, and so many stand side by side at least, as the curves need room in a narrow panel, too.
 _SMALLEST, _SMALLER, _ACROSS = 7.0, 1.5, 17
 # Width of a letter and height of a line, in sizes of a letter.
-_LETTER, _LINE = 0.6, 1.25
+_LETTER, _LINE = 0.55, 1.25
 # Letters that stand beside the axes, and before a name in a legend.
 _BESIDE, _BEFORE = 8, 6
 # In letters: from which width on two names of a legend stand side by side.
 _WIDE = 36
 # What axes need at least in pixels, and lines around them where legends have a column, or two.
-_AXES, _LINES_OF_ONE, _LINES_OF_TWO = 190, 16, 9
+_AXES, _LINES_OF_ONE, _LINES_OF_TWO = 150, 22, 16
 
 
 def size_of_letters(points: float, width: float) -> float:
@@ -183,6 +183,8 @@ class CurvesDrawing:
         for axes in (self.curves_axes, self.deltas_axes):
             axes.set_facecolor(self.ground)
             axes.tick_params(colors=self.text, labelsize=self.small)
+            # Below the lower half of the lowest number beside the axes.
+            axes.tick_params(axis="x", pad=0.5 * self.small)
             for side, spine in axes.spines.items():
                 spine.set_visible(side in ("left", "bottom"))
                 spine.set_color(self.text)
@@ -196,11 +198,11 @@ class CurvesDrawing:
             sentence = f"{spelt} has no curves: it needs images with and without the label."
         self.figure.text(
             0.5,
-            0.5,
+            0.95,
             fill(sentence, min(34, self._letters - 2)),
             color=self.text,
             ha="center",
-            va="center",
+            va="top",
             fontsize=self.small,
         )
 

@@ -13,6 +13,8 @@ _UNITS = "%|px|pixels?|SDs?|ms|s|min|h|[kMGT]i?B|mm|µm|°"
 _TOGETHER = re.compile(
     rf"(?<=\d) (?=(?:{_UNITS})(?!\w))|(?<=\d) (?=× ?\d)|(?<=\d ×) (?=\d)"
     r"|(?<=\b[pnrΔ]) (?=[=<>≤≥] [\d−-])|(?<=[=<>≤≥]) (?=[\d−-])"
+    # A day and its hour.
+    r"|(?<=-\d\d) (?=\d\d:\d\d)"
 )
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 

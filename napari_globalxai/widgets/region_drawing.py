@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,16 +10,33 @@ import numpy.typing as npt
 from napari.layers import Labels, Shapes
 
 from napari_globalxai.widgets.colours import REGION
+from napari_globalxai.widgets.drawing_context import draw_later
 
 Mask = npt.NDArray[np.bool_]
+Corners = Sequence[npt.NDArray[np.float64]]
 
 
-def add_drawing(viewer: Any, name: str) -> Any:
-    """Add a layer to draw rectangles on, and take up the rectangle."""
-    layer = Shapes(ndim=2, name=name, edge_color=REGION, face_color=f"{REGION}40", edge_width=2)
+def add_drawing(viewer: Any, name: str, corners: Corners = (), **values: Any) -> Any:
+    """Add a layer to draw rectangles on, and take up the rectangle.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    name : str
+        Name of the layer.
+    corners : list of numpy.ndarray
+        Rectangles that are drawn on it already.
+    **values
+        What else napari is to know of the layer.
+    """
+    look = {"edge_color": REGION, "face_color": f"{REGION}40", "edge_width": 2}
+    # Before it is shown: what comes after, napari would work out anew.
+    layer = Shapes(corners or None, ndim=2, shape_type="rectangle", name=name, **look, **values)
+    layer.mode = "add_rectangle"
+    draw_later(viewer)
     viewer.layers.append(layer)
     viewer.layers.selection.active = layer
-    layer.mode = "add_rectangle"
     return layer
 
 
@@ -38,20 +56,20 @@ def draw_region(viewer: Any, region: Mask, name: str, images: Any) -> Any:
     images : napari.layers.Image
         The layer of the frame's images, which it is laid on.
     """
-    corners = rectangles(region)
+    corners, pixels = rectangles(region), region.astype(np.uint8)
+    affine = np.asarray(images.affine.affine_matrix)[-3:, -3:]
     kind = Labels if corners is None else Shapes
-    if name in viewer.layers and isinstance(viewer.layers[name], kind):
-        layer = viewer.layers[name]
+    layer = next((known for known in viewer.layers if known.name == name), None)
+    if isinstance(layer, kind):
+        layer.affine = affine
+        layer.data = pixels if corners is None else []
+        if corners is not None:
+            layer.add_rectangles(corners)
     elif corners is None:
-        layer = viewer.add_labels(region.astype(np.uint8), name=name, opacity=0.5)
+        draw_later(viewer)
+        layer = viewer.add_labels(pixels, name=name, opacity=0.5, affine=affine)
     else:
-        layer = add_drawing(viewer, name)
-    layer.affine = np.asarray(images.affine.affine_matrix)[-3:, -3:]
-    if corners is None:
-        layer.data = region.astype(np.uint8)
-    else:
-        layer.data = []
-        layer.add_rectangles(corners)
+        layer = add_drawing(viewer, name, corners, affine=affine)
     return layer
 
 

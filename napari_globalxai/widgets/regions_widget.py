@@ -377,8 +377,18 @@ class RegionsWidget(Panel):
         self.session.select(selection)
         if finding.rows:
             self.layers.step_to(finding.rows[0])
-        if finding.region is not None:
-            self._draw(finding.region, finding.place)
+        self._tell(finding)
+        region = finding.region
+        if region is not None:
+
+            def draw() -> None:
+                self._draw(region, finding.place)
+                self._tell(finding)
+
+            self.in_turn(draw)
+
+    def _tell(self, finding: ShownFinding) -> None:
+        label = str(finding.facts.get("label"))
         self._found = {label: str(finding.facts.get("sentence", ""))}
         self.said.setText(self._found[label])
 

@@ -16,6 +16,7 @@ from napari_globalxai.widgets.setting_fields import (
     field_changed,
     field_value,
     make_field,
+    put_in_tab_order,
     set_field,
 )
 from napari_globalxai.widgets.warm_up import import_models
@@ -66,6 +67,8 @@ class SettingsForm(Fold):
             # As the field gives it back: a spin box rounds.
             self._defaults[setting.name] = field_value(field)
         self.show_content(content)
+        # What is made later would come last.
+        put_in_tab_order(self.button, self.fields.values())
         self._told = self._texts()
         for field in self.fields.values():
             field_changed(field).connect(self._on_edited)

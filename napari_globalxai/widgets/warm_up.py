@@ -111,6 +111,9 @@ def import_beside(module: str) -> Any:
     """Import what a panel is made of, and return it; the window goes on meanwhile."""
     if module not in _ready:
         beside_window(lambda: _import_panel(module))
+        # Else the window would look through all of that as the panel is made; the last panel that
+        # closes ends it.
+        gc.freeze()
     return import_module(module)
 
 
@@ -126,7 +129,7 @@ def import_models() -> None:
     different parts of it, one is handed a half.
     """
     _import(_MODELS)
-    _freeze()
+    keep_out()
 
 
 def _import_first() -> None:
@@ -138,7 +141,7 @@ def _import_first() -> None:
         _import((name,))
         _ready.add(name)
     _read_entry_points()
-    _freeze()
+    keep_out()
 
 
 def _give_way(until: float) -> None:
@@ -180,7 +183,8 @@ def _import(names: Iterable[str]) -> None:
             import_module(name)
 
 
-def _freeze() -> None:
+def keep_out() -> None:
+    """Keep all that is there now out of the search for cycles, while panels are open."""
     with _lock:
         if _panels:
             gc.freeze()

@@ -9,6 +9,7 @@ from weakref import ref
 
 from qtpy.QtCore import QTimer
 
+from napari_globalxai.widgets.drawing_context import draw_later
 from napari_globalxai.widgets.event_turns import TURNS
 from napari_globalxai.widgets.panel import Panel
 from napari_globalxai.widgets.scenes import scenes_of
@@ -45,6 +46,8 @@ def find_panel(viewer: Any, name: str) -> Panel | None:
 def open_panel(viewer: Any, name: str) -> Any:
     """Open a panel, or bring it to the front, and return it."""
     panel = find_panel(viewer, name)
+    # In a window that is narrower, or wider.
+    draw_later(viewer)
     if panel is None:
         _, _, kind = PANELS[name].partition(":")
         made = getattr(import_beside(_module_of(name)), kind)(viewer)

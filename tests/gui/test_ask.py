@@ -213,8 +213,9 @@ def test_a_question_is_cancelled_and_outlives_its_panel(
     # One that ends while its panel is closed is answered for all others.
     answered: list[str] = []
     own.session.answered.connect(lambda: answered.append("told"))
-    choose(again, "maps", {"name": "old", "where": A}, qtbot)
-    again.ask_button.click()
+    choose(again, "maps", {"where": A, "name": "old"}, qtbot)
+    qtbot.keyClick(again.first.fields["name"], Qt.Key.Key_Return)
+    assert runner.is_running
     viewer.window.remove_dock_widget(panel.dock())
     qtbot.waitUntil(lambda: bool(answered), timeout=TIMEOUT)
     assert (tmp_path / "run" / "selections" / "old" / "left.tif").is_file()

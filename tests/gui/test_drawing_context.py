@@ -1,4 +1,4 @@
-"""A layer that goes is freed in the context that drew it."""
+"""A layer that goes is freed in the context that drew it; what comes is drawn a turn later."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import pytest
 from napari.layers import Image
 from qtpy.QtGui import QOpenGLContext
 
+from napari_globalxai.widgets.drawing_context import draw_later
+from napari_globalxai.widgets.layer_roles import same_selection
 from napari_globalxai.widgets.scenes import scenes_of
 
 # The lower of two layers goes, and the other one is drawn again: with software drawing, this ended
@@ -73,11 +75,43 @@ def test_what_goes_is_freed_where_it_was_drawn(
     assert all(each is canvas.native.context() for each in freed_in)
 
 
+def test_what_is_added_is_drawn_a_turn_later_and_selects_nothing(
+    make_napari_viewer: Callable[..., Any], qtbot: Any
+) -> None:
+    viewer = make_napari_viewer(show=True)
+    canvas, listed = viewer.window._qt_viewer.canvas.native, viewer.window._qt_viewer.layers
+    for name in ("first", "second"):
+        viewer.add_image(np.zeros((8, 8), np.float32), name=name)
+    viewer.layers.selection.active = viewer.layers["first"]
+    told: list[object] = []
+    for event in (viewer.layers.selection.events.changed, viewer.layers.selection.events.active):
+        event.connect(told.append)
+    drawn: list[bool] = []
+    viewer.layers.events.inserted.connect(lambda: drawn.append(canvas.updatesEnabled()))
+    draw_later(viewer)
+    draw_later(viewer)
+    with same_selection(viewer):
+        viewer.add_image(np.zeros((8, 8), np.float32), name="third")
+    assert drawn == [False]
+    qtbot.waitUntil(canvas.updatesEnabled)
+    assert told == []
+    assert viewer.layers.selection == {viewer.layers["first"]}
+    assert [index.data() for index in listed.selectedIndexes()] == ["first"]
+    # Of several, none is active; of none, none.
+    for chosen in ({viewer.layers["first"], viewer.layers["second"]}, set()):
+        viewer.layers.selection = chosen
+        with same_selection(viewer):
+            viewer.add_image(np.zeros((8, 8), np.float32))
+        assert viewer.layers.selection == chosen
+        assert viewer.layers.selection.active is None
+
+
 def test_a_viewer_without_a_window_loses_its_layers() -> None:
     from napari.components import ViewerModel
 
     viewer = ViewerModel()
     scenes_of(viewer)
+    draw_later(viewer)
     viewer.layers.append(Image(np.zeros((8, 8), np.float32)))
     viewer.layers.clear()
     assert not viewer.layers

@@ -13,6 +13,8 @@ from heartbeat import Heartbeat
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QDesktopServices
 
+from napari_globalxai.widgets.event_turns import TURNS
+
 pytestmark = [pytest.mark.gui, pytest.mark.slow, pytest.mark.timed]
 
 TIMEOUT = 280_000
@@ -95,6 +97,7 @@ def test_from_the_sample_to_the_shortcut_and_a_report(
         stands_out.said.text(),
     )
     person.click(stands_out.show_button)
+    person.wait_for(lambda: TURNS.is_idle)
     assert explain.session.map_name == "Gla"
     assert explain.session.run.images["Gla"][explain.session.row] == 1
     assert "corner" in regions.layer_box.currentText()
@@ -144,6 +147,6 @@ def test_from_the_sample_to_the_shortcut_and_a_report(
     report = tmp_path / "run" / "report.html"
     assert shown_pages == [str(report)]
     assert report.is_file()
-    assert (tmp_path / "run" / "regions" / f"{layer.name}.tif").is_file()
+    assert (tmp_path / "run" / "regions" / f"{layer.name.replace(' ', '-')}.tif").is_file()
     print(f"{person.clicks} clicks")
     assert person.clicks <= 15

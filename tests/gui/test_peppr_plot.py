@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cut_text import texts_of_figure
 
 pytestmark = pytest.mark.gui
 
@@ -79,6 +80,8 @@ def tested(finished_run: Path, added_package: Any, tmp_path: Path) -> Path:
 def test_an_added_family_and_fill_are_shown(tested: Path, panels: Any, qtbot: Any) -> None:
     from matplotlib.colors import to_hex
 
+    from napari_globalxai.widgets.peppr_figure import Wanted, draw, least_height
+
     opened = open_tested(panels, tested, qtbot)
     plot, session = opened.peppr.plot, opened.session
     drawn = {line.get_label(): line for line in plot.curves_axes.get_lines()}
@@ -95,6 +98,17 @@ def test_an_added_family_and_fill_are_shown(tested: Path, panels: Any, qtbot: An
         (plot.deltas_axes, "Surrogate maps"),
     ):
         assert name in [text.get_text() for text in axes.get_legend().get_texts()]
+
+    for width, points in ((248, 9), (248, 16), (340, 12), (420, 16)):
+        height = least_height(points, width, 100)
+        wanted = Wanted(
+            result=session.result, label="left", arm="restore", ground="#000000", text="#ffffff",
+            size=(width, height), dots_an_inch=100, points=points,
+        )  # fmt: skip
+        narrow = draw(wanted)
+        # Words have room, and do not take that of the axes.
+        assert texts_of_figure(narrow.figure) == []
+        assert narrow.deltas_axes.bbox.height > 20
 
     for row in (3, 8):
         opened.viewer.dims.set_current_step(0, row)

@@ -63,14 +63,17 @@ def test_the_facts_of_a_quality_control_are_escaped():
     assert "&lt;img" in text.casefold()
 
 
-SENTENCE = "restored 6.7 % of 320 × 256 pixels in 5 min 3 s, p = 0.01 where age > 70, 12 images"
+SENTENCE = (
+    "restored 6.7 % of 320 × 256 pixels in 5 min 3 s, p = 0.01 where age > 70, 12 images, "
+    "2026-11-26 13:20"
+)
 
 
 def test_no_line_ends_between_a_number_and_its_unit(qtbot):
     parts = unbroken(SENTENCE).split(" ")
     assert [part.replace("\N{NO-BREAK SPACE}", " ") for part in parts] == [
         "restored", "6.7 %", "of", "320 × 256 pixels", "in", "5 min", "3 s,", "p = 0.01", "where",
-        "age", "> 70,", "12", "images",
+        "age", "> 70,", "12", "images,", "2026-11-26 13:20",
     ]  # fmt: skip
     # Words that begin as a unit does are none.
     assert unbroken("3 servers, 2 minutes, 4 maps") == "3 servers, 2 minutes, 4 maps"

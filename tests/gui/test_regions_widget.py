@@ -16,6 +16,7 @@ from qtpy.QtCore import Qt
 from napari_globalxai.errors import InputError
 from napari_globalxai.report.drawn_chapter import drawn_chapter
 from napari_globalxai.storage import read_json
+from napari_globalxai.widgets.event_turns import TURNS
 from napari_globalxai.widgets.mass import mass_outside, mass_zones, outside_warning
 from napari_globalxai.widgets.region_mask import region_mask
 from napari_globalxai.widgets.shown_maps import Selection
@@ -278,6 +279,7 @@ def test_a_finding_shows_its_map_images_and_place(
     assert session.row == 23
     assert session.selection.where == "age > 70"
     assert regions.said.text() == finding["sentence"]
+    qtbot.waitUntil(lambda: TURNS.is_idle)
     layer = panels.viewer.layers["Top left corner"]
     (corner,) = layer.data
     np.testing.assert_array_equal(corner.min(axis=0), [-0.5, -0.5])

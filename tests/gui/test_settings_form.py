@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from pydantic import Field
 from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QSpinBox
 
 from napari_globalxai.attribution.method import make_method
 from napari_globalxai.catalogue import METHODS
+from napari_globalxai.settings.declared import SettingsModel, Size, declared_fields
 from napari_globalxai.storage import read_json
+from napari_globalxai.widgets.settings_form import SettingsForm
 
 pytestmark = pytest.mark.gui
 
@@ -74,3 +77,40 @@ def test_a_parameter_reaches_the_run(panels: Any, inputs: Any, home: Path, qtbot
     explain.method_box.setCurrentText("saliency")
     assert explain.settings_form.values() == {}
     assert "steps" not in explain.output_field.path.name
+
+
+class OfEachKind(SettingsModel):
+    flag: bool = False
+    whole: int = 3
+    number: float | None = Field(default=None, ge=0)
+    choice: Literal["one", "two"] = "one"
+    text: str | None = None
+    path: Path | None = None
+    names: tuple[str, ...] = ()
+    size: Size = Size((32, 48))
+
+
+def test_what_is_taken_stands_in_the_fields_and_what_is_not_is_left_open(qtbot: Any) -> None:
+    form = SettingsForm("Settings", declared_fields(OfEachKind))
+    qtbot.addWidget(form)
+    told: list[dict[str, Any]] = []
+    form.changed.connect(lambda: told.append(form.values()))
+    chosen = {
+        "flag": True,
+        "whole": 7,
+        "number": 0.25,
+        "choice": "two",
+        "text": "a, b",
+        "path": Path("/a/b c"),
+        "names": ("A, B", "C"),
+        "size": (64, 96),
+    }
+    form.take(chosen)
+    assert told == [chosen]
+    assert form.arguments() == chosen
+    # A line that somebody was in, and left as it was, is no change.
+    form.fields["text"].editingFinished.emit()
+    form.take({"names": ["C"]})
+    assert told[1:] == [{"names": ("C",)}]
+    form.take({})
+    assert form.values() == {}
