@@ -210,8 +210,7 @@ class RoleLayers:
     def _remove_in_turn(self, is_wanted: Callable[[], bool]) -> None:
         """Take all layers of the scene away, each in a turn of its own.
 
-        Each takes the window a moment; and of two that went before napari has drawn, vispy would
-        go on drawing what is there no more.
+        Each takes the window a moment.
 
         Parameters
         ----------
@@ -225,7 +224,6 @@ class RoleLayers:
 
         for role in self.scene.roles:
             if self.layer(role) is not None:
-                TURNS.add(_let_draw)
                 TURNS.add(partial(piece, role))
 
     def _fit(self) -> None:
@@ -245,7 +243,3 @@ def same_selection(viewer: Any) -> Iterator[None]:
         yield
         selection.active = active
         viewer.layers.selection = chosen
-
-
-def _let_draw() -> None:
-    """Take a turn in which nothing is done."""

@@ -168,8 +168,6 @@ class RunLayers(NativeLayers):
         if self.layer("images") is None:
             TURNS.add(self.make_slider)
             self._in_turn("images", self._show_images)
-            # Where there were images, at once: where several layers went, vispy draws the others
-            # from what is there no more once one comes after they were drawn.
             self._in_turn("global map", self._show_map, on="images")
         else:
             self._show_images()

@@ -13,6 +13,7 @@ from psygnal import Signal
 
 from napari_globalxai.widgets.event_turns import TURNS
 from napari_globalxai.widgets.layer_roles import GAP, RoleLayers
+from napari_globalxai.widgets.reader_choice import take_drops
 from napari_globalxai.widgets.scenes import Scene
 from napari_globalxai.widgets.session import plain_viewer
 
@@ -209,4 +210,5 @@ def quality_layers_of(viewer: Any) -> QualityLayers:
     plain = plain_viewer(viewer)
     if plain not in _layers:
         _layers[plain] = QualityLayers(plain)
+        take_drops(plain)
     return _layers[plain]

@@ -12,7 +12,7 @@ import os
 import re
 from pathlib import Path
 from typing import Any
-from weakref import ref
+from weakref import WeakSet, ref
 
 from qtpy.QtCore import QEvent, QObject
 from qtpy.QtGui import QDropEvent
@@ -23,6 +23,8 @@ from napari_globalxai.widgets.recognised import Recognised, recognise
 _PLUGIN = "napari-globalxai"
 _OURS = (Recognised.RUN, Recognised.QUALITY, Recognised.MODEL)
 _LONGEST_HEADING = 1 << 16
+# Viewers whose drops are taken: each panel asks for it.
+_taking: WeakSet[Any] = WeakSet()
 
 
 def remember_reader(folder: Path) -> None:
@@ -116,5 +118,6 @@ def _is_no_layer(table: Path) -> bool:
 def take_drops(viewer: Any) -> None:
     """Let what is ours and dropped on a viewer's canvas be opened without a question."""
     canvas = getattr(getattr(viewer, "window", None), "_qt_viewer", None)
-    if isinstance(canvas, QObject):
+    if isinstance(canvas, QObject) and viewer not in _taking:
+        _taking.add(viewer)
         _Drops(viewer, canvas)

@@ -375,8 +375,10 @@ def test_what_is_dropped_goes_where_it_belongs(
     drop(line, faulty)
     qtbot.waitUntil(lambda: "9 images" in panel.preview.facts.text(), timeout=TIMEOUT)
     assert "gone.png" in panel.preview.problems.text()
-    drop(line, inputs.model, finished_run)
+    # The window takes what is ours as well, though no panel of a run was opened before.
+    drop(viewer.window._qt_viewer, finished_run)
     explain = find_panel(viewer, "Global explanations")
+    drop(line, inputs.model)
     assert explain.model_field.path == inputs.model
     with qtbot.waitSignal(explain.runner.succeeded, timeout=TIMEOUT):
         pass
