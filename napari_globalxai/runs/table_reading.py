@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_globalxai.addresses import is_remote, place, unnamed_store
-from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.errors import InputError
 from napari_globalxai.runs.record import (
     CohortRecord,
@@ -16,6 +15,10 @@ from napari_globalxai.runs.record import (
     read_record,
 )
 from napari_globalxai.settings.cohort_settings import CohortSettings
+
+if TYPE_CHECKING:
+    # Imports pandas.
+    from napari_globalxai.cohort.table import Cohort
 
 _ROOT = "image_root"
 
