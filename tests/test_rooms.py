@@ -58,3 +58,8 @@ def test_functions_fit_a_screen_or_two_and_take_few_parameters():
                 wide.append(place)
     assert long == []
     assert wide == []
+
+
+def test_tests_of_windows_are_run_with_a_display():
+    files = (Path(__file__).parent / "gui").glob("test_*.py")
+    assert [path.name for path in files if "mark.gui" not in path.read_text("utf-8")] == []

@@ -16,6 +16,8 @@ from napari_globalxai.widgets.drawing_context import draw_later
 from napari_globalxai.widgets.layer_roles import same_selection
 from napari_globalxai.widgets.scenes import scenes_of
 
+pytestmark = pytest.mark.gui
+
 # The lower of two layers goes, and the other one is drawn again: with software drawing, this ended
 # the process.
 _WINDOW = """
