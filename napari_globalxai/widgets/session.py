@@ -83,7 +83,9 @@ class Session:
     selection_changed = Signal(object)
     choice_changed = Signal(object)
     row_changed = Signal(int)
-    native_changed = Signal(bool)
+    # Refused at once where there is nothing to show: all hear first that it was asked for, and the
+    # panel's box is not ticked again.
+    native_changed = Signal(bool, reemission="queued")
     frame_moved = Signal(object)
     result_changed = Signal(object)
     answered = Signal()

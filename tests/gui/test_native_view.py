@@ -226,3 +226,16 @@ def test_what_the_model_saw_lies_beside_the_native_image(opened: Any, qtbot: Any
             np.testing.assert_array_equal(seen.data[tuple(point)][:2], stored[:2])
     explain.native_box.click()
     np.testing.assert_allclose(explain.layers.layer("seen").extent.world, at_home)
+
+
+def test_without_the_images_layer_there_is_one_sentence_and_no_tick(native: Any) -> None:
+    explain = native.explain
+    explain.native_box.click()
+    assert not native.session.native
+    told: list[bool] = []
+    native.session.native_changed.connect(told.append)
+    native.viewer.layers.remove(explain.layers.layer("images"))
+    explain.native_box.click()
+    assert told == [True, False]
+    assert not explain.native_box.isChecked()
+    assert "taken off the layer list" in explain.job_bar.status.text()
