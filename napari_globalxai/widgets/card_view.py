@@ -12,7 +12,6 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QFormLayout,
     QPushButton,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -22,6 +21,7 @@ from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.widgets.card_fields import CardFields, facts
 from napari_globalxai.widgets.explain_jobs import reading
 from napari_globalxai.widgets.fold import Fold
+from napari_globalxai.widgets.layouts import in_column
 from napari_globalxai.widgets.panel import take_letters
 from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import JobBar, flowing, text_label
@@ -164,9 +164,7 @@ class CardView(Fold):
 
     def _lay_out(self) -> None:
         content = QWidget()
-        box = QVBoxLayout(content)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(4)
+        box = in_column(content)
         self._form = FormRows()
         inside = QWidget()
         self.more.show_content(inside)

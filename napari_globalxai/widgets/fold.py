@@ -4,8 +4,9 @@ from typing import Optional
 
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtGui import QPainter, QPaintEvent, QResizeEvent
-from qtpy.QtWidgets import QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QSizePolicy, QToolButton, QWidget
 
+from napari_globalxai.widgets.layouts import in_column
 from napari_globalxai.widgets.wrapped import wrapped
 
 _LEFT = int(Qt.AlignmentFlag.AlignLeft.value | Qt.AlignmentFlag.AlignVCenter.value)
@@ -60,9 +61,7 @@ class Fold(QWidget):
         self.button.setMinimumWidth(1)
         self._content = QWidget()
         self._content.hide()
-        row = QVBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(4)
+        row = in_column(self)
         row.addWidget(self.button, 0, Qt.AlignmentFlag.AlignLeft)
         row.addWidget(self._content)
         self.set_title(title)

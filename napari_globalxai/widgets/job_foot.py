@@ -8,6 +8,7 @@ from qtpy.QtCore import QEvent, QObject, QRect, Qt
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QSizePolicy, QVBoxLayout, QWidget
 
+from napari_globalxai.widgets.layouts import in_column
 from napari_globalxai.widgets.parts import JobBar, tipped_button
 from napari_globalxai.widgets.plain_labels import UnbrokenLabel, plain
 
@@ -100,9 +101,7 @@ class _Line(QWidget):
         row.addWidget(self._share, 1)
         row.addWidget(self.cancel_button)
         # Words have the whole width.
-        told = QVBoxLayout(self)
-        told.setContentsMargins(0, 0, 0, 0)
-        told.setSpacing(2)
+        told = in_column(self, spacing=2)
         told.addWidget(self._words)
         told.addLayout(row)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QWidget
 
 from napari_globalxai.settings.declared import SettingsModel, declared_fields
 from napari_globalxai.settings.execution_settings import (
@@ -14,6 +14,7 @@ from napari_globalxai.settings.execution_settings import (
 )
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.widgets.fold import Fold
+from napari_globalxai.widgets.layouts import in_column
 from napari_globalxai.widgets.panel import choice_box
 from napari_globalxai.widgets.setting_fields import field_value, set_field
 from napari_globalxai.widgets.settings_form import FormRows, SettingsForm, add_setting
@@ -60,17 +61,14 @@ class PepprForm(QWidget):
         )
         self.chosen = Fold("Settings of the test")
         content = QWidget()
-        inside = QVBoxLayout(content)
-        inside.setContentsMargins(0, 0, 0, 0)
+        inside = in_column(content)
         inside.addWidget(form)
         inside.addWidget(self.more_form)
         self.chosen.show_content(content)
         self.chosen.expand()
         above = FormRows()
         above.form.addRow("M&ap", self.map_box)
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(6)
+        box = in_column(self, spacing=6)
         box.addWidget(above)
         box.addWidget(self.chosen)
 

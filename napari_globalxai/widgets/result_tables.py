@@ -10,7 +10,6 @@ from qtpy.QtWidgets import (
     QHeaderView,
     QTableWidget,
     QTableWidgetItem,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -22,6 +21,7 @@ from napari_globalxai.statistics.recorded_statistics import (
     recorded_statistics,
 )
 from napari_globalxai.widgets.exporting import offer_table
+from napari_globalxai.widgets.layouts import in_column
 from napari_globalxai.widgets.parts import text_label
 from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.run_view import RunView
@@ -330,9 +330,7 @@ class ImagePanel(QWidget):
             }
         )
         self.table.setAccessibleName("Image in view")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
+        layout = in_column(self)
         layout.addWidget(self.title)
         layout.addWidget(self.table)
 

@@ -11,7 +11,6 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDoubleSpinBox,
-    QHBoxLayout,
     QLabel,
     QLineEdit,
     QSpinBox,
@@ -21,6 +20,7 @@ from qtpy.QtWidgets import (
 from napari_globalxai.settings.declared import Declared
 from napari_globalxai.settings.lists import join_names
 from napari_globalxai.widgets.elided_box import ElidedBox
+from napari_globalxai.widgets.layouts import in_row
 from napari_globalxai.widgets.panel import keep_wheel_for_focus
 from napari_globalxai.widgets.path_field import PathField
 from napari_globalxai.widgets.wrapped import WrappedBox, tip_lines
@@ -45,9 +45,7 @@ class SizeField(QWidget):
     def __init__(self, size: tuple[int, int]) -> None:
         super().__init__()
         self.height_box, self.width_box = QSpinBox(), QSpinBox()
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(4)
+        row = in_row(self)
         for box, value, name in zip(
             (self.height_box, self.width_box), size, ("Height", "Width"), strict=True
         ):
