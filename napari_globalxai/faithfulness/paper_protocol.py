@@ -7,6 +7,7 @@ inference code. Code of PEPPR itself is not public.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,11 @@ class PaperResult:
         """Name of its files."""
         return f"{result_stem(self.map_name, str(self.settings['fill']))}.{PAPER}"
 
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What it comes to by label, in words."""
+        return tuple(published_sentence(label, each) for label, each in self.labels.items())
+
     def save(self, folder: Path) -> None:
         """Write ``<map>.paper.csv`` and ``<map>.paper.json`` into a folder."""
         # Takes half a second to import.
@@ -92,6 +98,15 @@ class PaperResult:
                 "settings": self.settings,
             },
         )
+
+
+def published_sentence(label: str, measured: Mapping[str, Any]) -> str:
+    """Return what a label's curves come to, in words."""
+    return (
+        f"{label}: AUC {measured['intact_auc']:.3f} intact, {measured['restored_at_a_tenth']:.3f} "
+        f"with 10 % restored, {measured['erased_at_a_tenth']:.3f} with 10 % erased, Δ "
+        f"{measured['delta']:.3f}; not judged"
+    )
 
 
 def run_paper(
