@@ -13,6 +13,7 @@ from napari_globalxai.addresses import place
 from napari_globalxai.cli import machine_answers as answers
 from napari_globalxai.cli.printing import say
 from napari_globalxai.errors import InputError
+from napari_globalxai.plain_text import numeral
 
 if TYPE_CHECKING:
     from napari_globalxai.faithfulness.result import PepprResult
@@ -203,7 +204,7 @@ def _as_published(
         say(
             f"{label}: AUC {each['intact_auc']:.3f} intact, {each['restored_at_a_tenth']:.3f} with "
             f"10 % restored, {each['erased_at_a_tenth']:.3f} with 10 % erased, Δ "
-            f"{each['delta']:.3f}; not judged"
+            f"{numeral(each['delta'])}; not judged"
         )
     say("What the sources leave open, and was chosen:")
     for line in CHOSEN:
