@@ -15,6 +15,7 @@ from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.cases import Cases
 from napari_globalxai.faithfulness.evaluation import Evaluation
 from napari_globalxai.faithfulness.intervals import Resamples
+from napari_globalxai.faithfulness.kept_predictions import course_along
 from napari_globalxai.faithfulness.label_effects import LabelCases
 from napari_globalxai.faithfulness.numbers_in_words import in_interval, in_percent
 from napari_globalxai.faithfulness.orders import order_by_map, step_counts
@@ -168,6 +169,7 @@ def compare_candidates(
     candidates: Sequence[Candidate],
     settings: PepprSettings,
     *,
+    cache: Path | None = None,
     progress: ProgressCallback = ignore_progress,
 ) -> MapComparison:
     """Erase and restore along each map, and compare their Δ pair by pair.
@@ -178,6 +180,8 @@ def compare_candidates(
         At least two.
     settings : PepprSettings
         Steps and seed.
+    cache : pathlib.Path, optional
+        Folder for the predictions, which a comparison that was stopped goes on from.
     progress : callable, optional
         May raise `Cancelled`.
 
@@ -191,7 +195,7 @@ def compare_candidates(
     deltas: dict[tuple[str, str], _Delta] = {}
     labels = _labels(candidates)
     for candidate in candidates:
-        for label, found in _deltas(candidate, labels, settings, progress).items():
+        for label, found in _deltas(candidate, labels, settings, cache, progress).items():
             deltas[candidate.name, label] = found
     if not deltas:
         raise InputError("No label has images with and without it, so no maps can be compared.")
@@ -259,6 +263,7 @@ def _deltas(
     candidate: Candidate,
     labels: Sequence[str],
     settings: PepprSettings,
+    cache: Path | None,
     progress: ProgressCallback,
 ) -> dict[str, _Delta]:
     """Return Δ by label, by row of the resamples of its patients."""
@@ -273,7 +278,8 @@ def _deltas(
     def tick(done: int, total: int) -> None:
         progress(Progress(f"Erasing and restoring along {candidate.name}", done, total))
 
-    course = evaluation.course(order, step_counts(len(order), settings.steps), tick)
+    counts = step_counts(len(order), settings.steps)
+    course = course_along(evaluation, order, counts, cache, tick)
     every = evaluation.classifier.labels
     found = {}
     for label in labels:
