@@ -31,16 +31,7 @@ from napari_globalxai.cli.options import (
     folder_option,
     with_settings,
 )
-from napari_globalxai.cli.peppr_questions import (
-    AgainstOption,
-    MapsOption,
-    PepprQuestion,
-    PerImageOption,
-    Protocol,
-    ProtocolOption,
-    RegionsOption,
-    ask_peppr,
-)
+from napari_globalxai.cli.peppr_questions import ask_peppr
 from napari_globalxai.cli.printing import (
     ProgressPrinter,
     complain,
@@ -55,6 +46,7 @@ from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.settings.execution_settings import DeviceSettings, WorkerSettings
 from napari_globalxai.settings.explain_settings import ExplainSettings
 from napari_globalxai.settings.frame_settings import CohortFrameSettings
+from napari_globalxai.settings.peppr_question import PepprQuestion
 from napari_globalxai.settings.peppr_settings import PepprPlaces, PepprSettings
 
 if TYPE_CHECKING:
@@ -202,25 +194,25 @@ def explain(
 @app.command()
 @with_json
 @with_settings(
-    settings=PepprSettings, computing=DeviceSettings, places=PepprPlaces, workers=WorkerSettings
+    question=PepprQuestion,
+    settings=PepprSettings,
+    computing=DeviceSettings,
+    places=PepprPlaces,
+    workers=WorkerSettings,
 )
 def peppr(
     run: RunArgument,
+    question: PepprQuestion,
     settings: PepprSettings,
     computing: DeviceSettings,
     places: PepprPlaces,
     workers: WorkerSettings,
-    maps: MapsOption = None,
-    regions: RegionsOption = None,
-    against: AgainstOption = None,
-    per_image: PerImageOption = False,
-    protocol: ProtocolOption = Protocol.OURS,
     trust: TrustOption = False,
 ) -> None:
     """Test whether a global map is faithful: erase and restore along it, against controls."""
     said = ask_peppr(
         run,
-        PepprQuestion(tuple(maps or ()), regions, tuple(against or ()), per_image, protocol),
+        question,
         settings,
         map_from=places.map_from,
         model=places.model,

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from napari_globalxai.faithfulness.cases import Cases, Curves
 from napari_globalxai.faithfulness.evaluation import Evaluation
+from napari_globalxai.faithfulness.kept_predictions import course_along
 from napari_globalxai.faithfulness.label_effects import LabelCases
 from napari_globalxai.faithfulness.orders import order_by_map, step_counts
 from napari_globalxai.faithfulness.scores import area
@@ -99,6 +100,7 @@ def run_paper(
     image: npt.NDArray[np.floating],
     settings: PepprSettings,
     *,
+    cache: Path | None = None,
     progress: ProgressCallback = ignore_progress,
 ) -> PaperResult:
     """Erase and restore along a map and score the cohort, with neither controls nor verdict.
@@ -113,6 +115,8 @@ def run_paper(
         The map, (*spatial).
     settings : PepprSettings
         Steps and seed.
+    cache : pathlib.Path, optional
+        Folder for the predictions, which a run that was stopped goes on from.
     progress : callable, optional
         May raise `Cancelled`.
     """
@@ -121,7 +125,8 @@ def run_paper(
     def tick(done: int, total: int) -> None:
         progress(Progress(f"Erasing and restoring along {map_name}", done, total))
 
-    course = evaluation.course(order, step_counts(len(order), settings.steps), tick)
+    counts = step_counts(len(order), settings.steps)
+    course = course_along(evaluation, order, counts, cache, tick)
     cases = _cases(evaluation, settings)
     curves = {
         target: each.curves(course.fractions, course.logits) for target, each in cases.items()

@@ -12,7 +12,6 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QFormLayout,
     QPushButton,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -22,7 +21,8 @@ from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.widgets.card_fields import CardFields, facts
 from napari_globalxai.widgets.explain_jobs import reading
 from napari_globalxai.widgets.fold import Fold
-from napari_globalxai.widgets.panel import take_letters
+from napari_globalxai.widgets.layouts import in_column
+from napari_globalxai.widgets.panel import take_in
 from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import JobBar, flowing, text_label
 from napari_globalxai.widgets.session import Session
@@ -164,9 +164,7 @@ class CardView(Fold):
 
     def _lay_out(self) -> None:
         content = QWidget()
-        box = QVBoxLayout(content)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(4)
+        box = in_column(content)
         self._form = FormRows()
         inside = QWidget()
         self.more.show_content(inside)
@@ -187,7 +185,7 @@ class CardView(Fold):
             # Paths, arguments and transforms are long.
             more.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapAllRows)
             self._fields = [CardFields(first, facts("input")), CardFields(more, facts("more"))]
-            take_letters(self)
+            take_in(self)
 
     # What was found.
 

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_globalxai.runs.folder import PEPPR_FOLDER
 from napari_globalxai.runs.turns import reading
 from napari_globalxai.storage import read_json, read_table
 from napari_globalxai.widgets.fold import Fold
+from napari_globalxai.widgets.layouts import in_column
 from napari_globalxai.widgets.parts import heading
 from napari_globalxai.widgets.result_tables import NOTHING, PlainTable, number
 from napari_globalxai.widgets.workers import LatestOnly
@@ -148,9 +149,7 @@ class FurtherResults(Fold):
         self.regions = PlainTable(_REGIONS, most_rows=_MOST_ROWS)
         self.images = PlainTable(_IMAGES, most_rows=_MOST_ROWS)
         content = QWidget()
-        box = QVBoxLayout(content)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(4)
+        box = in_column(content)
         self._parts = []
         for title, table in (
             ("Maps compared", self.pairs),

@@ -6,8 +6,9 @@ from typing import Any, Optional
 
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QToolButton, QWidget
+from qtpy.QtWidgets import QFileDialog, QLineEdit, QToolButton, QWidget
 
+from napari_globalxai.widgets.layouts import in_row
 from napari_globalxai.widgets.plain_labels import plain
 
 
@@ -80,9 +81,7 @@ class PathField(QWidget):
         self.browse_button.setText("…")
         self.browse_button.setToolTip(caption)
         self.browse_button.setAccessibleName(f"{caption}, from a list")
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
+        layout = in_row(self)
         layout.addWidget(self.line, 1)
         layout.addWidget(self.browse_button)
         self.setFocusProxy(self.line)
