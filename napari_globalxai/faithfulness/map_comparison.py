@@ -22,6 +22,7 @@ from napari_globalxai.faithfulness.orders import order_by_map, step_counts
 from napari_globalxai.faithfulness.outside_share import MASS_WORTH_SAYING, outside_share
 from napari_globalxai.faithfulness.scores import FloatArray
 from napari_globalxai.faithfulness.targets import Targets
+from napari_globalxai.plain_text import numeral
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.storage import write_json, write_table
@@ -104,8 +105,8 @@ class PairDifference:
         else:
             word = f"no difference is shown between {self.a} and {self.b}"
         return (
-            f"{self.label}: {word} (Δ {self.delta_a:.3f} against {self.delta_b:.3f}, difference "
-            f"{self.difference:.3f}, {in_interval(self.ci_low, self.ci_high)}, "
+            f"{self.label}: {word} (Δ {numeral(self.delta_a)} against {numeral(self.delta_b)}, "
+            f"difference {numeral(self.difference)}, {in_interval(self.ci_low, self.ci_high)}, "
             f"p {_in_words(self.p_holm)} after Holm)"
         )
 

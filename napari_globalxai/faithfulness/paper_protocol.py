@@ -23,6 +23,7 @@ from napari_globalxai.faithfulness.orders import order_by_map, step_counts
 from napari_globalxai.faithfulness.scores import area
 from napari_globalxai.faithfulness.stored_results import result_stem
 from napari_globalxai.faithfulness.targets import MACRO, POOLED, Targets
+from napari_globalxai.plain_text import numeral
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.storage import write_json, write_table
@@ -105,7 +106,7 @@ def published_sentence(label: str, measured: Mapping[str, Any]) -> str:
     return (
         f"{label}: AUC {measured['intact_auc']:.3f} intact, {measured['restored_at_a_tenth']:.3f} "
         f"with 10 % restored, {measured['erased_at_a_tenth']:.3f} with 10 % erased, Δ "
-        f"{measured['delta']:.3f}; not judged"
+        f"{numeral(measured['delta'])}; not judged"
     )
 
 

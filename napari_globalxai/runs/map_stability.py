@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.maps.upsampling import cells_inside, smooth
+from napari_globalxai.plain_text import numeral
 from napari_globalxai.progress import JobProgress, Progress, ProgressCallback, ignore_progress
 from napari_globalxai.runs.clock import now
 from napari_globalxai.runs.folder import SELECTIONS_FOLDER, STABILITY_FOLDER, file_stem
@@ -291,7 +292,9 @@ def _warning(found: Stability, patients: int, chosen: StabilitySettings) -> str:
     if not found.reliability >= chosen.floor:
         if math.isnan(found.reliability):
             return "its reliability is not known: the maps of its halves are constant"
-        return f"reliability {found.reliability:.2f}, below {chosen.floor:g}: may be noise"
+        return (
+            f"reliability {numeral(found.reliability, '.2f')}, below {chosen.floor:g}: may be noise"
+        )
     return ""
 
 
@@ -303,7 +306,10 @@ def _sentence(found: Stability, patients: int) -> str:
     """Say how stable a map is."""
     if math.isnan(found.reliability):
         return f"Nothing can be said with {_counted(patients)}."
-    text = f"Reliability {found.reliability:.2f} ({found.low:.2f} to {found.high:.2f})"
+    reliability, low, high = (
+        numeral(each, ".2f") for each in (found.reliability, found.low, found.high)
+    )
+    text = f"Reliability {reliability} ({low} to {high})"
     if found.has_settled:
         when = "" if found.settles_at is None else f", from about {_counted(found.settles_at)} on"
         return f"{text}: it has settled{when}."

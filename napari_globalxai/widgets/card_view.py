@@ -22,7 +22,7 @@ from napari_globalxai.widgets.card_fields import CardFields, facts
 from napari_globalxai.widgets.explain_jobs import reading
 from napari_globalxai.widgets.fold import Fold
 from napari_globalxai.widgets.layouts import in_column
-from napari_globalxai.widgets.panel import take_letters
+from napari_globalxai.widgets.panel import take_in
 from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import JobBar, flowing, text_label
 from napari_globalxai.widgets.session import Session
@@ -185,7 +185,7 @@ class CardView(Fold):
             # Paths, arguments and transforms are long.
             more.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapAllRows)
             self._fields = [CardFields(first, facts("input")), CardFields(more, facts("more"))]
-            take_letters(self)
+            take_in(self)
 
     # What was found.
 

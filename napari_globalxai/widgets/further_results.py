@@ -142,6 +142,28 @@ class FurtherResults(Fold):
 
     def __init__(self, panel: Panel, viewer: Any, session: Session, layers: RunLayers) -> None:
         super().__init__("Further results")
+        self._found: dict[str, list[Line]] = {}
+        self.shown = FurtherShown(self, plain_viewer(viewer), session, layers)
+        self._reads = LatestOnly(panel)
+        self._reads.ready.connect(self._on_read)
+        self._run: Run | None = None
+        self._wanted = ""
+        # What a command wrote meanwhile.
+        self.toggled.connect(self._read)
+        self.make_content(self._make_parts)
+        self.hide()
+
+    def show_run(self, run: Run, wanted: str = "") -> None:
+        """Show what a run holds, unfolded where one of the parts is wanted."""
+        self._run, self._wanted = run, wanted
+        self._read()
+
+    def words(self, part: str) -> str:
+        """Return what is said below a part's table."""
+        self.ensure_made()
+        return self._parts[part].said.text()
+
+    def _make_parts(self) -> QWidget:
         content = QWidget()
         box = in_column(content)
         self._parts = {name: _Part(*told) for name, told in _TABLES.items()}
@@ -152,27 +174,10 @@ class FurtherResults(Fold):
             part.table for part in self._parts.values()
         )
         self.said = text_label()
-        self.said.hide()
         box.addWidget(self.said)
-        self.show_content(content)
-        self.shown = FurtherShown(self, plain_viewer(viewer), session, layers)
         self.shown.failed.connect(self._say)
-        self._reads = LatestOnly(panel)
-        self._reads.ready.connect(self._on_read)
-        self._run: Run | None = None
-        self._wanted = ""
-        # What a command wrote meanwhile.
-        self.toggled.connect(self._read)
-        self.hide()
-
-    def show_run(self, run: Run, wanted: str = "") -> None:
-        """Show what a run holds, unfolded where one of the parts is wanted."""
-        self._run, self._wanted = run, wanted
-        self._read()
-
-    def words(self, part: str) -> str:
-        """Return what is said below a part's table."""
-        return self._parts[part].said.text()
+        self._fill()
+        return content
 
     def _say(self, sentence: str) -> None:
         self.said.setText(sentence)
@@ -186,9 +191,9 @@ class FurtherResults(Fold):
     def _on_read(self, run: Run, found: dict[str, list[Line]]) -> None:
         if run is not self._run:
             return
-        self._say("")
-        for name, part in self._parts.items():
-            part.fill(found[name])
+        self._found = found
+        if self.is_made:
+            self._fill()
         self.setVisible(any(found.values()))
         wanted, self._wanted = self._wanted, ""
         if wanted:
@@ -196,3 +201,8 @@ class FurtherResults(Fold):
         if wanted == PUBLISHED and found[PUBLISHED]:
             # There is nothing else to see of it.
             self.published.setCurrentCell(0, 0)
+
+    def _fill(self) -> None:
+        self._say("")
+        for name, part in self._parts.items():
+            part.fill(self._found.get(name, []))

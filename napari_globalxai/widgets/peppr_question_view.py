@@ -106,16 +106,18 @@ class PepprQuestionView(Fold):
         self._session, self._settings_form, self._further = session, settings_form, further
         self._beside: OtherRunLayers = other_run_of(viewer)
         self.runner: JobRunner = runner_of(viewer, OTHERWISE)
-        self.show_content(self._make_parts())
+        # Its work has its bar here.
+        self.runner.started.connect(self.ensure_made)
         panel.follow(session.view_changed, self._on_view)
         panel.follow(session.answered, self._on_kept)
         panel.follow(self._beside.changed, self._on_beside)
-        self._on_view(session.view)
+        self.make_content(self._make_parts)
         if self.runner.is_running:
             self.expand()
 
     def start(self) -> None:
         """Ask PEPPR what is chosen."""
+        self.ensure_made()
         run, question, form = self._session.run, self.form.question(), self._settings_form
         if run is None or self.runner.is_running or question.clash or question.is_plain:
             return
@@ -131,7 +133,8 @@ class PepprQuestionView(Fold):
 
     def cancel(self) -> None:
         """Stop the work under way."""
-        self.job_bar.cancel()
+        if self.is_made:
+            self.job_bar.cancel()
 
     def _make_parts(self) -> QWidget:
         self.form = PepprQuestionForm()
@@ -152,19 +155,25 @@ class PepprQuestionView(Fold):
         self.runner.finished.connect(self._on_edited)
         self.runner.cancelled.connect(self._on_cancelled)
         self.runner.succeeded.connect(self._on_answered)
+        self._show_run()
         return content
 
-    def _on_view(self, view: object) -> None:
+    def _show_run(self) -> None:
         self.form.show_run(self._session.run)
         self._on_beside()
 
+    def _on_view(self, view: object) -> None:
+        if self.is_made:
+            self._show_run()
+
     def _on_beside(self) -> None:
         """Offer the run that is laid beside the one on show."""
-        if self._beside.run is not None and self._session.run is not None:
+        if self.is_made and self._beside.run is not None and self._session.run is not None:
             self.form.add_run(self._beside.run.folder, is_ticked=False)
 
     def _on_kept(self) -> None:
-        self.form.list_regions()
+        if self.is_made:
+            self.form.list_regions()
 
     def _on_edited(self) -> None:
         question, run = self.form.question(), self._session.run

@@ -15,6 +15,7 @@ from qtpy.QtWidgets import (
 
 from napari_globalxai.catalogue import STATISTICS
 from napari_globalxai.frame.modality import Modality
+from napari_globalxai.plain_text import numeral
 from napari_globalxai.statistics.recorded_statistics import (
     MAP,
     RecordedStatistic,
@@ -44,7 +45,7 @@ def number(value: object, digits: int = 2) -> str:
         value = value.item()
     # Integers of a file may be larger than any float.
     if isinstance(value, int | float) and abs(value) < 1e300:
-        return f"{value:.{digits}f}".replace("-", "−")
+        return numeral(value, f".{digits}f")
     return NOTHING
 
 

@@ -24,7 +24,7 @@ from napari_globalxai.widgets.workbench import open_panel
 pytestmark = pytest.mark.gui
 
 TIMEOUT = 60_000
-STEPS = 6
+STEPS, MANY = 6, 80
 CORNER = (slice(0, 8), slice(0, 10))
 
 
@@ -144,6 +144,7 @@ def test_every_question_has_the_answer_of_its_command(own: Any, tmp_path: Path, 
         ({"protocol": "paper"}, "overall.paper", lambda: peppr_as_published(other, steps=STEPS)),
     )
     form.add_map(tmp_path / "moved.tif")
+    further.ensure_made()
     for chosen, stem, command in asked:
         choose(form, qtbot, **chosen)
         start(view, qtbot)
@@ -197,14 +198,14 @@ def test_a_place_is_kept_as_a_region_and_tested(own: Any, tmp_path: Path, qtbot:
     place[-6:, -6:] = True
     form.places.chosen.emit("Lower right corner", place)
     assert "Keeps and erases Lower right corner" in view.said.text()
-    assert not (run.folder / "regions" / "Lower-right-corner.tif").exists()
+    assert not (run.folder / "regions" / "lower-right-corner.tif").exists()
     start(view, qtbot)
-    file = run.folder / "regions" / "Lower-right-corner.tif"
+    file = run.folder / "regions" / "lower-right-corner.tif"
     assert (tifffile.imread(file) > 0).tolist() == place.tolist()
     texts = [form.regions_box.itemText(at) for at in range(form.regions_box.count())]
-    assert {"corner", "Lower-right-corner", "Lower right corner"} < set(texts)
-    qtbot.waitUntil(lambda: bool(own.peppr.further.regions.texts()), timeout=TIMEOUT)
-    assert {line[1] for line in own.peppr.further.regions.texts()} == {"Lower-right-corner"}
+    assert {"corner", "lower-right-corner", "Lower right corner"} < set(texts)
+    qtbot.waitUntil(own.peppr.further.isExpanded, timeout=TIMEOUT)
+    assert {line[1] for line in own.peppr.further.regions.texts()} == {"lower-right-corner"}
 
 
 def test_cancelled_it_goes_on_by_command_and_is_shown(
@@ -212,6 +213,7 @@ def test_cancelled_it_goes_on_by_command_and_is_shown(
 ) -> None:
     view, runner, run = own.peppr.otherwise, own.peppr.otherwise.runner, tmp_path / "run"
     choose(view.form, qtbot, "left right")
+    own.peppr.steps_box.setValue(MANY)
 
     def stop(progress: Any) -> None:
         # Along the second map, of which nothing is put by yet.
@@ -227,14 +229,16 @@ def test_cancelled_it_goes_on_by_command_and_is_shown(
     assert not list(run.glob("peppr/compared*"))
     assert not list(run.glob(".*"))
     kept = {path: path.stat().st_mtime_ns for path in run.glob("peppr/controls/*-course.npy")}
-    command = ["peppr", str(run), "--map", "left", "--map", "right", "--steps", str(STEPS)]
+    command = ["peppr", str(run), "--map", "left", "--map", "right", "--steps", str(MANY)]
     monkeypatch.setattr("sys.argv", ["napari-globalxai", *command])
     with pytest.raises(SystemExit) as end:
         cli.main()
     assert not end.value.code
     assert kept == {path: path.stat().st_mtime_ns for path in kept}
-    # A panel that is opened now lists it, and one that is open once it is unfolded.
+    # A panel that is opened now lists it.
     own.viewer.window.remove_dock_widget(own.peppr.dock())
     again = open_panel(own.viewer, "PEPPR")
+    qtbot.waitUntil(lambda: TURNS.is_idle, timeout=TIMEOUT)
+    again.further.expand()
     qtbot.waitUntil(lambda: len(again.further.pairs.texts()) == 2, timeout=TIMEOUT)
     assert again.otherwise.runner is runner
