@@ -16,6 +16,7 @@ from napari_globalxai.widgets.layers import RunLayers
 from napari_globalxai.widgets.layouts import in_column
 from napari_globalxai.widgets.mass import outside_warning
 from napari_globalxai.widgets.panel import Panel, choice_box
+from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import text_label
 from napari_globalxai.widgets.result_tables import MapTable
 from napari_globalxai.widgets.run_view import RunView
@@ -232,7 +233,7 @@ class MapView(QWidget):
         try:
             rows = parse_query(text).rows(view.run.images)
         except InputError as why:
-            self.refused.emit(str(why))
+            self.refused.emit(in_panel_words(str(why)))
             return None
         if not len(rows):
             self.refused.emit(f"No image is meant by {text}.")
