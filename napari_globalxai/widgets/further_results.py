@@ -56,6 +56,11 @@ class _Further:
     regions: Lines
     images: Lines
 
+    @property
+    def tables(self) -> tuple[Lines, Lines, Lines]:
+        """All of them, in the order of the panel."""
+        return self.pairs, self.regions, self.images
+
 
 def read_further(run: Run) -> _Further:
     """Read what a run holds besides results of single maps. To be called in a worker."""
@@ -145,6 +150,19 @@ class FurtherResults(Fold):
 
     def __init__(self, parent: QObject) -> None:
         super().__init__("Further results")
+        self._found = _Further([], [], [])
+        self._run: Run | None = None
+        self._reads = LatestOnly(parent)
+        self._reads.ready.connect(self._on_read)
+        self.make_content(self._make_tables)
+        self.hide()
+
+    def show_run(self, run: Run) -> None:
+        """Show what a run holds."""
+        self._run = run
+        self._reads.request(run, lambda: read_further(run))
+
+    def _make_tables(self) -> QWidget:
         self.pairs = PlainTable(_PAIRS, most_rows=_MOST_ROWS)
         self.regions = PlainTable(_REGIONS, most_rows=_MOST_ROWS)
         self.images = PlainTable(_IMAGES, most_rows=_MOST_ROWS)
@@ -161,23 +179,18 @@ class FurtherResults(Fold):
             box.addWidget(above)
             box.addWidget(table)
             self._parts.append((above, table))
-        self.show_content(content)
-        self._reads = LatestOnly(parent)
-        self._reads.ready.connect(self._on_read)
-        self._run: Run | None = None
-        self.hide()
-
-    def show_run(self, run: Run) -> None:
-        """Show what a run holds."""
-        self._run = run
-        self._reads.request(run, lambda: read_further(run))
+        self._fill()
+        return content
 
     def _on_read(self, run: Run, found: _Further) -> None:
-        if run is not self._run:
-            return
-        every = (found.pairs, found.regions, found.images)
-        for (above, table), lines in zip(self._parts, every, strict=True):
+        if run is self._run:
+            self._found = found
+            if self.is_made:
+                self._fill()
+            self.setVisible(any(found.tables))
+
+    def _fill(self) -> None:
+        for (above, table), lines in zip(self._parts, self._found.tables, strict=True):
             table.fill(lines)
             above.setVisible(bool(lines))
             table.setVisible(bool(lines))
-        self.setVisible(any(every))
