@@ -19,6 +19,7 @@ from napari_globalxai.settings.declared import (
     SettingsModel,
     declared_fields,
 )
+from napari_globalxai.settings.execution_settings import DeviceSettings
 from napari_globalxai.settings.lists import split_names
 
 CohortArgument = Annotated[
@@ -42,6 +43,7 @@ RunArgument = Annotated[
     ),
 ]
 ModelOption = Annotated[Path, typer.Option(help="Model card (model.yaml) or weights.")]
+DeviceOption = Annotated[str, typer.Option(help=DeviceSettings.model_fields["device"].description)]
 TrustOption = Annotated[
     bool,
     typer.Option(

@@ -10,7 +10,6 @@ from napari_globalxai.addresses import place
 from napari_globalxai.cli import machine_answers as answers
 from napari_globalxai.cli.printing import say
 from napari_globalxai.errors import InputError
-from napari_globalxai.plain_text import numeral
 from napari_globalxai.settings.peppr_question import PAPER, PepprQuestion
 
 if TYPE_CHECKING:
@@ -117,12 +116,8 @@ def _as_published(
     from napari_globalxai.runs.evaluate_otherwise import peppr_as_published
 
     result = peppr_as_published(run, settings, **how)
-    for label, each in result.labels.items():
-        say(
-            f"{label}: AUC {each['intact_auc']:.3f} intact, {each['restored_at_a_tenth']:.3f} with "
-            f"10 % restored, {each['erased_at_a_tenth']:.3f} with 10 % erased, Δ "
-            f"{numeral(each['delta'])}; not judged"
-        )
+    for sentence in result.sentences:
+        say(sentence)
     say("What the sources leave open, and was chosen:")
     for line in CHOSEN:
         say(f"  {line}")

@@ -107,7 +107,7 @@ class PairDifference:
         return (
             f"{self.label}: {word} (Δ {numeral(self.delta_a)} against {numeral(self.delta_b)}, "
             f"difference {numeral(self.difference)}, {in_interval(self.ci_low, self.ci_high)}, "
-            f"p = {self.p_holm:.3f} after Holm)"
+            f"p {_in_words(self.p_holm)} after Holm)"
         )
 
 
@@ -235,6 +235,11 @@ def _of_map(name: str, label: str, delta: _Delta, mass_outside: float) -> MapDel
     values, resamples = delta
     low, high = resamples.interval(values)
     return MapDelta(name, label, float(values[0]), float(low), float(high), mass_outside)
+
+
+def _in_words(p: float) -> str:
+    """Return a p after its sign: it is never 0."""
+    return "< 0.001" if p < 0.0005 else f"= {p:.3f}"
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -7,6 +7,7 @@ inference code. Code of PEPPR itself is not public.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from napari_globalxai.faithfulness.orders import order_by_map, step_counts
 from napari_globalxai.faithfulness.scores import area
 from napari_globalxai.faithfulness.stored_results import result_stem
 from napari_globalxai.faithfulness.targets import MACRO, POOLED, Targets
+from napari_globalxai.plain_text import numeral
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.storage import write_json, write_table
@@ -74,6 +76,11 @@ class PaperResult:
         """Name of its files."""
         return f"{result_stem(self.map_name, str(self.settings['fill']))}.{PAPER}"
 
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What it comes to by label, in words."""
+        return tuple(published_sentence(label, each) for label, each in self.labels.items())
+
     def save(self, folder: Path) -> None:
         """Write ``<map>.paper.csv`` and ``<map>.paper.json`` into a folder."""
         # Takes half a second to import.
@@ -92,6 +99,15 @@ class PaperResult:
                 "settings": self.settings,
             },
         )
+
+
+def published_sentence(label: str, measured: Mapping[str, Any]) -> str:
+    """Return what a label's curves come to, in words."""
+    return (
+        f"{label}: AUC {measured['intact_auc']:.3f} intact, {measured['restored_at_a_tenth']:.3f} "
+        f"with 10 % restored, {measured['erased_at_a_tenth']:.3f} with 10 % erased, Δ "
+        f"{numeral(measured['delta'])}; not judged"
+    )
 
 
 def run_paper(

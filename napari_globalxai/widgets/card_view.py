@@ -26,6 +26,7 @@ from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import JobBar, flowing, text_label
 from napari_globalxai.widgets.session import Session
 from napari_globalxai.widgets.settings_form import FormRows, settings_layout
+from napari_globalxai.widgets.viewer_jobs import tell_napari
 from napari_globalxai.widgets.warm_up import import_models
 from napari_globalxai.widgets.workers import JobRunner, LatestOnly
 from napari_globalxai.widgets.wrapped import WrappedBox
@@ -74,6 +75,7 @@ class CardView(Fold):
         self._fields: list[CardFields] = []
         self._looking = LatestOnly(self)
         self.runner = JobRunner(self)
+        tell_napari(self, self.runner, "Checking or writing a model's card")
         self._looking.ready.connect(self._on_looked)
         self.make_content(self._make_parts)
         self.look_at(None)

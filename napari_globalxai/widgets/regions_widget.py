@@ -21,6 +21,7 @@ from napari_globalxai.widgets.layers import RunLayers, layers_of
 from napari_globalxai.widgets.moved_model import MovedModel
 from napari_globalxai.widgets.native_layers import NO_IMAGES
 from napari_globalxai.widgets.panel import Panel
+from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import JobBar, flowing, heading, text_label, tipped_button
 from napari_globalxai.widgets.places_box import PlacesBox
 from napari_globalxai.widgets.region_box import RegionBox
@@ -176,7 +177,7 @@ class RegionsWidget(Panel):
                 self._where if measured else "",
             )
         except (InputError, OSError) as why:
-            self.said.setText(f"⚠ {why}")
+            self.said.setText(f"⚠ {in_panel_words(str(why))}")
             return
         self.job_bar.say(f"Kept for the report: {path}")
         self.session.answered.emit()
@@ -277,7 +278,7 @@ class RegionsWidget(Panel):
         try:
             region, self._remark = read_region(layer, images, (height, width))
         except InputError as why:
-            self.said.setText(f"⚠ {why}")
+            self.said.setText(f"⚠ {in_panel_words(str(why))}")
             return None
         return region
 
@@ -291,7 +292,7 @@ class RegionsWidget(Panel):
         try:
             region = read_kept(Path(path), run)
         except (OSError, InputError) as why:
-            self.said.setText(f"⚠ {why}")
+            self.said.setText(f"⚠ {in_panel_words(str(why))}")
             return
         self._draw(region, Path(path).stem)
 

@@ -11,6 +11,7 @@ from napari_globalxai.statistics.query import parse_query
 from napari_globalxai.widgets.fold import Fold
 from napari_globalxai.widgets.keep_selection import KEEPING, KeepSelection
 from napari_globalxai.widgets.panel import Panel, choice_box
+from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import text_label
 from napari_globalxai.widgets.session import Session
 from napari_globalxai.widgets.settings_form import FormRows
@@ -131,7 +132,7 @@ class WhichImages(Fold):
         try:
             rows = parse_query(text).rows(view.run.images)
         except InputError as why:
-            self.refused.emit(str(why))
+            self.refused.emit(in_panel_words(str(why)))
             return None
         if not len(rows):
             self.refused.emit(f"No image is meant by {text}.")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from npe2 import PluginManifest
 
 pytestmark = pytest.mark.gui
 
@@ -100,6 +101,10 @@ assert [layer.name for layer in viewer.layers][:2] == ["Aligned images", "Mean i
 viewer.close()
 print("done")
 """
+
+
+def test_everything_in_the_manifest_can_be_imported() -> None:
+    PluginManifest.from_file(MANIFEST).validate_imports()
 
 
 @pytest.mark.parametrize("script", [GUARD + EXPLAIN, GUARD + QUALITY], ids=["explain", "quality"])
