@@ -1,7 +1,8 @@
-"""Text of somebody else's files as it may be shown: names can hold what steers a terminal."""
+"""Text for people: that of somebody else's files, which may steer a terminal, and numbers."""
 
 from __future__ import annotations
 
+import math
 import re
 
 # Letters that steer a terminal, C1 included; ends of lines; marks that turn the direction of what
@@ -18,3 +19,19 @@ def printable(text: str) -> str:
 
 def _escaped(letter: str) -> str:
     return letter.encode("unicode_escape").decode("ascii")
+
+
+def numeral(value: float, form: str = ".3f") -> str:
+    """Return a number as people read it: with a true minus sign, and none before nothing.
+
+    Parameters
+    ----------
+    value : float
+        The number.
+    form : str, optional
+        How Python formats it.
+    """
+    text = format(value, form)
+    if math.isfinite(value) and not any(digit in text for digit in "123456789"):
+        text = text.removeprefix("-")
+    return text.replace("-", "−")

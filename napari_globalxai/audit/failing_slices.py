@@ -15,7 +15,8 @@ from napari_globalxai.audit.measured_maps import subgroups_of
 from napari_globalxai.audit.reliability_tables import calibration_table, threshold_table
 from napari_globalxai.audit.strategy_files import read_clusters
 from napari_globalxai.faithfulness.scores import log_odds
-from napari_globalxai.progress import JobProgress, Progress, ignore_progress
+from napari_globalxai.plain_text import numeral
+from napari_globalxai.progress import JobProgress, Progress, ignore_progress, may_stop_here
 from napari_globalxai.runs import tables
 from napari_globalxai.runs.folder import file_stem
 from napari_globalxai.runs.run import Run, open_run
@@ -191,8 +192,9 @@ def _tried(
     parts = list(conjunctions(subgroups_of(run, settings).groups, settings.depth))
     clusters = _clusters(run)
     for number, each in enumerate(cases):
-        progress(Progress("Comparing slices", number, len(cases)))
-        for part in parts:
+        for place, part in enumerate(parts):
+            done = number * len(parts) + place
+            progress(Progress("Comparing slices", done, len(cases) * len(parts)))
             inside, outside = (
                 each.known & part.known & side for side in (part.inside, ~part.inside)
             )
@@ -210,7 +212,8 @@ def _tried(
                 gap = auc_gap(each.truth, each.ranking, owner, inside, outside)
                 part = Slice(name, (name,), members, positive)
                 yield _Tried(each.label, AUC, part, gap, positive & members)
-    progress(Progress("Comparing slices", len(cases), len(cases)))
+    total = len(cases) * len(parts)
+    progress(Progress("Comparing slices", total, total))
 
 
 def _enough(
@@ -301,6 +304,7 @@ def _says_no_more(tried: _Tried, other: _Tried, settings: SlicesSettings) -> boo
 def _with_map(run: Run, found: tuple[FailingSlice, Mask], folder: Path) -> FailingSlice:
     """Write the map of a slice, and tell its file."""
     each, inside = found
+    may_stop_here()
     image = run.maps_of(inside, labels=[each.label])[each.label]
     name = ""
     if image.n:
@@ -311,18 +315,18 @@ def _with_map(run: Run, found: tuple[FailingSlice, Mask], folder: Path) -> Faili
 
 def _in_words(each: FailingSlice) -> str:
     counts = f"{each.images} images of {each.patients} patients, {each.positives} with it"
-    interval = f"difference {each.ci_low:+.3f} to {each.ci_high:+.3f}".replace("-", "−")
+    low, high = numeral(each.ci_low, "+.3f"), numeral(each.ci_high, "+.3f")
+    p = numeral(each.p, ".2g")
+    sure = f"difference {low} to {high}; p = {p}, corrected for the whole search"
     if each.measure == AUC:
         return (
             f"{each.label}: where {each.query} ({counts}), ROC AUC is {each.value:.3f} against "
-            f"{each.rest:.3f} in the rest ({interval}; p = {each.p:.2g}, corrected for the whole "
-            "search)."
+            f"{each.rest:.3f} in the rest ({sure})."
         )
     side = "above" if each.value > 0 else "below"
     return (
         f"{each.label}: where {each.query} ({counts}), probabilities lie {abs(each.value):.2f} "
-        f"{side} what happens, against {each.rest:+.2f} in the rest ({interval}; p = {each.p:.2g}, "
-        "corrected for the whole search)."
+        f"{side} what happens, against {numeral(each.rest, '+.2f')} in the rest ({sure})."
     )
 
 

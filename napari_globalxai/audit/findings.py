@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from napari_globalxai.audit.places import OUTSIDE
+from napari_globalxai.plain_text import numeral
 
 # Searches that share the level: places beyond the picture, subgroups, clusters.
 SEARCHES = 3
@@ -143,5 +144,5 @@ def numbers_in_words(effect: float, low: float, high: float, p: float) -> str:
     """Return an effect with its interval and p as it stands in a sentence."""
     return (
         f"{effect:.1f} times as much of the map as of the area (95 % interval {low:.1f} to "
-        f"{high:.1f}; p = {p:.2g}, corrected for the whole search)"
+        f"{high:.1f}; p = {numeral(p, '.2g')}, corrected for the whole search)"
     )

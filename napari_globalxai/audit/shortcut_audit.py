@@ -29,6 +29,7 @@ from napari_globalxai.audit.strategy_files import (
     write_strategies,
 )
 from napari_globalxai.errors import InputError
+from napari_globalxai.plain_text import numeral
 from napari_globalxai.progress import JobProgress, ignore_progress
 from napari_globalxai.runs import tables
 from napari_globalxai.runs.folder import STACK_FOLDER
@@ -214,8 +215,8 @@ def _with_effect(finding: Finding, effects: Mapping[str, Mapping[str, RegionEffe
     words = (
         f" Erasing it from all images takes ROC AUC from {effect.intact_auc:.3f} to "
         f"{effect.erased_auc:.3f} and changes the logit of images with the label by "
-        f"{effect.logit_change:+.2f}."
-    ).replace("-", "−")
+        f"{numeral(effect.logit_change, '+.2f')}."
+    )
     return replace(finding, sentence=finding.sentence + words)
 
 

@@ -10,6 +10,7 @@ import typer
 from napari_globalxai.cli.machine_output import tell, with_json
 from napari_globalxai.cli.options import folder_option, with_settings
 from napari_globalxai.cli.printing import ProgressPrinter, say
+from napari_globalxai.plain_text import numeral
 from napari_globalxai.settings.compare_settings import CompareSettings
 
 
@@ -35,19 +36,21 @@ def compare(
         said = [f"maps of {facts['n']} images"]
         if facts["moved_share"] is not None:
             said.append(
-                f"{facts['moved_share']:.0%} of the mass elsewhere, least p {facts['min_p']:.3g}"
+                f"{facts['moved_share']:.0%} of the mass elsewhere, least p "
+                f"{numeral(facts['min_p'], '.3g')}"
             )
         if auc is not None:
             said.append(
-                f"ROC AUC {facts['auc_a']:.3f} and {facts['auc_b']:.3f}, difference {auc:.3f} "
-                f"({facts['ci_low']:.3f} to {facts['ci_high']:.3f})"
+                f"ROC AUC {facts['auc_a']:.3f} and {facts['auc_b']:.3f}, difference {numeral(auc)} "
+                f"({numeral(facts['ci_low'])} to {numeral(facts['ci_high'])})"
             )
         say(f"{label}: {'; '.join(said)}")
     for row in found.peppr:
         say(
-            f"PEPPR along {row['map']} ({row['fill']}), {row['label']}: Δ {row['delta_a']:.3f} "
-            f"and {row['delta_b']:.3f}, difference {row['difference']:.3f} "
-            f"({row['ci_low']:.3f} to {row['ci_high']:.3f})"
+            f"PEPPR along {row['map']} ({row['fill']}), {row['label']}: Δ "
+            f"{numeral(row['delta_a'])} and {numeral(row['delta_b'])}, difference "
+            f"{numeral(row['difference'])} "
+            f"({numeral(row['ci_low'])} to {numeral(row['ci_high'])})"
         )
     say(f"{len(found.changed)} answers changed")
     say(f"Comparison: {out / 'comparison.html'}")

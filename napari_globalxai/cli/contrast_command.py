@@ -9,6 +9,7 @@ import typer
 from napari_globalxai.cli.machine_output import tell, with_json
 from napari_globalxai.cli.options import RunArgument, with_settings
 from napari_globalxai.cli.printing import ProgressPrinter, say
+from napari_globalxai.plain_text import numeral
 from napari_globalxai.settings.contrast_settings import ContrastSettings, ContrastSides
 
 _SIDES = ContrastSides.model_fields
@@ -32,7 +33,7 @@ def contrast(
     for label, facts in found.facts["labels"].items():
         say(
             f"{label}: {facts['n_a']} images of {facts['patients_a']} patients against "
-            f"{facts['n_b']} of {facts['patients_b']}, least p {facts['min_p']:.3g}, "
+            f"{facts['n_b']} of {facts['patients_b']}, least p {numeral(facts['min_p'], '.3g')}, "
             f"{facts['significant_share']:.1%} of the frame at p <= 0.05"
         )
     say(f"Results: {found.folder}")

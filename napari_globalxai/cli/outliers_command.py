@@ -6,6 +6,7 @@ from napari_globalxai.cli.machine_answers import records
 from napari_globalxai.cli.machine_output import tell, with_json
 from napari_globalxai.cli.options import RunArgument, with_settings
 from napari_globalxai.cli.printing import ProgressPrinter, counted, say
+from napari_globalxai.plain_text import numeral
 from napari_globalxai.settings.outlier_settings import OutlierSettings
 
 _MOST_SAID = 5
@@ -20,8 +21,9 @@ def outliers(run: RunArgument, settings: OutlierSettings) -> None:
     found = rank_images(run, settings, progress=ProgressPrinter())
     for label, table in found.tables.items():
         say(f"{label}: {counted(len(table), 'image')}, the least like the map first")
-        for row in table.dropna(subset="rank").head(_MOST_SAID).itertuples():
-            say(f"  {row.file}: {row.similarity:.2f}")
+        first = table.dropna(subset="rank").head(_MOST_SAID)
+        for file, similarity in zip(first["file"], first["similarity"], strict=True):
+            say(f"  {file}: {numeral(similarity, '.2f')}")
     for warning in found.record["warnings"]:
         say(f"  warning: {warning}")
     say(f"Outliers: {found.folder}")

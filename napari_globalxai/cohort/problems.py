@@ -23,16 +23,24 @@ if TYPE_CHECKING:
     from napari_globalxai.cohort.table import Cohort
 
 
-def find_problems(cohort: Cohort) -> list[str]:
+def find_problems(cohort: Cohort, *, estimates_sides: bool = False) -> list[str]:
     """List what could not be resolved or contradicts itself, a sentence each.
 
     Begins with the cohort's warnings. Files are looked for, not read.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The cohort.
+    estimates_sides : bool, optional
+        Whether sides that nothing tells are estimated from the images, and so no problem.
     """
     return [
         *cohort.warnings,
         *_files_that_are_not_there(cohort),
         *_repeated_rows(cohort),
-        *_sides_and_patients(cohort),
+        *([] if estimates_sides else _unknown_sides(cohort)),
+        *_unknown_patients(cohort),
         *labels_that_are_patients(cohort),
     ]
 
@@ -142,17 +150,20 @@ def side_note(cohort: Cohort) -> str:
     )
 
 
-def _sides_and_patients(cohort: Cohort) -> list[str]:
-    problems = []
-    told = not side_note(cohort)
+def _unknown_sides(cohort: Cohort) -> list[str]:
     unknown = [name for name, side in zip(cohort.names, cohort.laterality, strict=True) if not side]
-    if unknown and told:
-        problems.append(
-            f"{cohort.source}: {counted(len(unknown), 'image')} "
-            f"{form(len(unknown), 'has no laterality and is', 'have no laterality and are')} not "
-            f"mirrored ({named(unknown)}); see --laterality-column, --laterality-pattern and "
-            "--estimate-laterality."
-        )
+    if not unknown or side_note(cohort):
+        return []
+    return [
+        f"{cohort.source}: {counted(len(unknown), 'image')} "
+        f"{form(len(unknown), 'has no laterality and is', 'have no laterality and are')} not "
+        f"mirrored ({named(unknown)}); see --laterality-column, --laterality-pattern and "
+        "--estimate-laterality."
+    ]
+
+
+def _unknown_patients(cohort: Cohort) -> list[str]:
+    problems = []
     if cohort.patient_source == FROM_FOLDER:
         problems.append(
             f"{cohort.source}: no column names the patients, so that folders such as "

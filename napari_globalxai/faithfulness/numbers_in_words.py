@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from napari_globalxai.plain_text import numeral
+
 
 def in_percent(share: float, digits: int = 0) -> str:
     """Return a share of 0–1 in percent."""
@@ -17,4 +19,5 @@ def in_interval(low: float | None, high: float | None, digits: int = 3) -> str:
     """
     if low is None or high is None or math.isnan(low) or math.isnan(high):
         return "no interval, of too few patients"
-    return f"95 % interval {low:.{digits}f} to {high:.{digits}f}"
+    form = f".{digits}f"
+    return f"95 % interval {numeral(low, form)} to {numeral(high, form)}"

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_globalxai.faithfulness.numbers_in_words import in_interval, in_percent
+from napari_globalxai.plain_text import numeral
 
 # Below these, what lies outside does not change what a verdict means.
 MASS_WORTH_SAYING = 0.1
@@ -82,7 +83,7 @@ def outside_sentence(outside: Mapping[str, Any]) -> str:
     return (
         f"erasing all that lies outside the valid area ({in_percent(outside['area_share'])} of the "
         f"frame) takes the AUC from {outside['auc_intact']:.3f} to {outside['auc_erased']:.3f} "
-        f"(change {outside['auc_change']:.3f}, {change}) and changes the mean logit of images with "
-        f"the label by {outside['logit_change']:.2f} "
+        f"(change {numeral(outside['auc_change'])}, {change}) and changes the mean logit of "
+        f"images with the label by {numeral(outside['logit_change'], '.2f')} "
         f"({in_interval(low, high, 2)})"
     )

@@ -27,6 +27,7 @@ from napari_globalxai.faithfulness.orders import Mask, kept_pixels, order_by_map
 from napari_globalxai.faithfulness.scores import FloatArray, area
 from napari_globalxai.faithfulness.stored_images import keep_curves
 from napari_globalxai.faithfulness.stored_results import result_stem
+from napari_globalxai.plain_text import numeral
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.storage import write_json, write_table
@@ -182,7 +183,7 @@ class PerImageResult:
         delta, above = found["delta"], in_percent(found["share_above_zero"])
         return (
             f"{self.label}, image by image along their own maps: mean Δ of the probability "
-            f"{delta['mean']:.3f} ({in_interval(*delta['mean_ci'])}), SD {delta['sd']:.3f} "
+            f"{numeral(delta['mean'])} ({in_interval(*delta['mean_ci'])}), SD {delta['sd']:.3f} "
             f"over {len(self.rows)} images, above 0 in {above}"
         )
 

@@ -21,6 +21,7 @@ from napari_globalxai.faithfulness.numbers_in_words import in_interval, in_perce
 from napari_globalxai.faithfulness.orders import Mask
 from napari_globalxai.faithfulness.outside import outputs_of
 from napari_globalxai.faithfulness.stored_results import result_stem
+from napari_globalxai.plain_text import numeral
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.storage import write_json, write_table
@@ -83,8 +84,8 @@ class RegionRow:
         return (
             f"{verb} {self.region} takes the AUC of {self.label} from "
             f"{self.effect.auc_before:.3f} to {self.effect.auc_after:.3f} (change "
-            f"{self.effect.auc_change:.3f}, {ends}) and changes the "
-            f"mean logit of images with it by {self.effect.logit_change:.2f}; the region holds "
+            f"{numeral(self.effect.auc_change)}, {ends}) and changes the mean logit of images with "
+            f"it by {numeral(self.effect.logit_change, '.2f')}; the region holds "
             f"{in_percent(self.share)} of the map on {in_percent(self.area_share, 1)} of the frame"
         )
 

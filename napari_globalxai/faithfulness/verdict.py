@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from napari_globalxai.faithfulness.control_steps import EARLY
 from napari_globalxai.faithfulness.sequential import SIGNIFICANCE, Count
+from napari_globalxai.plain_text import numeral
 
 # Kinds of verdict, by which they are coloured; the word itself may name what the map is no better
 # than.
@@ -93,7 +94,9 @@ class Lead:
 
     def __str__(self) -> str:
         """Return the numbers as they stand in a sentence."""
-        return f"{self.name}, {self.difference:.3f} ({self.low:.3f} to {self.high:.3f})"
+        return (
+            f"{self.name}, {numeral(self.difference)} ({numeral(self.low)} to {numeral(self.high)})"
+        )
 
 
 @dataclass(frozen=True)
@@ -162,7 +165,7 @@ def judge(evidence: Evidence, fewest: int, on_whom: str = "") -> Verdict:
     if lacking:
         return Verdict(NOT_ENOUGH_DATA, lacking, on_whom)
     tested = ". ".join(filter(None, [on_whom, _outside(evidence)]))
-    numbers = f"Δ = {evidence.delta:.3f}, {_judged_part(evidence)}{_p_values(evidence)}"
+    numbers = f"Δ = {numeral(evidence.delta)}, {_judged_part(evidence)}{_p_values(evidence)}"
     refuted = [name for name, count in evidence.deciding.items() if count.decision is False]
     if refuted:
         what = _WORDS.get(refuted[0], f"{refuted[0]} orders")
@@ -179,7 +182,7 @@ def judge(evidence: Evidence, fewest: int, on_whom: str = "") -> Verdict:
         return Verdict(
             UNDECIDED,
             f"{numbers}; more patients are needed, since the 95 % interval of Δ begins at "
-            f"{evidence.delta_low:.3f}",
+            f"{numeral(evidence.delta_low)}",
             tested,
         )
     return _specific(evidence, numbers, tested)
@@ -229,7 +232,7 @@ def _lacking(evidence: Evidence, fewest: int) -> str:
 def _judged_part(evidence: Evidence) -> str:
     if evidence.up_to == 1:
         return ""
-    return f"{over_the_first(evidence.up_to)} {evidence.judged:.3f} with "
+    return f"{over_the_first(evidence.up_to)} {numeral(evidence.judged)} with "
 
 
 def over_the_first(share: float) -> str:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from napari_globalxai.cohort.wording import counted, form, named
 from napari_globalxai.frame.stack import AlignedStack
+from napari_globalxai.plain_text import numeral
 
 IMAGES_LOOKED_AT = 64
 # An image whose brightest percent stays below this shows nothing: the threshold of the field.
@@ -222,7 +223,8 @@ def _card_that_fits_no_image(expected: Expected) -> Iterator[str]:
         low, high = expected.range
         yield (
             f"The card's mean {_numbers(expected.mean)} and std {_numbers(expected.std)} do not "
-            f"fit its range {low:g} to {high:g}; give all three on one scale."
+            f"fit its range {numeral(low, 'g')} to {numeral(high, 'g')}; give all three on "
+            "one scale."
         )
 
 
@@ -296,9 +298,10 @@ def _distance(mean: npt.NDArray[np.float64], expected: Expected) -> float:
 
 def _by_channel(values: npt.NDArray[np.floating], expected: Expected) -> str:
     return ", ".join(
-        f"{name} {value:.0f}" for name, value in zip(expected.channels, values, strict=True)
+        f"{name} {numeral(value, '.0f')}"
+        for name, value in zip(expected.channels, values, strict=True)
     )
 
 
 def _numbers(values: Sequence[float]) -> str:
-    return ", ".join(f"{value:g}" for value in values)
+    return ", ".join(numeral(value, "g") for value in values)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from napari_globalxai.images.pixels import Array
+from napari_globalxai.plain_text import numeral
 
 # Numbers of 16 bit that stay below this are fewer bits, or a picture that shows next to nothing.
 _DARK = 1 << 14
@@ -85,8 +86,9 @@ def range_of(
     if not (low >= 0 and high <= 255):
         mend = ", or say --stored-bits" if whole and low >= 0 else ""
         raise ValueError(
-            f"its values lie between {low:g} and {high:g}, so that black and white are unknown; "
-            f"save it with 8 or 16 bit{mend}"
+            f"its values lie between {numeral(low, 'g')} and {numeral(high, 'g')}, so that black "
+            f"and "
+            f"white are unknown; save it with 8 or 16 bit{mend}"
         )
     return ValueRange(0, 1 if samples.dtype.kind == "f" and high <= 1 else 255)
 
@@ -150,7 +152,7 @@ def to_255(samples: Array, values: ValueRange) -> Array:
 def _checked(values: ValueRange, low: float, high: float, who: str) -> ValueRange:
     if not (values.black <= low and high <= values.white and values.black < values.white):
         raise ValueError(
-            f"its values lie between {low:g} and {high:g}, but {who} {values.black:g} to "
-            f"{values.white:g}"
+            f"its values lie between {numeral(low, 'g')} and {numeral(high, 'g')}, but {who} "
+            f"{numeral(values.black, 'g')} to {numeral(values.white, 'g')}"
         )
     return values

@@ -8,6 +8,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_globalxai.plain_text import numeral
 from napari_globalxai.report.style import DASH, number, percent
 from napari_globalxai.storage import read_json, read_table
 
@@ -126,7 +127,7 @@ def figure_text(value: Any, digits: int = 3) -> str:
     if isinstance(value, bool) or not isinstance(value, Integral | float):
         return DASH if value is None else str(value)
     if isinstance(value, Integral):
-        return str(int(value)).replace("-", "−")
+        return numeral(int(value), "d")
     return number(float(value), digits)
 
 
@@ -134,7 +135,7 @@ def p_text(value: Any) -> str:
     """Return a p-value as text."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return figure_text(value)
-    return number(float(value), 3) if value >= 0.001 else f"{float(value):.1g}"
+    return number(float(value), 3) if value >= 0.001 else numeral(float(value), ".1g")
 
 
 def share_text(value: Any) -> str:

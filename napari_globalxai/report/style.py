@@ -33,6 +33,7 @@ from napari_globalxai.faithfulness.verdict import (
     WELL_PLACED,
     kind_of,
 )
+from napari_globalxai.plain_text import numeral
 from napari_globalxai.storage import atomic_path
 
 FloatImage = npt.NDArray[np.floating]
@@ -166,10 +167,7 @@ def number(value: float | None, digits: int = 3) -> str:
     """Return a number as text with a true minus sign, a dash where there is none."""
     if value is None or is_missing(value):
         return DASH
-    text = f"{value:.{digits}f}"
-    if float(text) == 0:
-        text = text.removeprefix("-")
-    return text.replace("-", "−")
+    return numeral(value, f".{digits}f")
 
 
 def percent(value: float | None, digits: int = 0) -> str:

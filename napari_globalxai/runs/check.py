@@ -11,7 +11,6 @@ import numpy as np
 from napari_globalxai.attribution.base import split_of
 from napari_globalxai.cohort.problems import side_note
 from napari_globalxai.cohort.table import Cohort
-from napari_globalxai.cohort.wording import counted, named
 from napari_globalxai.errors import InputError
 from napari_globalxai.execution.dask_workers import open_workers
 from napari_globalxai.faithfulness.scores import log_odds
@@ -25,7 +24,7 @@ from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.loaders import load_model
 from napari_globalxai.progress import JobProgress, ProgressCallback, ignore_progress
 from napari_globalxai.runs.image_reading import ImageReading
-from napari_globalxai.runs.mirrored import eyes_without_sides, mirrored_by_guess
+from napari_globalxai.runs.input_problems import input_problems
 from napari_globalxai.runs.performance import (
     LabelPerformance,
     measure_performance,
@@ -94,17 +93,16 @@ def check_inputs(
     if isinstance(model, str | Path):
         model = load_model(model, device=device, trust=trust)
     facts: list[str] = []
-    problems = list(cohort.problems)
     if (note := side_note(cohort)) and (model is None or not model.card.modality):
         facts.append(note)
     if model is None and not read_images:
-        return CheckResult(facts, problems)
+        return CheckResult(facts, cohort.problems)
     told = JobProgress(progress)
     with open_workers(workers, told) as processes:
         reading = ImageReading(cohort, stored_bits)
         if model is None:
-            return CheckResult(facts, problems + reading.unreadable(told, processes))
-        _check_model(cohort, model, facts, problems)
+            return CheckResult(facts, cohort.problems + reading.unreadable(told, processes))
+        problems = _check_model(cohort, model, facts)
         found = reading.predict(model, told, processes)
     truth, activation = cohort.truth(model.labels), model.activation
     performance = measure_performance(
@@ -122,31 +120,18 @@ def check_inputs(
     return CheckResult(facts, problems, performance)
 
 
-def _check_model(
-    cohort: Cohort, classifier: Classifier, facts: list[str], problems: list[str]
-) -> None:
-    """Add what a model tells, and what it and the cohort disagree on."""
+def _check_model(cohort: Cohort, classifier: Classifier, facts: list[str]) -> list[str]:
+    """Add what a model tells, and return what is wrong with it and the cohort."""
     truth = cohort.truth(classifier.labels)
-    problems += cohort.assumptions(classifier.labels)
-    problems += mirrored_by_guess(cohort, classifier.card.modality)
-    problems += eyes_without_sides(cohort, classifier.card.modality)
     told = describe_model(classifier)
     facts += told.facts
-    problems += told.problems
     for index, label in enumerate(classifier.labels):
         with_label = int((truth[:, index] == 1).sum())
         without = int((truth[:, index] == 0).sum())
         facts.append(f"{label}: {with_label} images with it, {without} without")
-        if not with_label or not without:
-            problems.append(f"{label}: PEPPR needs images with and without it.")
-    if unknown := cohort.unknown_classes(classifier.labels):
-        problems.append(
-            f"{cohort.source}: the class column {cohort.class_column!r} holds "
-            f"{named(map(repr, unknown))}, in {counted(sum(unknown.values()), 'row')}, which "
-            "the model has no label for."
-        )
     if np.isnan(truth).any():
         facts.append(f"{int(np.isnan(truth).any(axis=1).sum())} images have a label missing")
+    return [*input_problems(cohort, classifier), *told.problems]
 
 
 def describe_model(classifier: Classifier) -> CheckResult:

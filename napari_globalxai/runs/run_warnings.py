@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from napari_globalxai.frame.plausibility import Expected, look_at_stack
 from napari_globalxai.models.card import InputCard
 from napari_globalxai.runs.align_cohort import alignment_warnings
-from napari_globalxai.runs.mirrored import eyes_without_sides, mirrored_by_guess
+from napari_globalxai.runs.input_problems import input_problems
 from napari_globalxai.runs.performance import LabelPerformance, performance_warnings
 
 if TYPE_CHECKING:
@@ -35,10 +35,8 @@ def run_warnings(aggregated: Aggregated, performance: Sequence[LabelPerformance]
         *look_at_stack(
             aligned.stack, aligned.rows, plan.cohort.names, expected_input(plan.model.card.input)
         ),
-        *plan.cohort.warnings,
-        *plan.cohort.assumptions(plan.model.labels),
-        *mirrored_by_guess(plan.cohort, plan.model.card.modality),
-        *eyes_without_sides(plan.cohort, plan.model.card.modality),
+        # What `check` and the form told of them before; whoever reads the run was not there.
+        *input_problems(plan.cohort, plan.model, estimates_sides=plan.frame.estimate_laterality),
         *plan.model.warnings,
         *_left_out(plan),
         *_of_maps(aggregated),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from napari_globalxai.plain_text import numeral
 from napari_globalxai.statistics.ranks import ranks
 
 FloatArray = npt.NDArray[np.float64]
@@ -134,13 +135,15 @@ def judge_dependence(
     if not reliability >= _LEAST_RELIABILITY:
         return Dependence(
             NOT_ENOUGH_DATA,
-            f"the map itself agrees by {reliability:.2f} only between halves of the patients",
+            f"the map itself agrees by {numeral(reliability, '.2f')} only between halves of the "
+            "patients",
         )
     shared = max(float(np.mean(agreements)), 0.0) / reliability
     said = (
         f"halves of the patients agree by {reliability:.2f}, with random weights by "
-        f"{np.mean(agreements):.2f} on average and {np.max(agreements):.2f} at most, "
-        f"p = {p:.3g} over {len(agreements)} seeds"
+        f"{numeral(float(np.mean(agreements)), '.2f')} on average and "
+        f"{numeral(float(np.max(agreements)), '.2f')} at most, p = {numeral(p, '.3g')} over "
+        f"{len(agreements)} seeds"
     )
     if p <= LEVEL:
         return Dependence(MODEL_DEPENDENT if shared <= _MOST_SHARED else PARTLY, said)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from napari_globalxai.catalogue import STATISTICS
 from napari_globalxai.errors import InputError
+from napari_globalxai.plain_text import numeral
 from napari_globalxai.statistics.map_statistics import MapContext, Statistic
 
 # Columns of ``maps.csv`` on either side of the statistics.
@@ -98,13 +99,9 @@ class RecordedStatistic:
             return _MISSING
         try:
             # A column of whole numbers with one missing comes back as fractions.
-            text = format(int(value) if float(value).is_integer() else value, self.format)
+            return numeral(int(value) if float(value).is_integer() else value, self.format)
         except ValueError:
-            text = format(value, _ANY_NUMBER)
-        if not any(digit in text for digit in "123456789"):
-            # Minus nothing is nothing.
-            text = text.removeprefix("-")
-        return text.replace("-", "−")
+            return numeral(value, _ANY_NUMBER)
 
 
 def recorded_statistics(columns: Iterable[object]) -> list[RecordedStatistic]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_globalxai.runs.turns import reading
 from napari_globalxai.widgets.ask_view import AskView
 from napari_globalxai.widgets.chapter_view import ChapterView
 from napari_globalxai.widgets.figures_view import FiguresView
 from napari_globalxai.widgets.fold import Fold
+from napari_globalxai.widgets.layouts import in_column
 from napari_globalxai.widgets.panel import Panel, choice_box
 from napari_globalxai.widgets.parts import text_label
 from napari_globalxai.widgets.session import Session
@@ -80,9 +81,7 @@ class AnswersView(Fold):
         self.chapter = ChapterView(panel)
         self.figures = FiguresView(panel, viewer)
         content = QWidget()
-        box = QVBoxLayout(content)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(4)
+        box = in_column(content)
         for part in (self.ask, self.box, self.nothing, self.chapter, self.figures):
             box.addWidget(part)
         self.show_content(content)

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QLineEdit, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLineEdit, QWidget
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.progress import ProgressCallback
 from napari_globalxai.statistics.query import parse_query
 from napari_globalxai.widgets.fold import Fold
+from napari_globalxai.widgets.layouts import in_column
 from napari_globalxai.widgets.other_run import OtherRunLayers, other_run_of
 from napari_globalxai.widgets.panel import Panel, choice_box
 from napari_globalxai.widgets.panel_words import in_panel_words
@@ -167,9 +168,7 @@ class AskView(Fold):
         self.ask_button = tipped_button("Ask", "Keep the answer in the run, and show it below")
         self.job_bar = JobBar(self.runner)
         content = QWidget()
-        box = QVBoxLayout(content)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(4)
+        box = in_column(content)
         for part in (
             *(self.box, self.summary, self.first, self.remark),
             *(self.more, self.ask_button, self.job_bar),

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_globalxai.widgets.findings_view import FindingsTable, ShownFinding, audit_run
 from napari_globalxai.widgets.first_sight import known_findings
+from napari_globalxai.widgets.layouts import in_column
 from napari_globalxai.widgets.panel import Panel
 from napari_globalxai.widgets.parts import JobBar, flowing, heading, tipped_button
 from napari_globalxai.widgets.session import Session
@@ -45,9 +46,7 @@ class AuditView(QWidget):
         )
         self.job_bar = JobBar(self.runner)
         self._listed = LatestOnly(self)
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(8)
+        box = in_column(self, spacing=8)
         box.addWidget(flowing(heading("Findings"), self.button))
         box.addWidget(self.job_bar)
         box.addWidget(self.table)

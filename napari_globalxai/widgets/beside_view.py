@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any, Optional
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QPushButton, QWidget
 
 from napari_globalxai.widgets.fold import Fold
+from napari_globalxai.widgets.layouts import in_column
 from napari_globalxai.widgets.other_run import OtherRunLayers, open_beside, other_run_of
 from napari_globalxai.widgets.panel import Panel, choice_box
 from napari_globalxai.widgets.parts import JobBar, flowing, text_label
@@ -63,9 +64,7 @@ class BesideView(Fold):
             )
         self.job_bar = JobBar(self.runner)
         content = QWidget()
-        box = QVBoxLayout(content)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(4)
+        box = in_column(content)
         box.addWidget(flowing(self.open_button, self.close_button))
         shown = FormRows()
         shown.form.addRow("Shown below", self.shown_box)

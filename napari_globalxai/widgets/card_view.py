@@ -12,7 +12,6 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QFormLayout,
     QPushButton,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -22,11 +21,13 @@ from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.widgets.card_fields import CardFields, facts
 from napari_globalxai.widgets.explain_jobs import reading
 from napari_globalxai.widgets.fold import Fold
-from napari_globalxai.widgets.panel import take_letters
+from napari_globalxai.widgets.layouts import in_column
+from napari_globalxai.widgets.panel import take_in
 from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import JobBar, flowing, text_label
 from napari_globalxai.widgets.session import Session
 from napari_globalxai.widgets.settings_form import FormRows, settings_layout
+from napari_globalxai.widgets.viewer_jobs import tell_napari
 from napari_globalxai.widgets.warm_up import import_models
 from napari_globalxai.widgets.workers import JobRunner, LatestOnly
 from napari_globalxai.widgets.wrapped import WrappedBox
@@ -73,6 +74,7 @@ class CardView(Fold):
         self._fields: list[CardFields] = []
         self._looking = LatestOnly(self)
         self.runner = JobRunner(self)
+        tell_napari(self, self.runner, "Checking or writing a model's card")
         self.said = text_label()
         self.said.setAccessibleName("What the model card says")
         self.found = text_label()
@@ -164,9 +166,7 @@ class CardView(Fold):
 
     def _lay_out(self) -> None:
         content = QWidget()
-        box = QVBoxLayout(content)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(4)
+        box = in_column(content)
         self._form = FormRows()
         inside = QWidget()
         self.more.show_content(inside)
@@ -187,7 +187,7 @@ class CardView(Fold):
             # Paths, arguments and transforms are long.
             more.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapAllRows)
             self._fields = [CardFields(first, facts("input")), CardFields(more, facts("more"))]
-            take_letters(self)
+            take_in(self)
 
     # What was found.
 

@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
+from napari_globalxai.widgets.layouts import in_column
 from napari_globalxai.widgets.panel import Panel
 from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import text_label
@@ -39,9 +40,7 @@ class ChapterView(QWidget):
         self.said = text_label()
         self.tables: list[PlainTable] = []
         self._content = QWidget()
-        self._box = QVBoxLayout(self)
-        self._box.setContentsMargins(0, 0, 0, 0)
-        self._box.setSpacing(4)
+        self._box = in_column(self)
         self._box.addWidget(self.said)
         self._box.addWidget(self._content)
         self.show_chapter(None)
@@ -50,9 +49,7 @@ class ChapterView(QWidget):
         """Show a chapter, or nothing."""
         self.setVisible(chapter is not None)
         before, self._content, self.tables = self._content, QWidget(), []
-        inside = QVBoxLayout(self._content)
-        inside.setContentsMargins(0, 0, 0, 0)
-        inside.setSpacing(4)
+        inside = in_column(self._content)
         if chapter is not None:
             points = [f"• {point}" for point in chapter.points]
             warnings = [f"⚠ {in_panel_words(warning)}" for warning in chapter.warnings]

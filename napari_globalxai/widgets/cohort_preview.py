@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_globalxai.cohort.wording import counted
 from napari_globalxai.errors import InputError
 from napari_globalxai.settings.cohort_settings import CohortSettings
+from napari_globalxai.widgets.layouts import in_column
 from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import text_label
 from napari_globalxai.widgets.workers import LatestOnly
@@ -44,9 +45,7 @@ class CohortPreview(QWidget):
         self.facts.setAccessibleName("What was recognised in the table")
         self.problems = text_label()
         self.problems.setAccessibleName("Problems of the table")
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(2)
+        box = in_column(self, spacing=2)
         box.addWidget(self.facts)
         box.addWidget(self.problems)
         self._show(_Seen((), ()))

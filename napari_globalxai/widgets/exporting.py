@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QApplication, QFileDialog, QTableWidget, QWidget
 
 from napari_globalxai.csv_text import marked
 from napari_globalxai.widgets.plain_labels import plain
+from napari_globalxai.widgets.viewer_jobs import tell_napari
 from napari_globalxai.widgets.workers import JobRunner
 
 if TYPE_CHECKING:
@@ -155,4 +156,5 @@ def _save(widget: QWidget, path: Path, write: Callable[[Path], None]) -> None:
     runner = JobRunner(widget)
     runner.succeeded.connect(lambda done: show_info(plain(f"Saved: {path}")))
     runner.finished.connect(runner.deleteLater)
+    tell_napari(widget, runner, f"Saving {plain(path.name)}")
     runner.run(lambda progress: write(path))

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtGui import QResizeEvent, QShowEvent
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_globalxai.runs.turns import reading
 from napari_globalxai.widgets.figure_look import Look, picture
+from napari_globalxai.widgets.layouts import in_column
 from napari_globalxai.widgets.panel import Panel
 from napari_globalxai.widgets.parts import text_label
 from napari_globalxai.widgets.picture_view import PictureView
@@ -121,9 +122,7 @@ class FiguresView(QWidget):
         self.pictures: list[PictureView] = []
         self.said = text_label()
         self._content = QWidget()
-        self._box = QVBoxLayout(self)
-        self._box.setContentsMargins(0, 0, 0, 0)
-        self._box.setSpacing(4)
+        self._box = in_column(self)
         self._box.addWidget(self.said)
         self._box.addWidget(self._content)
         self._draws = LatestOnly(self)
@@ -171,8 +170,7 @@ class FiguresView(QWidget):
 
     def _fill(self, wanted: _Wanted | None, drawn: list[_Drawn]) -> None:
         before, self._content, self.pictures = self._content, QWidget(), []
-        inside = QVBoxLayout(self._content)
-        inside.setContentsMargins(0, 0, 0, 0)
+        inside = in_column(self._content)
         for each in drawn:
             assert wanted is not None
             shown = PictureView(

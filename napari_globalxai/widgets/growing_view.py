@@ -2,9 +2,10 @@
 
 from typing import Optional
 
-from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QWidget
 
 from napari_globalxai.widgets.growing_layers import GrowingLayers, GrownView
+from napari_globalxai.widgets.layouts import in_column
 from napari_globalxai.widgets.panel import Panel, choice_box
 from napari_globalxai.widgets.parts import text_label
 from napari_globalxai.widgets.result_tables import number
@@ -39,9 +40,7 @@ class GrowingView(QWidget):
         self.shown_box.setToolTip("Each is the mean over the images that are explained so far")
         self.map_box = choice_box("Growing map", "The map that is shown while it grows")
         self.said = text_label()
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(4)
+        box = in_column(self)
         for part in (self.shown_box, self.map_box, self.said):
             box.addWidget(part)
         self.shown_box.toggled.connect(self._on_toggled)

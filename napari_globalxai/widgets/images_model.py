@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt
 
+from napari_globalxai.plain_text import numeral
 from napari_globalxai.runs.tables import FILE, LATERALITY, PATH, PATIENT, ROW, STATUS
 from napari_globalxai.widgets.image_ranking import ImageFacts, facts_of, ordered
 from napari_globalxai.widgets.plain_labels import plain
@@ -222,7 +223,7 @@ def _of_the_table(name: str, values: Any) -> _Column:
 
 
 def _short(value: Any) -> str:
-    return NOTHING if not np.isfinite(value) else f"{value:g}".replace("-", "−")
+    return NOTHING if not np.isfinite(value) else numeral(value, "g")
 
 
 def _yes_or_no(value: float) -> str:

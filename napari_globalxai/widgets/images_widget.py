@@ -22,6 +22,7 @@ from napari_globalxai.widgets.image_clusters import cluster_of
 from napari_globalxai.widgets.images_model import ImagesModel
 from napari_globalxai.widgets.layers import RunLayers, layers_of
 from napari_globalxai.widgets.panel import Panel, choice_box
+from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import flowing, side_by_side, text_label
 from napari_globalxai.widgets.run_view import RunView
 from napari_globalxai.widgets.session import Session, session_of
@@ -93,7 +94,7 @@ class ImagesWidget(Panel):
             rows = query.rows(view.run.images)
             remarks = query.remarks(view.run.images)
         except InputError as why:
-            self.said.setText(f"⚠ {why}")
+            self.said.setText(f"⚠ {in_panel_words(str(why))}")
             return
         if not len(rows):
             self.said.setText("⚠ " + ("; ".join(remarks) or f"No image is meant by {text}") + ".")
@@ -278,7 +279,7 @@ class ImagesWidget(Panel):
         try:
             cluster = cluster_of(view.run, self.session.map_name, self.session.row)
         except InputError as why:
-            self.said.setText(f"⚠ {why}")
+            self.said.setText(f"⚠ {in_panel_words(str(why))}")
             return
         self.session.select(cluster)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QLineEdit, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLineEdit, QWidget
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.progress import ProgressCallback
 from napari_globalxai.statistics.query import parse_query
+from napari_globalxai.widgets.layouts import in_column
 from napari_globalxai.widgets.panel import Panel
 from napari_globalxai.widgets.parts import JobBar, tipped_button
 from napari_globalxai.widgets.present_run import while_present
@@ -78,9 +79,7 @@ class KeepSelection(QWidget):
         self.job_bar = JobBar(self.runner)
         form = FormRows()
         form.form.addRow("Name", self.name_line)
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(4)
+        box = in_column(self)
         box.addWidget(form)
         box.addWidget(self.button)
         box.addWidget(self.job_bar)

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QPushButton, QWidget
 
+from napari_globalxai.widgets.layouts import in_row
 from napari_globalxai.widgets.panel import choice_box
 from napari_globalxai.widgets.warm_up import import_models
 from napari_globalxai.widgets.workers import LatestOnly
@@ -47,8 +48,7 @@ class CamLayerField(QWidget):
         self.box.setMinimumContentsLength(_FEW_LETTERS)
         self.list_button = QPushButton("List")
         self.list_button.setToolTip("Load the model and list its layers that give a map")
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
+        row = in_row(self)
         row.addWidget(self.box, 1)
         row.addWidget(self.list_button)
         self.setFocusProxy(self.box)

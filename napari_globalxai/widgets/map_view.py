@@ -3,7 +3,7 @@
 from typing import Any, Optional
 
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QCheckBox, QLineEdit, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QLineEdit, QWidget
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.settings.aggregation_settings import SELECTIONS
@@ -13,8 +13,10 @@ from napari_globalxai.widgets.colours import SCALES, WARNING
 from napari_globalxai.widgets.fold import Fold
 from napari_globalxai.widgets.keep_selection import KeepSelection
 from napari_globalxai.widgets.layers import RunLayers
+from napari_globalxai.widgets.layouts import in_column
 from napari_globalxai.widgets.mass import outside_warning
 from napari_globalxai.widgets.panel import Panel, choice_box
+from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import text_label
 from napari_globalxai.widgets.result_tables import MapTable
 from napari_globalxai.widgets.run_view import RunView
@@ -135,9 +137,7 @@ class MapView(QWidget):
         asked.addRow(self.counts)
         asked.addRow(self.kept)
         self.more.show_content(content)
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(4)
+        box = in_column(self)
         box.addWidget(shown)
         box.addWidget(self.outside)
         for each in (
@@ -233,7 +233,7 @@ class MapView(QWidget):
         try:
             rows = parse_query(text).rows(view.run.images)
         except InputError as why:
-            self.refused.emit(str(why))
+            self.refused.emit(in_panel_words(str(why)))
             return None
         if not len(rows):
             self.refused.emit(f"No image is meant by {text}.")

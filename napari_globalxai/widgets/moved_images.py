@@ -1,9 +1,10 @@
 """Asks where a run's images are now, where they are not any more where the run says."""
 
 from napari.utils.notifications import show_error
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_globalxai.widgets.layers import RunLayers
+from napari_globalxai.widgets.layouts import in_column
 from napari_globalxai.widgets.panel import Panel
 from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import text_label
@@ -42,9 +43,7 @@ class MovedImages(QWidget):
         self.field.setToolTip("Where the images are now; each is taken if its content is the same")
         form = FormRows()
         form.form.addRow("Images", self.field)
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(4)
+        box = in_column(self)
         box.addWidget(self.said)
         box.addWidget(form)
         self.field.edited.connect(self._on_edited)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_globalxai.models.card import MODEL_SUFFIXES
 from napari_globalxai.progress import Progress, ProgressCallback
+from napari_globalxai.widgets.layouts import in_column
 from napari_globalxai.widgets.panel import Panel
 from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import JobBar, text_label, tipped_button
@@ -90,9 +91,7 @@ class MovedModel(QWidget):
         self._looks = LatestOnly(self)
         form = FormRows()
         form.form.addRow("Model", self.field)
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(4)
+        box = in_column(self)
         box.addWidget(self.said)
         box.addWidget(form)
         box.addWidget(self.button)

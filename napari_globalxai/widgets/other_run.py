@@ -12,6 +12,7 @@ import numpy.typing as npt
 from napari.layers import Image
 from psygnal import Signal
 
+from napari_globalxai.plain_text import numeral
 from napari_globalxai.progress import ProgressCallback
 from napari_globalxai.widgets.colours import map_colormap
 from napari_globalxai.widgets.event_turns import TURNS
@@ -158,7 +159,7 @@ class OtherRunLayers(RoleLayers):
             sentences.append("It has not got the image in view.")
         elif name in other.correlation:
             sentences.append(
-                f"Maps of {name}: Spearman's correlation {other.correlation[name]:.2f}."
+                f"Maps of {name}: Spearman's correlation {numeral(other.correlation[name], '.2f')}."
             )
         return "\n".join(dict.fromkeys([*sentences, *other.remarks]))
 

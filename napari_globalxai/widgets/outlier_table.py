@@ -10,6 +10,7 @@ from napari_globalxai.widgets.result_tables import NOTHING, PlainTable, number
 _WIDEST_FILE = 130
 _HEADING_MARGIN = 14
 _NOTICED = 1
+_LINES = 2
 _STACK_ROW = Qt.ItemDataRole.UserRole
 
 
@@ -73,7 +74,8 @@ class OutlierTable(PlainTable):
         )
         self.setCurrentCell(-1, -1)
         for index, (at, row) in enumerate(zip(view.outliers.index, rows, strict=True)):
-            tip = str(row["path"]) + (f"\nPatient {row['patient']}" if row["patient"] else "")
+            patient = f"Patient {row['patient']}" if row["patient"] else ""
+            tip = "\n".join(filter(None, (str(row["path"]), patient, view.noticed[at])))
             for column in range(self.columnCount()):
                 item = self.item(index, column)
                 assert item is not None
@@ -115,11 +117,15 @@ class OutlierTable(PlainTable):
         file = min(self.sizeHintForColumn(0), _WIDEST_FILE, left // 2)
         file = max(file, self._heading_width(0))
         self._across.resizeSection(0, file)
-        # Its words stand below each other, but none is cut.
-        measure = self.fontMetrics()
-        words = [word for row in self.texts() for word in row[_NOTICED].split()]
-        longest = max(map(measure.horizontalAdvance, words), default=0) + _HEADING_MARGIN
-        needed = max(longest, self._heading_width(_NOTICED))
+        # No word is cut, and most is read in two lines where the table is wide enough: other
+        # columns may be scrolled to.
+        measure = self.fontMetrics().horizontalAdvance
+        noticed = [row[_NOTICED] for row in self.texts()]
+        word = max((measure(each) for text in noticed for each in text.split()), default=0)
+        line = max(map(measure, noticed), default=0)
+        in_lines = min(line, line // _LINES + word // 2) + _HEADING_MARGIN
+        room = self.viewport().width() - file  # type: ignore[union-attr]
+        needed = max(word + _HEADING_MARGIN, min(in_lines, room), self._heading_width(_NOTICED))
         modes = QHeaderView.ResizeMode
         fits = left - file >= needed
         self._across.setSectionResizeMode(_NOTICED, modes.Stretch if fits else modes.Fixed)

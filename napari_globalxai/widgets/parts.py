@@ -9,12 +9,12 @@ from qtpy.QtWidgets import (
     QProgressBar,
     QPushButton,
     QSizePolicy,
-    QVBoxLayout,
     QWidget,
 )
 
 from napari_globalxai.progress import Progress, format_seconds
 from napari_globalxai.widgets.flow_row import FlowRow
+from napari_globalxai.widgets.layouts import in_column, in_row
 from napari_globalxai.widgets.plain_labels import plain_label
 from napari_globalxai.widgets.workers import JobRunner
 
@@ -56,9 +56,7 @@ class JobBar(QWidget):
         row = QHBoxLayout()
         row.addWidget(self.bar, 1)
         row.addWidget(self.cancel_button)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
+        layout = in_column(self)
         layout.addLayout(row)
         layout.addWidget(self.status)
         self.cancel_button.clicked.connect(self.cancel)
@@ -152,8 +150,7 @@ def flowing(*widgets: QWidget) -> FlowRow:
 def side_by_side(*widgets: QWidget) -> QWidget:
     """Return widgets that stay together in one line, such as back and forward."""
     together = QWidget()
-    row = QHBoxLayout(together)
-    row.setContentsMargins(0, 0, 0, 0)
+    row = in_row(together)
     for widget in widgets:
         row.addWidget(widget)
     return together

@@ -6,8 +6,9 @@ from typing import Any, Optional
 
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QToolButton, QWidget
+from qtpy.QtWidgets import QFileDialog, QLineEdit, QToolButton, QWidget
 
+from napari_globalxai.widgets.layouts import in_row
 from napari_globalxai.widgets.plain_labels import plain
 
 
@@ -24,14 +25,14 @@ class _PathLine(QLineEdit):
 
     def dragEnterEvent(self, event: Optional[QDragEnterEvent]) -> None:  # noqa: UP045
         """Take files."""
-        if event is not None and _local_paths(event):
+        if event is not None and local_paths(event):
             event.acceptProposedAction()
         else:
             super().dragEnterEvent(event)
 
     def dropEvent(self, event: Optional[QDropEvent]) -> None:  # noqa: UP045
         """Take files."""
-        paths = [] if event is None else _local_paths(event)
+        paths = [] if event is None else local_paths(event)
         if event is not None and paths:
             event.acceptProposedAction()
             self.dropped.emit(paths)
@@ -39,7 +40,8 @@ class _PathLine(QLineEdit):
             super().dropEvent(event)
 
 
-def _local_paths(event: Any) -> list[Path]:
+def local_paths(event: Any) -> list[Path]:
+    """Return the files and folders of this machine that a drag brings."""
     data = event.mimeData()
     urls = [] if data is None else data.urls()
     return [Path(url.toLocalFile()) for url in urls if url.isLocalFile()]
@@ -80,9 +82,7 @@ class PathField(QWidget):
         self.browse_button.setText("…")
         self.browse_button.setToolTip(caption)
         self.browse_button.setAccessibleName(f"{caption}, from a list")
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
+        layout = in_row(self)
         layout.addWidget(self.line, 1)
         layout.addWidget(self.browse_button)
         self.setFocusProxy(self.line)

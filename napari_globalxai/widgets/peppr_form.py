@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QWidget
 
 from napari_globalxai.settings.declared import SettingsModel, declared_fields
 from napari_globalxai.settings.execution_settings import (
@@ -14,6 +14,7 @@ from napari_globalxai.settings.execution_settings import (
 )
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.widgets.fold import Fold
+from napari_globalxai.widgets.layouts import in_column
 from napari_globalxai.widgets.panel import choice_box
 from napari_globalxai.widgets.setting_fields import field_value, set_field
 from napari_globalxai.widgets.settings_form import FormRows, SettingsForm, add_setting
@@ -60,17 +61,14 @@ class PepprForm(QWidget):
         )
         self.chosen = Fold("Settings of the test")
         content = QWidget()
-        inside = QVBoxLayout(content)
-        inside.setContentsMargins(0, 0, 0, 0)
+        inside = in_column(content)
         inside.addWidget(form)
         inside.addWidget(self.more_form)
         self.chosen.show_content(content)
         self.chosen.expand()
         above = FormRows()
         above.form.addRow("M&ap", self.map_box)
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(6)
+        box = in_column(self, spacing=6)
         box.addWidget(above)
         box.addWidget(self.chosen)
 
@@ -106,9 +104,11 @@ class PepprForm(QWidget):
         if isinstance(fill, str) and isinstance(box, QComboBox) and box.findData(fill) < 0:
             # A picture, or a fill of a plugin that is not here.
             box.addItem(fill, fill)
-        for name, field in (*self._fields.items(), *self.more_form.fields.items()):
-            if name in settings and name not in OF_THIS_MACHINE:
-                set_field(field, settings[name])
+        chosen = {name: value for name, value in settings.items() if name not in OF_THIS_MACHINE}
+        for name, field in self._fields.items():
+            if name in chosen:
+                set_field(field, chosen[name])
+        self.more_form.put(chosen)
 
     def _more(self, of: type[SettingsModel]) -> dict[str, Any]:
         known = of.model_fields

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.runs.folder import PEPPR_FOLDER, file_stem
 from napari_globalxai.runs.turns import reading
 from napari_globalxai.widgets.fold import Fold
 from napari_globalxai.widgets.image_result import image_result
+from napari_globalxai.widgets.layouts import in_column
 from napari_globalxai.widgets.panel import Panel, choice_box
 from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import JobBar, flowing, text_label, tipped_button
@@ -166,15 +167,12 @@ class PerImageView(Fold):
         self.table.setTextElideMode(Qt.TextElideMode.ElideLeft)
         self.found = QWidget()
         below = settings_layout(self.found)
-        below.setContentsMargins(0, 0, 0, 0)
         below.addRow(self.label_box)
         below.addRow(self.said)
         below.addRow(self.order_box)
         below.addRow(self.table)
         content = QWidget()
-        box = QVBoxLayout(content)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(4)
+        box = in_column(content)
         for part in (
             self.introduction,
             flowing(self.compute_button, self.back_button),

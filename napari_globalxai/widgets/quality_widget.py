@@ -14,7 +14,6 @@ from qtpy.QtWidgets import (
     QPlainTextEdit,
     QPushButton,
     QRadioButton,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -33,6 +32,7 @@ from napari_globalxai.widgets.dropped_files import take
 from napari_globalxai.widgets.facts_table import FactsTable
 from napari_globalxai.widgets.folders import default_folder
 from napari_globalxai.widgets.layers import sample_paths
+from napari_globalxai.widgets.layouts import in_column
 from napari_globalxai.widgets.outlier_table import OutlierTable
 from napari_globalxai.widgets.panel import Panel
 from napari_globalxai.widgets.panel_words import in_panel_words
@@ -247,9 +247,7 @@ class QualityWidget(Panel):
         buttons = flowing(self.check_button, self.open_button)
         below = flowing(plain_label("Below:"), *self.companions.values())
         self.results = QWidget()
-        found = QVBoxLayout(self.results)
-        found.setContentsMargins(0, 0, 0, 0)
-        found.setSpacing(6)
+        found = in_column(self.results, spacing=6)
         found.addWidget(self.facts)
         found.addWidget(heading("Images that differ", wraps=True))
         found.addWidget(self.table)

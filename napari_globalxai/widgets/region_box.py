@@ -8,14 +8,22 @@ from weakref import ref
 from psygnal import Signal
 
 from napari_globalxai.widgets.panel import choice_box
+from napari_globalxai.widgets.region_marks import is_region, mark_region
 from napari_globalxai.widgets.region_mask import is_drawn
 
 if TYPE_CHECKING:
     from napari_globalxai.widgets.panel import Panel
 
+_NONE_CHOSEN = "None chosen"
+_DRAW = "Draw a region: press “New region” and drag a rectangle on the image"
+_MOST_NAMED = 3
+
 
 class RegionBox:
     """Lists the layers of a viewer that may hold regions, by whatever name they have.
+
+    What was drawn here is the region at once; a layer of somebody else's, which may be of
+    something else altogether, once it is chosen.
 
     Parameters
     ----------
@@ -27,12 +35,15 @@ class RegionBox:
     Attributes
     ----------
     box : QComboBox
-        Their names.
+        Their names, after that of none.
     changed : psygnal.Signal
         Another layer, or none, is chosen: by hand, or as the chosen one was taken away.
+    listed : psygnal.Signal
+        Other layers are offered, or others by name.
     """
 
     changed = Signal()
+    listed = Signal()
 
     def __init__(self, panel: Panel, viewer: Any) -> None:
         self._viewer = ref(viewer)
@@ -47,28 +58,40 @@ class RegionBox:
     @property
     def layer(self) -> Any:
         """The layer chosen, None where there is none."""
-        index = self.box.currentIndex()
+        index = self.box.currentIndex() - 1
         return self._listed[index]() if 0 <= index < len(self._listed) else None
 
+    @property
+    def what_to_do(self) -> str:
+        """How a region is come by, in a sentence, with the layers that could hold one."""
+        names = [f"“{layer.name}”" for known in self._listed if (layer := known()) is not None]
+        if not names:
+            return f"{_DRAW}."
+        more = ["others"] if len(names) > _MOST_NAMED else []
+        return f"{_DRAW}; or choose a layer at “Region”: {', '.join(names[:_MOST_NAMED] + more)}."
+
     def choose(self, layer: Any) -> None:
-        """Choose a layer of the viewer."""
-        for index, known in enumerate(self._listed):
-            if known() is layer:
-                self.box.setCurrentIndex(index)
+        """Choose a layer of the viewer, or none."""
+        known = [known() for known in self._listed]
+        self.box.setCurrentIndex(1 + known.index(layer) if layer in known else 0)
 
     def _list(self, event: object = None) -> None:
-        viewer, before, had_any = self._viewer(), self.layer, bool(self._listed)
+        viewer, before = self._viewer(), self.layer
         if viewer is None:
             return
         layers = [layer for layer in viewer.layers if is_drawn(layer)]
         self._listed = [ref(layer) for layer in layers]
         self.box.blockSignals(True)
         self.box.clear()
-        self.box.addItems([layer.name for layer in layers])
+        self.box.addItems([_NONE_CHOSEN, *(layer.name for layer in layers)])
         self.box.blockSignals(False)
-        self.choose(before)
-        if had_any and self.layer is not before:
+        regions = [layer for layer in layers if is_region(layer)]
+        self.choose(before if before in layers else next(iter(regions), None))
+        if self.layer is not before:
             self.changed.emit()
+        self.listed.emit()
 
     def _on_activated(self, index: int) -> None:
+        if self.layer is not None:
+            mark_region(self.layer)
         self.changed.emit()

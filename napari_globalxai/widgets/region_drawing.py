@@ -11,6 +11,7 @@ from napari.layers import Labels, Shapes
 
 from napari_globalxai.widgets.colours import REGION
 from napari_globalxai.widgets.drawing_context import draw_later
+from napari_globalxai.widgets.region_marks import is_drawn_here, mark_region
 
 Mask = npt.NDArray[np.bool_]
 Corners = Sequence[npt.NDArray[np.float64]]
@@ -34,6 +35,7 @@ def add_drawing(viewer: Any, name: str, corners: Corners = (), **values: Any) ->
     # Before it is shown: what comes after, napari would work out anew.
     layer = Shapes(corners or None, ndim=2, shape_type="rectangle", name=name, **look, **values)
     layer.mode = "add_rectangle"
+    mark_region(layer, is_ours=True)
     draw_later(viewer)
     viewer.layers.append(layer)
     viewer.layers.selection.active = layer
@@ -59,7 +61,9 @@ def draw_region(viewer: Any, region: Mask, name: str, images: Any) -> Any:
     corners, pixels = rectangles(region), region.astype(np.uint8)
     affine = np.asarray(images.affine.affine_matrix)[-3:, -3:]
     kind = Labels if corners is None else Shapes
-    layer = next((known for known in viewer.layers if known.name == name), None)
+    # One of the user's own that happens to have the name is left alone.
+    ours = (known for known in viewer.layers if known.name == name and is_drawn_here(known))
+    layer = next(ours, None)
     if isinstance(layer, kind):
         layer.affine = affine
         layer.data = pixels if corners is None else []
@@ -67,7 +71,9 @@ def draw_region(viewer: Any, region: Mask, name: str, images: Any) -> Any:
             layer.add_rectangles(corners)
     elif corners is None:
         draw_later(viewer)
-        layer = viewer.add_labels(pixels, name=name, opacity=0.5, affine=affine)
+        layer = Labels(pixels, name=name, opacity=0.5, affine=affine)
+        mark_region(layer, is_ours=True)
+        viewer.add_layer(layer)
     else:
         layer = add_drawing(viewer, name, corners, affine=affine)
     return layer

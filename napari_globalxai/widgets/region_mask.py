@@ -18,7 +18,14 @@ def is_drawn(layer: Any) -> bool:
 
 
 def region_mask(layer: Any, images: Any, frame: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """Return which pixels of the frame a drawn layer covers, bool (height, width).
+    """Return which pixels of the frame a drawn layer covers, see `read_region`."""
+    return read_region(layer, images, frame)[0]
+
+
+def read_region(
+    layer: Any, images: Any, frame: tuple[int, int]
+) -> tuple[npt.NDArray[np.bool_], str]:
+    """Return which pixels of the frame a drawn layer covers, and how other pixels were read.
 
     Parameters
     ----------
@@ -29,21 +36,25 @@ def region_mask(layer: Any, images: Any, frame: tuple[int, int]) -> npt.NDArray[
     frame : tuple of int
         Height and width of the frame.
 
+    Returns
+    -------
+    numpy.ndarray, str
+        bool (height, width), and a sentence where the layer's grid is not the frame's.
+
     Raises
     ------
     InputError
-        When nothing was drawn, or nothing of it lies in the frame.
+        When nothing was drawn, nothing of it lies in the frame, or it is of another stack.
     """
-    mask = (
-        _shapes(layer, images, frame)
-        if isinstance(layer, Shapes)
-        else _labels(layer, images, frame)
-    )
+    if isinstance(layer, Shapes):
+        mask, remark = _shapes(layer, images, frame), ""
+    else:
+        mask, remark = _labels(layer, images, frame)
     if not mask.any():
         raise InputError(
             f"The layer {layer.name!r} covers no pixel of the frame; draw a region on the image."
         )
-    return mask
+    return mask, remark
 
 
 def _shapes(layer: Any, images: Any, frame: tuple[int, int]) -> npt.NDArray[np.bool_]:
@@ -62,22 +73,48 @@ def _to_frame(layer: Any, images: Any, points: npt.NDArray[np.floating]) -> npt.
     return np.asarray(world @ inverse[:2, :2].T + inverse[:2, 2])
 
 
-def _labels(layer: Any, images: Any, frame: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    drawn = np.asarray(layer.data) > 0
-    drawn = np.asarray(drawn.any(axis=tuple(range(drawn.ndim - 2))))
-    # Each pixel of the frame looks where it lies in the labels.
-    rows, columns = np.mgrid[: frame[0], : frame[1]]
-    places = np.stack([rows.ravel(), columns.ravel()], axis=1)
+def _labels(layer: Any, images: Any, frame: tuple[int, int]) -> tuple[npt.NDArray[np.bool_], str]:
+    pixels = np.asarray(layer.data[0] if layer.multiscale else layer.data)
+    own = pixels.shape[-2:]
+    places = _places_in(layer, images, frame)
+    known = ((places >= 0) & (places < own)).all(axis=1)
+    rows, columns = places[known].T
+    drawn = np.asarray(pixels[..., rows, columns]) > 0
+    on = drawn.any(axis=-1)
+    is_of_images = on.shape in ((), images.data.shape[:1]) or on.sum() <= 1
+    if on.ndim > 1 or not is_of_images:
+        raise InputError(
+            f"The layer {layer.name!r} ({_times(pixels.shape)}) is of another stack than the run's "
+            f"{images.data.shape[0]} images; choose one of two axes, or draw a region on the image."
+        )
+    mask = np.zeros(len(places), dtype=bool)
+    mask[known] = drawn.any(axis=0) if on.ndim else drawn
+    remark = ""
+    if own != frame or not np.array_equal(places, _places(frame)):
+        part = f"; it covers {100 * known.mean():.0f} % of the frame" if not known.all() else ""
+        remark = (
+            f"“{layer.name}” has another grid ({_times(own)} pixels) than the frame "
+            f"({_times(frame)}): each pixel of the frame takes the nearest of its pixels{part}."
+        )
+    return mask.reshape(frame), remark
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return " × ".join(map(str, shape))
+
+
+def _places(frame: tuple[int, int]) -> npt.NDArray[np.int64]:
+    return np.asarray(np.stack([each.ravel() for each in np.indices(frame)], axis=1))
+
+
+def _places_in(layer: Any, images: Any, frame: tuple[int, int]) -> npt.NDArray[np.int64]:
+    """Return where each pixel of the frame lies in labels, (pixel, 2)."""
     affine = np.asarray(images.affine.affine_matrix)[-3:, -3:]
-    world = places @ affine[:2, :2].T + affine[:2, 2]
+    world = _places(frame) @ affine[:2, :2].T + affine[:2, 2]
     before = [0.0] * (layer.ndim - 2)
     first = np.asarray(layer.world_to_data([*before, 0.0, 0.0]))[-2:]
     steps = [
         np.asarray(layer.world_to_data([*before, *unit]))[-2:] - first
         for unit in ((1.0, 0.0), (0.0, 1.0))
     ]
-    inside = np.rint(world @ np.stack(steps) + first).astype(int)
-    known = ((inside >= 0) & (inside < drawn.shape)).all(axis=1)
-    mask = np.zeros(len(places), dtype=bool)
-    mask[known] = drawn[tuple(inside[known].T)]
-    return mask.reshape(frame)
+    return np.asarray(np.rint(world @ np.stack(steps) + first), np.int64)

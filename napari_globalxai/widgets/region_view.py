@@ -157,7 +157,8 @@ def keep_region(
     """
     import tifffile
 
-    stem = re.sub(r"[^\w-]+", "-", name).strip("-")
+    # Lower case, as the other files of a run.
+    stem = re.sub(r"[^\w-]+", "-", name).strip("-").lower()
     if not stem:
         raise InputError(f"{name!r} is no name for a region; use letters and digits.")
     check_present(run)
@@ -168,7 +169,7 @@ def keep_region(
     write_json(
         path.with_suffix(".json"),
         {
-            "name": name + path.stem.removeprefix(stem),
+            "name": name + path.stem[len(stem) :],
             "where": where,
             "labels": {each.label: _facts(each, effects) for each in shares},
         },
@@ -178,11 +179,13 @@ def keep_region(
 
 def _place_for(folder: Path, stem: str, region: npt.NDArray[np.bool_]) -> Path:
     """Return where a region goes: where it is already, or where none is."""
-    path, number = folder / f"{stem}.tif", 1
-    while path.exists() and not _holds(path, region):
+    # Before, names were written as they are; on some disks that is the same file.
+    there = {path.stem.lower(): path for path in folder.glob("*.tif")}
+    name, number = stem, 1
+    while name in there and not _holds(there[name], region):
         number += 1
-        path = folder / f"{stem}-{number}.tif"
-    return path
+        name = f"{stem}-{number}"
+    return there.get(name, folder / f"{name}.tif")
 
 
 def _holds(path: Path, region: npt.NDArray[np.bool_]) -> bool:

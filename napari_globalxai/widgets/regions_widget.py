@@ -21,11 +21,12 @@ from napari_globalxai.widgets.layers import RunLayers, layers_of
 from napari_globalxai.widgets.moved_model import MovedModel
 from napari_globalxai.widgets.native_layers import NO_IMAGES
 from napari_globalxai.widgets.panel import Panel
+from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import JobBar, flowing, heading, text_label, tipped_button
 from napari_globalxai.widgets.places_box import PlacesBox
 from napari_globalxai.widgets.region_box import RegionBox
 from napari_globalxai.widgets.region_drawing import add_drawing, draw_region
-from napari_globalxai.widgets.region_mask import region_mask
+from napari_globalxai.widgets.region_mask import read_region
 from napari_globalxai.widgets.region_tables import ImageShareTable, ShareTable
 from napari_globalxai.widgets.region_view import (
     LabelShare,
@@ -54,7 +55,6 @@ _BUTTONS = {
     "Report": "Keep what was measured, write the report of the run on show and open it",
 }
 _OPEN_A_RUN = "Open a run first."
-_DRAW = "Draw a region: press “New region” and drag a rectangle on the image."
 
 
 class RegionsWidget(Panel):
@@ -103,6 +103,8 @@ class RegionsWidget(Panel):
         self._found: dict[str, str] = {}
         # Of which images the shares are; empty for all.
         self._where = ""
+        # How the layer's pixels were read.
+        self._remark = ""
         self.shares: list[LabelShare] = []
         self.image_rows: list[int] = []
         self.effects: dict[str, RegionEffect] = {}
@@ -175,7 +177,7 @@ class RegionsWidget(Panel):
                 self._where if measured else "",
             )
         except (InputError, OSError) as why:
-            self.said.setText(f"⚠ {why}")
+            self.said.setText(f"⚠ {in_panel_words(str(why))}")
             return
         self.job_bar.say(f"Kept for the report: {path}")
         self.session.answered.emit()
@@ -211,7 +213,7 @@ class RegionsWidget(Panel):
         self.audit_view = AuditView(self, self._viewer, self.session)
         self.findings, self.audit_button = self.audit_view.table, self.audit_view.button
         self.auditor, self.audit_bar = self.audit_view.runner, self.audit_view.job_bar
-        self.said = text_label(_DRAW)
+        self.said = text_label(self.regions.what_to_do)
         self.said.setAccessibleName("What the region is")
         self.table = ShareTable()
         self.image_table = ImageShareTable()
@@ -255,6 +257,7 @@ class RegionsWidget(Panel):
         self.image_table.cellClicked.connect(self._on_image_clicked)
         self.image_table.cellActivated.connect(self._on_image_clicked)
         self.regions.changed.connect(self._on_layer)
+        self.regions.listed.connect(self._on_listed)
         self.follow(self.session.view_changed, self._on_view)
         self.follow(self.session.map_changed, self._on_map)
         self.follow(self.session.selection_changed, self._on_selection)
@@ -269,14 +272,15 @@ class RegionsWidget(Panel):
             self.said.setText(_OPEN_A_RUN if view is None else NO_IMAGES)
             return None
         if layer is None:
-            self.said.setText(_DRAW)
+            self.said.setText(self.regions.what_to_do)
             return None
         height, width = view.valid.shape
         try:
-            return region_mask(layer, images, (height, width))
+            region, self._remark = read_region(layer, images, (height, width))
         except InputError as why:
-            self.said.setText(f"⚠ {why}")
+            self.said.setText(f"⚠ {in_panel_words(str(why))}")
             return None
+        return region
 
     def _on_place(self, name: str, region: npt.NDArray[np.bool_]) -> None:
         self._draw(region, name)
@@ -288,7 +292,7 @@ class RegionsWidget(Panel):
         try:
             region = read_kept(Path(path), run)
         except (OSError, InputError) as why:
-            self.said.setText(f"⚠ {why}")
+            self.said.setText(f"⚠ {in_panel_words(str(why))}")
             return
         self._draw(region, Path(path).stem)
 
@@ -312,11 +316,16 @@ class RegionsWidget(Panel):
         self._forget()
         if self.regions.layer is not None:
             self._watch(self.regions.layer)
-        self.said.setText(_DRAW)
+        self.said.setText(self.regions.what_to_do)
         self._drawn.start()
 
+    def _on_listed(self) -> None:
+        if self.regions.layer is None and self.session.view is not None and not self._found:
+            self.said.setText(self.regions.what_to_do)
+
     def _forget(self) -> None:
-        self._region, self.shares, self.effects, self._found, self._where = None, [], {}, {}, ""
+        self._region, self.shares, self.effects, self._found = None, [], {}, {}
+        self._where = self._remark = ""
         self._turn += 1
         # A name that was typed is of another region.
         self.name_line.clear()
@@ -339,7 +348,7 @@ class RegionsWidget(Panel):
         for part in self._buttons:
             part.setEnabled(enabled)
         self._forget()
-        self.said.setText(_DRAW if enabled else _OPEN_A_RUN)
+        self.said.setText(self.regions.what_to_do if enabled else _OPEN_A_RUN)
         list_kept(self.kept_box, self.session.run)
         self.places.show_run(self.session.run)
 
@@ -417,6 +426,8 @@ class RegionsWidget(Panel):
                 words += f" Of the images selected: {self._where}."
             elif self.session.selection is not None:
                 words += " Of all images, not of those selected."
+            if self._remark:
+                words += f" {self._remark}"
             self.said.setText(self._found.get(share.label) or words)
         self.image_rows = self.image_table.show_share(
             share, [] if view is None else view.run.images["file"].tolist()

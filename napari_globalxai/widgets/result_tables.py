@@ -10,18 +10,19 @@ from qtpy.QtWidgets import (
     QHeaderView,
     QTableWidget,
     QTableWidgetItem,
-    QVBoxLayout,
     QWidget,
 )
 
 from napari_globalxai.catalogue import STATISTICS
 from napari_globalxai.frame.modality import Modality
+from napari_globalxai.plain_text import numeral
 from napari_globalxai.statistics.recorded_statistics import (
     MAP,
     RecordedStatistic,
     recorded_statistics,
 )
 from napari_globalxai.widgets.exporting import offer_table
+from napari_globalxai.widgets.layouts import in_column
 from napari_globalxai.widgets.parts import text_label
 from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.run_view import RunView
@@ -44,7 +45,7 @@ def number(value: object, digits: int = 2) -> str:
         value = value.item()
     # Integers of a file may be larger than any float.
     if isinstance(value, int | float) and abs(value) < 1e300:
-        return f"{value:.{digits}f}".replace("-", "−")
+        return numeral(value, f".{digits}f")
     return NOTHING
 
 
@@ -330,9 +331,7 @@ class ImagePanel(QWidget):
             }
         )
         self.table.setAccessibleName("Image in view")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
+        layout = in_column(self)
         layout.addWidget(self.title)
         layout.addWidget(self.table)
 

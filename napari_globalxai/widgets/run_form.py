@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QWidget
 
 from napari_globalxai.catalogue import METHODS
 from napari_globalxai.models.card import MODEL_SUFFIXES
@@ -27,6 +27,7 @@ from napari_globalxai.widgets.cohort_preview import CohortPreview
 from napari_globalxai.widgets.fold import Fold
 from napari_globalxai.widgets.folders import default_folder
 from napari_globalxai.widgets.layer_field import CamLayerField
+from napari_globalxai.widgets.layouts import in_column
 from napari_globalxai.widgets.panel import choice_box
 from napari_globalxai.widgets.path_field import PathField
 from napari_globalxai.widgets.recognised import Recognised, recognise
@@ -196,8 +197,7 @@ class RunForm(Fold):
 
     def _lay_out(self) -> None:
         content = QWidget()
-        box = QVBoxLayout(content)
-        box.setContentsMargins(0, 0, 0, 0)
+        box = in_column(content)
         form = FormRows()
         form.form.addRow("&Cohort", self.cohort_field)
         form.form.addRow(self.preview)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QUrl, Signal  # type: ignore[attr-defined]
 from qtpy.QtGui import QDesktopServices
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.runs.record import RunRecord, has_record, read_record_of
 from napari_globalxai.widgets.exporting import offer
 from napari_globalxai.widgets.fold import Fold
+from napari_globalxai.widgets.layouts import in_column
 from napari_globalxai.widgets.parts import flowing, text_label, tipped_button
 from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.remembered import forget_run, listed_runs, remember_run
@@ -126,9 +127,7 @@ class RunsView(Fold):
         self.forget_button = tipped_button("Off the list", "Its folder stays as it is")
         self.said = text_label()
         content = QWidget()
-        box = QVBoxLayout(content)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(4)
+        box = in_column(content)
         box.addWidget(self.table)
         box.addWidget(
             flowing(self.open_button, self.beside_button, self.show_button, self.forget_button)

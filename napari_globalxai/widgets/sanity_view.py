@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QPushButton, QWidget
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.progress import ProgressCallback
@@ -14,6 +14,7 @@ from napari_globalxai.settings.execution_settings import DeviceSettings, WorkerS
 from napari_globalxai.settings.sanity_settings import SanitySettings
 from napari_globalxai.widgets.chapter_view import ChapterView
 from napari_globalxai.widgets.fold import Fold
+from napari_globalxai.widgets.layouts import in_column
 from napari_globalxai.widgets.panel import Panel
 from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import JobBar, text_label
@@ -114,9 +115,7 @@ class SanityView(Fold):
         self.introduction = text_label(_INTRODUCTION)
         self.chapter = ChapterView(panel)
         content = QWidget()
-        box = QVBoxLayout(content)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(4)
+        box = in_column(content)
         for part in (
             *(self.introduction, self.form, self.compute_button),
             *(self.job_bar, self.chapter),

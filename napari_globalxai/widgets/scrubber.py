@@ -8,10 +8,10 @@ from qtpy.QtWidgets import (
     QRadioButton,
     QSlider,
     QToolButton,
-    QVBoxLayout,
     QWidget,
 )
 
+from napari_globalxai.widgets.layouts import in_column
 from napari_globalxai.widgets.panel import keep_wheel_for_focus
 from napari_globalxai.widgets.parts import flowing
 
@@ -65,9 +65,7 @@ class Scrubber(QWidget):
         row.addWidget(self.play_button)
         row.addWidget(self.slider, 1)
         row.addWidget(self.value_label)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
+        layout = in_column(self)
         layout.addWidget(arms)
         layout.addLayout(row)
         self._timer = QTimer(self)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
@@ -11,7 +10,6 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDoubleSpinBox,
-    QHBoxLayout,
     QLabel,
     QLineEdit,
     QSpinBox,
@@ -21,6 +19,7 @@ from qtpy.QtWidgets import (
 from napari_globalxai.settings.declared import Declared
 from napari_globalxai.settings.lists import join_names
 from napari_globalxai.widgets.elided_box import ElidedBox
+from napari_globalxai.widgets.layouts import in_row
 from napari_globalxai.widgets.panel import keep_wheel_for_focus
 from napari_globalxai.widgets.path_field import PathField
 from napari_globalxai.widgets.wrapped import WrappedBox, tip_lines
@@ -45,9 +44,7 @@ class SizeField(QWidget):
     def __init__(self, size: tuple[int, int]) -> None:
         super().__init__()
         self.height_box, self.width_box = QSpinBox(), QSpinBox()
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(4)
+        row = in_row(self)
         for box, value, name in zip(
             (self.height_box, self.width_box), size, ("Height", "Width"), strict=True
         ):
@@ -176,29 +173,6 @@ def set_field(field: QWidget, value: Any) -> None:
         field.path = value
     elif isinstance(field, QLineEdit):
         field.setText(_as_text(value))
-
-
-def put_in_tab_order(before: QWidget, fields: Iterable[QWidget]) -> None:
-    """Let Tab go from a widget to inputs, one after the other, and to all parts of each."""
-    for field in fields:
-        # What hands the focus on is to stand before its parts, or Tab comes back to them for ever;
-        # Qt would leave it where it is, and move the part alone that it hands the focus to.
-        parts, proxy, policy = _parts_of(field), field.focusProxy(), field.focusPolicy()
-        if parts:
-            field.setFocusProxy(None)
-            field.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        for part in (field, *parts):
-            QWidget.setTabOrder(before, part)
-            before = part
-        if parts:
-            field.setFocusPolicy(policy)
-            field.setFocusProxy(proxy)
-
-
-def _parts_of(field: QWidget) -> tuple[QWidget, ...]:
-    if isinstance(field, SizeField):
-        return field.height_box, field.width_box
-    return (field.line, field.browse_button) if isinstance(field, PathField) else ()
 
 
 def field_changed(field: QWidget) -> Any:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QPushButton, QWidget
 
 from napari_globalxai.widgets.findings_view import ShownFinding
 from napari_globalxai.widgets.first_sight import known_findings
+from napari_globalxai.widgets.layouts import in_column
 from napari_globalxai.widgets.parts import text_label
 from napari_globalxai.widgets.session import Session, plain_viewer
 from napari_globalxai.widgets.workers import LatestOnly
@@ -49,9 +50,7 @@ class StandsOut(QWidget):
             "Show the map, an image and the region of it, and list all findings in “Regions”"
         )
         self.show_button.clicked.connect(self.show_finding)
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(4)
+        box = in_column(self)
         box.addWidget(self.said)
         box.addWidget(self.show_button)
         self.hide()

@@ -1,8 +1,9 @@
 """Asks before a store is asked that the run alone names."""
 
-from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QPushButton, QWidget
 
 from napari_globalxai.widgets.layers import RunLayers
+from napari_globalxai.widgets.layouts import in_column
 from napari_globalxai.widgets.panel import Panel
 from napari_globalxai.widgets.parts import text_label
 
@@ -33,9 +34,7 @@ class StoreConsent(QWidget):
         self.allow_button.setToolTip(
             "Ask it for images until napari is closed, with what access this computer has to it"
         )
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(4)
+        box = in_column(self)
         box.addWidget(self.said)
         box.addWidget(self.allow_button)
         self.allow_button.clicked.connect(self._on_allowed)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_globalxai.faithfulness.verdict import NOT_ENOUGH_DATA, kind_of
 from napari_globalxai.widgets.colours import VERDICT_COLOURS
+from napari_globalxai.widgets.layouts import in_column
 from napari_globalxai.widgets.parts import text_label
 from napari_globalxai.widgets.peppr_words import reason_text, unjudged_text
 from napari_globalxai.widgets.plain_labels import plain_label
@@ -34,8 +35,7 @@ class VerdictView(QWidget):
         self.badge.setWordWrap(True)
         self.badge.setAccessibleName("Verdict")
         self.reason = text_label()
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
+        box = in_column(self)
         box.addWidget(self.badge)
         box.addWidget(self.reason)
         self.show_verdict(None, "")

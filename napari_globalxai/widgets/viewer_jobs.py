@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakKeyDictionary, WeakMethod, ref
 
 from napari.utils.task_status import Status
 from qtpy.QtCore import QObject
+from qtpy.QtWidgets import QMainWindow, QWidget
 
+from napari_globalxai.widgets.closing import name_jobs_at_closing
 from napari_globalxai.widgets.session import plain_viewer
 from napari_globalxai.widgets.workers import JobRunner
 
@@ -36,30 +38,57 @@ def runner_of(viewer: Any, name: str) -> JobRunner:
         window = getattr(plain, "window", None)
         parent = getattr(window, "_qt_window", None)
         runner = JobRunner(parent if isinstance(parent, QObject) else None)
-        if window is not None:
-            _tell_napari(window, runner, name)
+        if isinstance(parent, QWidget):
+            tell_napari(parent, runner, name)
         known[name] = runner
     return known[name]
 
 
-def _tell_napari(window: Any, runner: JobRunner, name: str) -> None:
-    """Keep napari's list of tasks in step, from which its question is made."""
-    known = ref(window)
-    tasks: list[Any] = []
+def tell_napari(widget: QWidget, runner: JobRunner, name: str) -> None:
+    """Keep napari's list of tasks in step, from which its question is made.
+
+    Parameters
+    ----------
+    widget : QWidget
+        A part of napari's window, by the time that work starts.
+    runner : JobRunner
+        Runs the work, at most as long as the widget is there.
+    name : str
+        What the work is called.
+    """
+    known, cancel = ref(widget), WeakMethod(runner.cancel)
+    tasks: list[tuple[Any, Any]] = []
+
+    def stop() -> None:
+        # napari keeps this for good.
+        if (there := cancel()) is not None:
+            there()
 
     def on_started() -> None:
-        there = known()
-        if there is not None:
-            tasks.append(
-                there._register_task_status(
-                    _PROVIDER, Status.BUSY, f"{name} is under way", cancel_callback=runner.cancel
-                )
+        window = _window_of(known())
+        if window is not None:
+            name_jobs_at_closing(window)
+            task = window._window._register_task_status(
+                _PROVIDER, Status.BUSY, f"{name} is under way", cancel_callback=stop
             )
+            tasks.append((ref(window._window), task))
 
     def on_finished() -> None:
-        there = known()
-        while tasks and there is not None:
-            there._update_task_status(tasks.pop(), Status.COMPLETED)
+        while tasks:
+            there, task = tasks.pop()
+            if (window := there()) is not None:
+                window._update_task_status(task, Status.COMPLETED)
 
     runner.started.connect(on_started)
     runner.finished.connect(on_finished)
+    # Taken away with its widget, it tells no more.
+    runner.destroyed.connect(on_finished)
+
+
+def _window_of(widget: QWidget | None) -> Any:
+    """Return the window of napari that a widget is a part of, docked or floating."""
+    while widget is not None and not (
+        isinstance(widget, QMainWindow) and hasattr(widget, "_window")
+    ):
+        widget = widget.parentWidget()
+    return widget

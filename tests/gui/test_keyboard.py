@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
     QSlider,
     QWidget,
 )
+from unfolding import unfold_once
 
 from napari_globalxai.widgets.ask_view import AskView
 from napari_globalxai.widgets.event_turns import TURNS
@@ -186,7 +187,7 @@ def test_labels_with_a_key_lead_to_their_field(in_window: Any) -> None:
     found = 0
     for name in PANELS:
         panel = open_panel(in_window.viewer, name)
-        for label in panel.findChildren(QLabel):
+        for label in unfold_once(panel).findChildren(QLabel):
             if "&" in label.text() and label.textFormat() != Qt.TextFormat.RichText:
                 assert label.buddy() is not None, (name, label.text())
                 found += 1

@@ -61,6 +61,42 @@ def test_no_sentence_that_a_panel_can_say_names_an_option_or_a_command() -> None
     assert left == []
 
 
+# Which hand a sentence on to those that say it in the panels' words.
+HANDED_ON = {
+    "widgets/card_view.py", "widgets/cohort_preview.py", "widgets/lazy_images.py",
+    "widgets/native_layers.py", "widgets/peppr_layers.py",
+}  # fmt: skip
+
+
+def unworded(module: Path) -> Iterator[str]:
+    """Where a sentence of a refusal is used as it is: not worded, nor raised again."""
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.ExceptHandler) or node.name is None or node.type is None:
+            continue
+        if "InputError" not in ast.unparse(node.type):
+            continue
+        worded = {
+            id(inside)
+            for each in ast.walk(node)
+            if isinstance(each, ast.Raise)
+            or (isinstance(each, ast.Call) and ast.unparse(each.func) == "in_panel_words")
+            for inside in ast.walk(each)
+        }
+        for each in ast.walk(node):
+            if isinstance(each, ast.Name) and each.id == node.name and id(each) not in worded:
+                yield f"{module.name}:{each.lineno}"
+
+
+def test_no_panel_shows_a_refusal_as_a_command_says_it() -> None:
+    found = {
+        place: name
+        for module in sorted((PACKAGE / "widgets").rglob("*.py"))
+        for place in unworded(module)
+        if (name := module.relative_to(PACKAGE).as_posix()) not in HANDED_ON
+    }
+    assert not found
+
+
 @pytest.mark.parametrize(
     ("sentence", "said"),
     [

@@ -18,6 +18,7 @@ from napari_globalxai.report.drawn_chapter import drawn_chapter
 from napari_globalxai.storage import read_json
 from napari_globalxai.widgets.event_turns import TURNS
 from napari_globalxai.widgets.mass import mass_outside, mass_zones, outside_warning
+from napari_globalxai.widgets.region_drawing import draw_region
 from napari_globalxai.widgets.region_mask import region_mask
 from napari_globalxai.widgets.shown_maps import Selection
 
@@ -52,6 +53,12 @@ def draw_sign(regions: Any, qtbot: Any, label: str = "left") -> np.ndarray:
     return mask
 
 
+def choose_layer(regions: Any, name: str) -> None:
+    """Choose a layer as the region, as a person does."""
+    regions.layer_box.setCurrentText(name)
+    regions.layer_box.activated.emit(regions.layer_box.currentIndex())
+
+
 def test_a_drawn_region_is_measured_for_all_labels(regions: Any, panels: Any, qtbot: Any) -> None:
     mask = draw_sign(regions, qtbot)
     drawn = regions.drawn_region()
@@ -78,14 +85,73 @@ def test_what_is_painted_on_labels_is_measured_at_once(
     regions: Any, panels: Any, qtbot: Any
 ) -> None:
     labels = panels.viewer.add_labels(np.zeros((tiny.HEIGHT, tiny.WIDTH), np.uint8), name="Mine")
-    assert regions.layer_box.currentText() == "Mine"
-    regions.layer_box.activated.emit(0)
+    choose_layer(regions, "Mine")
     rows, columns = tiny.SIGNS["left"]
     labels.brush_size = 6
     labels.paint(((rows.start + rows.stop) // 2, (columns.start + columns.stop) // 2), 1)
     qtbot.waitUntil(lambda: len(regions.shares) == 2, timeout=TIMEOUT)
     assert regions.shares[0].area == (labels.data > 0).mean()
     assert regions.shares[0].ratio > 5
+
+
+def test_layers_of_somebody_elses_are_regions_once_they_are_chosen(
+    regions: Any, panels: Any, qtbot: Any
+) -> None:
+    viewer, size = panels.viewer, (tiny.HEIGHT, tiny.WIDTH)
+    cells = viewer.add_labels(np.ones((7, 9), np.uint8), name="Cells", scale=(2, 2))
+    viewer.add_shapes([[[1, 1], [9, 9]]], shape_type="rectangle", name="Nuclei")
+    slices = viewer.add_labels(np.ones((5, *size), np.uint8), name="Slices")
+    # Offered by name, and nothing else, also where one is painted on, renamed or taken away.
+    cells.paint((1, 1), 2)
+    viewer.layers["Nuclei"].name = "Nuclei of cells"
+    assert regions.regions.layer is None
+    assert regions.layer_box.currentText() == "None chosen"
+    assert regions.said.text().endswith(
+        "or choose a layer at “Region”: “Cells”, “Nuclei of cells”, “Slices”."
+    )
+    regions.measure()
+    qtbot.wait(400)
+    assert not regions.runner.is_running
+    assert not regions.shares
+    # What is of something else is refused, what lies otherwise is read in a way that is told.
+    choose_layer(regions, "Slices")
+    qtbot.waitUntil(lambda: "of another stack than the run's 40 images" in regions.said.text())
+    viewer.layers.remove(slices)
+    assert regions.regions.layer is None
+    choose_layer(regions, "Cells")
+    qtbot.waitUntil(lambda: len(regions.shares) == 2, timeout=TIMEOUT)
+    height, width = 14, 18
+    assert regions.shares[0].area == pytest.approx(height * width / (size[0] * size[1]), abs=0.02)
+    assert "“Cells” has another grid (7 × 9 pixels) than the frame" in regions.said.text()
+    assert "it covers" in regions.said.text()
+    # What is made here is the region at once, and a place takes nothing from a layer of its name.
+    regions.new_region()
+    assert regions.layer_box.currentText() == "Region"
+    before = cells.data.copy()
+    rim = np.zeros(size, bool)
+    rim[0], rim[5, 5] = True, True
+    rim[5, 7:9], rim[6, 7] = True, True
+    drawn = draw_region(viewer, rim, "Cells", regions.layers.layer("images"))
+    assert drawn is not cells
+    np.testing.assert_array_equal(cells.data, before)
+
+
+def test_a_region_kept_before_in_capitals_is_the_same(finished_run: Path, tmp_path: Path) -> None:
+    import tifffile
+
+    from napari_globalxai.runs.run import open_run
+    from napari_globalxai.widgets.region_view import keep_region
+
+    run = open_run(shutil.copytree(finished_run, tmp_path / "run"))
+    region = np.zeros((tiny.HEIGHT, tiny.WIDTH), bool)
+    region[3:6, 2:9] = True
+    old = run.folder / "regions" / "Top-left-corner.tif"
+    old.parent.mkdir()
+    tifffile.imwrite(old, region.astype(np.uint8))
+    assert keep_region(run, "Top left corner", region, [], {}) == old
+    other = keep_region(run, "Top left corner", ~region, [], {})
+    assert other.name == "top-left-corner-2.tif"
+    assert read_json(other.with_suffix(".json"))["name"] == "Top left corner-2"
 
 
 def test_erasing_the_sign_takes_the_gain(regions: Any, panels: Any, qtbot: Any) -> None:
@@ -338,7 +404,7 @@ def test_numbers_follow_the_selection_and_name_it(regions: Any, panels: Any, qtb
     )
     assert regions.shares[0].rows.tolist() == [row for row in everybody if row >= 21]
     regions.keep()
-    kept = read_json(panels.session.run.folder / "regions" / "Region.json")
+    kept = read_json(panels.session.run.folder / "regions" / "region.json")
     assert kept["where"] == "age > 70"
     rows = drawn_chapter(panels.session.run.folder).tables[0].rows
     assert rows[0][0] == "Region, of images with age > 70"
