@@ -41,10 +41,10 @@ tests:
 ifeq ($(strip $(PYTEST_ARGS)),)
 # Two at a time, a thread each; windows on a display each; by itself what is timed.
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
-		-m "not gui"
+		--ignore tests/gui
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder \
-		--tx "2*popen//python=scripts/with_display.sh $(BIN)/python" -m "gui and not timed"
-	scripts/with_display.sh $(BIN)/python -m pytest -m timed
+		--tx "2*popen//python=scripts/with_display.sh $(BIN)/python" -m "not timed" tests/gui
+	scripts/with_display.sh $(BIN)/python -m pytest -m timed tests/gui
 else
 	scripts/with_display.sh $(BIN)/python -m pytest $(PYTEST_ARGS)
 endif

@@ -7,7 +7,9 @@ progress bar, tests count it. To cancel, the callback raises `Cancelled`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
 
@@ -36,6 +38,32 @@ ProgressCallback = Callable[[Progress], None]
 
 def ignore_progress(progress: Progress) -> None:
     """Do nothing: the default callback."""
+
+
+_stop: ContextVar[Callable[[], None] | None] = ContextVar("stop", default=None)
+
+
+@contextmanager
+def stopped_by(check: Callable[[], None]) -> Iterator[None]:
+    """Let work of this thread be stopped between its reports of progress, too.
+
+    Parameters
+    ----------
+    check : callable
+        Called wherever the work may stop; raises `Cancelled` where it is to.
+    """
+    token = _stop.set(check)
+    try:
+        yield
+    finally:
+        _stop.reset(token)
+
+
+def may_stop_here() -> None:
+    """Stop here if somebody wants it: for loops that know nothing of the progress of the whole."""
+    check = _stop.get()
+    if check is not None:
+        check()
 
 
 class JobProgress:

@@ -13,11 +13,11 @@ import numpy.typing as npt
 import psutil
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from napari_globalxai.attribution.method import Attribution, Method
 from napari_globalxai.errors import InputError, is_out_of_memory
 from napari_globalxai.models.classifier import ROUGH_GRADIENTS, TF32, Classifier
+from napari_globalxai.models.watched_operators import OperatorWatch
 
 # A smaller format is taken where it changes probabilities and maps by at most this.
 HALF_SIZE = ("bfloat16", "float16")
@@ -232,7 +232,7 @@ def free_memory(device: torch.device) -> int:
     return max(free, 0)
 
 
-class _Sizes(TorchDispatchMode):
+class _Sizes(OperatorWatch):
     """Adds up the sizes in bytes of what operations give; views count once.
 
     Weights do not count, nor copies of them in another format: there is one for all images.

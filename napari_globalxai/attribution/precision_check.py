@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from napari_globalxai.attribution.precision import PROBABILITY_TOLERANCE
 from napari_globalxai.models.classifier import Classifier
@@ -40,7 +40,7 @@ class PrecisionCheck:
         The exact one-sided limit of Clopper and Pearson.
         """
         seen, beyond = len(self.changes), self.beyond
-        return 1.0 if beyond == seen else float(beta.ppf(CONFIDENCE, beyond + 1, seen - beyond))
+        return 1.0 if beyond == seen else float(betaincinv(beyond + 1, seen - beyond, CONFIDENCE))
 
     @property
     def sentence(self) -> str:

@@ -16,7 +16,7 @@ from napari_globalxai.audit.reliability_tables import calibration_table, thresho
 from napari_globalxai.audit.strategy_files import read_clusters
 from napari_globalxai.faithfulness.scores import log_odds
 from napari_globalxai.plain_text import numeral
-from napari_globalxai.progress import JobProgress, Progress, ignore_progress
+from napari_globalxai.progress import JobProgress, Progress, ignore_progress, may_stop_here
 from napari_globalxai.runs import tables
 from napari_globalxai.runs.folder import file_stem
 from napari_globalxai.runs.run import Run, open_run
@@ -192,8 +192,9 @@ def _tried(
     parts = list(conjunctions(subgroups_of(run, settings).groups, settings.depth))
     clusters = _clusters(run)
     for number, each in enumerate(cases):
-        progress(Progress("Comparing slices", number, len(cases)))
-        for part in parts:
+        for place, part in enumerate(parts):
+            done = number * len(parts) + place
+            progress(Progress("Comparing slices", done, len(cases) * len(parts)))
             inside, outside = (
                 each.known & part.known & side for side in (part.inside, ~part.inside)
             )
@@ -211,7 +212,8 @@ def _tried(
                 gap = auc_gap(each.truth, each.ranking, owner, inside, outside)
                 part = Slice(name, (name,), members, positive)
                 yield _Tried(each.label, AUC, part, gap, positive & members)
-    progress(Progress("Comparing slices", len(cases), len(cases)))
+    total = len(cases) * len(parts)
+    progress(Progress("Comparing slices", total, total))
 
 
 def _enough(
@@ -302,6 +304,7 @@ def _says_no_more(tried: _Tried, other: _Tried, settings: SlicesSettings) -> boo
 def _with_map(run: Run, found: tuple[FailingSlice, Mask], folder: Path) -> FailingSlice:
     """Write the map of a slice, and tell its file."""
     each, inside = found
+    may_stop_here()
     image = run.maps_of(inside, labels=[each.label])[each.label]
     name = ""
     if image.n:

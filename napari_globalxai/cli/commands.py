@@ -11,6 +11,7 @@ import napari_globalxai
 from napari_globalxai.catalogue import METHODS
 from napari_globalxai.cli import (
     audit_command,
+    check_command,
     compare_command,
     contrast_command,
     maps_command,
@@ -24,6 +25,7 @@ from napari_globalxai.cli.lent_folders import lend_folders
 from napari_globalxai.cli.machine_output import tell, with_json
 from napari_globalxai.cli.options import (
     CohortArgument,
+    DeviceOption,
     ModelOption,
     OutOption,
     RunArgument,
@@ -31,23 +33,14 @@ from napari_globalxai.cli.options import (
     folder_option,
     with_settings,
 )
-from napari_globalxai.cli.peppr_questions import (
-    AgainstOption,
-    MapsOption,
-    PepprQuestion,
-    PerImageOption,
-    Protocol,
-    ProtocolOption,
-    RegionsOption,
-    ask_peppr,
-)
+from napari_globalxai.cli.peppr_questions import ask_peppr
 from napari_globalxai.cli.printing import (
     ProgressPrinter,
     complain,
+    read_table,
     say,
     say_alignment,
     say_problems,
-    say_quality,
     say_run,
 )
 from napari_globalxai.errors import InputError
@@ -55,15 +48,11 @@ from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.settings.execution_settings import DeviceSettings, WorkerSettings
 from napari_globalxai.settings.explain_settings import ExplainSettings
 from napari_globalxai.settings.frame_settings import CohortFrameSettings
+from napari_globalxai.settings.peppr_question import PepprQuestion
 from napari_globalxai.settings.peppr_settings import PepprPlaces, PepprSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from napari_globalxai.cohort.table import Cohort
     from napari_globalxai.models.classifier import Classifier
-
-DEVICE = typer.Option(help=DeviceSettings.model_fields["device"].description)
 
 app = typer.Typer(
     name="napari-globalxai",
@@ -114,7 +103,7 @@ def card(
 def demo(
     out: Annotated[Path, typer.Option(help="Where the results go.")] = Path("globalxai-demo"),
     headless: Annotated[bool, typer.Option(help="Do not open napari.")] = False,
-    device: Annotated[str, DEVICE] = "auto",
+    device: DeviceOption = "auto",
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
 ) -> None:
     """Run the main job on the bundled cohort: global maps, PEPPR, figures, report."""
@@ -147,7 +136,7 @@ def align(
     """Bring a cohort into one frame: mirrored, resized, registered; with a transform an image."""
     from napari_globalxai.runs.align_cohort import align as run_align
 
-    images = _read_cohort(cohort, reading)
+    images = read_table(cohort, reading)
     say_problems(images)
     folder = run_align(images, out, settings, workers=workers, progress=ProgressPrinter())
     failed = say_alignment(folder)
@@ -181,7 +170,7 @@ def explain(
     from napari_globalxai.runs.pipeline import explain as run_explain
     from napari_globalxai.runs.table_reading import gone_on_with
 
-    images = _read_cohort(cohort, gone_on_with(out, reading) if resume else reading)
+    images = read_table(cohort, gone_on_with(out, reading) if resume else reading)
     say_problems(images)
     run = run_explain(
         images,
@@ -202,25 +191,25 @@ def explain(
 @app.command()
 @with_json
 @with_settings(
-    settings=PepprSettings, computing=DeviceSettings, places=PepprPlaces, workers=WorkerSettings
+    question=PepprQuestion,
+    settings=PepprSettings,
+    computing=DeviceSettings,
+    places=PepprPlaces,
+    workers=WorkerSettings,
 )
 def peppr(
     run: RunArgument,
+    question: PepprQuestion,
     settings: PepprSettings,
     computing: DeviceSettings,
     places: PepprPlaces,
     workers: WorkerSettings,
-    maps: MapsOption = None,
-    regions: RegionsOption = None,
-    against: AgainstOption = None,
-    per_image: PerImageOption = False,
-    protocol: ProtocolOption = Protocol.OURS,
     trust: TrustOption = False,
 ) -> None:
     """Test whether a global map is faithful: erase and restore along it, against controls."""
     said = ask_peppr(
         run,
-        PepprQuestion(tuple(maps or ()), regions, tuple(against or ()), per_image, protocol),
+        question,
         settings,
         map_from=places.map_from,
         model=places.model,
@@ -301,9 +290,7 @@ def methods(
 
 @app.command()
 @with_json
-def layers(
-    model: ModelOption, device: Annotated[str, DEVICE] = "auto", trust: TrustOption = False
-) -> None:
+def layers(model: ModelOption, device: DeviceOption = "auto", trust: TrustOption = False) -> None:
     """List the layers that can be a model's CAM layer, for --cam-layer and its card."""
     from napari_globalxai.models.loaders import load_model
 
@@ -318,95 +305,7 @@ def layers(
     tell({"layers": [layer.name for layer in listed], "cam_layer": chosen})
 
 
-@app.command()
-@with_json
-@with_settings(reading=CohortSettings, settings=CohortFrameSettings, workers=WorkerSettings)
-def check(
-    cohort: CohortArgument,
-    reading: CohortSettings,
-    settings: CohortFrameSettings,
-    workers: WorkerSettings,
-    model: Annotated[
-        Path | None, typer.Option(help="Model card (model.yaml) or weights to check as well.")
-    ] = None,
-    out: Annotated[
-        Path | None,
-        folder_option("Folder for quality control: every image beside all others, a report."),
-    ] = None,
-    device: Annotated[str, DEVICE] = "auto",
-    trust: TrustOption = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with status 1 if any image would fail.")
-    ] = False,
-) -> None:
-    """Read everything, say what would go wrong, and which images do not belong."""
-    from napari_globalxai.runs.check import check_inputs
-
-    images = _read_cohort(cohort, reading)
-    classifier = None
-    if model is not None:
-        from napari_globalxai.models.loaders import load_model
-
-        classifier = load_model(model, device=device, trust=trust)
-    found = check_inputs(
-        images,
-        classifier,
-        read_images=out is None,
-        stored_bits=settings.stored_bits,
-        workers=workers,
-        progress=ProgressPrinter(),
-    )
-    for line in found.facts:
-        say(line)
-    problems = found.problems
-    if out is not None:
-        problems = _check_quality(images, classifier, out, (settings, workers), problems)
-        if found.performance:
-            from napari_globalxai.runs.performance import write_performance
-
-            write_performance(out, found.performance)
-    for problem in problems:
-        say(f"problem: {problem}")
-    say("No problem was found." if not problems else f"{len(problems)} problems.")
-    if out is not None:
-        say(f"Quality control: {out / 'quality.html'}")
-    tell(answers.of_check(found, problems, out))
-    if problems and strict:
-        raise typer.Exit(1)
-
-
-def _check_quality(
-    images: Cohort,
-    classifier: Classifier | None,
-    out: Path,
-    chosen: tuple[CohortFrameSettings, WorkerSettings],
-    problems: Sequence[str],
-) -> Sequence[str]:
-    """Compare all images, write the report, and return all problems."""
-    from napari_globalxai.report.quality_page import write_quality_report
-    from napari_globalxai.runs.quality_control import check_quality
-
-    settings, workers = chosen
-    of_model = {} if classifier is None else classifier.card.input.frame
-    # What was asked for goes before what the model takes.
-    frame = CohortFrameSettings(**{**of_model, **settings.given()})
-    quality = check_quality(
-        images, out, frame, problems=problems, workers=workers, progress=ProgressPrinter()
-    )
-    say_quality(quality)
-    write_quality_report(quality)
-    return quality.findings.problems
-
-
-def _read_cohort(path: Path, reading: CohortSettings) -> Cohort:
-    """Read a table and print what was made of it."""
-    from napari_globalxai.cohort.table import read_cohort
-
-    cohort = read_cohort(path, reading)
-    say(f"{path}: {len(cohort)} images")
-    for role, column in cohort.guesses.items():
-        say(f"  {role}: {column}")
-    return cohort
+app.command()(check_command.check)
 
 
 def _chosen_layer(classifier: Classifier) -> str:

@@ -19,6 +19,7 @@ from napari_globalxai.settings.declared import (
     SettingsModel,
     declared_fields,
 )
+from napari_globalxai.settings.execution_settings import DeviceSettings
 from napari_globalxai.settings.lists import split_names
 
 CohortArgument = Annotated[
@@ -42,6 +43,7 @@ RunArgument = Annotated[
     ),
 ]
 ModelOption = Annotated[Path, typer.Option(help="Model card (model.yaml) or weights.")]
+DeviceOption = Annotated[str, typer.Option(help=DeviceSettings.model_fields["device"].description)]
 TrustOption = Annotated[
     bool,
     typer.Option(
@@ -136,16 +138,16 @@ def _default(field: Declared) -> Any:
     """Return a field's default as it is written on the command line."""
     if field.kind == "pairs" or field.default is None:
         return None
+    if field.repeatable:
+        return list(field.default) if field.kind == "names" else [field.default]
     if field.kind == "names":
         return ",".join(field.default)
-    if field.repeatable:
-        return [field.default]
     return str(field.default) if field.kind == "size" else field.default
 
 
 def _choices(field: Declared) -> str:
     if field.kind == "names" and not field.choices:
-        return ", comma separated"
+        return "" if field.repeatable else ", comma separated"
     if not field.choices:
         return ""
     *most, last = field.choices
@@ -160,12 +162,13 @@ def _chosen(fields: tuple[Declared, ...], values: dict[str, Any]) -> dict[str, A
         value = values[field.name]
         if value is None or value == _default(field):
             continue
-        if field.kind == "names":
+        if field.repeatable:
+            is_one = len(value) == 1 and field.kind != "names"
+            value = value[0] if is_one else tuple(value)
+        elif field.kind == "names":
             value = tuple(split_names(value))
         elif field.kind == "pairs":
             value = _pairs(field.option, value)
-        elif field.repeatable:
-            value = value[0] if len(value) == 1 else tuple(value)
         chosen[field.name] = value
     return chosen
 

@@ -2,103 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from enum import StrEnum
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from napari_globalxai.addresses import place
 from napari_globalxai.cli import machine_answers as answers
 from napari_globalxai.cli.printing import say
 from napari_globalxai.errors import InputError
-from napari_globalxai.plain_text import numeral
+from napari_globalxai.settings.peppr_question import PAPER, PepprQuestion
 
 if TYPE_CHECKING:
     from napari_globalxai.faithfulness.result import PepprResult
     from napari_globalxai.settings.peppr_settings import PepprSettings
-
-
-class Protocol(StrEnum):
-    """How PEPPR is run."""
-
-    OURS = "ours"
-    PAPER = "paper"
-
-
-MapsOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--map", help="overall, a label, or a TIFF file; given again, maps are compared instead."
-    ),
-]
-RegionsOption = Annotated[
-    Path | None,
-    typer.Option(
-        help="Keep and erase whole regions instead: a labels image of the frame's size, TIFF, PNG, "
-        "npy or NIfTI. With --map, both."
-    ),
-]
-AgainstOption = Annotated[
-    list[Path] | None,
-    typer.Option(help="Another run, to compare its map of that name with this run's instead."),
-]
-PerImageOption = Annotated[
-    bool,
-    typer.Option(
-        "--per-image",
-        help="Test each image along its own map instead: another question than the cohort's.",
-    ),
-]
-ProtocolOption = Annotated[
-    Protocol,
-    typer.Option(
-        help="paper: as close to the publication as its public sources allow, along the overall "
-        "map, with neither controls nor verdict."
-    ),
-]
-
-
-@dataclass(frozen=True)
-class PepprQuestion:
-    """What is asked.
-
-    Attributes
-    ----------
-    maps : sequence of str
-        The maps that were named.
-    regions : pathlib.Path or None
-        A labels image.
-    against : sequence of pathlib.Path
-        Runs to compare with.
-    per_image : bool
-        Whether each image is tested along its own map.
-    protocol : Protocol
-        How PEPPR is run.
-    """
-
-    maps: tuple[str, ...] = ()
-    regions: Path | None = None
-    against: tuple[Path, ...] = ()
-    per_image: bool = False
-    protocol: Protocol = Protocol.OURS
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether nothing is asked but the curves along one map."""
-        others = (self.regions, self.against, self.per_image, len(self.maps) > 1)
-        return self.protocol is not Protocol.PAPER and not any(others)
-
-    @property
-    def one_map(self) -> str | None:
-        """The map that was named; several are for a comparison."""
-        if len(self.maps) > 1:
-            raise InputError(
-                "--map: several maps can only be compared; name one, or leave out "
-                "what else is asked."
-            )
-        return self.maps[0] if self.maps else None
 
 
 def ask_peppr(
@@ -124,7 +40,9 @@ def ask_peppr(
         raise InputError(
             "--out takes the curves along one map; leave it out, or what else is asked."
         )
-    if question.protocol is Protocol.PAPER:
+    if question.clash:
+        raise InputError(question.clash)
+    if question.protocol == PAPER:
         return {**said, **_as_published(run, question, settings, **how)}
     if question.per_image:
         return {**said, **_test_images(run, question, settings, **how)}
@@ -132,7 +50,7 @@ def ask_peppr(
         said["regions"] = _test_regions(run, question, settings, **how)
         if question.one_map is None:
             return said
-    if question.against or len(question.maps) > 1:
+    if question.compares:
         return {**said, **_compare(run, question, settings, **how)}
     from napari_globalxai.runs.evaluate import peppr
 
@@ -197,15 +115,9 @@ def _as_published(
     from napari_globalxai.faithfulness.paper_protocol import CHOSEN
     from napari_globalxai.runs.evaluate_otherwise import peppr_as_published
 
-    if question.one_map not in (None, "overall"):
-        raise InputError("--protocol paper: runs along the overall map; leave --map out.")
     result = peppr_as_published(run, settings, **how)
-    for label, each in result.labels.items():
-        say(
-            f"{label}: AUC {each['intact_auc']:.3f} intact, {each['restored_at_a_tenth']:.3f} with "
-            f"10 % restored, {each['erased_at_a_tenth']:.3f} with 10 % erased, Δ "
-            f"{numeral(each['delta'])}; not judged"
-        )
+    for sentence in result.sentences:
+        say(sentence)
     say("What the sources leave open, and was chosen:")
     for line in CHOSEN:
         say(f"  {line}")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from napari_globalxai.cohort.table import Cohort
     from napari_globalxai.runs.quality_control import Quality
     from napari_globalxai.runs.run import Run
+    from napari_globalxai.settings.cohort_settings import CohortSettings
 
 _MOST_LISTED = 20
 
@@ -124,3 +125,14 @@ class ProgressPrinter:
         elif progress.stage != self._stage:
             typer.echo(printable(progress.stage), err=True)
         self._stage = progress.stage
+
+
+def read_table(path: Path, reading: CohortSettings) -> Cohort:
+    """Read a table and print what was made of it."""
+    from napari_globalxai.cohort.table import read_cohort
+
+    cohort = read_cohort(path, reading)
+    say(f"{path}: {len(cohort)} images")
+    for role, column in cohort.guesses.items():
+        say(f"  {role}: {column}")
+    return cohort

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
-from scipy.stats import t as student
+
+# Not scipy.stats, which takes most of a second to import, and calls these.
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from napari_globalxai.faithfulness.left_out_patients import auc_without_each
 from napari_globalxai.faithfulness.scores import FloatArray, patient_resamples
@@ -112,12 +113,12 @@ class Resamples:
             return np.array([estimate, estimate])
         below = (np.sum(drawn < estimate) + np.sum(drawn == estimate) / 2) / len(drawn)
         least = 1 / (2 * len(drawn))
-        bias = norm.ppf(np.clip(below, least, 1 - least))
+        bias = ndtri(np.clip(below, least, 1 - least))
         tails = self._t * np.sqrt(self.smallest / max(self.smallest - 1, 1))
         tails = np.clip(tails, -4, 4)
         acceleration = _acceleration(values[1 + self.drawn :])
         moved = bias + tails
-        shares = norm.cdf(bias + moved / (1 - acceleration * moved))
+        shares = ndtr(bias + moved / (1 - acceleration * moved))
         low, high = np.quantile(drawn, shares)
         # Of a skewed few, the estimate may lie beyond; an interval without it says nothing.
         return np.array([min(low, estimate), max(high, estimate)])
@@ -168,7 +169,7 @@ def plain_p(value: float, left_out: FloatArray, smallest: int) -> float:
         return 1.0
     with np.errstate(divide="ignore"):
         distance = np.divide(abs(value), error)
-    return float(2 * student.sf(distance, max(smallest - 1, 1)))
+    return float(2 * stdtr(max(smallest - 1, 1), -distance))
 
 
 def share_interval(
@@ -296,7 +297,7 @@ def _smaller_kind(owner: npt.NDArray[np.int64], truth: npt.NDArray[np.bool_], pa
 
 
 def _t_of(smallest: int) -> FloatArray:
-    return np.asarray(student.ppf(_TAILS, max(smallest - 1, 1)))
+    return np.asarray(stdtrit(max(smallest - 1, 1), _TAILS))
 
 
 def _acceleration(left_out: FloatArray) -> float:

@@ -68,6 +68,19 @@ def predict_course(
     return Course(order, counts, dict(zip(ARMS, np.concatenate(found, axis=1), strict=True)))
 
 
+def course_along(
+    evaluation: Evaluation,
+    order: Order,
+    counts: npt.NDArray[np.int64],
+    folder: Path | None,
+    tick: Callable[[int, int], None],
+) -> Course:
+    """Predict along an order; see `predict_course`. Without a folder, nothing is kept."""
+    if folder is None:
+        return evaluation.course(order, counts, tick)
+    return predict_course(evaluation, order, counts, folder, tick)
+
+
 class ControlCache:
     """Predictions along control orders, kept on disk under a hash of all that they depend on.
 

@@ -15,6 +15,7 @@ from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.cases import Cases
 from napari_globalxai.faithfulness.evaluation import Evaluation
 from napari_globalxai.faithfulness.intervals import Resamples
+from napari_globalxai.faithfulness.kept_predictions import course_along
 from napari_globalxai.faithfulness.label_effects import LabelCases
 from napari_globalxai.faithfulness.numbers_in_words import in_interval, in_percent
 from napari_globalxai.faithfulness.orders import order_by_map, step_counts
@@ -106,7 +107,7 @@ class PairDifference:
         return (
             f"{self.label}: {word} (Δ {numeral(self.delta_a)} against {numeral(self.delta_b)}, "
             f"difference {numeral(self.difference)}, {in_interval(self.ci_low, self.ci_high)}, "
-            f"p = {self.p_holm:.3f} after Holm)"
+            f"p {_in_words(self.p_holm)} after Holm)"
         )
 
 
@@ -168,6 +169,7 @@ def compare_candidates(
     candidates: Sequence[Candidate],
     settings: PepprSettings,
     *,
+    cache: Path | None = None,
     progress: ProgressCallback = ignore_progress,
 ) -> MapComparison:
     """Erase and restore along each map, and compare their Δ pair by pair.
@@ -178,6 +180,8 @@ def compare_candidates(
         At least two.
     settings : PepprSettings
         Steps and seed.
+    cache : pathlib.Path, optional
+        Folder for the predictions, which a comparison that was stopped goes on from.
     progress : callable, optional
         May raise `Cancelled`.
 
@@ -191,7 +195,7 @@ def compare_candidates(
     deltas: dict[tuple[str, str], _Delta] = {}
     labels = _labels(candidates)
     for candidate in candidates:
-        for label, found in _deltas(candidate, labels, settings, progress).items():
+        for label, found in _deltas(candidate, labels, settings, cache, progress).items():
             deltas[candidate.name, label] = found
     if not deltas:
         raise InputError("No label has images with and without it, so no maps can be compared.")
@@ -233,6 +237,11 @@ def _of_map(name: str, label: str, delta: _Delta, mass_outside: float) -> MapDel
     return MapDelta(name, label, float(values[0]), float(low), float(high), mass_outside)
 
 
+def _in_words(p: float) -> str:
+    """Return a p after its sign: it is never 0."""
+    return "< 0.001" if p < 0.0005 else f"= {p:.3f}"
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Return p-values corrected by Holm's step-down procedure, in the order given."""
     values = np.asarray(p_values, float)
@@ -259,6 +268,7 @@ def _deltas(
     candidate: Candidate,
     labels: Sequence[str],
     settings: PepprSettings,
+    cache: Path | None,
     progress: ProgressCallback,
 ) -> dict[str, _Delta]:
     """Return Δ by label, by row of the resamples of its patients."""
@@ -273,7 +283,8 @@ def _deltas(
     def tick(done: int, total: int) -> None:
         progress(Progress(f"Erasing and restoring along {candidate.name}", done, total))
 
-    course = evaluation.course(order, step_counts(len(order), settings.steps), tick)
+    counts = step_counts(len(order), settings.steps)
+    course = course_along(evaluation, order, counts, cache, tick)
     every = evaluation.classifier.labels
     found = {}
     for label in labels:

@@ -7,6 +7,7 @@ inference code. Code of PEPPR itself is not public.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,13 @@ import numpy.typing as npt
 
 from napari_globalxai.faithfulness.cases import Cases, Curves
 from napari_globalxai.faithfulness.evaluation import Evaluation
+from napari_globalxai.faithfulness.kept_predictions import course_along
 from napari_globalxai.faithfulness.label_effects import LabelCases
 from napari_globalxai.faithfulness.orders import order_by_map, step_counts
 from napari_globalxai.faithfulness.scores import area
 from napari_globalxai.faithfulness.stored_results import result_stem
 from napari_globalxai.faithfulness.targets import MACRO, POOLED, Targets
+from napari_globalxai.plain_text import numeral
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.storage import write_json, write_table
@@ -73,6 +76,11 @@ class PaperResult:
         """Name of its files."""
         return f"{result_stem(self.map_name, str(self.settings['fill']))}.{PAPER}"
 
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What it comes to by label, in words."""
+        return tuple(published_sentence(label, each) for label, each in self.labels.items())
+
     def save(self, folder: Path) -> None:
         """Write ``<map>.paper.csv`` and ``<map>.paper.json`` into a folder."""
         # Takes half a second to import.
@@ -93,12 +101,22 @@ class PaperResult:
         )
 
 
+def published_sentence(label: str, measured: Mapping[str, Any]) -> str:
+    """Return what a label's curves come to, in words."""
+    return (
+        f"{label}: AUC {measured['intact_auc']:.3f} intact, {measured['restored_at_a_tenth']:.3f} "
+        f"with 10 % restored, {measured['erased_at_a_tenth']:.3f} with 10 % erased, Δ "
+        f"{numeral(measured['delta'])}; not judged"
+    )
+
+
 def run_paper(
     evaluation: Evaluation,
     map_name: str,
     image: npt.NDArray[np.floating],
     settings: PepprSettings,
     *,
+    cache: Path | None = None,
     progress: ProgressCallback = ignore_progress,
 ) -> PaperResult:
     """Erase and restore along a map and score the cohort, with neither controls nor verdict.
@@ -113,6 +131,8 @@ def run_paper(
         The map, (*spatial).
     settings : PepprSettings
         Steps and seed.
+    cache : pathlib.Path, optional
+        Folder for the predictions, which a run that was stopped goes on from.
     progress : callable, optional
         May raise `Cancelled`.
     """
@@ -121,7 +141,8 @@ def run_paper(
     def tick(done: int, total: int) -> None:
         progress(Progress(f"Erasing and restoring along {map_name}", done, total))
 
-    course = evaluation.course(order, step_counts(len(order), settings.steps), tick)
+    counts = step_counts(len(order), settings.steps)
+    course = course_along(evaluation, order, counts, cache, tick)
     cases = _cases(evaluation, settings)
     curves = {
         target: each.curves(course.fractions, course.logits) for target, each in cases.items()

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from napari_globalxai.faithfulness.control_steps import EARLY
 from napari_globalxai.faithfulness.kept_predictions import ControlCache
@@ -46,7 +46,7 @@ class RemadeMaps:
             return
         early = targets.deltas(self.curves, self.fractions, EARLY)
         whole = targets.deltas(self.curves, self.fractions)
-        t = float(student.ppf(0.975, len(self.curves) - 1))
+        t = float(stdtrit(len(self.curves) - 1, 0.975))
         for place, name in enumerate(targets.names):
             spread = float(whole[:, place].std(ddof=1))
             low, high = areas[name]["delta_ci"]

@@ -75,11 +75,11 @@ def clopper_pearson(hits: int, draws: int) -> tuple[float, float]:
     if draws == 0:
         return 0.0, 1.0
     # A report or a viewer need not wait for SciPy.
-    from scipy.stats import beta
+    from scipy.special import betaincinv
 
     tail = (1 - _LEVEL) / 2
-    low = float(beta.ppf(tail, hits, draws - hits + 1)) if hits else 0.0
-    high = float(beta.ppf(1 - tail, hits + 1, draws - hits)) if hits < draws else 1.0
+    low = float(betaincinv(hits, draws - hits + 1, tail)) if hits else 0.0
+    high = float(betaincinv(hits + 1, draws - hits, 1 - tail)) if hits < draws else 1.0
     return low, high
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.maps.cell_grid import CellGrid
+from napari_globalxai.progress import may_stop_here
 from napari_globalxai.stored_arrays import ArrayLayout, check_store, zarr_store
 from napari_globalxai.stored_chunks import ChunkFiles
 
@@ -166,6 +167,7 @@ class AttributionStore:
     ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
         size = self.images_per_chunk
         for number, inside in _by_block(rows, size):
+            may_stop_here()
             yield inside, self._block(number, label)[inside - number * size]
 
     def runs_of_chunks(

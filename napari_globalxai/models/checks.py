@@ -10,20 +10,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.export.unflatten import UnflattenedModule
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from napari_globalxai.errors import InputError, is_out_of_memory
 from napari_globalxai.models.card import ModelCard
 from napari_globalxai.models.first_run import FirstRun
 from napari_globalxai.models.outputs import as_rows, describe_outputs, find_logits, taken_from
 from napari_globalxai.models.shaping import Shaping
+from napari_globalxai.models.watched_operators import OperatorWatch
 
 _DROPOUTS = ("native_dropout", "bernoulli", "bernoulli_", "dropout", "rand_like", "randn_like")
 # By the place of the argument that says whether the statistics of the batch are taken.
 _BATCH_NORMS = {"native_batch_norm": 5, "_native_batch_norm_legit": 5, "cudnn_batch_norm": 5}
 
 
-class _Observed(TorchDispatchMode):
+class _Observed(OperatorWatch):
     """Notes what a network does that it should do in training alone."""
 
     def __init__(self) -> None:

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
+
+from napari_globalxai.models.watched_operators import OperatorWatch
 
 MOST_NUMBERS = 1 << 31
 MOST_CALLS = 1 << 16
 
 
-class FirstRun(TorchDispatchMode):
+class FirstRun(OperatorWatch):
     """Ends a run whose tensors get too large, or that calls too many operators.
 
     A tensor may be large without taking memory, where it repeats one number; adding it up would

@@ -19,8 +19,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakIdKeyDictionary
+
+from napari_globalxai.models.watched_operators import OperatorWatch
 
 _NOWHERE = complex("nan")
 # What is averaged over more than this share of the image lies nowhere in it.
@@ -54,7 +55,7 @@ _PADS = frozenset(("constant_pad_nd", "reflection_pad2d", "replication_pad2d"))
 _RESAMPLINGS = ("upsample_", "_upsample_")
 
 
-class PositionTrace(TorchDispatchMode):
+class PositionTrace(OperatorWatch):
     """While active, remembers the positions of what is computed from an image.
 
     Parameters

@@ -18,7 +18,7 @@ from napari_globalxai.faithfulness.map_comparison import (
     compare_candidates,
 )
 from napari_globalxai.progress import JobProgress, ProgressCallback, ignore_progress
-from napari_globalxai.runs.evaluate import make_evaluation, valid_share_of
+from napari_globalxai.runs.evaluate import controls_of, make_evaluation, valid_share_of
 from napari_globalxai.runs.folder import PEPPR_FOLDER
 from napari_globalxai.runs.run import Run, open_run
 from napari_globalxai.runs.spreading import passes_elsewhere
@@ -110,7 +110,7 @@ def compare_maps(
             replace(each, evaluation=replace(each.evaluation, elsewhere=elsewhere))
             for each in candidates
         ]
-        result = compare_candidates(spread, chosen, progress=told)
+        result = compare_candidates(spread, chosen, cache=controls_of(first), progress=told)
     result.settings["runs"] = {
         name: str(each.folder) for name, (each, _) in zip(names, runs, strict=True)
     }

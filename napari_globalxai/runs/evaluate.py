@@ -39,6 +39,19 @@ from napari_globalxai.storage import check_writable, hash_value
 _LIKELY = {"shifted": 19, "surrogate": 48}
 _SIMPLE = 10
 _EXPLAINING_EFFORT = 3.0
+_CONTROLS = "controls"
+
+
+def controls_of(run: Run) -> Path:
+    """Return where a run keeps predictions along orders, which stopped work goes on from.
+
+    Raises
+    ------
+    InputError
+        When a link leads out of the run's folder.
+    """
+    check_within(run.folder, PEPPR_FOLDER)
+    return run.folder / PEPPR_FOLDER / _CONTROLS
 
 
 def peppr(
@@ -112,7 +125,7 @@ def peppr(
         how = {"batch_size": batch_size, "classifier": classifier, "elsewhere": elsewhere}
         results = {
             fill: _along(
-                run, found, PepprSettings.of(chosen, {"fill": fill}), how, kept / "controls", told
+                run, found, PepprSettings.of(chosen, {"fill": fill}), how, kept / _CONTROLS, told
             )
             for fill in chosen.fills
         }

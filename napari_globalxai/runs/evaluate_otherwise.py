@@ -15,7 +15,7 @@ from napari_globalxai.faithfulness.evaluation import Evaluation
 from napari_globalxai.faithfulness.paper_protocol import PaperResult, run_paper
 from napari_globalxai.faithfulness.per_image import PerImageResult, run_per_image, save_per_image
 from napari_globalxai.progress import JobProgress, ProgressCallback, ignore_progress
-from napari_globalxai.runs.evaluate import make_evaluation, valid_share_of
+from napari_globalxai.runs.evaluate import controls_of, make_evaluation, valid_share_of
 from napari_globalxai.runs.folder import PEPPR_FOLDER, file_stem
 from napari_globalxai.runs.run import Run, open_run
 from napari_globalxai.runs.spreading import passes_elsewhere
@@ -139,7 +139,14 @@ def peppr_as_published(
     told = JobProgress(progress)
     with passes_elsewhere(workers, run.folder / PEPPR_FOLDER, told) as elsewhere:
         spread = replace(evaluation, elsewhere=elsewhere)
-        result = run_paper(spread, OVERALL, run.maps[OVERALL], one_fill, progress=told)
+        result = run_paper(
+            spread,
+            OVERALL,
+            run.maps[OVERALL],
+            one_fill,
+            cache=controls_of(run),
+            progress=told,
+        )
     with made_aside(run.folder, PEPPR_FOLDER, whole=False) as aside:
         result.save(aside)
     return result

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.progress import JobProgress, Progress, ProgressCallback, ignore_progress
+from napari_globalxai.progress import (
+    JobProgress,
+    Progress,
+    ProgressCallback,
+    ignore_progress,
+    may_stop_here,
+)
 from napari_globalxai.runs import tables
 from napari_globalxai.runs.clock import now
 from napari_globalxai.runs.folder import OUTLIERS_FOLDER, file_stem
@@ -106,8 +112,7 @@ def outliers(
     facts: dict[str, dict[str, Any]] = {}
     with made_aside(run.folder, OUTLIERS_FOLDER) as aside:
         for number, label in enumerate(labels):
-            told(Progress(_COMPARING, number, len(labels)))
-            one = _OfLabel.of(run, label, chosen, rows)
+            one = _OfLabel.of(run, label, chosen, rows, _Compared(told, run, labels, number))
             ranked[label], nearest[label] = one.table, one.nearest(chosen)
             one.write_residuals(aside / _RESIDUALS, chosen.top)
             write_table(aside / f"{file_stem(label)}.csv", ranked[label])
@@ -124,7 +129,7 @@ def outliers(
             "written": now(),
         }
         write_json(aside / OUTLIERS_FILE, record)
-    told(Progress(_COMPARING, len(labels), len(labels)))
+    _Compared(told, run, labels, len(labels))
     return Outliers(folder, record, ranked, nearest)
 
 
@@ -205,6 +210,22 @@ def _residual_maps(
             yield int(row), reader.in_frame(np.where(np.isfinite(values), values, np.nan))
 
 
+class _Compared:
+    """Tells how many images of all labels are compared, as if each label had all of them."""
+
+    def __init__(
+        self, progress: ProgressCallback, run: Run, labels: Sequence[str], number: int
+    ) -> None:
+        self._progress, images = progress, len(run.finished_rows)
+        self._done, self._total = number * images, len(labels) * images
+        self(0)
+
+    def __call__(self, count: int) -> None:
+        """Take how many more were compared."""
+        self._done += count
+        self._progress(Progress(_COMPARING, self._done, self._total))
+
+
 @dataclass(frozen=True)
 class _OfLabel:
     """The images of one label, compared."""
@@ -219,7 +240,12 @@ class _OfLabel:
 
     @classmethod
     def of(
-        cls, run: Run, label: str, chosen: OutlierSettings, rows: npt.NDArray[np.int64]
+        cls,
+        run: Run,
+        label: str,
+        chosen: OutlierSettings,
+        rows: npt.NDArray[np.int64],
+        tick: Callable[[int], None],
     ) -> _OfLabel:
         own = run.aggregation
         reader = CellReader(run.store, own, run.valid).keeping(run.finished_rows)
@@ -233,7 +259,7 @@ class _OfLabel:
         rows = np.intersect1d(run.members(label, asked), rows)
         # Of members, too: percentiles are among them.
         every = np.union1d(rows, members)
-        found = compare_images(reader, label, every, reference)
+        found = compare_images(reader, label, every, reference, tick=tick)
         table = _ranked(run, label, rows, members, every, found)
         return cls(run, label, reader, reference, members, rows, table)
 
@@ -266,6 +292,7 @@ class _OfLabel:
         for row, image in _residual_maps(
             self.reader, self.label, np.sort(self.first(count)), self.reference
         ):
+            may_stop_here()
             write_tiff(folder / f"{file_stem(self.label)}-{row}.tif", image)
 
     def facts(self) -> dict[str, Any]:

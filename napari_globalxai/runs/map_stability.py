@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -35,6 +35,7 @@ from napari_globalxai.statistics.stability import (
     PatientMaps,
     Stability,
     bootstrap_bands,
+    count_draws,
     measure_stability,
 )
 from napari_globalxai.storage import read_json, read_table, write_json, write_table
@@ -110,6 +111,40 @@ class _Material:
         return smooth(self.reader.in_frame(values), self.smoothing)
 
 
+class _Draws:
+    """Tells how many draws of patients are made of those of all maps."""
+
+    def __init__(
+        self,
+        progress: ProgressCallback,
+        material: _Material,
+        names: Sequence[str],
+        chosen: StabilitySettings,
+    ) -> None:
+        self._progress = progress
+        begins, end = {}, 0
+        for name in names:
+            begins[name] = end
+            _, patients, _ = material.maker(name)
+            end += count_draws(patients, chosen.splits) + chosen.bootstrap
+        self._begins, self._total, self._done = begins, end, 0
+
+    def begin(self, name: str) -> None:
+        """Go on to a map: of one that came before, some may have had nothing to draw."""
+        self._done = self._begins[name]
+        self(0)
+
+    def finish(self) -> None:
+        """Tell that all is done."""
+        self._done = self._total
+        self(0)
+
+    def __call__(self, count: int) -> None:
+        """Take how many more were made."""
+        self._done += count
+        self._progress(Progress(_MEASURING, self._done, self._total))
+
+
 def _of(maps: PatientMaps, which: npt.NDArray[np.bool_]) -> PatientMaps:
     return PatientMaps(maps.sums[which], maps.sizes[which])
 
@@ -154,17 +189,18 @@ def stability(
         made, part = settings_of(kept), f"{SELECTIONS_FOLDER}/{kept.folder.name}/{part}"
     material = _material(run, made)
     inside = cells_inside(run.valid, material.reader.grid).ravel()
-    names, told = [OVERALL, *material.makers], JobProgress(progress)
+    names = [OVERALL, *material.makers]
+    draws = _Draws(JobProgress(progress), material, names, chosen)
     labels: dict[str, dict[str, Any]] = {}
     with made_aside(run.folder, part) as aside:
-        for number, name in enumerate(names):
-            told(Progress(_MEASURING, number, len(names)))
+        for name in names:
+            draws.begin(name)
             maker, patients, images = material.maker(name)
             found = measure_stability(
                 maker, patients, inside,
-                splits=chosen.splits, settled=chosen.settled, seed=chosen.seed,
+                splits=chosen.splits, settled=chosen.settled, seed=chosen.seed, tick=draws,
             )  # fmt: skip
-            bands = bootstrap_bands(maker, patients, chosen.bootstrap, chosen.seed)
+            bands = bootstrap_bands(maker, patients, chosen.bootstrap, chosen.seed, draws)
             for kind, band in zip(("low", "high"), bands, strict=True):
                 write_tiff(aside / f"{file_stem(name)}.{kind}.tif", material.in_frame(band))
             labels[name] = _facts(found, patients, images, chosen)
@@ -180,7 +216,7 @@ def stability(
         }
         _write_tables(aside, labels)
         write_json(aside / STABILITY_FILE, record)
-    told(Progress(_MEASURING, len(names), len(names)))
+    draws.finish()
     return open_stability(run, selection)
 
 

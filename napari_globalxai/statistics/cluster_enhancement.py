@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from napari_globalxai.progress import may_stop_here
+
 FloatArray = npt.NDArray[np.float64]
 
 _EXTENT, _HEIGHT = 0.5, 2.0
@@ -46,6 +48,7 @@ def _enhance_positive(maps: FloatArray, step: float) -> FloatArray:
     neighbours[1] = ndimage.generate_binary_structure(maps.ndim - 1, 1)
     enhanced = np.zeros_like(maps)
     for number in range(1, int(maps.max(initial=0) / step) + 1):
+        may_stop_here()
         height = number * step
         clusters, count = ndimage.label(maps >= height, structure=neighbours)
         if not count:

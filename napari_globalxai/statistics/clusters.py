@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from napari_globalxai.progress import may_stop_here
 from napari_globalxai.statistics.modes import one_mode_p
 
 FloatArray = npt.NDArray[np.float64]
@@ -127,6 +128,7 @@ def split_p(
     """
     found = []
     for _ in range(_SPLITS):
+        may_stop_here()
         side = generator.permutation(int(owner.max()) + 1)[owner] % 2
         for fitted in (side == 0, side == 1):
             if fitted.sum() < 4 or (~fitted).sum() < 4:
@@ -177,6 +179,7 @@ def _stability(
     patients = int(owner.max()) + 1
     agreement = []
     for _ in range(_STABILITY_ROUNDS):
+        may_stop_here()
         drawn = generator.permutation(patients) < _STABILITY_SHARE * patients
         chosen = drawn[owner]
         again = bisect(scores[chosen], int(cluster.max()) + 1)

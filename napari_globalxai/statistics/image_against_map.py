@@ -6,7 +6,7 @@ mean that it is compared with: otherwise an image of a small group would be like
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,12 +98,17 @@ class Reference:
         return np.asarray(self.sd > 1e-9 * np.abs(self.mean))
 
 
+def ignore_images(count: int) -> None:
+    """Do nothing: the default of what is told of images."""
+
+
 def compare_images(
     reader: CellReader,
     label: str,
     rows: npt.NDArray[np.int64],
     reference: Reference,
     measures: tuple[str, ...] = (*MEASURES, RESIDUAL),
+    tick: Callable[[int], None] = ignore_images,
 ) -> dict[str, FloatArray]:
     """Return measures of how like the global map of a label each image is.
 
@@ -120,6 +125,8 @@ def compare_images(
     measures : tuple of str, optional
         Some of `MEASURES` and `RESIDUAL`, the root of the mean squared residual over the cells at
         which members differ.
+    tick : callable, optional
+        Receives how many images were compared since it was called last; may raise `Cancelled`.
 
     Returns
     -------
@@ -133,6 +140,7 @@ def compare_images(
         unknown = (left == 0) | flat | part.constant
         for name, values in _measured(part.values, others, reference, measures):
             found[name][part.rows] = np.where(unknown, np.nan, values)
+        tick(len(part.rows))
     return {name: values[rows] for name, values in found.items()}
 
 

@@ -83,7 +83,7 @@ def mean_above_p(values: FloatArray) -> FloatArray:
     values : numpy.ndarray
         (patient, hypothesis).
     """
-    from scipy.stats import t
+    from scipy.special import stdtr
 
     count = len(values)
     if count < 2:
@@ -91,7 +91,7 @@ def mean_above_p(values: FloatArray) -> FloatArray:
     spread = values.std(axis=0, ddof=1)
     varies = spread > 0
     statistic = values.mean(axis=0) / np.where(varies, spread, 1) * np.sqrt(count)
-    return np.asarray(np.where(varies, t.sf(statistic, count - 1), 1.0))
+    return np.asarray(np.where(varies, stdtr(count - 1, -statistic), 1.0))
 
 
 def _acceleration(left_out: FloatArray, takes_part: npt.NDArray[np.bool_]) -> FloatArray:

@@ -147,15 +147,15 @@ def _gap(
     one_sided: bool = False,
 ) -> Gap:
     """Return a gap from the influence of each image on the difference: for p, and as it is."""
-    from scipy.stats import t
+    from scipy.special import stdtr, stdtrit
 
     difference, freedom = measures[0] - measures[1], max(1, fewest - 1)
-    reach = float(t.ppf(0.975, freedom)) * _error(influence, owner)
+    reach = float(stdtrit(freedom, 0.975)) * _error(influence, owner)
     error = _error(under_the_null, owner)
     p = 1.0
     if error > 0:
         statistic = difference / error
-        p = float(t.cdf(statistic, freedom) if one_sided else 2 * t.sf(abs(statistic), freedom))
+        p = float(stdtr(freedom, statistic) if one_sided else 2 * stdtr(freedom, -abs(statistic)))
     return Gap(*measures, difference - reach, difference + reach, p)
 
 

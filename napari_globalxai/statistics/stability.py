@@ -22,6 +22,9 @@ _INTERVAL = (2.5, 97.5)
 _SMALLEST_GROUP = 2
 _GROWTH_POINTS = 10
 _WEIGHTS_AT_ONCE = 16 << 20
+# Of a batch of draws, so that it takes less than a second.
+_PRODUCTS_AT_ONCE, _CELLS_AT_ONCE = 1 << 30, 4 << 20
+Tick = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,10 @@ class Stability:
         return bool(self.reliability >= self.settled)
 
 
+def ignore_draws(count: int) -> None:
+    """Do nothing: the default of what is told of draws."""
+
+
 def spearman_brown(correlation: float, times: float = 2.0) -> float:
     """Return the reliability of a map of `times` as many patients.
 
@@ -155,6 +162,7 @@ def measure_stability(
     splits: int = 200,
     settled: float = 0.9,
     seed: int = 0,
+    tick: Tick = ignore_draws,
 ) -> Stability:
     """Return how stable a map is.
 
@@ -172,12 +180,15 @@ def measure_stability(
         Reliability from which a map is called settled.
     seed : int, optional
         Of the draws.
+    tick : callable, optional
+        Receives how many were made since it was called last; may raise `Cancelled`.
     """
     generator = np.random.default_rng(seed)
     half = patients // 2
-    split_half = split_halves(maker, patients, inside, splits, generator)
+    split_half = split_halves(maker, patients, inside, splits, generator, tick)
     growth = tuple(
-        _agreement(maker, patients, size, size, inside, splits, generator) for size in _sizes(half)
+        _agreement(maker, patients, (size, size), inside, splits, generator, tick)
+        for size in _sizes(half)
     )
     return Stability(
         split_half=split_half,
@@ -196,14 +207,24 @@ def split_halves(
     inside: npt.NDArray[np.bool_],
     splits: int,
     generator: np.random.Generator,
+    tick: Tick = ignore_draws,
 ) -> Agreement:
     """Return how alike the maps of random halves of the patients are; see `measure_stability`."""
     half = patients // 2
-    return _agreement(maker, patients, half, patients - half, inside, splits, generator)
+    return _agreement(maker, patients, (half, patients - half), inside, splits, generator, tick)
+
+
+def count_draws(patients: int, splits: int) -> int:
+    """Return of how many draws `measure_stability` tells at most."""
+    return splits * (1 + len(_sizes(patients // 2)))
 
 
 def bootstrap_bands(
-    maker: MapMaker, patients: int, resamples: int, seed: int = 0
+    maker: MapMaker,
+    patients: int,
+    resamples: int,
+    seed: int = 0,
+    tick: Tick = ignore_draws,
 ) -> tuple[FloatArray, FloatArray]:
     """Return the 2.5th and 97.5th percentile of a map over resampled patients, (cell,) each.
 
@@ -217,19 +238,26 @@ def bootstrap_bands(
         How often as many patients are drawn with replacement.
     seed : int, optional
         Of the draws.
+    tick : callable, optional
+        As for `measure_stability`.
     """
+    cells = maker(np.zeros((1, patients))).shape[1]
     if patients < 2:
-        nowhere = np.full(maker(np.zeros((1, patients))).shape[1], np.nan)
+        nowhere = np.full(cells, np.nan)
         return nowhere, nowhere
-    drawn = np.concatenate([maker(weights) for weights in _resamples(patients, resamples, seed)])
-    low, high = np.percentile(drawn, _INTERVAL, axis=0)
+    drawn = []
+    for weights in _resamples(patients, resamples, seed, _at_once(maker, patients, cells)):
+        drawn.append(maker(weights))
+        tick(len(weights))
+    low, high = np.percentile(np.concatenate(drawn), _INTERVAL, axis=0)
     return low, high
 
 
-def _resamples(patients: int, count: int, seed: int) -> Iterator[FloatArray]:
+def _resamples(
+    patients: int, count: int, seed: int, at_once: int = 1 << 10
+) -> Iterator[FloatArray]:
     """Draw patients with replacement; give how often each comes, some draws at a time."""
     generator = np.random.default_rng(seed)
-    at_once = max(1, _WEIGHTS_AT_ONCE // patients)
     for start in range(0, count, at_once):
         draws = min(at_once, count - start)
         drawn = generator.integers(0, patients, (draws, patients))
@@ -241,18 +269,20 @@ def _resamples(patients: int, count: int, seed: int) -> Iterator[FloatArray]:
 def _agreement(
     maker: MapMaker,
     patients: int,
-    first: int,
-    second: int,
+    sizes: tuple[int, int],
     inside: npt.NDArray[np.bool_],
     draws: int,
     generator: np.random.Generator,
+    tick: Tick,
 ) -> Agreement:
     """Compare the maps of random groups of so many patients that share nobody."""
+    first, second = sizes
     if min(first, second) < 1 or not inside.any():
         return _unknown(first)
     found = []
     group = np.repeat(np.array([1, 2, 0], np.int8), [first, second, patients - first - second])
-    at_once = max(1, _WEIGHTS_AT_ONCE // patients)
+    # Of each draw, two maps.
+    at_once = max(1, _at_once(maker, patients, inside.size) // 2)
     for start in range(0, draws, at_once):
         count = min(at_once, draws - start)
         groups = np.tile(group, (count, 1))
@@ -260,12 +290,26 @@ def _agreement(
         # Both groups of all draws at once: the sums of patients are gone through once.
         maps = maker(np.concatenate([groups == 1, groups == 2]).astype(np.float64))[:, inside]
         found.append(row_spearman(maps[:count], maps[count:]))
+        tick(count)
     values = np.concatenate(found)
     values = values[np.isfinite(values)]
     if len(values) == 0:
         return _unknown(first)
     low, high = np.percentile(values, _INTERVAL)
     return Agreement(first, float(values.mean()), float(low), float(high), len(values))
+
+
+def _at_once(maker: MapMaker, patients: int, cells: int) -> int:
+    """Return of how many draws maps are made at once."""
+    labels = len(maker.labels) if isinstance(maker, OverallMaps) else 1
+    return max(
+        1,
+        min(
+            _WEIGHTS_AT_ONCE // patients,
+            _PRODUCTS_AT_ONCE // (patients * cells * max(1, labels)),
+            _CELLS_AT_ONCE // cells,
+        ),
+    )
 
 
 def _unknown(patients: int) -> Agreement:

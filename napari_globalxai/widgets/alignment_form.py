@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from qtpy.QtWidgets import QCheckBox, QComboBox
+from qtpy.QtWidgets import QCheckBox, QComboBox, QWidget
 
 from napari_globalxai.settings.declared import declared_fields
 from napari_globalxai.settings.frame_settings import AlignmentSettings
@@ -17,20 +17,7 @@ class AlignmentForm(SettingsForm):
     ----------
     settings : type of AlignmentSettings, optional
         Where the defaults come from.
-
-    Attributes
-    ----------
-    registration_box : QComboBox
-        How images are moved onto each other.
-    template_field : PathField
-        The image that they are moved onto; the cohort's own median image where it is empty.
-    sides_box : QCheckBox
-        Whether unknown sides are estimated.
     """
-
-    registration_box: QComboBox
-    template_field: PathField
-    sides_box: QCheckBox
 
     def __init__(self, settings: type[AlignmentSettings] = AlignmentSettings) -> None:
         known = AlignmentSettings.model_fields
@@ -38,11 +25,27 @@ class AlignmentForm(SettingsForm):
             AlignmentSettings.heading,
             [each for each in declared_fields(settings) if each.name in known],
         )
-        self.registration_box = self.fields["registration"]  # type: ignore[assignment]
-        self.template_field = self.fields["template"]  # type: ignore[assignment]
-        self.sides_box = self.fields["estimate_laterality"]  # type: ignore[assignment]
+
+    @property
+    def registration_box(self) -> QComboBox:
+        """How images are moved onto each other."""
+        return self.fields["registration"]  # type: ignore[return-value]
+
+    @property
+    def template_field(self) -> PathField:
+        """The image that they are moved onto; the cohort's median image where it is empty."""
+        return self.fields["template"]  # type: ignore[return-value]
+
+    @property
+    def sides_box(self) -> QCheckBox:
+        """Whether unknown sides are estimated."""
+        return self.fields["estimate_laterality"]  # type: ignore[return-value]
+
+    def _make_fields(self) -> QWidget:
+        content = super()._make_fields()
         self._on_registration()
         self.registration_box.currentTextChanged.connect(self._on_registration)
+        return content
 
     def arguments(self) -> dict[str, Any]:
         """Return what is chosen; a template counts only where images are registered."""
@@ -52,8 +55,8 @@ class AlignmentForm(SettingsForm):
     def values(self) -> dict[str, Any]:
         """Return what differs from the defaults."""
         chosen = super().values()
-        if not self._registers:
-            chosen.pop("template", None)
+        if "template" in chosen and not self._registers:
+            del chosen["template"]
         return chosen
 
     @property

@@ -33,6 +33,10 @@ class Turns:
             # Once what goes on now is done; else the time would be over by then.
             QTimer.singleShot(0, self._wait)
 
+    def go_on(self, piece: Piece) -> None:
+        """Do the rest of what is done now in the next turn, before all that waits."""
+        self._waiting.insert(1, piece)
+
     def after(self, piece: Piece) -> None:
         """Do something once nothing else waits: now, if nothing does."""
         if self.is_idle:

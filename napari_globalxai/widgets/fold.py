@@ -1,5 +1,6 @@
-"""A part of a panel that is folded away until somebody asks for it."""
+"""A part of a panel that is folded away, and not even made, until somebody asks for it."""
 
+from collections.abc import Callable
 from typing import Optional
 
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
@@ -7,6 +8,9 @@ from qtpy.QtGui import QPainter, QPaintEvent, QResizeEvent
 from qtpy.QtWidgets import QSizePolicy, QToolButton, QWidget
 
 from napari_globalxai.widgets.layouts import in_column
+from napari_globalxai.widgets.panel import take_in
+from napari_globalxai.widgets.tab_order import put_in_tab_order
+from napari_globalxai.widgets.workers import JobRunner
 from napari_globalxai.widgets.wrapped import wrapped
 
 _LEFT = int(Qt.AlignmentFlag.AlignLeft.value | Qt.AlignmentFlag.AlignVCenter.value)
@@ -59,6 +63,7 @@ class Fold(QWidget):
         )
         # Its hint is that of the lines as they are broken now.
         self.button.setMinimumWidth(1)
+        self._make: Optional[Callable[[], QWidget]] = None  # noqa: UP045
         self._content = QWidget()
         self._content.hide()
         row = in_column(self)
@@ -72,12 +77,43 @@ class Fold(QWidget):
         self._title = title
         self._name_heading()
 
+    def make_content(self, make: Callable[[], QWidget], *runners: JobRunner) -> None:
+        """Have what is below the heading made once it is unfolded, or needed before.
+
+        A panel whose folded parts are not there opens at once.
+
+        Parameters
+        ----------
+        make : callable
+            Makes it, as it is to be by then; what changed before is not told.
+        *runners : JobRunner
+            Whose work has its bar there: it is needed as soon as one of them works.
+        """
+        self._make = make
+        for runner in runners:
+            runner.started.connect(self.ensure_made)
+        if self.isExpanded() or any(runner.is_running for runner in runners):
+            self.ensure_made()
+
+    @property
+    def is_made(self) -> bool:
+        """Whether what is below the heading is there."""
+        return self._make is None
+
+    def ensure_made(self) -> None:
+        """Make what is below the heading, unless it is there."""
+        if self._make is not None:
+            make, self._make = self._make, None
+            self.show_content(make())
+
     def content(self) -> QWidget:
         """Return what is shown below the heading."""
+        self.ensure_made()
         return self._content
 
     def show_content(self, content: QWidget) -> None:
-        """Put another content in place of the one there is."""
+        """Put another content in place of the one there is, or that would have been made."""
+        self._make = None
         before, self._content = self._content, content
         content.setVisible(self.isExpanded())
         layout = self.layout()
@@ -85,6 +121,9 @@ class Fold(QWidget):
         layout.replaceWidget(before, content)
         before.hide()
         before.deleteLater()
+        # What is made later would come last.
+        put_in_tab_order(self.button, content)
+        take_in(self)
 
     def isExpanded(self) -> bool:
         """Return whether it is unfolded."""
@@ -99,6 +138,8 @@ class Fold(QWidget):
         self.button.setChecked(False)
 
     def _on_toggled(self, expanded: bool) -> None:
+        if expanded:
+            self.ensure_made()
         self._content.setVisible(expanded)
         self._name_heading()
         self.toggled.emit(expanded)

@@ -37,21 +37,28 @@ class JobFoot(QWidget):
         self._panel = panel
         self._content: Any = panel.widget()
         self.setAccessibleName("Work under way")
-        self.lines = [_Line(bar) for bar in panel.findChildren(JobBar)]
-        box = QVBoxLayout(self)
-        box.setContentsMargins(8, 4, 8, 4)
-        box.setSpacing(4)
-        for line in self.lines:
-            box.addWidget(line)
-            for told in (line.bar.runner.started, line.bar.runner.finished):
-                told.connect(self._look)
-            line.bar.runner.progressed.connect(self._look)
+        self.lines: list[_Line] = []
+        self._box = QVBoxLayout(self)
+        self._box.setContentsMargins(8, 4, 8, 4)
+        self._box.setSpacing(4)
         for scroll in (panel.verticalScrollBar(), panel.horizontalScrollBar()):
             scroll.valueChanged.connect(self._look)  # type: ignore[union-attr]
         self._viewport: Any = panel.viewport()
         for part in (self._viewport, self._content):
             part.installEventFilter(self)  # type: ignore[union-attr]
         self.hide()
+        self.take_in(panel)
+
+    def take_in(self, part: QWidget) -> None:
+        """Have a line for each bar of a part of the panel, which may be made late."""
+        known = [line.bar for line in self.lines]
+        for bar in part.findChildren(JobBar):
+            if bar not in known:
+                line = _Line(bar)
+                self.lines.append(line)
+                self._box.addWidget(line)
+                for told in (bar.runner.started, bar.runner.finished, bar.runner.progressed):
+                    told.connect(self._look)
         self._look()
 
     def eventFilter(self, of: QObject | None, event: QEvent | None) -> bool:

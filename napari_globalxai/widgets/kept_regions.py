@@ -22,13 +22,14 @@ def make_kept_box() -> QComboBox:
     return choice_box("Kept regions", "Regions that the run holds; one is drawn again")
 
 
+def kept_regions(run: Run) -> list[Path]:
+    """Return the files of the regions that a run holds, by name."""
+    return sorted((run.folder / REGIONS_FOLDER).glob("*.tif"), key=lambda path: path.stem)
+
+
 def list_kept(box: QComboBox, run: Run | None) -> None:
     """List the regions that a run holds; an item's data is the region's path."""
-    found = (
-        []
-        if run is None
-        else sorted((run.folder / REGIONS_FOLDER).glob("*.tif"), key=lambda path: path.stem)
-    )
+    found = [] if run is None else kept_regions(run)
     box.clear()
     box.addItem(f"Of {len(found)}" if found else "None", None)
     for path in found:

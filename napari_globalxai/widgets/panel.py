@@ -1,5 +1,7 @@
 """What all panels have in common: they scroll, they stand as tabs, they leave no slot behind."""
 
+import time
+from collections import deque
 from collections.abc import Callable
 from threading import Event
 from typing import Any, Optional
@@ -30,6 +32,8 @@ from napari_globalxai.widgets.warm_up import warm_up
 NARROWEST = 160
 # Wide enough for most forms, narrow enough for a canvas beside it on a small screen.
 _USUAL = QSize(USUAL_WIDTH, 640)
+# What parts of a panel may take in one turn of the event loop.
+_SECONDS_A_TURN = 0.015
 
 
 class Panel(QScrollArea):
@@ -57,6 +61,7 @@ class Panel(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
         self.setMinimumWidth(NARROWEST)
         self._is_docked = False
+        self._foot: Optional[JobFoot] = None  # noqa: UP045
         self._stressed: list[QPushButton] = []
         self.follow(get_settings().appearance.events.font_size, self.take_letters)
         self._fill_later(inside)
@@ -64,24 +69,43 @@ class Panel(QScrollArea):
         warm_up(self)
 
     def _fill_later(self, inside: QWidget) -> None:
-        """Take what is in it in a turn of its own, once napari has docked the panel.
+        """Take what is in it in turns of their own, once napari has docked the panel.
 
-        To dress and lay out all of that would hold up the window for longer.
+        To dress and lay out all of that at once would hold up the window for longer.
         """
         panel = ref(self)
 
-        def fill() -> None:
+        def begin() -> None:
             there = panel()
             if there is not None:
+                parts = _Waiting(there.content)
                 there.setWidget(inside)
-                JobFoot(there)
+                TURNS.go_on(there._unless_gone(lambda: go_on(parts)))
+
+        def go_on(parts: _Waiting) -> None:
+            there = panel()
+            if there is not None and parts.show_some(there.content):
+                # Before another panel's parts, or Tab would go back and forth between the two.
+                TURNS.go_on(there._unless_gone(lambda: go_on(parts)))
+            elif there is not None:
+                there._foot = JobFoot(there)
                 if there.font().pointSize() != QFont().pointSize():
                     there.take_letters()
 
-        self.in_turn(fill)
+        self.in_turn(begin)
+
+    def take_in(self, part: QWidget) -> None:
+        """Give a part that is made late its letters, and its bars a place at the foot."""
+        if self.font().pointSize() != QFont().pointSize():
+            self.take_letters()
+        if self._foot is not None:
+            self._foot.take_in(part)
 
     def in_turn(self, piece: Callable[[], None]) -> None:
         """Do something in a turn of its own, unless the panel has gone by then."""
+        TURNS.add(self._unless_gone(piece))
+
+    def _unless_gone(self, piece: Callable[[], None]) -> Callable[[], None]:
         is_gone = Event()
         self.destroyed.connect(is_gone.set)
 
@@ -89,7 +113,7 @@ class Panel(QScrollArea):
             if not is_gone.is_set():
                 piece()
 
-        TURNS.add(unless_gone)
+        return unless_gone
 
     def take_letters(self, event: object = None) -> None:
         """Give lines, tables and plots the letters that napari's style gives to labels alone.
@@ -207,13 +231,43 @@ class Panel(QScrollArea):
             dock.raise_()
 
 
-def take_letters(part: QWidget) -> None:
-    """Give what was made later the letters of the panel that it is in, if it is in one."""
+def take_in(part: QWidget) -> None:
+    """Tell the panel that a part is in, if it is in one, that more of it is there now."""
     above = part.parentWidget()
     while above is not None and not isinstance(above, Panel):
         above = above.parentWidget()
     if above is not None:
-        above.take_letters()
+        above.take_in(part)
+
+
+class _Waiting:
+    """Parts of a panel that are still to be shown, in their order."""
+
+    def __init__(self, layout: QVBoxLayout) -> None:
+        # Without a parent, a part that its owner shows would be a window.
+        self._holder = QWidget()
+        self._parts: deque[tuple[QWidget | None, int]] = deque()
+        while layout.count():
+            stretch = layout.stretch(0)
+            part = layout.takeAt(0).widget()  # type: ignore[union-attr]
+            if part is not None:
+                part.setParent(self._holder)
+            self._parts.append((part, stretch))
+
+    def show_some(self, layout: QVBoxLayout) -> bool:
+        """Put as many where they belong as there is time for; return whether there are more."""
+        until = time.perf_counter() + _SECONDS_A_TURN
+        while self._parts and time.perf_counter() < until:
+            part, stretch = self._parts.popleft()
+            if part is None:
+                layout.addStretch(stretch)
+                continue
+            is_hidden = part.isHidden()
+            layout.addWidget(part, stretch)
+            if not is_hidden:
+                # Else Qt would do so later, all at once.
+                part.show()
+        return bool(self._parts)
 
 
 class _WheelForFocus(QObject):

@@ -13,6 +13,7 @@ from napari_globalxai.settings.declared import Declared, declared_fields
 from napari_globalxai.settings.execution_settings import ExecutionSettings
 from napari_globalxai.settings.explain_settings import ExplainSettings
 from napari_globalxai.settings.frame_settings import CohortFrameSettings
+from napari_globalxai.settings.peppr_question import PepprQuestion
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.settings.sanity_settings import SanitySettings
 from napari_globalxai.widgets.questions import QUESTIONS
@@ -54,6 +55,7 @@ _MODELS: tuple[type[BaseModel], ...] = (
     ExecutionSettings,
     CohortFrameSettings,
     PepprSettings,
+    PepprQuestion,
     SanitySettings,
 )
 

@@ -25,14 +25,14 @@ class _PathLine(QLineEdit):
 
     def dragEnterEvent(self, event: Optional[QDragEnterEvent]) -> None:  # noqa: UP045
         """Take files."""
-        if event is not None and _local_paths(event):
+        if event is not None and local_paths(event):
             event.acceptProposedAction()
         else:
             super().dragEnterEvent(event)
 
     def dropEvent(self, event: Optional[QDropEvent]) -> None:  # noqa: UP045
         """Take files."""
-        paths = [] if event is None else _local_paths(event)
+        paths = [] if event is None else local_paths(event)
         if event is not None and paths:
             event.acceptProposedAction()
             self.dropped.emit(paths)
@@ -40,7 +40,8 @@ class _PathLine(QLineEdit):
             super().dropEvent(event)
 
 
-def _local_paths(event: Any) -> list[Path]:
+def local_paths(event: Any) -> list[Path]:
+    """Return the files and folders of this machine that a drag brings."""
     data = event.mimeData()
     urls = [] if data is None else data.urls()
     return [Path(url.toLocalFile()) for url in urls if url.isLocalFile()]

@@ -104,9 +104,11 @@ class PepprForm(QWidget):
         if isinstance(fill, str) and isinstance(box, QComboBox) and box.findData(fill) < 0:
             # A picture, or a fill of a plugin that is not here.
             box.addItem(fill, fill)
-        for name, field in (*self._fields.items(), *self.more_form.fields.items()):
-            if name in settings and name not in OF_THIS_MACHINE:
-                set_field(field, settings[name])
+        chosen = {name: value for name, value in settings.items() if name not in OF_THIS_MACHINE}
+        for name, field in self._fields.items():
+            if name in chosen:
+                set_field(field, chosen[name])
+        self.more_form.put(chosen)
 
     def _more(self, of: type[SettingsModel]) -> dict[str, Any]:
         known = of.model_fields

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 from napari_globalxai.progress import ProgressCallback
 from napari_globalxai.settings.execution_settings import DeviceSettings, WorkerSettings
+from napari_globalxai.settings.peppr_question import PAPER, PepprQuestion
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.widgets.present_run import while_present
+from napari_globalxai.widgets.session import OVERALL
 from napari_globalxai.widgets.warm_up import import_models
 from napari_globalxai.widgets.workers import Work
 
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from napari_globalxai.faithfulness.result import PepprResult
     from napari_globalxai.faithfulness.watching import Watcher
     from napari_globalxai.runs.run import Run
+    from napari_globalxai.widgets.peppr_question_form import Place
     from napari_globalxai.widgets.session import ModelUse
 
 
@@ -78,3 +82,96 @@ def testing_images(
         return run
 
     return work
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What PEPPR answered to a question.
+
+    Attributes
+    ----------
+    run : Run
+        The run, which holds the answer.
+    part : str
+        Which of the further results it is.
+    sentences : tuple of str
+        What it comes to, without full stops.
+    """
+
+    run: Run
+    part: str
+    sentences: tuple[str, ...]
+
+
+def answering(
+    run: Run,
+    question: PepprQuestion,
+    place: Place | None,
+    settings: PepprSettings,
+    computing: DeviceSettings,
+    workers: WorkerSettings,
+    use: ModelUse,
+) -> Work:
+    """Return what compares maps, tests regions or runs as published, as the command does.
+
+    A place that is no file yet is kept in the run as a region first.
+    """
+
+    def work(progress: ProgressCallback) -> Answered:
+        import_models()
+        how = {
+            "device": computing.device,
+            "batch_size": computing.batch_size,
+            "workers": workers,
+            "model": use.model,
+            "trust": use.trust,
+            "progress": while_present(run, progress),
+        }
+        if question.protocol == PAPER:
+            return _as_published(run, settings, how)
+        if question.regions is not None:
+            return _of_regions(run, question, place, settings, how)
+        return _compared(run, question, settings, how)
+
+    return work
+
+
+def _as_published(run: Run, settings: PepprSettings, how: dict[str, Any]) -> Answered:
+    from napari_globalxai.runs.evaluate_otherwise import peppr_as_published
+
+    result = peppr_as_published(run, settings, **how)
+    return Answered(run, "published", result.sentences)
+
+
+def _of_regions(
+    run: Run,
+    question: PepprQuestion,
+    place: Place | None,
+    settings: PepprSettings,
+    how: dict[str, Any],
+) -> Answered:
+    from napari_globalxai.faithfulness.region_tests import ALONE, ERASE
+    from napari_globalxai.runs.evaluate_regions import peppr_regions
+    from napari_globalxai.widgets.region_view import keep_region
+
+    file = question.regions if place is None else keep_region(run, place.name, place.region, [], {})
+    results = peppr_regions(run, str(file), question.one_map, settings, **how)
+    sentences = [
+        row.sentence
+        for result in results
+        for row in result.rows
+        if (row.ranked, row.arm) == (ALONE, ERASE)
+    ]
+    return Answered(run, "regions", tuple(sentences))
+
+
+def _compared(
+    run: Run, question: PepprQuestion, settings: PepprSettings, how: dict[str, Any]
+) -> Answered:
+    from napari_globalxai.report.comparison_figure import write_comparison_figure
+    from napari_globalxai.runs.compare_maps import compare_maps
+
+    maps = question.maps or (OVERALL,)
+    result = compare_maps(run, maps, settings, against=question.against, **how)
+    write_comparison_figure(run.folder, [asdict(each) for each in result.maps])
+    return Answered(run, "pairs", tuple(each.sentence for each in result.pairs))

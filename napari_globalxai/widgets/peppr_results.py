@@ -109,7 +109,7 @@ class ResultTable(PlainTable):
         """Mark the result on show."""
         self.blockSignals(True)
         self.setCurrentCell(-1, -1)
-        if result is not None:
+        if result is not None and not _is_published(result):
             key = (map_of(result, maps), str(result.settings.get("fill", "")))
             if key in self._keys:
                 self.selectRow(self._keys.index(key))
@@ -155,6 +155,14 @@ class CurvesBeside(LatestOnly):
     def _on_ready(self, shown: PepprResult, others: Any) -> None:
         if shown is self._session.result:
             self._plot.lay_beside(others)
+
+
+def _is_published(result: PepprResult) -> bool:
+    """Return whether it is of the published protocol, which is listed elsewhere."""
+    # Imports pandas, which the first panel can do without.
+    from napari_globalxai.widgets.published_result import PublishedResult
+
+    return isinstance(result, PublishedResult)
 
 
 def _read_summary(path: Path) -> dict[str, Any] | None:

@@ -22,6 +22,7 @@ from napari_globalxai.widgets.parts import JobBar, heading, text_label
 from napari_globalxai.widgets.peppr_form import PepprForm
 from napari_globalxai.widgets.peppr_jobs import testing
 from napari_globalxai.widgets.peppr_plot import PLOT_TIP, PepprPlot
+from napari_globalxai.widgets.peppr_question_view import PepprQuestionView
 from napari_globalxai.widgets.peppr_results import CurvesBeside, ResultTable, map_of
 from napari_globalxai.widgets.peppr_words import probability_text
 from napari_globalxai.widgets.per_image_view import PerImageView
@@ -57,6 +58,8 @@ class PepprWidget(Panel):
         Runs the work.
     images : PerImageView
         Images one by one.
+    otherwise : PepprQuestionView
+        Maps compared, regions, the published protocol.
     sanity : SanityView
         The check against random weights.
     map_box, label_box : QComboBox
@@ -162,8 +165,9 @@ class PepprWidget(Panel):
         self.results = ResultTable()
         self.results_heading = heading("Results")
         self.results_heading.hide()
-        self.further = FurtherResults(self)
+        self.further = FurtherResults(self, viewer, self.session, self.layers)
         self.images = PerImageView(self, viewer, self.session, self.layers, form)
+        self.otherwise = PepprQuestionView(self, viewer, self.session, form, self.further)
         self.sanity = SanityView(self, viewer, self.session)
         self.label_box = choice_box("Label", "The label whose performance is plotted")
         self.verdict = VerdictView()
@@ -191,6 +195,7 @@ class PepprWidget(Panel):
         self.content.addWidget(self.results_heading)
         self.content.addWidget(self.results)
         self.content.addWidget(self.images)
+        self.content.addWidget(self.otherwise)
         self.content.addWidget(self.further)
         self.content.addWidget(self.sanity)
 
@@ -205,8 +210,8 @@ class PepprWidget(Panel):
         self._stored.failed.connect(self.job_bar.say)
         self._beside = CurvesBeside(self.results, self.session, self.plot)
         self._beside.failed.connect(self.job_bar.say)
-        for runner in (self.runner, self.images.runner, self.sanity.runner):
-            self.moved_model.watch(runner)
+        for part in (self, self.images, self.otherwise, self.sanity):
+            self.moved_model.watch(part.runner)
         self.images.left.connect(self._look_up)
         self.images.tested.connect(self.further.show_run)
         self.map_box.currentTextChanged.connect(self._on_map_chosen)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_globalxai.widgets.image_result import ImageResult
+from napari_globalxai.widgets.published_result import PublishedResult
 from napari_globalxai.widgets.result_tables import number
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def reason_text(result: PepprResult, label: str, verdict: Verdict) -> str:
 
 def unjudged_text(result: PepprResult) -> str:
     """Return why there is no verdict on a label, or what is said in its place."""
-    if isinstance(result, ImageResult):
+    if isinstance(result, ImageResult | PublishedResult):
         return result.sentence
     return f"The map {result.map_name} is judged by {', '.join(result.verdict)}."
 

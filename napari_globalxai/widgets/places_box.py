@@ -51,7 +51,7 @@ class PlacesBox(QObject):
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self.box = choice_box("Places", "Corners, rim, zones of the eye: one is taken as a region")
+        self.box = choice_box("Places", "Corners, rim, zones: one is taken as a region")
         self._run: Run | None = None
         self._places: dict[str, Any] = {}
         self._reads = LatestOnly(self)

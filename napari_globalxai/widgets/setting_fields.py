@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
@@ -174,29 +173,6 @@ def set_field(field: QWidget, value: Any) -> None:
         field.path = value
     elif isinstance(field, QLineEdit):
         field.setText(_as_text(value))
-
-
-def put_in_tab_order(before: QWidget, fields: Iterable[QWidget]) -> None:
-    """Let Tab go from a widget to inputs, one after the other, and to all parts of each."""
-    for field in fields:
-        # What hands the focus on is to stand before its parts, or Tab comes back to them for ever;
-        # Qt would leave it where it is, and move the part alone that it hands the focus to.
-        parts, proxy, policy = _parts_of(field), field.focusProxy(), field.focusPolicy()
-        if parts:
-            field.setFocusProxy(None)
-            field.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        for part in (field, *parts):
-            QWidget.setTabOrder(before, part)
-            before = part
-        if parts:
-            field.setFocusPolicy(policy)
-            field.setFocusProxy(proxy)
-
-
-def _parts_of(field: QWidget) -> tuple[QWidget, ...]:
-    if isinstance(field, SizeField):
-        return field.height_box, field.width_box
-    return (field.line, field.browse_button) if isinstance(field, PathField) else ()
 
 
 def field_changed(field: QWidget) -> Any:

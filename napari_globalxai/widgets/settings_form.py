@@ -10,13 +10,11 @@ from qtpy.QtWidgets import QCheckBox, QFormLayout, QLabel, QWidget
 from napari_globalxai.settings.declared import Declared
 from napari_globalxai.settings.lists import split_names
 from napari_globalxai.widgets.fold import Fold
-from napari_globalxai.widgets.panel import take_letters
 from napari_globalxai.widgets.parts import text_label
 from napari_globalxai.widgets.setting_fields import (
     field_changed,
     field_value,
     make_field,
-    put_in_tab_order,
     set_field,
 )
 from napari_globalxai.widgets.warm_up import import_models
@@ -49,31 +47,34 @@ class SettingsForm(Fold):
 
     def __init__(self, title: str, settings: Iterable[Declared] = ()) -> None:
         super().__init__(title)
-        self.fields: dict[str, QWidget] = {}
-        self._kinds: dict[str, str] = {}
+        self._settings: tuple[Declared, ...] = ()
+        self._fields: dict[str, QWidget] = {}
         self._defaults: dict[str, Any] = {}
         self._told: dict[str, Any] = {}
         self.show_settings(settings)
 
+    @property
+    def fields(self) -> dict[str, QWidget]:
+        """The input of each setting; made where nobody has unfolded them."""
+        self.ensure_made()
+        return self._fields
+
     def show_settings(self, settings: Iterable[Declared]) -> None:
         """Ask for other settings, at their defaults."""
+        self._settings, self._fields, self._defaults = tuple(settings), {}, {}
+        self.make_content(self._make_fields)
+
+    def _make_fields(self) -> QWidget:
         content = FormRows()
-        self.fields, self._defaults = {}, {}
-        form = content.form
-        for setting in settings:
-            field = add_setting(form, setting)
-            self.fields[setting.name] = field
-            self._kinds[setting.name] = setting.kind
+        for setting in self._settings:
+            field = add_setting(content.form, setting)
+            self._fields[setting.name] = field
             # As the field gives it back: a spin box rounds.
             self._defaults[setting.name] = field_value(field)
-        self.show_content(content)
-        # What is made later would come last.
-        put_in_tab_order(self.button, self.fields.values())
         self._told = self._texts()
-        for field in self.fields.values():
+        for field in self._fields.values():
             field_changed(field).connect(self._on_edited)
-        if self.fields:
-            take_letters(self)
+        return content
 
     def arguments(self) -> dict[str, Any]:
         """Return all settings as the settings' model takes them."""
@@ -81,28 +82,39 @@ class SettingsForm(Fold):
 
     def values(self) -> dict[str, Any]:
         """Return the settings that differ from their defaults."""
+        # Fields that are not made are at theirs.
         return {
             name: self._value(name)
-            for name, field in self.fields.items()
+            for name, field in self._fields.items()
             if field_value(field) != self._defaults[name]
         }
 
     def _value(self, name: str) -> Any:
-        value = field_value(self.fields[name])
-        if self._kinds[name] == "names" and value is not None:
+        value = field_value(self._fields[name])
+        kinds = {each.name: each.kind for each in self._settings}
+        if kinds[name] == "names" and value is not None:
             return tuple(split_names(value))
         return value
 
     def take(self, values: Mapping[str, Any]) -> None:
         """Choose settings by name, and leave all others to their defaults."""
+        self.put({each.name: values.get(each.name, each.default) for each in self._settings})
+
+    def put(self, values: Mapping[str, Any]) -> None:
+        """Choose settings by name, and leave all others as they are."""
+        known = {each.name: values[each.name] for each in self._settings if each.name in values}
+        if not self.is_made and all(
+            known.get(each.name, each.default) == each.default for each in self._settings
+        ):
+            return
         self.blockSignals(True)
-        for name, field in self.fields.items():
-            set_field(field, values.get(name, self._defaults[name]))
+        for name, value in known.items():
+            set_field(self.fields[name], value)
         self.blockSignals(False)
         self._on_edited()
 
     def _texts(self) -> dict[str, Any]:
-        return {name: field_value(field) for name, field in self.fields.items()}
+        return {name: field_value(field) for name, field in self._fields.items()}
 
     def _on_edited(self) -> None:
         # A line tells that somebody was there, whether or not they wrote anything.

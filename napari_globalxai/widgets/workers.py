@@ -12,7 +12,7 @@ from napari.utils.notifications import notification_manager, show_error
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_globalxai.errors import Cancelled, InputError, fault_of_the_system
-from napari_globalxai.progress import Progress, ProgressCallback
+from napari_globalxai.progress import Progress, ProgressCallback, stopped_by
 from napari_globalxai.widgets.event_turns import TURNS
 from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.plain_labels import plain
@@ -59,7 +59,7 @@ class Job(WorkerBase):  # type: ignore[misc]
                 raise
 
     def quit(self) -> None:
-        """Ask the function to stop at its next report of progress.
+        """Ask the function to stop at its next report of progress, or where else it may.
 
         superqt's own flag is left alone: with it set, a function that finishes at that very moment
         would tell nobody.
@@ -73,11 +73,15 @@ class Job(WorkerBase):  # type: ignore[misc]
         # Qt keeps the job until its runner goes; what the function holds may go now.
         work, self._work = self._work, None
         wait_until_warm()
-        return work(self._report)
+        with stopped_by(self._check):
+            return work(self._report)
 
-    def _report(self, progress: Progress) -> None:
+    def _check(self) -> None:
         if self._stop.is_set():
             raise Cancelled
+
+    def _report(self, progress: Progress) -> None:
+        self._check()
         now = time.monotonic()
         due = now - self._last >= _SECONDS_BETWEEN_REPORTS or progress.done >= progress.total
         if due or progress.stage != self._stage:

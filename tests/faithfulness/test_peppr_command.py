@@ -12,7 +12,11 @@ import tiny
 
 import napari_globalxai as gx
 from napari_globalxai import cli
+from napari_globalxai.errors import Cancelled
+from napari_globalxai.progress import ignore_progress
 from napari_globalxai.report.more_tables import more_tables
+from napari_globalxai.runs.compare_maps import compare_maps
+from napari_globalxai.runs.evaluate_otherwise import peppr_as_published
 
 QUICK = ["--steps", "4", "--control-steps", "3", "--controls", "1", "--bootstrap", "20"]
 QUICK += ["--device", "cpu"]
@@ -147,6 +151,53 @@ def test_maps_and_runs_are_compared(explained, run, command, tmp_path):
     status, _, _ = command("peppr", run, "--map", "left", "--map", "right", *QUICK)
     assert status == 0
     assert set(pd.read_csv(run / "peppr" / "compared.csv")["label"]) == {"left", "right"}
+
+
+def test_what_goes_together_is_asked_and_else_one_line_says_what_to_leave_out(run, command):
+    other = ("--against", run)
+    for asked, words in (
+        (("--protocol", "paper", *other), "--protocol: the published one is run by itself; leave"),
+        (("--protocol", "paper", "--per-image"), "leave --per-image out"),
+        (("--protocol", "ours too"), "--protocol: 'ours too' is not one of ours, paper"),
+        (("--per-image", *other, "--map", "left", "--map", "right"), "leave --against and --map"),
+        (("--regions", "r.tif", *other), "--regions: are those of this run alone; leave --against"),
+        (("--regions", "r.tif", "--map", "left", "--map", "right"), "can only be compared"),
+    ):
+        status, _, err = command("peppr", run, *asked, *QUICK)
+        assert status == 2
+        assert words in err
+        assert len(err.splitlines()) == 1
+    assert not (run / "peppr").exists() or not list((run / "peppr").glob("*.json"))
+
+
+@pytest.mark.parametrize("asked", ["compared", "overall.paper"])
+def test_a_stopped_comparison_goes_on_from_its_predictions(asked, run, tmp_path):
+    few = {"steps": 12, "fill": "black"}
+
+    def ask(folder, progress):
+        if asked == "compared":
+            return compare_maps(folder, ["left", "right"], progress=progress, **few)
+        return peppr_as_published(folder, progress=progress, **few)
+
+    def stop(progress):
+        if progress.done > progress.total // 2:
+            raise Cancelled
+
+    whole = shutil.copytree(run, tmp_path / "whole")
+    ask(whole, ignore_progress)
+    with pytest.raises(Cancelled):
+        ask(run, stop)
+    stem = asked if asked == "compared" else "overall.black.paper"
+    assert not (run / "peppr" / f"{stem}.csv").exists()
+    kept = {path: path.stat().st_mtime_ns for path in run.glob("peppr/controls/*-course.npy")}
+    assert kept
+    ask(run, ignore_progress)
+    assert kept == {path: path.stat().st_mtime_ns for path in kept}
+    # What was read is what was predicted.
+    names = [path.name for path in whole.glob("peppr/controls/*")]
+    assert sorted(names) == sorted(path.name for path in run.glob("peppr/controls/*"))
+    one, other = ((each / "peppr" / f"{stem}.csv").read_bytes() for each in (run, whole))
+    assert one == other
 
 
 def test_runs_of_another_cohort_cannot_be_compared(run, tmp_path):

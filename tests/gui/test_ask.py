@@ -67,8 +67,8 @@ def own(panels: Any, finished_run: Path, tmp_path: Path, qtbot: Any) -> Any:
     shutil.copytree(finished_run, tmp_path / "run")
     with qtbot.waitSignal(panels.explain.runner.succeeded, timeout=TIMEOUT):
         panels.explain.open_run(tmp_path / "run")
-    for fold in (panels.explain.answers, panels.explain.answers.ask):
-        fold.expand()
+    panels.explain.answers.expand()
+    panels.explain.answers.ask.expand()
     return panels
 
 
@@ -199,6 +199,14 @@ def test_a_question_is_cancelled_and_outlives_its_panel(
         ask.job_bar.cancel_button.click()
     assert "as it was before" in ask.job_bar.status.text()
     assert not (tmp_path / "run" / "contrasts").exists()
+    # Within the first of the maps, whose draws would take minutes.
+    choose(ask, "stability", {"splits": 100_000}, qtbot)
+    with qtbot.waitSignal(runner.cancelled, timeout=TIMEOUT):
+        ask.ask_button.click()
+        qtbot.waitUntil(lambda: " left" in ask.job_bar.status.text(), timeout=TIMEOUT)
+        ask.job_bar.cancel_button.click()
+    assert not (tmp_path / "run" / "stability").exists()
+    choose(ask, "contrast", {"name": "age", "a": A, "b": B, "permutations": 1_000_000}, qtbot)
     ask.ask_button.click()
     viewer.window.remove_dock_widget(own.explain.dock())
     panel = open_panel(viewer, "Global explanations")

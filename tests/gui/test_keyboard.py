@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
     QSlider,
     QWidget,
 )
+from unfolding import unfold_once
 
 from napari_globalxai.widgets.ask_view import AskView
 from napari_globalxai.widgets.event_turns import TURNS
@@ -126,8 +127,9 @@ def test_tab_follows_the_eye_and_reaches_all_of_each_panel(in_window: Any, qtbot
     wrong = []
     for name in PANELS:
         panel = open_panel(in_window.viewer, name)
+        unfold(panel)
         for ask in panel.findChildren(AskView):
-            # A form that is made once it is unfolded, with fields of several parts.
+            # With fields of several parts.
             ask.box.setCurrentIndex(ask.box.findData("compare"))
         unfold(panel)
         qtbot.wait(100)
@@ -186,7 +188,7 @@ def test_labels_with_a_key_lead_to_their_field(in_window: Any) -> None:
     found = 0
     for name in PANELS:
         panel = open_panel(in_window.viewer, name)
-        for label in panel.findChildren(QLabel):
+        for label in unfold_once(panel).findChildren(QLabel):
             if "&" in label.text() and label.textFormat() != Qt.TextFormat.RichText:
                 assert label.buddy() is not None, (name, label.text())
                 found += 1

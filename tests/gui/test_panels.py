@@ -41,8 +41,10 @@ from qtpy.QtWidgets import (
     QTableWidgetItem,
     QWidget,
 )
+from unfolding import unfold_once
 
 from napari_globalxai.progress import Progress
+from napari_globalxai.widgets.event_turns import TURNS
 from napari_globalxai.widgets.panel import choice_box
 from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.seen_colours import TEXT, contrast
@@ -59,7 +61,7 @@ MENUS = set("fvlpwhd")
 def all_panels(opened: Any, qtbot: Any) -> dict[str, Any]:
     panels = {name: open_panel(opened.viewer, name) for name in PANELS}
     # What is in them comes a turn later.
-    qtbot.waitUntil(lambda: all(panel.widget() is not None for panel in panels.values()))
+    qtbot.waitUntil(lambda: TURNS.is_idle, timeout=TIMEOUT)
     return panels
 
 
@@ -97,7 +99,7 @@ def mnemonics(panel: QWidget) -> Iterator[str]:
 
 def test_alt_keys_are_one_a_panel_and_none_of_naparis(all_panels: dict[str, Any]) -> None:
     for name, panel in all_panels.items():
-        keys = list(mnemonics(panel))
+        keys = list(mnemonics(unfold_once(panel)))
         assert len(keys) == len(set(keys)), name
         assert not MENUS & set(keys), name
 
@@ -105,7 +107,7 @@ def test_alt_keys_are_one_a_panel_and_none_of_naparis(all_panels: dict[str, Any]
 def test_the_wheel_changes_nothing_without_focus(all_panels: dict[str, Any]) -> None:
     tried = 0
     for panel in all_panels.values():
-        for box in panel.findChildren(QWidget):
+        for box in unfold_once(panel).findChildren(QWidget):
             if not isinstance(box, QComboBox | QAbstractSpinBox | QSlider) or box.hasFocus():
                 continue
             before = state(box)
@@ -126,7 +128,7 @@ def state(box: Any) -> Any:
 
 def test_what_is_asked_for_has_a_name_for_screen_readers(all_panels: dict[str, Any]) -> None:
     for name, panel in all_panels.items():
-        for widget in panel.findChildren(QWidget):
+        for widget in unfold_once(panel).findChildren(QWidget):
             inside = isinstance(widget.parent(), QAbstractSpinBox | QComboBox)
             asks = isinstance(widget, QLineEdit | QComboBox | QAbstractSpinBox | QSlider)
             if asks and not inside:
@@ -202,7 +204,8 @@ def test_empty_panels_are_laid_out(make_napari_viewer: Any, qtbot: Any) -> None:
     viewer.window.show()
     for name in PANELS:
         panel = open_panel(viewer, name)
-        qtbot.waitUntil(lambda panel=panel: panel.widget() is not None)
+        qtbot.waitUntil(lambda: TURNS.is_idle, timeout=TIMEOUT)
+        unfold_once(panel)
         qtbot.wait(150)
         assert not_readable(panel) == [], name
 
@@ -574,7 +577,7 @@ def test_a_closed_panel_keeps_its_job_and_a_new_one_shows_it(panels: Any, qtbot:
     assert again is not panels.peppr
     assert again.runner.is_running
     # What is in a panel comes a turn later, and is not in view before.
-    qtbot.waitUntil(lambda: again.widget() is not None, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: TURNS.is_idle, timeout=TIMEOUT)
     qtbot.waitUntil(lambda: "3 of 7" in again.job_bar.status.text(), timeout=TIMEOUT)
     assert "left" in again.job_bar.status.text()
     assert again.job_bar.status.text().endswith("shown at http://127.0.0.1:40000/status")

@@ -7,6 +7,7 @@ import os
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel
+from unfolding import unfold_once
 
 from napari_globalxai.frame.modality import modality_of
 from napari_globalxai.runs.quality_control import Findings
@@ -37,7 +38,9 @@ def test_a_column_called_as_a_picture_opens_no_file(tmp_path, qtbot):
 
 def test_no_sentence_of_a_panel_is_taken_for_html_by_a_guess(panels):
     labels = [
-        each for panel in (panels.explain, panels.peppr) for each in panel.findChildren(QLabel)
+        each
+        for panel in map(unfold_once, (panels.explain, panels.peppr))
+        for each in panel.findChildren(QLabel)
     ]
     sentences = [each for each in labels if each.wordWrap()]
     assert sentences

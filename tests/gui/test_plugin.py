@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from npe2 import PluginManifest
 
 pytestmark = pytest.mark.gui
 
@@ -77,6 +78,8 @@ peppr.session.scrub(0.3, "erase")
 viewer.dims.set_current_step(0, 3)
 assert not failures, failures
 assert {"torch", "monai"} <= set(sys.modules)
+# torch's compiler compiles nothing here, and takes more than a second to import.
+assert "torch._dynamo" not in sys.modules
 names = [layer.name for layer in viewer.layers]
 assert "Global map: left" in names and "Erased area" in names, names
 viewer.close()
@@ -100,6 +103,10 @@ assert [layer.name for layer in viewer.layers][:2] == ["Aligned images", "Mean i
 viewer.close()
 print("done")
 """
+
+
+def test_everything_in_the_manifest_can_be_imported() -> None:
+    PluginManifest.from_file(MANIFEST).validate_imports()
 
 
 @pytest.mark.parametrize("script", [GUARD + EXPLAIN, GUARD + QUALITY], ids=["explain", "quality"])

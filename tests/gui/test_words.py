@@ -12,6 +12,9 @@ import tiny
 import yaml
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QTableWidget, QWidget
+from unfolding import unfold_once
+
+from napari_globalxai.widgets.event_turns import TURNS
 
 pytestmark = pytest.mark.gui
 
@@ -47,8 +50,8 @@ def test_empty_panels(panels: Any, qtbot: Any) -> None:
 
     quality = QualityWidget(panels.viewer)
     panels.viewer.window.add_dock_widget(quality)
-    qtbot.waitUntil(lambda: quality.widget() is not None)
-    for panel in (panels.explain, panels.peppr, quality):
+    qtbot.waitUntil(lambda: TURNS.is_idle)
+    for panel in map(unfold_once, (panels.explain, panels.peppr, quality)):
         assert len([text for text in texts(panel) if text]) > 20
         assert words_of_eyes(panel) == []
 
@@ -69,7 +72,7 @@ def test_a_run_in_view(modality: str, panels: Any, tmp_path: Path, qtbot: Any) -
         assert "right eye, mirrored" in title
     else:
         assert "right side, mirrored" in title
-        assert words_of_eyes(panels.explain) == []
+        assert words_of_eyes(unfold_once(panels.explain)) == []
 
 
 def test_a_quality_control_in_view(
@@ -92,4 +95,4 @@ def test_a_quality_control_in_view(
             assert "left eye" in panel.title.text() or "right eye" in panel.title.text()
         else:
             assert "show no landmarks in common" in panel.facts.text()
-            assert words_of_eyes(panel) == []
+            assert words_of_eyes(unfold_once(panel)) == []
