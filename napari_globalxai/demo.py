@@ -43,9 +43,8 @@ from napari_globalxai.storage import write_json
 MARKED_LABEL = "Gla"
 RANDOM_MAP = "smooth-random"
 RANDOM_MAP_SIGMA = 12.0
-# Fewer steps than by default, on fewer images, and judged where compact findings tell: the demo is
-# to be over within minutes.
-PEPPR = PepprSettings(steps=12, control_steps=4, most_images=80, judged_up_to=0.2)
+# Fewer steps than by default, on fewer images: the demo is to be over within minutes.
+PEPPR = PepprSettings(steps=12, control_steps=4, most_images=80)
 # The network is smooth: with 24 points the maps agree with the truth to the same three digits.
 GRADIENTS = ExplainSettings(method="integrated-gradients", method_settings={"steps": 8})
 
