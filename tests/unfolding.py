@@ -8,7 +8,7 @@ from napari_globalxai.widgets.fold import Fold
 
 
 def unfold_once(panel: Any) -> Any:
-    """Unfold every part of a panel, parts of parts as well, fold them again, and return it."""
+    """Unfold what a person can, parts of parts as well, fold it again, and return the panel."""
     tried: list[Fold] = []
     folded: list[Fold] = []
     while waiting := [each for each in _folds(panel) if each not in tried]:
@@ -22,4 +22,4 @@ def unfold_once(panel: Any) -> Any:
 
 
 def _folds(panel: QWidget) -> list[Fold]:
-    return panel.findChildren(Fold)
+    return [each for each in panel.findChildren(Fold) if each.button.isVisibleTo(panel)]

@@ -31,7 +31,7 @@ from napari_globalxai.models.rough_gradients import RoughGradients
 from napari_globalxai.models.splitting import cam_layers
 from napari_globalxai.models.tracing import CamLayer
 from napari_globalxai.models.transform_chain import TransformChain
-from napari_globalxai.models.weights import hash_weights
+from napari_globalxai.models.weights_file import hash_weights
 
 # Probabilities this close to 0 or 1 have no finite logit in float32.
 _LEAST_PROBABILITY = 1e-7

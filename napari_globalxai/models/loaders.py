@@ -20,8 +20,8 @@ from napari_globalxai.models.classifier import Classifier, choose_device
 from napari_globalxai.models.memory_limit import limited_memory
 from napari_globalxai.models.networks import build_network
 from napari_globalxai.models.prepared import KnownNetwork
-from napari_globalxai.models.weights import hash_weights, read_weights
-from napari_globalxai.models.weights_file import WeightsFile
+from napari_globalxai.models.weights import read_weights
+from napari_globalxai.models.weights_file import WeightsFile, hash_weights
 
 # A hundred times what classifiers of images take.
 _MOST_MEMORY = 8 << 30

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 import warnings
 import zipfile
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,10 +14,10 @@ from torch.fx import Graph
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.archive_sizes import DAMAGED_ARCHIVE, check_archive
 from napari_globalxai.models.networks import TRUST
-from napari_globalxai.models.onnx_file import external_files, read_onnx
+from napari_globalxai.models.onnx_file import read_onnx
 from napari_globalxai.models.script_safety import check_graphs, check_source
 from napari_globalxai.models.weights_file import WeightsFile
-from napari_globalxai.storage import check_regular, hash_file, hash_value
+from napari_globalxai.storage import check_regular
 
 _UNREADABLE = (
     *(pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError),
@@ -60,19 +59,6 @@ def read_weights(file: WeightsFile, trust: bool) -> nn.Module | dict[str, Any]:
     if _is_torchscript(file):
         return _read_torchscript(file, trust)
     return _read_pickle(file, trust)
-
-
-def hash_weights(path: Path) -> str:
-    """Hash a file of weights that was read, and the files that it keeps tensors in.
-
-    Returns
-    -------
-    str
-        The file's SHA-256, or one over those of all the files.
-    """
-    if path.suffix.lower() == ".onnx" and (others := external_files(path)):
-        return hash_value([hash_file(file) for file in (path, *others)])
-    return hash_file(path)
 
 
 def _read_safetensors(file: WeightsFile) -> dict[str, Any]:

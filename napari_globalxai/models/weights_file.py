@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from napari_globalxai.storage import hash_file, hash_value
+
 
 @dataclass(frozen=True)
 class WeightsFile:
@@ -33,3 +35,20 @@ class WeightsFile:
         if self.content is not None:
             return len(self.content)
         return self.path.stat().st_size if self.path.is_file() else 0
+
+
+def hash_weights(path: Path) -> str:
+    """Hash a file of weights that was read, and the files that it keeps tensors in.
+
+    Returns
+    -------
+    str
+        The file's SHA-256, or one over those of all the files.
+    """
+    if path.suffix.lower() == ".onnx":
+        # Imports torch, which all other weights are hashed without.
+        from napari_globalxai.models.onnx_file import external_files
+
+        if others := external_files(path):
+            return hash_value([hash_file(file) for file in (path, *others)])
+    return hash_file(path)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from napari_globalxai.addresses import local_path
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.card import read_card
+from napari_globalxai.models.weights_file import hash_weights
 
 if TYPE_CHECKING:
     from napari_globalxai.runs.run import Run
@@ -43,17 +44,10 @@ def why_no_model(run: Run, model: str | Path | None = None) -> str:
     known = run.record.model
     card = card.model_copy(update={"cam_layer": known.card.cam_layer})
     is_older = weights.stat().st_mtime < datetime.fromisoformat(run.record.started).timestamp()
-    digest = known.sha256 if model is None and is_older else _hash(weights)
+    digest = known.sha256 if model is None and is_older else hash_weights(weights)
     return "" if known.is_of(digest, card) else not_the_model(run, source)
 
 
 def not_the_model(run: Run, source: str | Path) -> str:
     """Return the sentence of a model that is another one than the run's."""
     return f"{source}: is not the model that {run.folder} was made with."
-
-
-def _hash(weights: Path) -> str:
-    # Imports torch.
-    from napari_globalxai.models.weights import hash_weights
-
-    return hash_weights(weights)

@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QWidget
 
 from napari_globalxai.runs.turns import reading
-from napari_globalxai.widgets.ask_view import AskView
+from napari_globalxai.widgets.ask_view import ASKING, AskView
 from napari_globalxai.widgets.chapter_view import ChapterView
 from napari_globalxai.widgets.figures_view import FiguresView
 from napari_globalxai.widgets.fold import Fold
@@ -16,6 +16,7 @@ from napari_globalxai.widgets.layouts import in_column
 from napari_globalxai.widgets.panel import Panel, choice_box
 from napari_globalxai.widgets.parts import text_label
 from napari_globalxai.widgets.session import Session
+from napari_globalxai.widgets.viewer_jobs import runner_of
 from napari_globalxai.widgets.warm_up import import_models
 from napari_globalxai.widgets.workers import LatestOnly
 
@@ -75,7 +76,18 @@ class AnswersView(Fold):
         self._chapters: dict[str, Chapter] = {}
         # The chapter of an answer that is still to be read.
         self._wanted = ""
-        self.ask = AskView(panel, viewer, session)
+        self._reads = LatestOnly(self)
+        self._reads.ready.connect(self._on_read)
+        self.toggled.connect(self._read)
+        panel.follow(session.view_changed, self._read)
+        panel.follow(session.answered, self._read)
+        asker = runner_of(viewer, ASKING)
+        self.make_content(lambda: self._make_parts(panel, viewer), asker)
+        if asker.is_running:
+            self.expand()
+
+    def _make_parts(self, panel: Panel, viewer: Any) -> QWidget:
+        self.ask = AskView(panel, viewer, self._session)
         self.box = choice_box("Question", "What was asked of the run, here or by command")
         self.nothing = text_label(_NOTHING)
         self.chapter = ChapterView(panel)
@@ -84,18 +96,11 @@ class AnswersView(Fold):
         box = in_column(content)
         for part in (self.ask, self.box, self.nothing, self.chapter, self.figures):
             box.addWidget(part)
-        self.show_content(content)
-        self._reads = LatestOnly(self)
-        self._reads.ready.connect(self._on_read)
         self._reads.failed.connect(self.nothing.setText)
         self.box.currentIndexChanged.connect(self._on_chosen)
-        self.toggled.connect(self._read)
         self.ask.answered.connect(self._on_answered)
-        panel.follow(session.view_changed, self._read)
-        panel.follow(session.answered, self._read)
         self._list({})
-        if self.ask.runner.is_running:
-            self.expand()
+        return content
 
     def _on_answered(self, chapter: str) -> None:
         self._wanted = chapter

@@ -116,26 +116,19 @@ class AskView(Fold):
         self._filled: Mapping[str, Any] = {}
         self._shown: Question | None = None
         self.runner: JobRunner = runner_of(viewer, ASKING)
-        self._make_parts()
-        self.ask_button.clicked.connect(self.ask)
-        self.box.currentIndexChanged.connect(self._on_chosen)
-        self.runner.started.connect(self._on_changed)
-        self.runner.finished.connect(self._on_changed)
-        self.runner.cancelled.connect(self._on_cancelled)
-        self.runner.succeeded.connect(self._on_answered)
         self.toggled.connect(self._on_chosen)
-        self.more.toggled.connect(self._show_more)
         panel.follow(session.view_changed, self._on_changed)
         panel.follow(session.map_changed, self._fill_in)
         panel.follow(session.choice_changed, self._fill_in)
         panel.follow(self._beside.changed, self._fill_in)
-        self._on_changed()
+        self.make_content(self._make_parts, self.runner)
         if self.runner.is_running:
             self.expand()
 
     @property
     def question(self) -> Question:
         """The question that is chosen."""
+        self.ensure_made()
         return QUESTIONS[self.box.currentData()]
 
     def ask(self) -> None:
@@ -155,9 +148,10 @@ class AskView(Fold):
 
     def cancel(self) -> None:
         """Stop the work under way."""
-        self.job_bar.cancel()
+        if self.is_made:
+            self.job_bar.cancel()
 
-    def _make_parts(self) -> None:
+    def _make_parts(self) -> QWidget:
         self.box = choice_box("What to ask", "What the run on show is asked, without a terminal")
         for number, question in enumerate(QUESTIONS.values()):
             self.box.addItem(question.title, question.name)
@@ -174,13 +168,21 @@ class AskView(Fold):
             *(self.more, self.ask_button, self.job_bar),
         ):
             box.addWidget(part)
-        self.show_content(content)
+        self.ask_button.clicked.connect(self.ask)
+        self.box.currentIndexChanged.connect(self._on_chosen)
+        self.more.toggled.connect(self._show_more)
+        self.runner.started.connect(self._on_changed)
+        self.runner.finished.connect(self._on_changed)
+        self.runner.cancelled.connect(self._on_cancelled)
+        self.runner.succeeded.connect(self._on_answered)
+        self._on_changed()
+        return content
 
     def _on_chosen(self, *what: object) -> None:
-        question = self.question
-        # Made once somebody looks: the panel opens without it.
-        if not self.isExpanded() or question is self._shown:
+        # Its settings are made once somebody looks.
+        if not self.isExpanded() or self.question is self._shown:
             return
+        question = self.question
         self._shown = question
         fields = {each.name: each for each in question.fields()}
         self.summary.setText(question.summary)
@@ -203,6 +205,8 @@ class AskView(Fold):
 
     def _fill_in(self, *what: object) -> None:
         """Fill in what is on show, but for what the user wrote."""
+        if not self.is_made:
+            return
         values, remark = on_show(self._session, self._beside.run)
         for name, field in self.first.fields.items():
             is_filled = field_value(field) == self._filled.get(name)
@@ -214,6 +218,8 @@ class AskView(Fold):
         self.remark.setVisible(bool(remark) and asks_of_some)
 
     def _on_changed(self, *what: object) -> None:
+        if not self.is_made:
+            return
         is_free = self._session.run is not None and not self.runner.is_running
         self.ask_button.setEnabled(is_free)
         self._fill_in()

@@ -50,6 +50,10 @@ class BesideView(Fold):
         self._session = session
         self.layers: OtherRunLayers = other_run_of(viewer)
         self.runner: JobRunner = runner_of(viewer, "Opening a second run")
+        panel.follow(self.layers.changed, self._on_changed)
+        self.make_content(self._make_parts, self.runner)
+
+    def _make_parts(self) -> QWidget:
         self.open_button = QPushButton("Open beside…")
         self.open_button.setToolTip("Lay a second run below, in step with the slider and the map")
         self.close_button = QPushButton("Take away")
@@ -71,14 +75,13 @@ class BesideView(Fold):
         box.addWidget(shown)
         box.addWidget(self.job_bar)
         box.addWidget(self.said)
-        self.show_content(content)
         self.open_button.clicked.connect(self._on_clicked)
         self.close_button.clicked.connect(self.layers.close)
         self.shown_box.activated.connect(self._on_shown)
         self.runner.succeeded.connect(self._on_opened)
         self.runner.finished.connect(self._on_changed)
-        panel.follow(self.layers.changed, self._on_changed)
         self._on_changed()
+        return content
 
     def open_run(self, folder: Optional[Path] = None) -> None:  # noqa: UP045
         """Lay a run beside the one on show; without a folder, let the user pick it."""
@@ -120,6 +123,8 @@ class BesideView(Fold):
         self.job_bar.say("")
 
     def _on_changed(self) -> None:
+        if not self.is_made:
+            return
         self.said.setText(self.layers.said)
         self.said.setVisible(bool(self.layers.said))
         is_there = self.layers.run is not None

@@ -22,7 +22,6 @@ from napari_globalxai.widgets.card_fields import CardFields, facts
 from napari_globalxai.widgets.explain_jobs import reading
 from napari_globalxai.widgets.fold import Fold
 from napari_globalxai.widgets.layouts import in_column
-from napari_globalxai.widgets.panel import take_in
 from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.parts import JobBar, flowing, text_label
 from napari_globalxai.widgets.session import Session
@@ -70,11 +69,18 @@ class CardView(Fold):
         super().__init__(_TITLE)
         self._session, self._images = session, images
         self._draft: CardDraft | None = None
+        # Why there is none.
+        self._why = ""
         self._asked: Any = None
         self._fields: list[CardFields] = []
         self._looking = LatestOnly(self)
         self.runner = JobRunner(self)
         tell_napari(self, self.runner, "Checking or writing a model's card")
+        self._looking.ready.connect(self._on_looked)
+        self.make_content(self._make_parts)
+        self.look_at(None)
+
+    def _make_parts(self) -> QWidget:
         self.said = text_label()
         self.said.setAccessibleName("What the model card says")
         self.found = text_label()
@@ -87,16 +93,40 @@ class CardView(Fold):
         self.write_button = QPushButton("Write card…")
         self.write_button.setToolTip("Write the card where you say: beside the weights it is found")
         self.job_bar = JobBar(self.runner)
+        self._form = FormRows()
+        self._fields = [CardFields(self._form.form, facts("input"))]
         self.more = Fold("Network, shape and words")
-        self._lay_out()
+        self.more.make_content(self._make_more)
+        content = QWidget()
+        box = in_column(content)
+        for part in (
+            *(self.said, self._form, self.more, self.unknown_box),
+            *(flowing(self.check_button, self.write_button), self.job_bar, self.found),
+        ):
+            box.addWidget(part)
         self.check_button.clicked.connect(self.check)
         self.write_button.clicked.connect(lambda: self.write())
-        self._looking.ready.connect(self._on_looked)
-        self.look_at(None)
+        self._show()
+        return content
+
+    def _make_more(self) -> QWidget:
+        inside = QWidget()
+        layout = settings_layout(inside)
+        # Paths, arguments and transforms are long.
+        layout.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapAllRows)
+        fields = CardFields(layout, facts("more"))
+        if self._draft is not None:
+            fields.show(self._draft.content, self._draft.open_facts)
+        self._fields.append(fields)
+        return inside
 
     @property
     def fields(self) -> dict[str, QWidget]:
         """The inputs by dotted name, such as ``input.height``; empty before a model is known."""
+        if self._draft is None:
+            return {}
+        self.ensure_made()
+        self.more.ensure_made()
         return {name: field for each in self._fields for name, field in each.fields.items()}
 
     @property
@@ -130,8 +160,8 @@ class CardView(Fold):
         InputError
             When something cannot be read.
         """
-        if self._draft is None:
-            return None
+        if self._draft is None or not self.is_made:
+            return self._draft
         answers = {}
         for each in self._fields:
             answers.update(each.answers())
@@ -162,57 +192,40 @@ class CardView(Fold):
             path = target
             self.runner.run(lambda progress: write_draft(draft, path), then=self._on_written)
 
-    # Making it.
-
-    def _lay_out(self) -> None:
-        content = QWidget()
-        box = in_column(content)
-        self._form = FormRows()
-        inside = QWidget()
-        self.more.show_content(inside)
-        box.addWidget(self.said)
-        box.addWidget(self._form)
-        box.addWidget(self.more)
-        box.addWidget(self.unknown_box)
-        box.addWidget(flowing(self.check_button, self.write_button))
-        box.addWidget(self.job_bar)
-        box.addWidget(self.found)
-        self.show_content(content)
-        self.found.hide()
-
-    def _make_fields(self) -> None:
-        """Make the inputs when they are needed first: a panel is to open at once."""
-        if not self._fields:
-            first, more = self._form.form, settings_layout(self.more.content())
-            # Paths, arguments and transforms are long.
-            more.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapAllRows)
-            self._fields = [CardFields(first, facts("input")), CardFields(more, facts("more"))]
-            take_in(self)
-
     # What was found.
 
     def _on_looked(self, asked: Any, seen: CardDraft | str) -> None:
         if asked != self._asked:
             return
-        self._draft = seen if isinstance(seen, CardDraft) else None
+        self._draft, self._why = (
+            (seen, seen.problem) if isinstance(seen, CardDraft) else (None, seen)
+        )
+        self.set_title(f"⚠ {_TITLE}" if self._why else _TITLE)
+        if self.is_made:
+            self._show()
+        if self._why:
+            self.expand()
+        else:
+            self.collapse()
+
+    def _show(self) -> None:
+        """Show what was found."""
+        draft = self._draft
         for part in (self._form, self.more, self.check_button, self.write_button):
-            part.setVisible(self._draft is not None)
+            part.setVisible(draft is not None)
         self.found.hide()
         self.job_bar.say("")
-        if self._draft is None:
-            self._say(str(seen), is_wrong=True)
-            self.unknown_box.hide()
-            return
-        draft = self._draft
-        self._make_fields()
-        for each in self._fields:
-            each.show(draft.content, draft.open_facts)
-        self.unknown_box.setText(f"Leave out what no card has: {', '.join(draft.unknown)}")
         self.unknown_box.setChecked(False)
-        self.unknown_box.setVisible(bool(draft.unknown))
-        if any(name in self._fields[1].fields for name in draft.open_facts):
-            self.more.expand()
-        self._say(self._state(draft), is_wrong=bool(draft.problem))
+        self.unknown_box.setVisible(draft is not None and bool(draft.unknown))
+        sentence = self._why
+        if draft is not None:
+            self.unknown_box.setText(f"Leave out what no card has: {', '.join(draft.unknown)}")
+            for each in self._fields:
+                each.show(draft.content, draft.open_facts)
+            if any(name in draft.open_facts for name, _ in facts("more")):
+                self.more.expand()
+            sentence = self._state(draft)
+        self.said.setText(f"⚠ {in_panel_words(sentence)}" if self._why else sentence)
 
     def _state(self, draft: CardDraft) -> str:
         if draft.open_facts:
@@ -228,16 +241,9 @@ class CardView(Fold):
         titles = [field.accessibleName() for name, field in self.fields.items() if name in names]
         return ", ".join([*titles, *(name for name in names if name not in self.fields)])
 
-    def _say(self, sentence: str, *, is_wrong: bool) -> None:
-        self.said.setText(f"⚠ {in_panel_words(sentence)}" if is_wrong else sentence)
-        self.set_title(f"⚠ {_TITLE}" if is_wrong else _TITLE)
-        if is_wrong:
-            self.expand()
-        else:
-            self.collapse()
-
     def _complete(self) -> CardDraft | None:
         """Return the card as the form has it, or say what is missing and return None."""
+        self.ensure_made()
         try:
             draft = self.draft()
         except InputError as why:

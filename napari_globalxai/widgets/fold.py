@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QSizePolicy, QToolButton, QWidget
 from napari_globalxai.widgets.layouts import in_column
 from napari_globalxai.widgets.panel import take_in
 from napari_globalxai.widgets.tab_order import put_in_tab_order
+from napari_globalxai.widgets.workers import JobRunner
 from napari_globalxai.widgets.wrapped import wrapped
 
 _LEFT = int(Qt.AlignmentFlag.AlignLeft.value | Qt.AlignmentFlag.AlignVCenter.value)
@@ -76,7 +77,7 @@ class Fold(QWidget):
         self._title = title
         self._name_heading()
 
-    def make_content(self, make: Callable[[], QWidget]) -> None:
+    def make_content(self, make: Callable[[], QWidget], *runners: JobRunner) -> None:
         """Have what is below the heading made once it is unfolded, or needed before.
 
         A panel whose folded parts are not there opens at once.
@@ -85,9 +86,13 @@ class Fold(QWidget):
         ----------
         make : callable
             Makes it, as it is to be by then; what changed before is not told.
+        *runners : JobRunner
+            Whose work has its bar there: it is needed as soon as one of them works.
         """
         self._make = make
-        if self.isExpanded():
+        for runner in runners:
+            runner.started.connect(self.ensure_made)
+        if self.isExpanded() or any(runner.is_running for runner in runners):
             self.ensure_made()
 
     @property

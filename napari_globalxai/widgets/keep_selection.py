@@ -23,6 +23,8 @@ from napari_globalxai.widgets.workers import JobRunner, Work
 if TYPE_CHECKING:
     from napari_globalxai.runs.run import Run
 
+KEEPING = "Keeping maps"
+
 
 def keeping(run: Run, name: str, choice: MapChoice) -> Work:
     """Return what keeps the maps of a choice in a run."""
@@ -69,7 +71,7 @@ class KeepSelection(QWidget):
     def __init__(self, panel: Panel, viewer: Any, session: Session) -> None:
         super().__init__()
         self._session = session
-        self.runner: JobRunner = runner_of(viewer, "Keeping maps")
+        self.runner: JobRunner = runner_of(viewer, KEEPING)
         self.name_line = QLineEdit()
         self.name_line.setAccessibleName("Name of the selection")
         self.name_line.setPlaceholderText("site-b")

@@ -30,6 +30,7 @@ from napari_globalxai.widgets.run_difference import (
 from napari_globalxai.widgets.run_view import RunView, open_view
 from napari_globalxai.widgets.scenes import Scene
 from napari_globalxai.widgets.session import OVERALL, Session, plain_viewer, session_of
+from napari_globalxai.widgets.warm_up import import_in_worker
 from napari_globalxai.widgets.workers import LatestOnly
 
 if TYPE_CHECKING:
@@ -97,8 +98,7 @@ def open_beside(first: RunView, folder: Path, progress: ProgressCallback) -> Oth
 
 
 def _correlations(first: RunView, second: RunView) -> dict[str, float]:
-    from scipy.stats import spearmanr
-
+    spearmanr = import_in_worker("scipy.stats").spearmanr
     valid = first.valid & second.valid
     common = [name for name in first.maps if name in second.maps]
     return {

@@ -96,10 +96,14 @@ class PerImageView(Fold):
         self.followed: StoredImages | None = None
         self._found: list[StoredImages] = []
         self.rows: list[int] = []
-        self._make_controls()
         self._reads, self._shows = LatestOnly(self), LatestOnly(self)
-        self._connect(panel)
-        self._on_changed()
+        self._reads.ready.connect(self._on_read)
+        self._shows.ready.connect(self._on_ready)
+        self.toggled.connect(self._read)
+        panel.follow(session.view_changed, self._on_view)
+        panel.follow(session.map_changed, self._on_map)
+        panel.follow(session.row_changed, self._on_row)
+        self.make_content(self._make_controls, self.runner)
         if self.runner.is_running:
             self.expand()
 
@@ -108,6 +112,7 @@ class PerImageView(Fold):
         run = self._session.run
         if run is None or self.runner.is_running:
             return
+        self.ensure_made()
         name = self._form.map_box.currentText()
         if name not in run.maps:
             self.job_bar.say("This map is a file; choose one of the run's own.")
@@ -123,7 +128,8 @@ class PerImageView(Fold):
 
     def cancel(self) -> None:
         """Stop the work under way."""
-        self.job_bar.cancel()
+        if self.is_made:
+            self.job_bar.cancel()
 
     def go_back(self) -> None:
         """Show the global map's own result again."""
@@ -139,7 +145,7 @@ class PerImageView(Fold):
         """Tell whether images are shown along their own maps of this label."""
         return self.followed is not None and self.followed.label == name
 
-    def _make_controls(self) -> None:
+    def _make_controls(self) -> QWidget:
         self.introduction = text_label(_INTRODUCTION)
         self.compute_button = tipped_button(
             "Test images", "Test the images along their own maps, with the settings above"
@@ -180,31 +186,30 @@ class PerImageView(Fold):
             self.found,
         ):
             box.addWidget(part)
-        self.show_content(content)
+        self._connect()
+        self._list(self._found)
+        self._on_changed()
+        return content
 
-    def _connect(self, panel: Panel) -> None:
+    def _connect(self) -> None:
         self.compute_button.clicked.connect(self.compute)
         self.back_button.clicked.connect(self.go_back)
         self.runner.started.connect(self._on_changed)
         self.runner.finished.connect(self._on_changed)
         self.runner.succeeded.connect(self._on_tested)
         self.runner.cancelled.connect(self._on_cancelled)
-        self._reads.ready.connect(self._on_read)
         self._reads.failed.connect(self.job_bar.say)
-        self._shows.ready.connect(self._on_ready)
         self._shows.failed.connect(self.job_bar.say)
         self.label_box.currentIndexChanged.connect(self._list_images)
         self.order_box.currentIndexChanged.connect(self._list_images)
         self.table.currentCellChanged.connect(self._on_cell)
         self.table.cellClicked.connect(self._on_cell)
-        self.toggled.connect(self._read)
-        panel.follow(self._session.view_changed, self._on_view)
-        panel.follow(self._session.map_changed, self._on_map)
-        panel.follow(self._session.row_changed, self._on_row)
 
     # Work.
 
     def _on_changed(self) -> None:
+        if not self.is_made:
+            return
         there = self._session.run is not None
         self.compute_button.setEnabled(there and not self.runner.is_running)
         self.back_button.setEnabled(self.followed is not None)
@@ -222,7 +227,8 @@ class PerImageView(Fold):
 
     def _on_view(self, view: object) -> None:
         self.leave()
-        self._list([])
+        if self.is_made:
+            self._list([])
         self._read()
 
     def _read(self, *what: object) -> None:

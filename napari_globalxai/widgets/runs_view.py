@@ -108,6 +108,14 @@ class RunsView(Fold):
     def __init__(self) -> None:
         super().__init__("Recent runs")
         self.runs: list[ListedRun] = []
+        self._is_open = False
+        self._reads = LatestOnly(self)
+        self._reads.ready.connect(self._on_read)
+        self.toggled.connect(self.refresh)
+        self.make_content(self._make_parts)
+        self.refresh()
+
+    def _make_parts(self) -> QWidget:
         self.table = PlainTable(
             {
                 "Run": "Name of its folder",
@@ -133,11 +141,7 @@ class RunsView(Fold):
             flowing(self.open_button, self.beside_button, self.show_button, self.forget_button)
         )
         box.addWidget(self.said)
-        self.show_content(content)
-        self._reads = LatestOnly(self)
-        self._reads.ready.connect(self._on_read)
         self._reads.failed.connect(self.said.setText)
-        self.toggled.connect(self.refresh)
         self.table.cellActivated.connect(self._on_activated)
         self.table.itemSelectionChanged.connect(self._on_marked)
         self.open_button.clicked.connect(self.open)
@@ -145,8 +149,8 @@ class RunsView(Fold):
         self.show_button.clicked.connect(self.show_folder)
         self.forget_button.clicked.connect(self.forget)
         offer(self.table, "Off the list", "Del", self.forget)
-        self.set_beside(False)
-        self.refresh()
+        self._on_marked()
+        return content
 
     def refresh(self, *what: object) -> None:
         """Read the list anew, where somebody looks at it."""
@@ -168,6 +172,8 @@ class RunsView(Fold):
     @property
     def marked(self) -> ListedRun | None:
         """The run that is marked."""
+        if not self.is_made:
+            return None
         row = self.table.currentRow()
         is_marked = 0 <= row < len(self.runs) and self.table.selectedItems()
         return self.runs[row] if is_marked else None
@@ -227,6 +233,8 @@ class RunsView(Fold):
         self.open()
 
     def _on_marked(self) -> None:
+        if not self.is_made:
+            return
         run = self.marked
         is_there = run is not None and run.state in (FINISHED, STOPPED)
         is_finished = run is not None and run.state == FINISHED

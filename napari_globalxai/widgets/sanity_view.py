@@ -101,6 +101,16 @@ class SanityView(Fold):
         super().__init__(RANDOM_WEIGHTS)
         self._session = session
         self.runner: JobRunner = runner_of(viewer, RANDOM_WEIGHTS)
+        self._reads = LatestOnly(self)
+        self._reads.ready.connect(self._on_read)
+        self.toggled.connect(self._read)
+        panel.follow(session.view_changed, self._read)
+        panel.follow(session.answered, self._read)
+        self.make_content(lambda: self._make_parts(panel), self.runner)
+        if self.runner.is_running:
+            self.expand()
+
+    def _make_parts(self, panel: Panel) -> QWidget:
         self.form = SettingsForm(
             "Settings",
             [
@@ -121,27 +131,21 @@ class SanityView(Fold):
             *(self.job_bar, self.chapter),
         ):
             box.addWidget(part)
-        self.show_content(content)
-        self._reads = LatestOnly(self)
-        self._reads.ready.connect(self._on_read)
         self._reads.failed.connect(self.job_bar.say)
         self.compute_button.clicked.connect(self.compute)
         self.runner.started.connect(self._on_changed)
         self.runner.finished.connect(self._on_changed)
         self.runner.cancelled.connect(self._on_cancelled)
         self.runner.succeeded.connect(self._on_computed)
-        self.toggled.connect(self._read)
-        panel.follow(session.view_changed, self._read)
-        panel.follow(session.answered, self._read)
         self._on_changed()
-        if self.runner.is_running:
-            self.expand()
+        return content
 
     def compute(self) -> None:
         """Compare the maps with those of random weights; finished seeds are not made again."""
         run = self._session.run
         if run is None or self.runner.is_running:
             return
+        self.ensure_made()
         try:
             settings, computing, workers = (
                 self._chosen(model) for model in (SanitySettings, DeviceSettings, WorkerSettings)
@@ -156,13 +160,16 @@ class SanityView(Fold):
 
     def cancel(self) -> None:
         """Stop the work under way; finished seeds are kept."""
-        self.job_bar.cancel()
+        if self.is_made:
+            self.job_bar.cancel()
 
     def _chosen(self, model: type[SettingsModel]) -> Any:
         known = model.model_fields
         return model(**{name: value for name, value in self.form.values().items() if name in known})
 
     def _on_changed(self) -> None:
+        if not self.is_made:
+            return
         is_free = self._session.run is not None and not self.runner.is_running
         self.compute_button.setEnabled(is_free)
 

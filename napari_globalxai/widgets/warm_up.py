@@ -132,6 +132,14 @@ def import_models() -> None:
     keep_out()
 
 
+def import_in_worker(module: str) -> Any:
+    """Import what a job needs, and return it; napari looks for cycles as often as a layer goes."""
+    if module not in sys.modules:
+        _import((module,))
+        keep_out()
+    return import_module(module)
+
+
 def _import_first() -> None:
     until = time.monotonic() + _SECONDS_OF_WAITING
     _give_way(until)

@@ -67,8 +67,8 @@ def own(panels: Any, finished_run: Path, tmp_path: Path, qtbot: Any) -> Any:
     shutil.copytree(finished_run, tmp_path / "run")
     with qtbot.waitSignal(panels.explain.runner.succeeded, timeout=TIMEOUT):
         panels.explain.open_run(tmp_path / "run")
-    for fold in (panels.explain.answers, panels.explain.answers.ask):
-        fold.expand()
+    panels.explain.answers.expand()
+    panels.explain.answers.ask.expand()
     return panels
 
 

@@ -56,6 +56,7 @@ def test_a_card_that_is_well_stays_folded(panels: Any, inputs: Any, qtbot: Any) 
     choose(panels, inputs.model, qtbot)
     assert card.isVisibleTo(panels.explain)
     assert not card.isExpanded()
+    card.expand()
     assert "is complete" in card.said.text()
     assert card.fields["labels"].text() == "left, right"
     assert card.fields["input.height"].value() == 32

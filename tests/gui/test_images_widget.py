@@ -84,9 +84,14 @@ def test_a_filter_is_a_selection_that_the_maps_follow(images: Any, opened: Any, 
     expected = run.maps_of(rows)["left"].mean
     np.testing.assert_allclose(layer.data, expected, rtol=1e-6)
     assert layer.name == "Global map: left (age > 70 and LR == 'L')"
-    assert opened.explain.maps.among_line.text() == "age > 70 and LR == 'L'"
+    # Also where somebody unfolds it only now.
+    which = opened.explain.maps.more
+    which.expand()
+    assert which.among_line.text() == "age > 70 and LR == 'L'"
+    assert which.counts.text().startswith("left: ")
     images.all_button.click()
     assert session.shown is None
+    assert which.among_line.text() == which.counts.text() == ""
     np.testing.assert_array_equal(layer.data, run.maps["left"])
     assert layer.name == "Global map: left"
     assert images.model.rowCount() == 40
@@ -95,10 +100,11 @@ def test_a_filter_is_a_selection_that_the_maps_follow(images: Any, opened: Any, 
 def test_a_difference_of_two_selections(opened: Any, qtbot: Any) -> None:
     maps, session, run = opened.explain.maps, opened.session, opened.session.run
     session.choose_map("right")
-    maps.among_line.setText("age > 70")
-    maps.among_line.editingFinished.emit()
-    maps.less_line.setText("age <= 70")
-    maps.less_line.editingFinished.emit()
+    maps.more.expand()
+    maps.more.among_line.setText("age > 70")
+    maps.more.among_line.editingFinished.emit()
+    maps.more.less_line.setText("age <= 70")
+    maps.more.less_line.editingFinished.emit()
     qtbot.waitUntil(
         lambda: session.shown is not None and session.shown.choice.less is not None, timeout=TIMEOUT
     )

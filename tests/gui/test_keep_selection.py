@@ -26,15 +26,16 @@ def test_a_selection_is_kept_as_the_command_keeps_it(
     folder = Path(shutil.copytree(finished_run, tmp_path / "run"))
     with qtbot.waitSignal(panels.explain.runner.succeeded, timeout=TIMEOUT):
         panels.explain.open_run(folder)
-    maps, kept = panels.explain.maps, panels.explain.maps.kept
+    maps = panels.explain.maps
     panels.viewer.window.show()
     panels.explain.bring_forward()
     maps.more.expand()
+    kept = maps.more.kept
     assert not kept.button.isEnabled()
-    maps.among_line.setFocus()
-    qtbot.keyClicks(maps.among_line, QUERY)
-    qtbot.keyClick(maps.among_line, Qt.Key.Key_Return)
-    maps.statistic_box.setCurrentIndex(maps.statistic_box.findData("median"))
+    maps.more.among_line.setFocus()
+    qtbot.keyClicks(maps.more.among_line, QUERY)
+    qtbot.keyClick(maps.more.among_line, Qt.Key.Key_Return)
+    maps.more.statistic_box.setCurrentIndex(maps.more.statistic_box.findData("median"))
     qtbot.wait(100)
     panels.explain.ensureWidgetVisible(kept.button)
     qtbot.mouseClick(kept.button, Qt.MouseButton.LeftButton)

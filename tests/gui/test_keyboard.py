@@ -127,8 +127,9 @@ def test_tab_follows_the_eye_and_reaches_all_of_each_panel(in_window: Any, qtbot
     wrong = []
     for name in PANELS:
         panel = open_panel(in_window.viewer, name)
+        unfold(panel)
         for ask in panel.findChildren(AskView):
-            # A form that is made once it is unfolded, with fields of several parts.
+            # With fields of several parts.
             ask.box.setCurrentIndex(ask.box.findData("compare"))
         unfold(panel)
         qtbot.wait(100)

@@ -93,13 +93,14 @@ def test_a_person_goes_back_by_button_key_and_palette(opened: Any, qtbot: Any) -
     qtbot.wait(350)
     opened.explain.maps.map_box.setCurrentText("right")
     qtbot.wait(350)
-    statistics = opened.explain.maps.statistic_box
+    opened.explain.maps.more.expand()
+    statistics = opened.explain.maps.more.statistic_box
     statistics.setCurrentIndex(statistics.findData("sd"))
     assert session.choice.statistic == "sd"
     qtbot.mouseClick(back, Qt.MouseButton.LeftButton)
     assert (session.map_name, session.choice.statistic) == ("right", "mean")
     # The panel's boxes say so, too.
-    assert opened.explain.maps.statistic_box.currentData() == "mean"
+    assert opened.explain.maps.more.statistic_box.currentData() == "mean"
     qtbot.keyClick(window, Qt.Key.Key_Left, Qt.KeyboardModifier.AltModifier)
     assert (session.map_name, session.selection) == (first, among)
     qtbot.keyClick(window, Qt.Key.Key_Right, Qt.KeyboardModifier.AltModifier)

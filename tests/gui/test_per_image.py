@@ -48,9 +48,9 @@ def test_images_are_tested_listed_and_scrubbed_along_their_own_maps(
     own: Any, tmp_path: Path, qtbot: Any
 ) -> None:
     peppr, session, view = own.peppr, own.session, own.peppr.images
-    assert not view.found.isVisibleTo(view)
     cohort = session.result
     qtbot.mouseClick(view.button, Qt.MouseButton.LeftButton)
+    assert not view.found.isVisibleTo(view)
     peppr.steps_box.setValue(6)
     with qtbot.waitSignal(view.runner.succeeded, timeout=TIMEOUT):
         qtbot.mouseClick(view.compute_button, Qt.MouseButton.LeftButton)
