@@ -144,6 +144,9 @@ def unfold(panels: dict[str, Any], second: Path | None) -> None:
     for box in (panel.maps.residual_box, panel.maps.contour_box, panel.maps.colour_bar_box):
         box.click()
     panels["PEPPR"].results.selectAll()
+    otherwise = panels["PEPPR"].otherwise
+    otherwise.expand()
+    otherwise.form.maps.tick(otherwise.form.maps.names()[:2])
     # Twice: folds lie in folds.
     for _ in range(2):
         for fold in (each for one in panels.values() for each in one.findChildren(Fold)):

@@ -84,6 +84,11 @@ class CheckList(QListWidget):
         checked = Qt.CheckState.Checked
         return [str(item.data(_NAME)) for item in self._items() if item.checkState() == checked]
 
+    def words(self) -> list[str]:
+        """Return what the names that are ticked are called."""
+        checked = Qt.CheckState.Checked
+        return [item.text() for item in self._items() if item.checkState() == checked]
+
     def tick(self, names: Iterable[str]) -> None:
         """Tick these, and no others."""
         wanted = set(names)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from qtpy.QtWidgets import QWidget
@@ -33,13 +32,15 @@ _NOTHING_YET = (
 _MOST_SENTENCES = 2
 
 
-def in_words(question: PepprQuestion, region: str) -> str:
+def in_words(question: PepprQuestion, maps: Sequence[str], region: str) -> str:
     """Return what a question will do, in a sentence; empty where it asks for nothing.
 
     Parameters
     ----------
     question : PepprQuestion
         The question, without a clash.
+    maps : sequence of str
+        What the maps are called.
     region : str
         What the region is called.
     """
@@ -52,17 +53,16 @@ def in_words(question: PepprQuestion, region: str) -> str:
             "with intervals. No verdict."
         )
     if question.compares:
-        maps = _and(question.maps or (OVERALL,))
         runs = _and(["this run", *(each.name for each in question.against)])
         return (
-            f"Compares {maps} of {runs}: Δ of each, and every difference of two with its interval. "
-            "No verdict."
+            f"Compares {_and(maps or (OVERALL,))} of {runs}: Δ of each, and every difference of "
+            "two with its interval. No verdict."
         )
     return ""
 
 
 def _and(names: Sequence[str]) -> str:
-    *most, last = (Path(name).name for name in names)
+    *most, last = names
     return f"{', '.join(most)} and {last}" if most else last
 
 
@@ -178,7 +178,7 @@ class PepprQuestionView(Fold):
     def _on_edited(self) -> None:
         question, run = self.form.question(), self._session.run
         clash = in_panel_words(question.clash, declared_fields(PepprQuestion))
-        words = in_words(question, self.form.regions_box.currentText())
+        words = in_words(question, self.form.maps.words(), self.form.regions_box.currentText())
         self.said.setText(f"⚠ {clash}" if clash else words or _NOTHING_YET)
         can_start = bool(words) and not clash
         self.start_button.setEnabled(can_start and run is not None and not self.runner.is_running)

@@ -18,6 +18,7 @@ RUNS = {
     "captum:GradientShap": {"n_samples": 2, "stdevs": 0.3},
     "captum:Saliency": {"noise_tunnel": "smoothgrad", "nt_samples": 2},
 }
+SUPERPIXELS = ["--set", "features=superpixels", "--set", "superpixels=6", "--set", "n_samples=32"]
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(inputs, tmp_path, method):
     ("method", "options", "shape"),
     [
         ("captum:FeatureAblation", ["--set", "side=16"], (2, 3)),
-        ("captum:Lime", ["--set", "features=superpixels", "--set", "superpixels=6"], (32, 48)),
+        ("captum:Lime", SUPERPIXELS, (32, 48)),
         ("captum:LayerGradCam", [], None),
     ],
 )

@@ -5,13 +5,14 @@ The models and cohorts are those of `tiny`, so that a whole computation takes ab
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tiny
+from npe2 import PluginManifest
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,33 @@ def finished_run(inputs: TinyInputs, tmp_path_factory: pytest.TempPathFactory) -
     run = explain(inputs.cohort, inputs.model, folder, "saliency")
     peppr(run, "left", steps=8, control_steps=4, controls=3, bootstrap=20)
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _settings_in_memory() -> None:
+    """Keep napari's settings out of the user's file, which each change would write anew."""
+    from napari.settings import get_settings
+
+    get_settings(None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plugins_looked_for_once() -> Iterator[None]:
+    """Have the manifests of this environment read once, not for each viewer."""
+    found: list[Any] = []
+    discover = PluginManifest.discover
+
+    def discover_once(paths: Sequence[str] = ()) -> Iterator[Any]:
+        if paths:
+            yield from discover(paths)
+            return
+        if not found:
+            found.extend(discover())
+        yield from found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PluginManifest, "discover", discover_once)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from cut_text import not_readable
+from napari.settings import get_settings
 from qtpy.QtCore import Qt
 
 import napari_globalxai as gx
@@ -106,6 +108,13 @@ def test_what_is_chosen_is_said_and_what_does_not_go_together(own: Any, qtbot: A
         assert view.start_button.isEnabled() == can_start
     view.start()
     assert not view.runner.is_running
+    appearance = get_settings().appearance
+    before, appearance.font_size = appearance.font_size, 16
+    window = own.viewer.window._qt_window
+    window.resizeDocks([own.peppr.dock()], [280], Qt.Orientation.Horizontal)
+    qtbot.wait(300)
+    assert not_readable(own.peppr) == []
+    appearance.font_size = before
     # The run itself is none to compare with.
     form.add_run(own.session.run.folder / "run.json")
     assert form.against.names() == [str(second)]

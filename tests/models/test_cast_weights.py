@@ -1,5 +1,7 @@
 """Weights brought into a half-size format once answer as autocast does, bit by bit."""
 
+from functools import cache
+
 import architectures
 import pytest
 import torch
@@ -87,23 +89,32 @@ def test_a_classifier_works_with_them_and_keeps_its_own():
 CAM_METHODS = [name for name, entry in METHODS.own.items() if entry.needs_split]
 
 
+@pytest.fixture(scope="module")
+def tried():
+    """The classifier that all methods are tried on: TorchScript takes seconds to get going."""
+
+    # One a format: TorchScript keeps to that which it ran in first.
+    @cache
+    def make(kind, precision):
+        network = architectures.make("ResNet")
+        traced = kind == "TorchScript"
+        return architectures.classifier(torch.jit.trace(network, images()) if traced else network)
+
+    return make
+
+
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 @pytest.mark.parametrize("kind", ["plain", "TorchScript"])
 @pytest.mark.parametrize("name", CAM_METHODS)
-def test_every_method_runs_the_split_at_the_chosen_precision(name, kind, precision):
-    network = architectures.make("ResNet")
+def test_every_method_runs_the_split_at_the_chosen_precision(name, kind, precision, tried):
+    plain = tried(kind, precision)
     if kind == "TorchScript" and name.startswith("captum:"):
         # It takes no hooks, which captum works by.
         with pytest.raises(InputError, match="TorchScript"):
-            make_method(name).attribute(
-                architectures.classifier(torch.jit.trace(network, images())), images(), [0, 1]
-            )
+            make_method(name).attribute(plain, images(), [0, 1])
         return
-    if kind == "TorchScript":
-        network = torch.jit.trace(network, images())
-    plain = architectures.classifier(network)
     # A forward for each of all its channels takes minutes in float16 on a processor.
-    method = make_method(name, **({"channels": 8} if name == "score-cam" else {}))
+    method = make_method(name, **({"channels": 2} if name == "score-cam" else {}))
     exact = method.attribute(plain, images(), [0, 1])
     rough = method.attribute(plain.working_with(precision=precision), images(), [0, 1])
     assert rough.maps.dtype == rough.logits.dtype == torch.float32
