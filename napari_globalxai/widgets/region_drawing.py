@@ -11,6 +11,7 @@ from napari.layers import Labels, Shapes
 
 from napari_globalxai.widgets.colours import REGION
 from napari_globalxai.widgets.drawing_context import draw_later
+from napari_globalxai.widgets.outlines import make_brushes_later
 from napari_globalxai.widgets.region_marks import is_drawn_here, mark_drawn
 
 Mask = npt.NDArray[np.bool_]
@@ -73,6 +74,7 @@ def draw_region(viewer: Any, region: Mask, name: str, images: Any) -> Any:
         draw_later(viewer)
         layer = Labels(pixels, name=name, opacity=0.5, affine=affine)
         mark_drawn(layer)
+        make_brushes_later(layer)
         viewer.add_layer(layer)
     else:
         layer = add_drawing(viewer, name, corners, affine=affine)
