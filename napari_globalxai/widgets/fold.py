@@ -115,10 +115,11 @@ class Fold(QWidget):
         """Put another content in place of the one there is, or that would have been made."""
         self._make = None
         before, self._content = self._content, content
-        content.setVisible(self.isExpanded())
         layout = self.layout()
         assert layout is not None
         layout.replaceWidget(before, content)
+        # In its place: before, it would be a window of its own.
+        content.setVisible(self.isExpanded())
         before.hide()
         before.deleteLater()
         # What is made later would come last.

@@ -62,6 +62,11 @@ class Panel(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
         self.setMinimumWidth(NARROWEST)
         self._is_docked, self._is_in_front = False, True
+        # It goes with the panel, which Qt's own timers would outlive.
+        self._tabs_settled = QTimer(self)
+        self._tabs_settled.setSingleShot(True)
+        self._tabs_settled.setInterval(0)
+        self._tabs_settled.timeout.connect(self._share_keys)
         self._foot: Optional[JobFoot] = None  # noqa: UP045
         self._stressed: list[QPushButton] = []
         self.follow(get_settings().appearance.events.font_size, self.take_letters)
@@ -209,7 +214,7 @@ class Panel(QScrollArea):
 
     def _on_tabs(self, *what: object) -> None:
         # Once Qt has put docks where they belong: those in tabs behind beyond the window's edge.
-        QTimer.singleShot(0, self._share_keys)
+        self._tabs_settled.start()
 
     def _share_keys(self) -> None:
         """Give keys to the panels in front alone; of one that goes behind, Qt may not tell."""
