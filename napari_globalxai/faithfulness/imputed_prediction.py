@@ -11,6 +11,7 @@ import torch
 from napari_globalxai.faithfulness.fills import Fill, filled, filled_under
 from napari_globalxai.faithfulness.model_and_images import Images, Predictor, Rows
 from napari_globalxai.faithfulness.orders import Mask
+from napari_globalxai.progress import may_stop_here
 
 
 def predict_imputed(
@@ -54,6 +55,7 @@ def predict_imputed(
                 continue
             start = 0
             for part in parts:
+                may_stop_here()
                 pixels = stack.read(part)
                 shown = pixels
                 if not mask.all():

@@ -16,6 +16,7 @@ from napari_globalxai.faithfulness.imputed_prediction import predict_imputed
 from napari_globalxai.faithfulness.model_and_images import Images, Predictor, Rows
 from napari_globalxai.faithfulness.orders import Mask
 from napari_globalxai.faithfulness.resident_inputs import ResidentInputs
+from napari_globalxai.progress import may_stop_here
 
 
 def predict_masked(
@@ -85,6 +86,7 @@ def predict_masked(
             if not apart:
                 break
             for number, mask in zip(apart, masks, strict=True):
+                may_stop_here()
                 if mixes_pixels:
                     shown = classifier.to_input(np.where(mask.numpy(), made.pixels, made.erased))
                 else:

@@ -19,6 +19,7 @@ from zarr.codecs import BloscCodec
 from napari_globalxai.errors import InputError
 from napari_globalxai.frame.sources import FileState, Source
 from napari_globalxai.frame.stack_journal import is_whole
+from napari_globalxai.progress import may_stop_here
 from napari_globalxai.settings.frame_settings import FrameSettings
 from napari_globalxai.storage import Journal, hash_value
 from napari_globalxai.stored_arrays import ArrayLayout, check_store, zarr_store
@@ -298,6 +299,7 @@ class AlignedStack:
         """
         images = np.empty((len(rows), *self.images.shape[1:]), np.uint8)
         for at, row in enumerate(rows):
+            may_stop_here()
             images[at] = self._image_files.read((int(row), 0, 0, 0))[0]
             if not images[at].any():
                 self._check_not_lost(self._image_files, (int(row), 0, 0, 0))

@@ -29,7 +29,7 @@ class OutlierSettings(SettingsModel):
         Selection | None,
         Choices(SELECTIONS),
         OptionName("select"),
-        Placeholder("Those that make the map"),
+        Placeholder("In the map"),
     ] = Field(
         default=None,
         title="Images",

@@ -6,6 +6,7 @@ As on maps of cities: of the two, one is always seen, on a bright map as on a da
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +29,26 @@ def outline(area: Area, colours: Mapping[int, str]) -> Labels:
     """Return a layer that shows the borders of areas, so that what lies in them stays in view."""
     layer = Labels(area, colormap=label_colours(colours), opacity=1.0)
     layer.contour = 1
+    make_brushes_later(layer)
     return layer
+
+
+def make_brushes_later(layer: Labels) -> None:
+    """Have napari draw what a layer is painted with once somebody takes it up.
+
+    It is not seen before, and takes napari longer than the rest of a layer.
+    """
+    for overlay in layer._overlays.values():
+        if getattr(overlay, "enabled", None) is False:
+            overlay.visible = False
+            _show_once_enabled(overlay)
+
+
+def _show_once_enabled(overlay: Any) -> None:
+    def show() -> None:
+        overlay.visible = True
+
+    overlay.events.enabled.connect(show)
 
 
 def label_colours(colours: Mapping[int, str]) -> DirectLabelColormap:

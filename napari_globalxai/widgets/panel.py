@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_globalxai.widgets.alt_keys import give_keys
 from napari_globalxai.widgets.elided_box import ElidedBox
 from napari_globalxai.widgets.event_turns import TURNS
 from napari_globalxai.widgets.job_foot import JobFoot
@@ -60,7 +61,7 @@ class Panel(QScrollArea):
         # Of a large font on a small screen, all can be reached.
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
         self.setMinimumWidth(NARROWEST)
-        self._is_docked = False
+        self._is_docked, self._is_in_front = False, True
         self._foot: Optional[JobFoot] = None  # noqa: UP045
         self._stressed: list[QPushButton] = []
         self.follow(get_settings().appearance.events.font_size, self.take_letters)
@@ -89,15 +90,17 @@ class Panel(QScrollArea):
                 TURNS.go_on(there._unless_gone(lambda: go_on(parts)))
             elif there is not None:
                 there._foot = JobFoot(there)
+                give_keys(there, is_in_front=there._is_in_front)
                 if there.font().pointSize() != QFont().pointSize():
                     there.take_letters()
 
         self.in_turn(begin)
 
     def take_in(self, part: QWidget) -> None:
-        """Give a part that is made late its letters, and its bars a place at the foot."""
+        """Give a part that is made late its letters and keys, and its bars a place at the foot."""
         if self.font().pointSize() != QFont().pointSize():
             self.take_letters()
+        give_keys(self, is_in_front=self._is_in_front)
         if self._foot is not None:
             self._foot.take_in(part)
 
@@ -185,6 +188,7 @@ class Panel(QScrollArea):
         if dock is None or not isinstance(window, QMainWindow) or dock.isFloating():
             return
         self._name_dock(dock)
+        dock.visibilityChanged.connect(self._on_tabs)
         # Of several panels, all join the oldest, whether opened from a menu or by a script.
         area = window.dockWidgetArea(dock)
         panels = [
@@ -202,6 +206,21 @@ class Panel(QScrollArea):
             bar.setElideMode(Qt.TextElideMode.ElideNone)
             bar.setUsesScrollButtons(True)
         keep_half_for_canvas(window)
+
+    def _on_tabs(self, *what: object) -> None:
+        # Once Qt has put docks where they belong: those in tabs behind beyond the window's edge.
+        QTimer.singleShot(0, self._share_keys)
+
+    def _share_keys(self) -> None:
+        """Give keys to the panels in front alone; of one that goes behind, Qt may not tell."""
+        dock = self.dock()
+        window = None if dock is None else dock.parent()
+        others = window.findChildren(QDockWidget) if isinstance(window, QMainWindow) else ()
+        for other in others:
+            panel, is_in_front = other.widget(), other.isFloating() or other.geometry().right() >= 0
+            if isinstance(panel, Panel) and panel._is_in_front != is_in_front:
+                panel._is_in_front = is_in_front
+                give_keys(panel, is_in_front=is_in_front)
 
     def _name_dock(self, dock: QDockWidget) -> None:
         """Have a short name on the tab; window, title bar and menu tell the whole one."""

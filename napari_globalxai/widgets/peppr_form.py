@@ -20,7 +20,7 @@ from napari_globalxai.widgets.setting_fields import field_value, set_field
 from napari_globalxai.widgets.settings_form import FormRows, SettingsForm, add_setting
 
 # What stands in the panel itself, with the letter of its key; the rest is folded away.
-_IN_FRONT = {"fill": "F&ill", "steps": "&Steps", "controls": "C&ontrols"}
+_IN_FRONT = {"fill": "F&ill", "steps": "S&teps", "controls": "C&ontrols"}
 
 
 class PepprForm(QWidget):

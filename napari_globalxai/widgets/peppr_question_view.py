@@ -106,12 +106,10 @@ class PepprQuestionView(Fold):
         self._session, self._settings_form, self._further = session, settings_form, further
         self._beside: OtherRunLayers = other_run_of(viewer)
         self.runner: JobRunner = runner_of(viewer, OTHERWISE)
-        # Its work has its bar here.
-        self.runner.started.connect(self.ensure_made)
         panel.follow(session.view_changed, self._on_view)
         panel.follow(session.answered, self._on_kept)
         panel.follow(self._beside.changed, self._on_beside)
-        self.make_content(self._make_parts)
+        self.make_content(self._make_parts, self.runner)
         if self.runner.is_running:
             self.expand()
 

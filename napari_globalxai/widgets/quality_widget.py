@@ -238,10 +238,10 @@ class QualityWidget(Panel):
     def _lay_out(self) -> None:
         rows = FormRows()
         form = rows.form
-        form.addRow("&Cohort", self.cohort_field)
+        form.addRow("Coh&ort", self.cohort_field)
         form.addRow(self.preview)
         form.addRow(self.cohort_form)
-        form.addRow("F&older", self.output_field)
+        form.addRow("Fol&der", self.output_field)
         form.addRow(self.alignment_form)
         form.addRow(self.frame_form)
         buttons = flowing(self.check_button, self.open_button)

@@ -17,8 +17,9 @@ from weakref import WeakSet, ref
 from qtpy.QtCore import QEvent, QObject
 from qtpy.QtGui import QDropEvent
 
+from napari_globalxai.storage import is_regular
 from napari_globalxai.widgets.folders import results_home
-from napari_globalxai.widgets.recognised import Recognised, recognise
+from napari_globalxai.widgets.recognised import SPREADSHEETS, Recognised, recognise
 
 _PLUGIN = "napari-globalxai"
 _OURS = (Recognised.RUN, Recognised.QUALITY, Recognised.MODEL)
@@ -106,6 +107,9 @@ def _is_ours(path: Path) -> bool:
 
 def _is_no_layer(table: Path) -> bool:
     """Return whether a table has columns, and not those of points or shapes that napari saved."""
+    # A pipe would hold up the window for as long as nobody writes to it.
+    if not is_regular(table) or table.suffix.lower() in SPREADSHEETS:
+        return True
     try:
         with table.open("rb") as file:
             heading = file.readline(_LONGEST_HEADING)

@@ -10,7 +10,9 @@ from napari_globalxai.models.card import MODEL_SUFFIXES
 from napari_globalxai.runs.folder import whole_folder
 from napari_globalxai.runs.record import RunRecord, has_record, read_record
 
-_TABLES = (".csv", ".tsv", ".txt")
+# Taken as tables, of which is said how they are to be saved.
+SPREADSHEETS = (".xlsx", ".xls", ".ods")
+_TABLES = (".csv", ".tsv", ".txt", *SPREADSHEETS)
 
 
 class Recognised(Enum):

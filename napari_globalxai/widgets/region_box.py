@@ -8,7 +8,7 @@ from weakref import ref
 from psygnal import Signal
 
 from napari_globalxai.widgets.panel import choice_box
-from napari_globalxai.widgets.region_marks import is_region, mark_region
+from napari_globalxai.widgets.region_marks import is_region, mark_chosen
 from napari_globalxai.widgets.region_mask import is_drawn
 
 if TYPE_CHECKING:
@@ -74,6 +74,13 @@ class RegionBox:
         """Choose a layer of the viewer, or none."""
         known = [known() for known in self._listed]
         self.box.setCurrentIndex(1 + known.index(layer) if layer in known else 0)
+        self._note()
+
+    def _note(self) -> None:
+        """Note which is chosen, for a panel that is opened again."""
+        for known in self._listed:
+            if (layer := known()) is not None:
+                mark_chosen(layer, is_chosen=layer is self.layer)
 
     def _list(self, event: object = None) -> None:
         viewer, before = self._viewer(), self.layer
@@ -92,6 +99,5 @@ class RegionBox:
         self.listed.emit()
 
     def _on_activated(self, index: int) -> None:
-        if self.layer is not None:
-            mark_region(self.layer)
+        self._note()
         self.changed.emit()

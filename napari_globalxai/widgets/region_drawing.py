@@ -11,7 +11,8 @@ from napari.layers import Labels, Shapes
 
 from napari_globalxai.widgets.colours import REGION
 from napari_globalxai.widgets.drawing_context import draw_later
-from napari_globalxai.widgets.region_marks import is_drawn_here, mark_region
+from napari_globalxai.widgets.outlines import make_brushes_later
+from napari_globalxai.widgets.region_marks import is_drawn_here, mark_drawn
 
 Mask = npt.NDArray[np.bool_]
 Corners = Sequence[npt.NDArray[np.float64]]
@@ -34,7 +35,7 @@ def add_drawing(viewer: Any, name: str, corners: Corners = (), **values: Any) ->
     look = {"edge_color": REGION, "face_color": f"{REGION}40", "edge_width": 2}
     # Before it is shown: what comes after, napari would work out anew.
     layer = Shapes(corners or None, ndim=2, shape_type="rectangle", name=name, **look, **values)
-    mark_region(layer, is_ours=True)
+    mark_drawn(layer)
     draw_later(viewer)
     viewer.layers.append(layer)
     viewer.layers.selection.active = layer
@@ -73,7 +74,8 @@ def draw_region(viewer: Any, region: Mask, name: str, images: Any) -> Any:
     elif corners is None:
         draw_later(viewer)
         layer = Labels(pixels, name=name, opacity=0.5, affine=affine)
-        mark_region(layer, is_ours=True)
+        mark_drawn(layer)
+        make_brushes_later(layer)
         viewer.add_layer(layer)
     else:
         layer = add_drawing(viewer, name, corners, affine=affine)

@@ -92,9 +92,10 @@ def _labels(layer: Any, images: Any, frame: tuple[int, int]) -> tuple[npt.NDArra
     remark = ""
     if own != frame or not np.array_equal(places, _places(frame)):
         part = f"; it covers {100 * known.mean():.0f} % of the frame" if not known.all() else ""
+        grid = f"has another grid ({_times(own)} pixels) than the frame ({_times(frame)})"
         remark = (
-            f"“{layer.name}” has another grid ({_times(own)} pixels) than the frame "
-            f"({_times(frame)}): each pixel of the frame takes the nearest of its pixels{part}."
+            f"“{layer.name}” {grid if own != frame else 'lies otherwise than the frame'}: each "
+            f"pixel of the frame takes the nearest of its pixels{part}."
         )
     return mask.reshape(frame), remark
 

@@ -15,7 +15,7 @@ from napari_globalxai.errors import InputError
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.runs.folder import REGIONS_FOLDER
 from napari_globalxai.statistics.global_map import OVERALL
-from napari_globalxai.storage import atomic_path, write_json
+from napari_globalxai.storage import atomic_path, is_regular, write_json
 from napari_globalxai.widgets.present_run import check_present
 from napari_globalxai.widgets.warm_up import import_models
 
@@ -191,6 +191,8 @@ def _place_for(folder: Path, stem: str, region: npt.NDArray[np.bool_]) -> Path:
 def _holds(path: Path, region: npt.NDArray[np.bool_]) -> bool:
     import tifffile
 
+    if not is_regular(path):
+        return False
     try:
         return np.array_equal(tifffile.imread(path) > 0, region)
     except (OSError, ValueError):

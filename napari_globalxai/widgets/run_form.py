@@ -199,7 +199,7 @@ class RunForm(Fold):
         content = QWidget()
         box = in_column(content)
         form = FormRows()
-        form.form.addRow("&Cohort", self.cohort_field)
+        form.form.addRow("Coh&ort", self.cohort_field)
         form.form.addRow(self.preview)
         form.form.addRow(self.cohort_form)
         form.form.addRow("&Model", self.model_field)

@@ -13,9 +13,10 @@ import tiny
 import napari_globalxai as gx
 from napari_globalxai import cli
 from napari_globalxai.errors import Cancelled
-from napari_globalxai.progress import ignore_progress
+from napari_globalxai.progress import ignore_progress, stopped_by
 from napari_globalxai.report.more_tables import more_tables
 from napari_globalxai.runs.compare_maps import compare_maps
+from napari_globalxai.runs.evaluate import make_evaluation
 from napari_globalxai.runs.evaluate_otherwise import peppr_as_published
 
 QUICK = ["--steps", "4", "--control-steps", "3", "--controls", "1", "--bootstrap", "20"]
@@ -198,6 +199,31 @@ def test_a_stopped_comparison_goes_on_from_its_predictions(asked, run, tmp_path)
     assert sorted(names) == sorted(path.name for path in run.glob("peppr/controls/*"))
     one, other = ((each / "peppr" / f"{stem}.csv").read_bytes() for each in (run, whole))
     assert one == other
+
+
+@pytest.mark.parametrize("fill", ["mean-image", "noisy-linear"])
+def test_predictions_that_tell_of_no_progress_stop_within_a_batch(fill, explained):
+    run, places = gx.open_run(explained), []
+    model = run.classifier(device="cpu")
+    evaluation = make_evaluation(run, fill=fill, batch_size=4, classifier=model)
+    valid = evaluation.valid.copy()
+    valid[:20] = False
+    # What is in memory by now is read no more.
+    evaluation.predict([valid])
+    with stopped_by(lambda: places.append(1)):
+        evaluation.predict([valid])
+    batches = len(evaluation.rows) // 4
+    assert len(places) >= batches > 3
+    left = len(places) // 2
+
+    def stop():
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise Cancelled
+
+    with stopped_by(stop), pytest.raises(Cancelled):
+        evaluation.predict([valid])
 
 
 def test_runs_of_another_cohort_cannot_be_compared(run, tmp_path):

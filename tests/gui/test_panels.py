@@ -301,6 +301,11 @@ def test_panels_take_the_letters_that_napari_has_when_they_open(
         qtbot.waitUntil(lambda: panel.widget() is not None and panel.font().pointSize() == 15)
         for part in (panel.view, panel.query_line, panel.view.horizontalHeader()):
             qtbot.waitUntil(lambda part=part: part.font().pointSize() == 15)
+        # What is made when it is unfolded has them, too.
+        form = open_panel(viewer, "PEPPR").more_form
+        qtbot.waitUntil(lambda: TURNS.is_idle, timeout=TIMEOUT)
+        form.expand()
+        assert min(field.font().pointSize() for field in form.fields.values()) == 15
     finally:
         appearance.font_size = before
 

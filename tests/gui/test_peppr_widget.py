@@ -140,8 +140,21 @@ def test_keyboard_moves_the_scrubber(with_result: Any, qtbot: Any) -> None:
     layers = with_result.explain.layers
     # The first layer of a result comes a turn later.
     qtbot.waitUntil(lambda: layers.layer("area") is not None)
-    assert layers.layer("area").name == "Erased area"
+    area = layers.layer("area")
+    assert area.name == "Erased area"
     assert scrubber.value_label.text() == "2.0 %"
+    # What napari paints with on it takes long to make, and is made for whoever paints.
+    drawn = with_result.viewer.window._qt_viewer.canvas._layer_overlay_to_visual[area]
+
+    def tools() -> set[str]:
+        names = {type(overlay).__name__ for overlay in drawn}
+        return names & {"LabelsPolygonOverlay", "LabelsBrushStrokeOverlay"}
+
+    assert tools() == set()
+    area.mode = "polygon"
+    assert tools() == {"LabelsPolygonOverlay"}
+    area.mode = "paint"
+    assert tools() == {"LabelsPolygonOverlay", "LabelsBrushStrokeOverlay"}
 
 
 def test_playing_runs_to_the_end(with_result: Any, qtbot: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -110,3 +111,13 @@ def test_what_is_ours_and_dropped_is_taken_without_a_question(
     points.write_text("index,axis-0,axis-1\n0,3,4\n")
     drop(canvas, points)
     assert explain.cohort_field.path == table
+    # What no table can be is said, also of a pipe, which the window does not wait for.
+    asked.clear()
+    sheet, pipe = tmp_path / "Cohort.XLSX", tmp_path / "pipe.csv"
+    sheet.write_bytes(b"PK\x03\x04" + bytes(100))
+    os.mkfifo(pipe)
+    for path, words in ((sheet, "save it as CSV"), (pipe, "is a pipe")):
+        drop(canvas, path)
+        said = explain.form.preview.problems
+        qtbot.waitUntil(lambda words=words, said=said: words in said.text(), timeout=10_000)
+    assert not asked

@@ -127,6 +127,9 @@ def test_layers_of_somebody_elses_are_regions_once_they_are_chosen(
     # What is made here is the region at once, and a place takes nothing from a layer of its name.
     regions.new_region()
     assert regions.layer_box.currentText() == "Region"
+    # Nor is one taken for it that was looked at before.
+    viewer.layers.remove(regions.regions.layer)
+    assert regions.regions.layer is None
     before = cells.data.copy()
     rim = np.zeros(size, bool)
     rim[0], rim[5, 5] = True, True
