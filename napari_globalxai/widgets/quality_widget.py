@@ -241,7 +241,7 @@ class QualityWidget(Panel):
         form.addRow("Coh&ort", self.cohort_field)
         form.addRow(self.preview)
         form.addRow(self.cohort_form)
-        form.addRow("Fol&der", self.output_field)
+        form.addRow("Fold&er", self.output_field)
         form.addRow(self.alignment_form)
         form.addRow(self.frame_form)
         buttons = flowing(self.check_button, self.open_button)

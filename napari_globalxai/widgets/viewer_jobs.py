@@ -56,33 +56,55 @@ def tell_napari(widget: QWidget, runner: JobRunner, name: str) -> None:
     name : str
         What the work is called.
     """
-    known, cancel = ref(widget), WeakMethod(runner.cancel)
-    tasks: list[tuple[Any, Any]] = []
+    tasks = _Tasks(widget, runner, name)
+    _told.add(tasks)
+    runner.started.connect(tasks.on_started)
+    runner.finished.connect(tasks.on_finished)
+    # Taken away with its widget, it tells no more.
+    runner.destroyed.connect(tasks.on_destroyed)
 
-    def stop() -> None:
-        # napari keeps this for good.
-        if (there := cancel()) is not None:
-            there()
 
-    def on_started() -> None:
-        window = _window_of(known())
+class _Tasks:
+    """What napari lists of a runner's work.
+
+    A function of its own would be one that Python may have cleared by the time that it is called:
+    both go in one search for cycles, which ends the process.
+    """
+
+    def __init__(self, widget: QWidget, runner: JobRunner, name: str) -> None:
+        self._widget, self._cancel = ref(widget), WeakMethod(runner.cancel)
+        self._name = name
+        self._listed: list[tuple[Any, Any]] = []
+
+    def stop(self) -> None:
+        """Stop the work; napari keeps this for good."""
+        if (cancel := self._cancel()) is not None:
+            cancel()
+
+    def on_started(self) -> None:
+        """List it."""
+        window = _window_of(self._widget())
         if window is not None:
             name_jobs_at_closing(window)
             task = window._window._register_task_status(
-                _PROVIDER, Status.BUSY, f"{name} is under way", cancel_callback=stop
+                _PROVIDER, Status.BUSY, f"{self._name} is under way", cancel_callback=self.stop
             )
-            tasks.append((ref(window._window), task))
+            self._listed.append((ref(window._window), task))
 
-    def on_finished() -> None:
-        while tasks:
-            there, task = tasks.pop()
+    def on_finished(self) -> None:
+        """Take it off the list."""
+        while self._listed:
+            there, task = self._listed.pop()
             if (window := there()) is not None:
                 window._update_task_status(task, Status.COMPLETED)
 
-    runner.started.connect(on_started)
-    runner.finished.connect(on_finished)
-    # Taken away with its widget, it tells no more.
-    runner.destroyed.connect(on_finished)
+    def on_destroyed(self) -> None:
+        """Take it off the list, and tell no more."""
+        self.on_finished()
+        _told.discard(self)
+
+
+_told: set[_Tasks] = set()
 
 
 def _window_of(widget: QWidget | None) -> Any:

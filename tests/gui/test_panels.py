@@ -53,8 +53,9 @@ from napari_globalxai.widgets.workbench import PANELS, open_panel
 pytestmark = pytest.mark.gui
 
 TIMEOUT = 60_000
-# napari's menus: File, View, Layers, Plugins, Window, Help, and Debug where it is shown.
-MENUS = set("fvlpwhd")
+# napari's menus: File, View, Layers, Plugins, Window, Help, and Debug where it is shown; Alt+C and
+# Alt+S copy and save a screenshot.
+MENUS = set("fvlpwhd") | set("cs")
 
 
 @pytest.fixture
