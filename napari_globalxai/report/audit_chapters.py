@@ -20,18 +20,25 @@ from napari_globalxai.report.chapter import (
     table_in,
     texts,
 )
+from napari_globalxai.runs.folder import REGIONS_FOLDER
 
 AUDIT_FOLDER = "audit"
 _FINDINGS = "Findings"
 _MOST_ROWS = 20
 _NOT_RUN = "The audit was not run, so that nothing here says whether a shortcut is behind the maps."
+_NOT_RUN_BUT_DRAWN = (
+    "The audit was not run, so that nobody searched for a shortcut behind the maps. What was drawn "
+    "and measured by hand is told under “Regions that were drawn”."
+)
 
 
 def findings_chapter(folder: Path) -> Chapter:
     """Return what the audit found, in words, the surest first."""
     audit = mapping_in(folder / AUDIT_FOLDER / "audit.json")
     if audit is None:
-        return Chapter("findings", _FINDINGS, [_NOT_RUN], is_answered=False)
+        drawn = any((folder / REGIONS_FOLDER).glob("*.json"))
+        words = _NOT_RUN_BUT_DRAWN if drawn else _NOT_RUN
+        return Chapter("findings", _FINDINGS, [words], is_answered=False)
     if isinstance(audit, Damaged):
         return Chapter("findings", _FINDINGS, warnings=[audit.sentence])
     found = entries(audit.get("findings"))

@@ -117,7 +117,7 @@ class AskView(Fold):
         self._shown: Question | None = None
         self.runner: JobRunner = runner_of(viewer, ASKING)
         self.toggled.connect(self._on_chosen)
-        panel.follow(session.view_changed, self._on_changed)
+        panel.follow(session.view_changed, self._on_view)
         panel.follow(session.map_changed, self._fill_in)
         panel.follow(session.choice_changed, self._fill_in)
         panel.follow(self._beside.changed, self._fill_in)
@@ -216,6 +216,11 @@ class AskView(Fold):
         asks_of_some = any(name in self.first.fields for name in ("where", "a"))
         self.remark.setText(remark)
         self.remark.setVisible(bool(remark) and asks_of_some)
+
+    def _on_view(self, view: object) -> None:
+        if self.is_made:
+            self.job_bar.forget()
+        self._on_changed()
 
     def _on_changed(self, *what: object) -> None:
         if not self.is_made:

@@ -7,14 +7,44 @@ then draws the other layers with freed memory, and the process ends.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 from weakref import ref
 
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QEvent, QObject, QTimer
 from qtpy.QtWidgets import QWidget
 
 # More than none, so that keys and other timers are heard first.
 _MILLISECONDS = 5
+
+
+class _DrawnLater(QObject):
+    """Keeps a canvas as it is on the screen for a moment, and has it drawn then.
+
+    Its updates stay enabled: Qt leaves the window's picture open where an OpenGL widget is, and
+    paints the background there while one is disabled, which hides it until somebody resizes it.
+    """
+
+    def __init__(self, canvas: QWidget) -> None:
+        # Ends with the canvas.
+        super().__init__(canvas)
+        self._canvas = canvas
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._draw)
+
+    def wait(self) -> None:
+        """Begin to keep it, unless that has begun."""
+        if not self._timer.isActive():
+            self._canvas.installEventFilter(self)
+            self._timer.start(_MILLISECONDS)
+
+    def eventFilter(self, watched: Optional[QObject], event: Optional[QEvent]) -> bool:  # noqa: UP045
+        """Leave out what would be drawn now."""
+        return event is not None and event.type() == QEvent.Type.Paint
+
+    def _draw(self) -> None:
+        self._canvas.removeEventFilter(self)
+        self._canvas.update()
 
 
 def draw_later(viewer: Any) -> None:
@@ -26,19 +56,8 @@ def draw_later(viewer: Any) -> None:
         The viewer, which may have no window.
     """
     canvas = _canvas_of(viewer)
-    if canvas is None or not canvas.updatesEnabled():
-        return
-    canvas.setUpdatesEnabled(False)
-
-    def draw() -> None:
-        canvas.setUpdatesEnabled(True)
-        timer.deleteLater()
-
-    # Ends with the canvas.
-    timer = QTimer(canvas)
-    timer.setSingleShot(True)
-    timer.timeout.connect(draw)
-    timer.start(_MILLISECONDS)
+    if canvas is not None:
+        (canvas.findChild(_DrawnLater) or _DrawnLater(canvas)).wait()
 
 
 def free_where_drawn(viewer: Any) -> None:

@@ -80,6 +80,11 @@ class JobBar(QWidget):
         # Without anything to say it takes no room.
         self.setVisible(bool(sentence) or self.runner.is_running)
 
+    def forget(self) -> None:
+        """Say no more of a job that is over: another run is on show."""
+        if not self.runner.is_running:
+            self.say("")
+
     def cancel(self) -> None:
         """Ask the job to stop."""
         if self.runner.is_running:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_globalxai.progress import ProgressCallback
 from napari_globalxai.settings.execution_settings import DeviceSettings, WorkerSettings
 from napari_globalxai.settings.peppr_question import PAPER, PepprQuestion
 from napari_globalxai.settings.peppr_settings import PepprSettings
-from napari_globalxai.widgets.present_run import while_present
+from napari_globalxai.widgets.present_run import check_present, while_present
 from napari_globalxai.widgets.session import OVERALL
 from napari_globalxai.widgets.warm_up import import_models
 from napari_globalxai.widgets.workers import Work
@@ -118,6 +119,8 @@ def answering(
     """
 
     def work(progress: ProgressCallback) -> Answered:
+        # Before a region of it is looked for, or kept where the run lay.
+        check_present(run)
         import_models()
         how = {
             "device": computing.device,
@@ -156,12 +159,13 @@ def _of_regions(
 
     file = question.regions if place is None else keep_region(run, place.name, place.region, [], {})
     results = peppr_regions(run, str(file), question.one_map, settings, **how)
-    sentences = [
-        row.sentence
-        for result in results
-        for row in result.rows
-        if (row.ranked, row.arm) == (ALONE, ERASE)
+    alone = [
+        row for result in results for row in result.rows if (row.ranked, row.arm) == (ALONE, ERASE)
     ]
+    sentences = [row.sentence for row in alone]
+    if len({row.region for row in alone}) == 1:
+        # By its file, as in the tables.
+        sentences = [row.sentence.replace(row.region, Path(str(file)).stem) for row in alone]
     return Answered(run, "regions", tuple(sentences))
 
 

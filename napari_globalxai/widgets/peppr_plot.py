@@ -42,6 +42,8 @@ _PRINTED, _POINTS_PRINTED = (700, 800), 10.5
 _MILLISECONDS_OF_RESIZING = 120
 _DOTS_AN_INCH = 100.0
 _LEAST_HEIGHT = 340
+# Without curves, in heights of a line: room for the sentence that says so.
+_LINES_OF_NOTHING = 6
 
 
 class PepprPlot(QWidget):
@@ -63,12 +65,13 @@ class PepprPlot(QWidget):
 
     def __init__(self, theme: str) -> None:
         super().__init__()
-        self.setMinimumSize(180, _LEAST_HEIGHT)
+        self.setMinimumWidth(180)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setAccessibleName("Curves of PEPPR")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._offer_all()
         self._result: PepprResult | None = None
+        self._fit_height()
         self._label = ""
         self._others: tuple[tuple[str, PepprResult], ...] = ()
         self._fraction, self._arm = 0.0, "restore"
@@ -164,7 +167,7 @@ class PepprPlot(QWidget):
 
     def sizeHint(self) -> QSize:
         """Return the size that shows all of it well."""
-        return QSize(340, 420)
+        return QSize(340, 420 if self._result is not None else self.minimumHeight())
 
     def set_theme(self, theme: str) -> None:
         """Take napari's colours."""
@@ -176,6 +179,7 @@ class PepprPlot(QWidget):
         if result is not self._result:
             self._others = ()
         self._result, self._label = result, label
+        self._fit_height()
         self._draw_all()
 
     def lay_beside(self, others: tuple[tuple[str, PepprResult], ...]) -> None:
@@ -236,8 +240,11 @@ class PepprPlot(QWidget):
 
     def _fit_height(self) -> None:
         """Be as high as axes and words need; the panel scrolls."""
-        needed = least_height(self.font().pointSizeF(), self.width(), _DOTS_AN_INCH)
-        self.setMinimumHeight(max(_LEAST_HEIGHT, needed))
+        needed = _LINES_OF_NOTHING * self.fontMetrics().height()
+        if self._result is not None:
+            of_axes = least_height(self.font().pointSizeF(), self.width(), _DOTS_AN_INCH)
+            needed = max(_LEAST_HEIGHT, of_axes)
+        self.setMinimumHeight(needed)
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Paint the finished picture and the line of the fraction onto it."""

@@ -162,6 +162,7 @@ class PepprQuestionView(Fold):
 
     def _on_view(self, view: object) -> None:
         if self.is_made:
+            self.job_bar.forget()
             self._show_run()
 
     def _on_beside(self) -> None:
@@ -187,9 +188,12 @@ class PepprQuestionView(Fold):
         )
 
     def _on_answered(self, found: Answered) -> None:
+        if self._session.run is not found.run:
+            # Its numbers would stand below the name of the run on show.
+            self.job_bar.say(f"{found.run.folder.name}: the test is done, and kept in that run.")
+            return
         first = [f"{each[:1].upper()}{each[1:]}." for each in found.sentences[:_MOST_SENTENCES]]
         more = len(found.sentences) - len(first)
         below = f"{more} more under “Further results”." if more else ""
         self.job_bar.say("\n".join([*first, below]).strip())
-        if self._session.run is found.run:
-            self._further.show_run(found.run, found.part)
+        self._further.show_run(found.run, found.part)

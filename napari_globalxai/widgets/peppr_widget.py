@@ -247,8 +247,7 @@ class PepprWidget(Panel):
     def _on_view(self, view: RunView) -> None:
         self._set_enabled(True)
         self.compute_button.setEnabled(not self.runner.is_running)
-        if not self.runner.is_running:
-            self.job_bar.say("")
+        self.job_bar.forget()
         self._list_results(view)
         self.map_box.blockSignals(True)
         self.map_box.clear()

@@ -228,6 +228,7 @@ class PerImageView(Fold):
     def _on_view(self, view: object) -> None:
         self.leave()
         if self.is_made:
+            self.job_bar.forget()
             self._list([])
         self._read()
 

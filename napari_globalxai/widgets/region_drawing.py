@@ -35,11 +35,12 @@ def add_drawing(viewer: Any, name: str, corners: Corners = (), **values: Any) ->
     look = {"edge_color": REGION, "face_color": f"{REGION}40", "edge_width": 2}
     # Before it is shown: what comes after, napari would work out anew.
     layer = Shapes(corners or None, ndim=2, shape_type="rectangle", name=name, **look, **values)
-    layer.mode = "add_rectangle"
     mark_drawn(layer)
     draw_later(viewer)
     viewer.layers.append(layer)
     viewer.layers.selection.active = layer
+    # napari's buttons show what is taken up once they are there.
+    layer.mode = "add_rectangle"
     return layer
 
 

@@ -104,7 +104,7 @@ class SanityView(Fold):
         self._reads = LatestOnly(self)
         self._reads.ready.connect(self._on_read)
         self.toggled.connect(self._read)
-        panel.follow(session.view_changed, self._read)
+        panel.follow(session.view_changed, self._on_view)
         panel.follow(session.answered, self._read)
         self.make_content(lambda: self._make_parts(panel), self.runner)
         if self.runner.is_running:
@@ -178,6 +178,11 @@ class SanityView(Fold):
 
     def _on_computed(self, run: Run) -> None:
         self.job_bar.say("")
+
+    def _on_view(self, view: object) -> None:
+        if self.is_made:
+            self.job_bar.forget()
+        self._read()
 
     def _read(self, *what: object) -> None:
         self._on_changed()

@@ -88,14 +88,16 @@ def test_what_is_added_is_drawn_a_turn_later_and_selects_nothing(
     told: list[object] = []
     for event in (viewer.layers.selection.events.changed, viewer.layers.selection.events.active):
         event.connect(told.append)
-    drawn: list[bool] = []
-    viewer.layers.events.inserted.connect(lambda: drawn.append(canvas.updatesEnabled()))
+    drawn: list[object] = []
+    canvas.repaint()
+    viewer.window._qt_viewer.canvas._scene_canvas.events.draw.connect(drawn.append)
+    viewer.layers.events.inserted.connect(lambda: canvas.repaint())
     draw_later(viewer)
     draw_later(viewer)
     with same_selection(viewer):
         viewer.add_image(np.zeros((8, 8), np.float32), name="third")
-    assert drawn == [False]
-    qtbot.waitUntil(canvas.updatesEnabled)
+    assert drawn == []
+    qtbot.waitUntil(lambda: bool(drawn))
     assert told == []
     assert viewer.layers.selection == {viewer.layers["first"]}
     assert [index.data() for index in listed.selectedIndexes()] == ["first"]
@@ -106,6 +108,28 @@ def test_what_is_added_is_drawn_a_turn_later_and_selects_nothing(
             viewer.add_image(np.zeros((8, 8), np.float32))
         assert viewer.layers.selection == chosen
         assert viewer.layers.selection.active is None
+
+
+def test_the_canvas_stays_on_the_screen_while_its_window_is_painted(
+    make_napari_viewer: Callable[..., Any], qtbot: Any
+) -> None:
+    viewer = make_napari_viewer(show=True)
+    viewer.add_image(np.full((64, 64, 3), (250, 40, 40), np.uint8), rgb=True)
+    viewer.reset_view()
+    canvas = viewer.window._qt_viewer.canvas.native
+
+    def is_seen() -> bool:
+        place = canvas.mapToGlobal(canvas.rect().center())
+        # What is on the screen: a widget that is asked for its picture draws it anew.
+        seen = canvas.screen().grabWindow(0, place.x(), place.y(), 1, 1).toImage()
+        return bool(seen.pixelColor(0, 0).getRgb()[:3] == (250, 40, 40))
+
+    qtbot.waitUntil(is_seen)
+    draw_later(viewer)
+    canvas.parentWidget().repaint()
+    assert is_seen()
+    qtbot.wait(50)
+    assert is_seen()
 
 
 def test_a_viewer_without_a_window_loses_its_layers() -> None:

@@ -82,8 +82,12 @@ def test_an_added_family_and_fill_are_shown(tested: Path, panels: Any, qtbot: An
 
     from napari_globalxai.widgets.peppr_figure import Wanted, draw, least_height
 
+    # Room for a sentence; what can be asked otherwise is below it.
+    without_curves = panels.peppr.plot.minimumHeight()
+    assert panels.peppr.plot.sizeHint().height() == without_curves
     opened = open_tested(panels, tested, qtbot)
     plot, session = opened.peppr.plot, opened.session
+    assert plot.minimumHeight() > 2 * without_curves
     drawn = {line.get_label(): line for line in plot.curves_axes.get_lines()}
     curves = session.result.curves.query(
         "label == 'left' and order == 'striped' and arm == 'restore' and metric == 'roc_auc'"

@@ -21,6 +21,7 @@ from napari_globalxai.runs.compare_maps import compare_maps
 from napari_globalxai.runs.evaluate_otherwise import peppr_as_published
 from napari_globalxai.runs.evaluate_regions import peppr_regions
 from napari_globalxai.widgets.event_turns import TURNS
+from napari_globalxai.widgets.run_view import open_view
 from napari_globalxai.widgets.workbench import open_panel
 
 pytestmark = pytest.mark.gui
@@ -251,3 +252,25 @@ def test_cancelled_it_goes_on_by_command_and_is_shown(
     again.further.expand()
     qtbot.waitUntil(lambda: len(again.further.pairs.texts()) == 2, timeout=TIMEOUT)
     assert again.otherwise.runner is runner
+
+
+def test_an_answer_is_told_only_of_the_run_on_show(own: Any, tmp_path: Path, qtbot: Any) -> None:
+    view, said, run = own.peppr.otherwise, own.peppr.otherwise.job_bar.status, own.session.run
+    choose(view.form, qtbot, regions="corner")
+    start(view, qtbot)
+    assert said.text().startswith("Erasing corner takes the AUC of")
+    shutil.rmtree(run.folder / "peppr")
+    with qtbot.waitSignal(view.runner.succeeded, timeout=TIMEOUT):
+        view.start_button.click()
+        own.session.open(open_view(tmp_path / "second", lambda report: None))
+    assert said.text() == "run: the test is done, and kept in that run."
+    assert list(run.folder.glob("peppr/*.csv"))
+    own.session.open(open_view(run.folder, lambda report: None))
+    assert not said.text()
+    # Nothing is written where it lay.
+    view.form.places.chosen.emit("Rim", np.ones(run.stack.shape, bool))
+    run.folder.rename(tmp_path / "elsewhere")
+    with qtbot.waitSignal(view.runner.failed, timeout=TIMEOUT):
+        view.start_button.click()
+    assert said.text() == f"{run.folder}: is not there any more; open the run where it lies now."
+    assert not run.folder.exists()

@@ -353,8 +353,10 @@ def test_a_finding_shows_its_map_images_and_place(
     (corner,) = layer.data
     np.testing.assert_array_equal(corner.min(axis=0), [-0.5, -0.5])
     assert (corner.max(axis=0) < np.array(session.view.valid.shape) / 4).all()
-    # A rectangle, beside which others can be drawn.
+    # A rectangle, beside which others can be drawn, as napari's buttons say.
     assert layer.mode == "add_rectangle"
+    controls = panels.viewer.window._qt_viewer.controls.widgets[layer]
+    assert controls.rectangle_button.isChecked()
     assert regions.layer_box.currentText() == "Top left corner"
     # It is measured at once, and what was found of it stays in view.
     qtbot.waitUntil(lambda: bool(regions.shares), timeout=TIMEOUT)

@@ -179,6 +179,11 @@ def test_what_was_not_run_is_said_or_left_out(tmp_path):
     assert "was not looked at" in chapters["stability"].text[0]
     there = {name for name, chapter in chapters.items() if chapter is not None}
     assert there == {"findings", "performance", "alignment", "stability"}
+    # What was measured by hand is no audit, but no silence either.
+    write_json(run.folder / "regions" / "corner.json", {"name": "corner"})
+    (findings,) = collect_chapters(run)["findings"].text
+    assert "audit was not run" in findings
+    assert "“Regions that were drawn”" in findings
     # Damaged files cost a sentence, not the report.
     for place in ("audit/audit.json", "stability/stability.json", "contrasts/x/contrast.json",
                   "audit/regions.csv", "audit/clusters.csv", "slices/slices.json",
