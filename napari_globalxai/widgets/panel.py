@@ -273,8 +273,13 @@ class _Waiting:
         self._parts: deque[tuple[QWidget | None, int]] = deque()
         while layout.count():
             stretch = layout.stretch(0)
-            part = layout.takeAt(0).widget()  # type: ignore[union-attr]
-            if part is not None:
+            part = layout.itemAt(0).widget()  # type: ignore[union-attr]
+            if part is None:
+                layout.takeAt(0)
+            else:
+                # Qt's item goes, too. PySide6 keeps one that is taken, which would then be told of
+                # the part's new size in place of the one that the part is laid out by.
+                layout.removeWidget(part)
                 part.setParent(self._holder)
             self._parts.append((part, stretch))
 
