@@ -31,7 +31,7 @@ def list_kept(box: QComboBox, run: Run | None) -> None:
     """List the regions that a run holds; an item's data is the region's path."""
     found = [] if run is None else kept_regions(run)
     box.clear()
-    box.addItem(f"Of {len(found)}" if found else "None", None)
+    box.addItem(f"Choose of {len(found)}" if found else "None", None)
     for path in found:
         box.addItem(path.stem, str(path))
 

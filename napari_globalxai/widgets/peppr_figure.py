@@ -192,7 +192,7 @@ class CurvesDrawing:
     def _draw_nothing(self) -> None:
         for axes in (self.curves_axes, self.deltas_axes):
             axes.set_axis_off()
-        sentence = "No curves yet: choose a map and run PEPPR."
+        sentence = "No curves yet: they fill in as PEPPR runs along the map chosen."
         if self.result is not None:
             spelt = drawable(self.label) or "This label"
             sentence = f"{spelt} has no curves: it needs images with and without the label."

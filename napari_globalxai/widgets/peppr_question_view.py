@@ -29,6 +29,7 @@ _NOTHING_YET = (
     "Tick two maps or more, or add a run, to compare maps; or choose a region, or the protocol "
     "“paper”. One map alone is tested by “Run PEPPR” above."
 )
+_OPEN_A_RUN = "Open a run first."
 _MOST_SENTENCES = 2
 
 
@@ -178,7 +179,8 @@ class PepprQuestionView(Fold):
         question, run = self.form.question(), self._session.run
         clash = in_panel_words(question.clash, declared_fields(PepprQuestion))
         words = in_words(question, self.form.maps.words(), self.form.regions_box.currentText())
-        self.said.setText(f"⚠ {clash}" if clash else words or _NOTHING_YET)
+        nothing_yet = _OPEN_A_RUN if run is None else _NOTHING_YET
+        self.said.setText(f"⚠ {clash}" if clash else (words if run else "") or nothing_yet)
         can_start = bool(words) and not clash
         self.start_button.setEnabled(can_start and run is not None and not self.runner.is_running)
 

@@ -86,7 +86,7 @@ class PlacesBox(QObject):
         if run is not self._run:
             return
         self._places, remarks = found
-        self._list(f"Of {len(self._places)}")
+        self._list(f"Choose of {len(self._places)}")
         if remarks:
             self.said.emit(f"{'; '.join(remarks).capitalize()}.")
         if self.box.hasFocus():

@@ -12,7 +12,7 @@ from napari.layers import Labels, Shapes
 from napari_globalxai.widgets.colours import REGION
 from napari_globalxai.widgets.drawing_context import draw_later
 from napari_globalxai.widgets.outlines import make_brushes_later
-from napari_globalxai.widgets.region_marks import is_drawn_here, mark_drawn
+from napari_globalxai.widgets.region_marks import is_drawn_here, mark_drawn, mark_place
 
 Mask = npt.NDArray[np.bool_]
 Corners = Sequence[npt.NDArray[np.float64]]
@@ -79,6 +79,7 @@ def draw_region(viewer: Any, region: Mask, name: str, images: Any) -> Any:
         viewer.add_layer(layer)
     else:
         layer = add_drawing(viewer, name, corners, affine=affine)
+    mark_place(layer, region)
     return layer
 
 

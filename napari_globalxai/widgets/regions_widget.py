@@ -26,6 +26,7 @@ from napari_globalxai.widgets.parts import JobBar, flowing, heading, text_label,
 from napari_globalxai.widgets.places_box import PlacesBox
 from napari_globalxai.widgets.region_box import RegionBox
 from napari_globalxai.widgets.region_drawing import add_drawing, draw_region
+from napari_globalxai.widgets.region_marks import name_as_changed
 from napari_globalxai.widgets.region_mask import read_region
 from napari_globalxai.widgets.region_tables import ImageShareTable, ShareTable
 from napari_globalxai.widgets.region_view import (
@@ -136,6 +137,7 @@ class RegionsWidget(Panel):
         region, run = self.drawn_region(), self.session.run
         if region is None or run is None or self.runner.is_running:
             return
+        name_as_changed(self.regions.layer, region)
         selection = self.session.selection
         among, where = (None, "") if selection is None else (selection.rows, selection.where)
         turn = self._turn

@@ -147,6 +147,8 @@ def test_from_the_sample_to_the_shortcut_and_a_report(
     report = tmp_path / "run" / "report.html"
     assert shown_pages == [str(report)]
     assert report.is_file()
-    assert (tmp_path / "run" / "regions" / f"{layer.name.replace(' ', '-').lower()}.tif").is_file()
+    assert layer.name.endswith("corner, changed")
+    kept = re.sub(r"[ ,]+", "-", layer.name).lower()
+    assert (tmp_path / "run" / "regions" / f"{kept}.tif").is_file()
     print(f"{person.clicks} clicks")
     assert person.clicks <= 15

@@ -460,6 +460,15 @@ def test_places_that_are_known_are_taken_as_regions(regions: Any, panels: Any, q
         assert isinstance(layer, kind)
         np.testing.assert_array_equal(regions.drawn_region(), known[name])
         assert regions.shares[0].area == known[name].mean()
+        assert "changed" not in layer.name
+        # Drawn on, it is no more what it is called.
+        before = layer.name
+        with qtbot.waitSignal(regions.runner.succeeded, timeout=TIMEOUT):
+            if kind is Shapes:
+                layer.add_rectangles([[20, 30], [25, 36]])
+            else:
+                layer.paint((12, 20), 1)
+        assert regions.layer_box.currentText() == layer.name == f"{before}, changed"
     # Another run has others.
     regions.places.show_run(run)
     assert box.count() == 1
