@@ -406,7 +406,7 @@ def test_the_upturned_map_is_not_faithful(tmp_path):
     smooth_sign = -gaussian_filter(sign_map(), 2)
     verdict = judged(tmp_path, make_evaluation(tmp_path, count=60), smooth_sign, controls=24)
     assert verdict.word == "no better than its shifts"
-    assert verdict.reason.startswith("Δ = -")
+    assert verdict.reason.startswith("Δ = −")
 
 
 @pytest.mark.parametrize(
