@@ -153,7 +153,10 @@ class Fold(QWidget):
     def _name_heading(self) -> None:
         # The line is not broken after the mark.
         mark = ("▾" if self.isExpanded() else "▸") + 2 * "\N{NO-BREAK SPACE}"
-        text = wrapped(mark + self._title, self.button.fontMetrics(), self.width())
+        letters = self.button.fontMetrics()
+        # Qt asks for a space on each side of a button's words.
+        room = self.width() - 2 * letters.horizontalAdvance(" ")
+        text = wrapped(mark + self._title, letters, room)
         if text != self.button.text():
             self.button.setText(text)
         self.button.setAccessibleName(self._title)
