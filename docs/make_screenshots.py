@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import napari
+from napari.settings import get_settings
 from qtpy.QtCore import QPoint
 from qtpy.QtTest import QTest
 
@@ -72,6 +73,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=PICTURES, default=PICTURES)
     given = parser.parse_args()
     wanted = set(given.only)
+    # As napari comes, whatever theme and letters whoever draws them has.
+    get_settings(None)
     with tempfile.TemporaryDirectory() as temporary:
         if wanted != {"quality"}:
             draw_run(given.run or Path(temporary) / "run", given.run is None, wanted)

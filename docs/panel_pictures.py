@@ -176,7 +176,8 @@ def show(panel: Any, panels: dict[str, Any]) -> None:
 def draw(given: argparse.Namespace, look: Look) -> dict[str, Any]:
     """Draw all panels in all states once, and return what is cut off, and how wide panels were."""
     theme, font, size = look
-    appearance = get_settings().appearance
+    # In memory, and not for whoever draws them from then on.
+    appearance = get_settings(None).appearance
     appearance.theme, appearance.font_size = theme, font
     viewer = napari.Viewer(show_welcome_screen=False)
     viewer.window.resize(*size)
