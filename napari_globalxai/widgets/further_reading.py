@@ -45,23 +45,19 @@ class Line:
 Lines = list[Line]
 
 
-def read_further(run: Run) -> dict[str, Lines]:
-    """Read what a run holds besides results of single maps, by part."""
-    folder = run.folder / PEPPR_FOLDER
+def read_further(run: Run) -> tuple[dict[str, Lines], list[str]]:
+    """Read what a run holds besides results of single maps, by part; and damaged files."""
+    folder, damaged = run.folder / PEPPR_FOLDER, []
+    found: dict[str, Lines] = {}
     with reading(run.folder):
-        return {part: _all(read, folder, pattern) for part, (pattern, read) in _PARTS.items()}
-
-
-def _all(read: Callable[[Path], Lines], folder: Path, pattern: str) -> Lines:
-    return [line for path in sorted(folder.glob(pattern)) for line in _tried(read, path)]
-
-
-def _tried(read: Callable[[Path], Lines], path: Path) -> Lines:
-    """Return the lines of a file; none where it is not as we write it."""
-    try:
-        return read(path)
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
+        for part, (pattern, read) in _PARTS.items():
+            found[part] = []
+            for path in sorted(folder.glob(pattern)):
+                try:
+                    found[part] += read(path)
+                except (OSError, ValueError, KeyError, TypeError):
+                    damaged.append(path.name)
+    return found, damaged
 
 
 def _maps(path: Path) -> Lines:
@@ -80,7 +76,7 @@ def _maps(path: Path) -> Lines:
                 f"{100 * float(each['mass_outside']):.0f} %",
             ),
             words,
-            (MAP, _map_of(str(each["name"]), runs)),
+            (MAP, map_of(str(each["name"]), runs)),
         )
         for each in told["maps"]
     ]
@@ -103,16 +99,21 @@ def _pairs(path: Path) -> Lines:
                 probability(row["p_holm"]),
             ),
             _sentence(sentence),
-            (MAP, _map_of(str(row["a"]), runs)),
+            (MAP, map_of(str(row["a"]), runs)),
         )
         for row, sentence in zip(rows, words, strict=True)
     ]
 
 
-def _map_of(name: str, runs: Mapping[str, Any]) -> str:
-    """Return the map's own name; of several runs, that of the run stands before it."""
+def map_of(name: str, runs: Mapping[str, Any]) -> str:
+    """Return the map's own name, of this run; empty where it is that of another run.
+
+    Of several runs, that of the run stands before it, and this run's comes first.
+    """
     place, colon, own = name.partition(":")
-    return own if colon and place in runs and len(runs) > 1 else name
+    if not colon or place not in runs or len(runs) == 1:
+        return name
+    return own if place == next(iter(runs)) else ""
 
 
 def _regions(path: Path) -> Lines:

@@ -143,6 +143,7 @@ class FurtherResults(Fold):
     def __init__(self, panel: Panel, viewer: Any, session: Session, layers: RunLayers) -> None:
         super().__init__("Further results")
         self._found: dict[str, list[Line]] = {}
+        self._damaged: list[str] = []
         self.shown = FurtherShown(self, plain_viewer(viewer), session, layers)
         self._reads = LatestOnly(panel)
         self._reads.ready.connect(self._on_read)
@@ -188,13 +189,14 @@ class FurtherResults(Fold):
         if run is not None:
             self._reads.request(run, lambda: read_further(run))
 
-    def _on_read(self, run: Run, found: dict[str, list[Line]]) -> None:
+    def _on_read(self, run: Run, read: tuple[dict[str, list[Line]], list[str]]) -> None:
         if run is not self._run:
             return
-        self._found = found
+        self._found, self._damaged = read
+        found = self._found
         if self.is_made:
             self._fill()
-        self.setVisible(any(found.values()))
+        self.setVisible(any(found.values()) or bool(self._damaged))
         wanted, self._wanted = self._wanted, ""
         if wanted:
             self.expand()
@@ -203,6 +205,7 @@ class FurtherResults(Fold):
             self.published.setCurrentCell(0, 0)
 
     def _fill(self) -> None:
-        self._say("")
+        damaged = ", ".join(self._damaged)
+        self._say(f"⚠ Left out, as not written so by PEPPR: {damaged}." if damaged else "")
         for name, part in self._parts.items():
             part.fill(self._found.get(name, []))

@@ -21,6 +21,7 @@ from napari_globalxai.runs.compare_maps import compare_maps
 from napari_globalxai.runs.evaluate_otherwise import peppr_as_published
 from napari_globalxai.runs.evaluate_regions import peppr_regions
 from napari_globalxai.widgets.event_turns import TURNS
+from napari_globalxai.widgets.further_reading import map_of
 from napari_globalxai.widgets.run_view import open_view
 from napari_globalxai.widgets.workbench import open_panel
 
@@ -200,6 +201,19 @@ def test_every_question_has_the_answer_of_its_command(own: Any, tmp_path: Path, 
     layer = own.viewer.layers[name]
     found = layer.to_labels(labels_shape=expected.shape) if hasattr(layer, "to_labels") else 0
     np.testing.assert_array_equal(found > 0, expected)
+    # What cannot be read is named.
+    (run / "peppr" / "compared.json").write_text("{}")
+    further.show_run(session.run)
+    qtbot.waitUntil(lambda: "compared.json" in further.said.text(), timeout=TIMEOUT)
+    assert further.maps.texts() == []
+    assert further.regions.texts()
+
+
+def test_a_line_of_another_run_shows_no_map_of_this_one() -> None:
+    runs = {"run": "/a/run", "second": "/b/second"}
+    assert map_of("run:left", runs) == "left"
+    assert map_of("second:left", runs) == ""
+    assert map_of("left", {"run": "/a/run"}) == "left"
 
 
 def test_a_place_is_kept_as_a_region_and_tested(own: Any, tmp_path: Path, qtbot: Any) -> None:
