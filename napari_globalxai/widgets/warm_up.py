@@ -34,6 +34,10 @@ _MODULES = (
     "napari_globalxai.maps.store",
     "napari_globalxai.cohort.table",
     "napari_globalxai.widgets.explain_widget",
+    # What it folds away.
+    "napari_globalxai.widgets.ask_view",
+    "napari_globalxai.widgets.chapter_view",
+    "napari_globalxai.widgets.figures_view",
     "napari_globalxai.widgets.images_widget",
     "napari_globalxai.widgets.regions_widget",
     "napari_globalxai.widgets.peppr_widget",
