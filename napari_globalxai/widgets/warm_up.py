@@ -45,6 +45,15 @@ _MODULES = (
     "matplotlib.figure",
     "matplotlib.backends.backend_agg",
 )
+# What a window imports as it draws and has controls for the first layer.
+_DRAWING = (
+    "OpenGL.arrays.ctypesarrays",
+    "OpenGL.arrays.ctypespointers",
+    "OpenGL.arrays.lists",
+    "OpenGL.arrays.nones",
+    "OpenGL.arrays.strings",
+    "napari.components.histogram",
+)
 _MODELS = ("torch", "monai")
 # Of Python's turns: the window asks for one at each of the hundreds of events of an opening panel,
 # and would wait five times as long for every one while a job computes.
@@ -187,6 +196,10 @@ def _read_entry_points() -> None:
 def _import_layers() -> None:
     with _importing, _without_search():
         _make_layers()
+        for name in _DRAWING:
+            # Other releases may have others.
+            with suppress(ImportError):
+                import_module(name)
 
 
 def _import(names: Iterable[str]) -> None:
