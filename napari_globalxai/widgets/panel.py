@@ -9,7 +9,7 @@ from weakref import WeakMethod, ref
 
 from napari.settings import get_settings
 from napari.utils.theme import get_theme
-from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
+from qtpy.QtCore import QEvent, QObject, QSignalBlocker, QSize, Qt, QTimer
 from qtpy.QtGui import QFont, QShowEvent
 from qtpy.QtWidgets import (
     QComboBox,
@@ -204,8 +204,11 @@ class Panel(QScrollArea):
             and window.dockWidgetArea(other) == area
         ]
         if panels[0] is not dock and panels[0] not in window.tabifiedDockWidgets(dock):
-            window.tabifyDockWidget(panels[0], dock)
+            # napari would write all its settings once more, for the side where it is already.
+            with QSignalBlocker(dock):
+                window.tabifyDockWidget(panels[0], dock)
             dock.raise_()
+            self._on_tabs()
         for bar in window.findChildren(QTabBar):
             # Names in full, and arrows where they do not fit.
             bar.setElideMode(Qt.TextElideMode.ElideNone)

@@ -14,6 +14,7 @@ from PIL import Image
 
 from napari_globalxai.samples import sample_folder
 from napari_globalxai.widgets.adding import next_in_turns
+from napari_globalxai.widgets.beside_window import beside_window
 from napari_globalxai.widgets.lazy_images import LazyImages
 from napari_globalxai.widgets.names import IMAGES, METADATA_KEY
 from napari_globalxai.widgets.scenes import make_slider
@@ -88,8 +89,10 @@ def open_with_model(model: str) -> list[tuple[Any, dict[str, Any], str]]:
     if viewer is not None:
         # Once napari has added the layer, so that nobody has to search for the panels.
         open_panels_of_a_run(viewer)
+        # What was imported to come here, the slider, and the layer that napari makes as soon as it
+        # has this: the window goes on between them.
+        beside_window(lambda: None)
         make_slider(viewer)
-    # napari makes a layer as soon as it has this.
     import_layers_beside()
     if viewer is not None:
         next_in_turns(plain_viewer(viewer))

@@ -28,6 +28,8 @@ ALIKE = {
     "the first layers of PEPPR": ("labels", "a picture"),
     "contours": ("labels",),
     "another map": (),
+    "a second run beside": ("a stack", "a map"),
+    "a new region": ("shapes",),
     "the first panel": ("a dock",),
     "a panel": ("a dock",),
 }
@@ -53,11 +55,14 @@ def window() -> Any:
 
 def bare(folder: Path) -> dict[str, float]:
     """Add to napari what the flows add."""
-    from napari.layers import Labels
+    from napari.layers import Image, Labels
     from qtpy.QtWidgets import QScrollArea
 
     viewer = window()
     image = np.random.default_rng(0).random((40, 40)).astype(np.float32)
+    # Of the first layers, most is imports, which do not count: ours are beside the window.
+    Image(image)
+    Labels(np.zeros((2, 2), np.uint8))
     picture = (255 * image[..., None].repeat(3, axis=-1)).astype(np.uint8)
 
     def labels() -> None:
@@ -71,6 +76,7 @@ def bare(folder: Path) -> dict[str, float]:
         "a map": lambda: viewer.add_image(image),
         "labels": labels,
         "a picture": lambda: viewer.add_image(picture, rgb=True),
+        "shapes": lambda: viewer.add_shapes([[0, 0], [9, 9]], shape_type="rectangle"),
     }
     gaps = {}
     for name, add in adds.items():
@@ -110,6 +116,10 @@ def ours(folder: Path) -> dict[str, float]:
     measure("the first layers of PEPPR", lambda: explain.session.choose_map("left"), shows("seen"))
     measure("contours", lambda: explain.maps.contour_box.setChecked(True), shows("contours"))
     measure("another map", lambda: explain.session.choose_map("right"))
+    measure("a second run beside", lambda: explain.beside.open_run(folder), shows("other map"))
+    regions = open_panel(viewer, "Regions")
+    wait(lambda: TURNS.is_idle)
+    measure("a new region", regions.new_region)
     viewer.close()
     return gaps
 
@@ -141,12 +151,12 @@ def child_environment() -> dict[str, str]:
 
 
 @pytest.mark.timeout(480)
-def test_no_flow_takes_a_tenth_of_a_second_more_than_napari_alone(
+def test_no_gap_is_longer_than_a_tenth_of_a_second_or_than_that_of_napari_alone(
     finished_run: Path, home: Path
 ) -> None:
     alone = measured("bare", finished_run, home)
     allowed = {
-        flow: MOST + max((alone[part] for part in parts), default=0.0)
+        flow: max(MOST, *(alone[part] for part in parts)) if parts else MOST
         for flow, parts in ALIKE.items()
     }
     flows: dict[str, float] = {}
