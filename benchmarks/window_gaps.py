@@ -247,6 +247,7 @@ def large_run(window: Window, folder: Path) -> None:
     window.measure("filter taken away", lambda: session.select(None), lambda: not session.shown)
     for name in ("Regions", "PEPPR", "Quality control"):
         panel(name)
+    window.measure("new region", opened["Regions"].new_region, lambda: TURNS.is_idle)
     stepped(3)
     window.measure("another map", lambda: session.choose_map(session.run.labels[0]))
     window.measure(
@@ -345,6 +346,7 @@ ALIKE = {
     "table and maps filtered": ("other data",),
     "filter taken away": ("other data",),
     "contours": ("labels",),
+    "new region": ("shapes",),
     "first layers of PEPPR": ("labels", "picture"),
     "a second run beside": ("images", "map"),
     "taken away": ("away",),

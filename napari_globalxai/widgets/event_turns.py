@@ -48,8 +48,9 @@ class Turns:
         QTimer.singleShot(_MILLISECONDS, self._let_draw)
 
     def _let_draw(self) -> None:
-        # What other timers that are over had drawn, Qt draws before the next of them.
-        QTimer.singleShot(0, self._take)
+        # What other timers that are over asked to be drawn, Qt draws before it looks at the next;
+        # of a timer without any time, it does not.
+        QTimer.singleShot(1, self._take)
 
     def _take(self) -> None:
         try:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QLabel
+from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_globalxai.widgets.event_turns import TURNS
 from napari_globalxai.widgets.layers import layers_of
@@ -25,6 +25,34 @@ def test_a_piece_lets_pass_what_came_while_the_window_stood_still(qtbot: Any) ->
     time.sleep(0.05)
     qtbot.waitUntil(lambda: len(order) == 3)
     assert order == ["other", "first", "second"]
+
+
+class _Seen(QWidget):
+    def __init__(self, order: list[str]) -> None:
+        super().__init__()
+        self._order = order
+
+    def paintEvent(self, event: Any) -> None:  # noqa: N802
+        self._order.append("drawn")
+
+
+def test_what_a_timer_has_drawn_is_drawn_before_the_next_piece(qtbot: Any) -> None:
+    order: list[str] = []
+    seen = _Seen(order)
+    qtbot.addWidget(seen)
+    seen.show()
+    qtbot.waitUntil(lambda: "drawn" in order)
+
+    def first() -> None:
+        order.clear()
+        # The time of both, and of the next piece, is over by then.
+        QTimer.singleShot(1, lambda: time.sleep(0.05))
+        QTimer.singleShot(3, seen.update)
+
+    TURNS.add(first)
+    TURNS.add(lambda: order.append("piece"))
+    qtbot.waitUntil(lambda: TURNS.is_idle)
+    assert order == ["drawn", "piece"]
 
 
 def test_a_panel_takes_its_content_a_turn_later(qtbot: Any) -> None:
