@@ -5,7 +5,8 @@
 ``explain`` and ``peppr`` take the bundled cohort and its honest network through both; ``network``
 fits a ResNet-34 at 2 × 384 × 512 to the bundled images, and tests its maps with all controls and
 with as many as are needed; ``bits`` makes the same maps of it again and again, with cuDNN's
-deterministic algorithms, as they are made, and without. Wall time, as nothing else ought to run there.
+deterministic algorithms, as they are made, and without. Wall time, as nothing else ought to run
+there.
 """
 
 from __future__ import annotations
