@@ -347,15 +347,16 @@ class Run:
             given as an object, which stays where it is.
         """
         given = self._classifier
-        if given is None or not given.is_on(device):
-            if given is not None and model is None and self.record.model.source is None:
-                raise InputError(
-                    f"{self.folder}: its model was given as an object on {given.device}; ask for "
-                    f"that device or for auto, not for {device}."
-                )
-            from napari_globalxai.runs.run_model import load_run_model
+        if given is not None and given.is_on(device):
+            return given
+        if given is not None and model is None and self.record.model.source is None:
+            raise InputError(
+                f"{self.folder}: its model was given as an object on {given.device}; ask for "
+                f"that device or for auto, not for {device}."
+            )
+        from napari_globalxai.runs.run_model import load_run_model
 
-            self._classifier = load_run_model(self, device, model, trust=trust)
+        self._classifier = load_run_model(self, device, model, trust=trust)
         return self._classifier
 
     @property
