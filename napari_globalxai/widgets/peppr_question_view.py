@@ -185,9 +185,7 @@ class PepprQuestionView(Fold):
         self.start_button.setEnabled(can_start and run is not None and not self.runner.is_running)
 
     def _on_cancelled(self) -> None:
-        self.job_bar.say(
-            "Stopped. Predictions along maps are kept for the next time; results are as before."
-        )
+        self.job_bar.say("Stopped. What was predicted is kept; results are as before.")
 
     def _on_answered(self, found: Answered) -> None:
         if self._session.run is not found.run:

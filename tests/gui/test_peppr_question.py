@@ -268,6 +268,41 @@ def test_cancelled_it_goes_on_by_command_and_is_shown(
     assert again.otherwise.runner is runner
 
 
+def test_a_region_that_is_cancelled_goes_on_in_panel_and_command(
+    own: Any, tmp_path: Path, qtbot: Any
+) -> None:
+    view, runner, run = own.peppr.otherwise, own.peppr.otherwise.runner, tmp_path / "run"
+    other = gx.open_run(tmp_path / "by command")
+    own.peppr.more_form.fields["batch_size"].setValue(4)
+    choose(view.form, qtbot, regions="corner")
+
+    def stop(progress: Any) -> None:
+        if "regions" in progress.stage and progress.done > 0:
+            view.job_bar.cancel_button.click()
+
+    runner.progressed.connect(stop)
+    with qtbot.waitSignal(runner.cancelled, timeout=TIMEOUT):
+        view.start_button.click()
+    runner.progressed.disconnect(stop)
+    assert "What was predicted is kept" in view.job_bar.status.text()
+    assert not list(run.glob("peppr/regions*"))
+    kept = {path: path.stat().st_mtime_ns for path in run.glob("peppr/controls/*-masks.npy")}
+    assert kept
+    # A command goes on from a copy of it, the panel from the run itself.
+    shutil.copytree(run, tmp_path / "gone on")
+    peppr_regions(
+        tmp_path / "gone on", tmp_path / "gone on/regions/corner.tif", steps=STEPS, batch_size=4
+    )
+    start(view, qtbot)
+    assert kept == {path: path.stat().st_mtime_ns for path in kept}
+    whole = list(run.glob("peppr/controls/*-masks.npy"))
+    assert len(whole) > len(kept)
+    peppr_regions(other, other.folder / "regions" / "corner.tif", steps=STEPS, batch_size=4)
+    own_answer = answers(run, "regions")
+    assert own_answer == answers(other.folder, "regions")
+    assert own_answer == answers(tmp_path / "gone on", "regions")
+
+
 def test_an_answer_is_told_only_of_the_run_on_show(own: Any, tmp_path: Path, qtbot: Any) -> None:
     view, said, run = own.peppr.otherwise, own.peppr.otherwise.job_bar.status, own.session.run
     choose(view.form, qtbot, regions="corner")
