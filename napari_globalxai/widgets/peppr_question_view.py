@@ -151,7 +151,8 @@ class PepprQuestionView(Fold):
         self.form.edited.connect(self._on_edited)
         self.form.said.connect(self.job_bar.say)
         self.runner.started.connect(self._on_edited)
-        self.runner.finished.connect(self._on_edited)
+        # A place is kept before it is tested, also where that is stopped.
+        self.runner.finished.connect(self.form.list_regions)
         self.runner.cancelled.connect(self._on_cancelled)
         self.runner.succeeded.connect(self._on_answered)
         self._show_run()

@@ -226,8 +226,29 @@ def test_a_place_is_kept_as_a_region_and_tested(own: Any, tmp_path: Path, qtbot:
     start(view, qtbot)
     file = run.folder / "regions" / "lower-right-corner.tif"
     assert (tifffile.imread(file) > 0).tolist() == place.tolist()
-    texts = [form.regions_box.itemText(at) for at in range(form.regions_box.count())]
-    assert {"corner", "lower-right-corner", "Lower right corner"} < set(texts)
+
+    def listed() -> list[str]:
+        return [form.regions_box.itemText(at) for at in range(form.regions_box.count())]
+
+    # It is listed once: as the file that the run keeps it in, which is chosen in its place.
+    expected = ["None", "corner", "lower-right-corner", "File…"]
+    qtbot.waitUntil(lambda: listed() == expected, timeout=TIMEOUT)
+    assert form.regions_box.currentText() == "lower-right-corner"
+    assert form.question().regions == file
+    assert form.place is None
+    assert "Keeps and erases lower-right-corner" in view.said.text()
+    # Taken again, and in a window that is opened later, too.
+    for _ in range(2):
+        form.places.chosen.emit("Lower right corner", place)
+        qtbot.waitUntil(lambda: listed() == expected, timeout=TIMEOUT)
+        assert form.regions_box.currentText() == "lower-right-corner"
+        form.show_run(run)
+    # Another place of that name is another one.
+    form.places.chosen.emit("Lower right corner", ~place)
+    assert form.place is not None
+    qtbot.waitUntil(lambda: not form._reads.is_running and TURNS.is_idle, timeout=TIMEOUT)
+    assert listed() == [*expected[:-1], "Lower right corner", "File…"]
+    assert form.regions_box.currentText() == "Lower right corner"
     qtbot.waitUntil(own.peppr.further.isExpanded, timeout=TIMEOUT)
     assert {line[1] for line in own.peppr.further.regions.texts()} == {"lower-right-corner"}
 
