@@ -167,7 +167,7 @@ def test_what_goes_together_is_asked_and_else_one_line_says_what_to_leave_out(ru
     for asked, words in (
         (("--protocol", "paper", *other), "--protocol: the published one is run by itself; leave"),
         (("--protocol", "paper", "--per-image"), "leave --per-image out"),
-        (("--protocol", "ours too"), "--protocol: 'ours too' is not one of ours, paper"),
+        (("--protocol", "ours"), "--protocol: 'ours' is not one of with-controls, paper"),
         (("--per-image", *other, "--map", "left", "--map", "right"), "leave --against and --map"),
         (("--regions", "r.tif", *other), "--regions: are those of this run alone; leave --against"),
         (("--regions", "r.tif", "--map", "left", "--map", "right"), "can only be compared"),

@@ -67,7 +67,7 @@ def choose(form: Any, qtbot: Any, maps: str = "", run: Path | None = None, **box
         if (name in form.maps.ticked()) != (name in wanted):
             qtbot.keyClick(form.maps, Qt.Key.Key_Space)
     form.regions_box.setCurrentText(boxes.get("regions", "None"))
-    form.protocol_box.setCurrentText(boxes.get("protocol", "ours"))
+    form.protocol_box.setCurrentText(boxes.get("protocol", "with-controls"))
 
 
 def start(view: Any, qtbot: Any) -> None:
