@@ -53,9 +53,9 @@ from napari_globalxai.widgets.workbench import PANELS, open_panel
 pytestmark = pytest.mark.gui
 
 TIMEOUT = 60_000
-# napari's menus: File, View, Layers, Plugins, Window, Help, and Debug where it is shown; Alt+C and
-# Alt+S copy and save a screenshot.
-MENUS = set("fvlpwhd") | set("cs")
+# napari's menus: File, View, Layers, Plugins, Window, Help, and Debug where it is shown, in which
+# Alt+T starts a trace; Alt+C and Alt+S copy and save a screenshot.
+MENUS = set("fvlpwhd") | set("cst")
 
 
 @pytest.fixture
