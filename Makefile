@@ -10,6 +10,9 @@ export TORCH
 # import, slowly, from then on. The tests and benchmarks do without it.
 WITHOUT_TORCHVISION := onnx2pytorch timm
 PEERS_WITHOUT_TORCHVISION := grad-cam ttach opencv-python-headless quantus
+# Tests start some hundred processes. Where bytecode is kept from disk, as containers often have it,
+# each of them compiles whatever it imports, for 5 s where that is torch and MONAI.
+unexport PYTHONDONTWRITEBYTECODE
 # More arguments for pytest, such as `-m "not gui"` or `-k peppr`.
 PYTEST_ARGS ?=
 
