@@ -19,7 +19,8 @@ PYTEST_ARGS ?=
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test tests pyside pyside-here floors lint docs screenshots benchmark clean
+.PHONY: help demo test tests pyside pyside-here floors lint docs screenshots benchmark clean \
+	gui-dependencies
 
 help:
 	@echo "make demo         run the main job on the bundled cohort and open napari on the result"
@@ -36,9 +37,12 @@ demo: $(VENV)/.installed-gui
 	$(BIN)/napari-globalxai demo --out demo-run
 
 # What reads the code takes a core for a minute or two: beside the tests, which use two at a time.
-test: $(VENV)/.installed-dev
-	scripts/install_gui_dependencies.sh
+test:
+	$(MAKE) --jobs 2 $(VENV)/.installed-dev gui-dependencies
 	$(MAKE) --jobs 2 lint tests
+
+gui-dependencies:
+	scripts/install_gui_dependencies.sh
 
 tests:
 ifeq ($(strip $(PYTEST_ARGS)),)
@@ -56,15 +60,13 @@ endif
 pyside:
 	$(MAKE) VENV=$(VENV)-pyside pyside-here
 
-pyside-here: $(VENV)/.installed-pyside
-	scripts/install_gui_dependencies.sh
+pyside-here: $(VENV)/.installed-pyside gui-dependencies
 	PYTEST_QT_API=pyside6 OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder \
 		--tx "2*popen//python=scripts/with_display.sh $(BIN)/python" \
 		-m "gui and not timed" tests/gui $(PYTEST_ARGS)
 
 # With the torch that is tested, unless you ask for another: its floor brings CUDA on Linux.
-floors:
-	scripts/install_gui_dependencies.sh
+floors: gui-dependencies
 	$(PYTHON) scripts/test_floors.py --gui
 
 lint: $(VENV)/.installed-dev docs
@@ -77,8 +79,7 @@ lint: $(VENV)/.installed-dev docs
 docs: $(VENV)/.installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-screenshots: $(VENV)/.installed-dev
-	scripts/install_gui_dependencies.sh
+screenshots: $(VENV)/.installed-dev gui-dependencies
 	scripts/with_display.sh $(BIN)/python docs/make_screenshots.py
 
 benchmark: $(VENV)/.installed-dev
