@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 from napari.layers import Image, Shapes
+from napari.settings import get_settings
 
 from napari_globalxai.widgets.adding import add_in_turns, next_in_turns, select_in_turn
 from napari_globalxai.widgets.event_turns import TURNS
@@ -127,3 +129,27 @@ def test_what_napari_adds_next_is_selected_a_turn_later(
     # And nothing after that.
     other = viewer.add_image(np.zeros((8, 8)))
     assert controls.currentWidget() is controls.widgets[other]
+
+
+def test_where_napari_makes_controls_for_the_selection_alone_they_stay_so(
+    make_napari_viewer: Callable[..., Any], qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(get_settings().experimental, "dynamic_layer_controls", True)
+    viewer = make_napari_viewer()
+    layer = image()
+    add_in_turns(viewer, layer)
+    select_in_turn(viewer, layer)
+    qtbot.waitUntil(lambda: TURNS.is_idle)
+    controls = controls_of(viewer)
+    assert not controls.widgets
+    assert controls.currentWidget() is controls.panel
+    viewer.layers.remove(layer)
+    assert controls.currentWidget() is controls.empty_widget
+
+
+def test_a_viewer_may_have_no_window(qtbot: Any) -> None:
+    viewer, layer = ViewerModel(), image()
+    add_in_turns(viewer, layer)
+    select_in_turn(viewer, layer)
+    qtbot.waitUntil(lambda: TURNS.is_idle)
+    assert viewer.layers.selection.active is layer
