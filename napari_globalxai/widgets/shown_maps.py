@@ -106,7 +106,8 @@ def make_maps(
     signed = run.aggregation.part == "signed" or choice.statistic == "signed-mean"
     first = _of(run, choice.among, choice.statistic)
     second = {} if choice.less is None else _of(run, choice.less, choice.statistic)
-    maps, counts, sides = {}, {}, {}
+    maps, counts = {}, {}
+    sides: dict[str, tuple[Side, ...]] = {}
     for name, one in first.items():
         image, counts[name] = one.image, f"{one.n} images"
         sides[name] = (_side(run, choice.among, image),)

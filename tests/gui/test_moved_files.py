@@ -77,7 +77,7 @@ def test_model_and_images_are_named_anew(
     regions.regions.choose(layer)
     with qtbot.waitSignal(regions.eraser.succeeded, timeout=TIMEOUT):
         regions.erase_button.click()
-    assert regions.effects
+    assert regions.numbers.effects
     # It is known the next time, too.
     assert moved_to(panels.session.run.record.model.sha256) == here
 
