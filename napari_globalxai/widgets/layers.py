@@ -48,7 +48,6 @@ class RunLayers(AttributionLayers):
         The viewer; it is not kept alive.
     session : Session
         What is to be shown.
-
     """
 
     def __init__(self, viewer: Any, session: Session) -> None:
