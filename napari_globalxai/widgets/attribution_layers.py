@@ -13,6 +13,7 @@ from napari_globalxai.widgets.colours import map_colormap
 from napari_globalxai.widgets.names import METADATA_KEY
 from napari_globalxai.widgets.native_layers import NativeLayers
 from napari_globalxai.widgets.plain_labels import plain
+from napari_globalxai.widgets.present_run import telling_if_gone
 from napari_globalxai.widgets.run_view import RunView, image_attribution
 from napari_globalxai.widgets.scenes import Scene
 from napari_globalxai.widgets.session import OVERALL, Session
@@ -84,9 +85,10 @@ class AttributionLayers(NativeLayers):
         run, residual = view.run, self._residual
 
         def read() -> npt.NDArray[np.float32]:
-            if residual:
-                return _mean_residual(run, row, labels)
-            return image_attribution(view, row, labels)
+            with telling_if_gone(run):
+                if residual:
+                    return _mean_residual(run, row, labels)
+                return image_attribution(view, row, labels)
 
         self._attributions.request((view, row, name, residual), read)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from napari_globalxai.addresses import is_remote
@@ -23,6 +25,17 @@ def check_present(run: Run) -> None:
     """
     if not has_record(run.folder):
         raise InputError(f"{run.folder}: is not there any more; open the run where it lies now.")
+
+
+@contextmanager
+def telling_if_gone(run: Run) -> Iterator[None]:
+    """Say that a run has gone where its files cannot be read, rather than what they lack."""
+    try:
+        yield
+    except InputError:
+        if not is_remote(run.folder):
+            check_present(run)
+        raise
 
 
 def while_present(run: Run, progress: ProgressCallback) -> ProgressCallback:

@@ -150,12 +150,12 @@ class _Bars(QScrollArea):
 
     def minimumSizeHint(self) -> QSize:
         """Return the width of the content, as long as that leaves half of the window."""
-        least, inside = super().minimumSizeHint(), self.widget()
-        if inside is None:
+        least, inside, window = super().minimumSizeHint(), self.widget(), self.window()
+        if inside is None or window is None:
             return least
         bar = self.verticalScrollBar()
         beside = bar.sizeHint().width() if bar is not None and bar.isVisible() else 0
-        width = min(inside.minimumSizeHint().width() + beside, self.window().width() // 2 - _EDGES)
+        width = min(inside.minimumSizeHint().width() + beside, window.width() // 2 - _EDGES)
         return QSize(max(least.width(), width), least.height())
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
