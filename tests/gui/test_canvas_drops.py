@@ -212,3 +212,18 @@ def test_with_alt_napari_asks_who_reads_it(
     drop(viewer.window._qt_viewer, inputs.cohort, held=alt)
     assert asked == ["Choose reader"]
     assert open_panel(viewer, "Global explanations").cohort_field.path is None
+
+
+def test_a_link_without_end_is_no_run_to_compare_with(
+    opened: Any, tmp_path: Path, notifications: list[Any], qtbot: Any
+) -> None:
+    from napari_globalxai.widgets.peppr_question_view import PepprQuestionView
+
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    (question,) = open_panel(opened.viewer, "PEPPR").findChildren(PepprQuestionView)
+    question.expand()
+    form = question.form
+    drop(form.against.viewport(), loop)
+    assert str(loop) in form.against.ticked()
+    assert not notifications
