@@ -10,11 +10,11 @@ from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QApplication
 
 
-def drop(on: Any, *paths: Path) -> None:
-    """Drag files or folders over a widget and let go."""
+def drop(on: Any, *paths: Path, held: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
+    """Drag files or folders over a widget and let go, with a key held down."""
     data = QMimeData()
     data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
-    with_left = (Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier)
+    with_left = (Qt.MouseButton.LeftButton, held)
     over = QDragEnterEvent(QPoint(3, 3), Qt.DropAction.CopyAction, data, *with_left)
     QApplication.sendEvent(on, over)
     assert over.isAccepted()

@@ -59,5 +59,8 @@ def _check_files(labels: Sequence[str]) -> None:
         # Each label has a map and an SD; some file systems do not tell upper from lower case.
         files = {f"{file_stem(label)}{kind}".casefold() for kind in ("", ".sd")}
         if files & taken:
-            raise InputError(f"The label name {label!r} is taken by a file of the run folder.")
+            raise InputError(
+                f"The label name {label!r} is taken by a file of the run folder; give the label "
+                "another name in the model's card and in the table."
+            )
         taken |= files

@@ -291,12 +291,24 @@ class AlignRecord(Record):
     problems: list[str] = Field(default_factory=list)
 
 
+_OF_ANY_VERSION = {"kind", "format", "cohort", "frame"}
 RecordT = TypeVar("RecordT", RunRecord, AlignRecord)
 
 
 def has_record(folder: Path) -> bool:
     """Return whether a folder has a record."""
     return (folder / RUN_FILE).is_file()
+
+
+def is_another_programs(folder: Path) -> bool:
+    """Return whether a folder's ``run.json`` is whole, and no record of any version of ours."""
+    path = folder / RUN_FILE
+    try:
+        values = read_json(path)
+    except (OSError, ValueError, RecursionError):
+        # What is wrong with it is said where it is opened.
+        return False
+    return not isinstance(values, dict) or values.keys().isdisjoint(_OF_ANY_VERSION)
 
 
 def write_record(folder: Path, record: Record) -> None:

@@ -15,7 +15,7 @@ from weakref import WeakSet, ref
 from napari.utils.notifications import show_error
 from npe2 import plugin_manager
 from qtpy.QtCore import QEvent, QMimeData, QObject, Qt, QUrl
-from qtpy.QtGui import QDropEvent, QGuiApplication
+from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import QApplication
 
 from napari_globalxai.runs.folder import RUN_FILE
@@ -60,7 +60,7 @@ class _Drops(QObject):
         if viewer is None or not isinstance(event, QDropEvent) or event.type() != QEvent.Type.Drop:
             return False
         # With Alt, napari is to ask who reads it.
-        asks = QGuiApplication.keyboardModifiers() & Qt.KeyboardModifier.AltModifier
+        asks = event.modifiers() & Qt.KeyboardModifier.AltModifier
         found = _sorted([] if asks else local_paths(event))
         if not (found.ours or found.unread):
             return False

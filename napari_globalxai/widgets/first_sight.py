@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_globalxai.audit.findings import holds_in_words
+from napari_globalxai.runs.tables import similarity_column
 from napari_globalxai.widgets.findings_view import ShownFinding, has_audit, read_findings
 
 if TYPE_CHECKING:
@@ -78,7 +79,10 @@ def _strongest(
 
 def _most_alike(run: Run, label: str) -> list[dict[str, int]]:
     """Return the image that is most like the map."""
-    alike = run.images[f"similarity_{label}"].to_numpy(dtype=float)[run.members(label)]
+    # A table that somebody has tidied up may lack it.
+    if similarity_column(label) not in run.images:
+        return []
+    alike = run.images[similarity_column(label)].to_numpy(dtype=float)[run.members(label)]
     if not np.isfinite(alike).any():
         return []
     return [{"row": int(run.members(label)[np.nanargmax(alike)])}]

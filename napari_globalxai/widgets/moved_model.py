@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,7 +132,7 @@ class MovedModel(QWidget):
             session.name_model(run, model)
 
         trusted = session.trusted_model
-        trust = trusted is not None and trusted.resolve() == model.resolve()
+        trust = trusted is not None and os.path.realpath(trusted) == os.path.realpath(model)
         self.runner.run(proving(run, model, trust), then=take)
 
     def _on_view(self, view: object) -> None:

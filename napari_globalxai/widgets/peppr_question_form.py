@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -184,7 +185,9 @@ class PepprQuestionForm(QWidget):
     def add_run(self, folder: Path, is_ticked: bool = True) -> None:
         """Offer the maps of another run."""
         chosen = result_folder(folder) or folder
-        if self._run is None or chosen.resolve() != self._run.folder.resolve():
+        # A link that leads back to itself has no end to compare.
+        own = None if self._run is None else os.path.realpath(self._run.folder)
+        if os.path.realpath(chosen) != own:
             self.against.show()
             self.against.add(str(chosen), chosen.name, is_ticked)
 

@@ -7,15 +7,12 @@ from pathlib import Path
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.card import MODEL_SUFFIXES
-from napari_globalxai.runs.folder import RUN_FILE, STACK_FOLDER, STORE_FOLDER, whole_folder
-from napari_globalxai.runs.record import RunRecord, has_record, read_record
-from napari_globalxai.storage import read_json
+from napari_globalxai.runs.folder import STACK_FOLDER, STORE_FOLDER, whole_folder
+from napari_globalxai.runs.record import RunRecord, has_record, is_another_programs, read_record
 
 # Taken as tables, of which is said how they are to be saved.
 SPREADSHEETS = (".xlsx", ".xls", ".ods")
 _TABLES = (".csv", ".tsv", ".txt", *SPREADSHEETS)
-# In a record of any version.
-_OF_A_RECORD = {"kind", "format", "cohort", "frame"}
 
 
 class Recognised(Enum):
@@ -37,18 +34,9 @@ def result_folder(path: Path) -> Path | None:
         A run folder, its ``run.json``, its ``aligned.zarr`` or ``attributions.zarr``.
     """
     folder = whole_folder(path)
-    return folder if has_record(folder) and not _is_somebody_elses(folder) else None
-
-
-def _is_somebody_elses(folder: Path) -> bool:
-    """Return whether a ``run.json`` is that of another program: whole, and with nothing of ours."""
-    try:
-        values = read_json(folder / RUN_FILE)
-    except (OSError, ValueError, RecursionError):
-        # What is wrong with it is said where it is opened.
-        return False
-    is_ours = isinstance(values, dict) and not values.keys().isdisjoint(_OF_A_RECORD)
-    return not is_ours and not _has_parts(folder)
+    if not has_record(folder) or (is_another_programs(folder) and not _has_parts(folder)):
+        return None
+    return folder
 
 
 def _has_parts(folder: Path) -> bool:

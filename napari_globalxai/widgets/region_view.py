@@ -16,7 +16,7 @@ from napari_globalxai.progress import Progress, ProgressCallback, ignore_progres
 from napari_globalxai.runs.folder import REGIONS_FOLDER
 from napari_globalxai.statistics.global_map import OVERALL
 from napari_globalxai.storage import atomic_path, is_regular, write_json
-from napari_globalxai.widgets.present_run import check_present
+from napari_globalxai.widgets.present_run import check_takes, telling_if_gone
 from napari_globalxai.widgets.warm_up import import_models
 
 if TYPE_CHECKING:
@@ -82,7 +82,8 @@ def measure_region(
         rows = run.members(label)
         if among is not None:
             rows = np.intersect1d(rows, np.asarray(among, np.int64))
-        found = measure_shares(run.store, label, rows, drawn, run.aggregation)
+        with telling_if_gone(run):
+            found = measure_shares(run.store, label, rows, drawn, run.aggregation)
         total = float(found.total.sum())
         share = float(found.mass.sum()) / total if total > 0 else float("nan")
         shares.append(
@@ -153,14 +154,14 @@ def keep_region(
     Raises
     ------
     InputError
-        When the name has no letter or digit, or the run's folder is gone.
+        When the name has no letter or digit, or the run's folder is gone or read-only.
     """
     import tifffile
 
     stem = _stem(name)
     if not stem:
         raise InputError(f"{name!r} is no name for a region; use letters and digits.")
-    check_present(run)
+    check_takes(run)
     path = _place_for(run.folder / REGIONS_FOLDER, stem, region)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:

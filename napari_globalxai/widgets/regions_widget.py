@@ -1,7 +1,7 @@
 """The panel that measures and erases what somebody drew."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional
+from typing import Any, Optional
 from weakref import WeakSet
 
 import napari.viewer
@@ -22,30 +22,20 @@ from napari_globalxai.widgets.moved_model import MovedModel
 from napari_globalxai.widgets.native_layers import NO_IMAGES
 from napari_globalxai.widgets.panel import Panel
 from napari_globalxai.widgets.panel_words import in_panel_words
-from napari_globalxai.widgets.parts import JobBar, flowing, heading, text_label, tipped_button
+from napari_globalxai.widgets.parts import JobBar, flowing, heading, tipped_button
 from napari_globalxai.widgets.places_box import PlacesBox
 from napari_globalxai.widgets.region_box import RegionBox
 from napari_globalxai.widgets.region_drawing import add_drawing, draw_region
 from napari_globalxai.widgets.region_marks import name_as_changed
 from napari_globalxai.widgets.region_mask import read_region
-from napari_globalxai.widgets.region_tables import ImageShareTable, ShareTable
-from napari_globalxai.widgets.region_view import (
-    LabelShare,
-    erase,
-    keep_region,
-    measure_region,
-    sentence,
-    strongest,
-)
+from napari_globalxai.widgets.region_numbers import RegionNumbers
+from napari_globalxai.widgets.region_view import erase, keep_region, measure_region
 from napari_globalxai.widgets.session import Session, plain_viewer, session_of
 from napari_globalxai.widgets.settings_form import FormRows
 from napari_globalxai.widgets.shown_maps import Selection
 from napari_globalxai.widgets.viewer_jobs import runner_of
 from napari_globalxai.widgets.workbench import open_panel
 from napari_globalxai.widgets.workers import JobRunner
-
-if TYPE_CHECKING:
-    from napari_globalxai.faithfulness.region_erasure import RegionEffect
 
 _MILLISECONDS_OF_DRAWING = 250
 _BUTTONS = {
@@ -74,16 +64,8 @@ class RegionsWidget(Panel):
         Run the work: measuring, and erasing with the model.
     layer_box : QComboBox
         The layer with the region: shapes or labels.
-    table, image_table : PlainTable
-        What the region holds by label; the images by its share of their map.
-    said : QLabel
-        The same in a sentence, of the label on show.
-    shares : list of LabelShare
-        What was measured of the region, a label each.
-    image_rows : list of int
-        Rows of the images in their table's order.
-    effects : dict of str to RegionEffect
-        What erasing the region took, by label.
+    numbers : RegionNumbers
+        What was measured of the region; its sentence is an attribute of the panel as well.
     """
 
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:
@@ -97,18 +79,8 @@ class RegionsWidget(Panel):
         self._drawn.setSingleShot(True)
         self._drawn.setInterval(_MILLISECONDS_OF_DRAWING)
         self._watched: WeakSet[Any] = WeakSet()
-        self._region: Optional[npt.NDArray[np.bool_]] = None  # noqa: UP045
         # Of what is measured now; what was asked before is of another run or layer.
         self._turn = 0
-        # What is said of a finding's label, until something else is drawn or asked.
-        self._found: dict[str, str] = {}
-        # Of which images the shares are; empty for all.
-        self._where = ""
-        # How the layer's pixels were read.
-        self._remark = ""
-        self.shares: list[LabelShare] = []
-        self.image_rows: list[int] = []
-        self.effects: dict[str, RegionEffect] = {}
         self._make_controls()
         self._lay_out()
         self._connect()
@@ -133,7 +105,7 @@ class RegionsWidget(Panel):
 
     def measure(self) -> None:
         """Measure the region of the layer chosen, for all labels."""
-        self._found = {}
+        self.numbers.found = {}
         region, run = self.drawn_region(), self.session.run
         if region is None or run is None or self.runner.is_running:
             return
@@ -168,15 +140,16 @@ class RegionsWidget(Panel):
         run, region = self.session.run, self.drawn_region()
         if run is None or region is None:
             return
-        measured = self._is_measured(region)
+        numbers = self.numbers
+        measured = numbers.is_of(region)
         try:
             path = keep_region(
                 run,
                 self.name_line.text() or self.layer_box.currentText(),
                 region,
-                self.shares if measured else [],
-                self.effects if measured else {},
-                self._where if measured else "",
+                numbers.shares if measured else [],
+                numbers.effects if measured else {},
+                numbers.where if measured else "",
             )
         except (InputError, OSError) as why:
             self.said.setText(f"⚠ {in_panel_words(str(why))}")
@@ -187,8 +160,8 @@ class RegionsWidget(Panel):
 
     def report(self) -> None:
         """Write the report of the run on show, with the region that was measured."""
-        region = self.drawn_region() if self.shares else None
-        if region is not None and self._is_measured(region):
+        region = self.drawn_region() if self.numbers.shares else None
+        if region is not None and self.numbers.is_of(region):
             self.keep()
         open_panel(self._viewer, "Global explanations").write_report()
 
@@ -215,10 +188,9 @@ class RegionsWidget(Panel):
         self.audit_view = AuditView(self, self._viewer, self.session)
         self.findings, self.audit_button = self.audit_view.table, self.audit_view.button
         self.auditor, self.audit_bar = self.audit_view.runner, self.audit_view.job_bar
-        self.said = text_label(self.regions.what_to_do)
-        self.said.setAccessibleName("What the region is")
-        self.table = ShareTable()
-        self.image_table = ImageShareTable()
+        self.numbers = RegionNumbers(self, self.session, self.layers)
+        self.said = self.numbers.said
+        self.said.setText(self.regions.what_to_do)
 
     def _lay_out(self) -> None:
         form = FormRows()
@@ -235,10 +207,7 @@ class RegionsWidget(Panel):
         self.content.addWidget(flowing(*self._buttons))
         self.content.addWidget(self.job_bar)
         self.content.addWidget(self.erase_bar)
-        self.content.addWidget(self.said)
-        self.content.addWidget(self.table)
-        self.content.addWidget(heading("Images by share"))
-        self.content.addWidget(self.image_table)
+        self.content.addWidget(self.numbers)
         self.content.addStretch(1)
 
     def _connect(self) -> None:
@@ -255,13 +224,9 @@ class RegionsWidget(Panel):
         self.findings.chosen.connect(self.show_finding)
         self.runner.succeeded.connect(self._on_measured)
         self.eraser.succeeded.connect(self._on_erased)
-        self.table.cellClicked.connect(self._on_label_clicked)
-        self.image_table.cellClicked.connect(self._on_image_clicked)
-        self.image_table.cellActivated.connect(self._on_image_clicked)
         self.regions.changed.connect(self._on_layer)
         self.regions.listed.connect(self._on_listed)
         self.follow(self.session.view_changed, self._on_view)
-        self.follow(self.session.map_changed, self._on_map)
         self.follow(self.session.selection_changed, self._on_selection)
 
     # The region.
@@ -278,7 +243,7 @@ class RegionsWidget(Panel):
             return None
         height, width = view.valid.shape
         try:
-            region, self._remark = read_region(layer, images, (height, width))
+            region, self.numbers.remark = read_region(layer, images, (height, width))
         except InputError as why:
             self.said.setText(f"⚠ {in_panel_words(str(why))}")
             return None
@@ -298,11 +263,8 @@ class RegionsWidget(Panel):
             return
         self._draw(region, Path(path).stem)
 
-    def _is_measured(self, region: npt.NDArray[np.bool_]) -> bool:
-        return self._region is not None and np.array_equal(region, self._region)
-
     def _on_data(self, event: object = None) -> None:
-        self._found = {}
+        self.numbers.found = {}
         self._drawn.start()
 
     def _watch(self, layer: Any) -> None:
@@ -322,16 +284,14 @@ class RegionsWidget(Panel):
         self._drawn.start()
 
     def _on_listed(self) -> None:
-        if self.regions.layer is None and self.session.view is not None and not self._found:
+        if self.regions.layer is None and self.session.view is not None and not self.numbers.found:
             self.said.setText(self.regions.what_to_do)
 
     def _forget(self) -> None:
-        self._region, self.shares, self.effects, self._found = None, [], {}, {}
-        self._where = self._remark = ""
         self._turn += 1
         # A name that was typed is of another region.
         self.name_line.clear()
-        self._show()
+        self.numbers.forget()
 
     def _on_drawn(self) -> None:
         """Measure once nobody draws any more."""
@@ -339,9 +299,9 @@ class RegionsWidget(Panel):
         if self.runner.is_running:
             self._drawn.start()
         elif layer is not None and len(layer.data) and self.session.view is not None:
-            found = self._found
+            found = self.numbers.found
             self.measure()
-            self._found = found
+            self.numbers.found = found
 
     # Results.
 
@@ -361,17 +321,15 @@ class RegionsWidget(Panel):
         if turn != self._turn or view is None:
             return
         # Regions are erased from all images; of some, the change is not known.
-        self.effects = {} if where else view.erased.get(region.tobytes(), {})
-        self._region, self.shares, self._where = region, shares, where
-        self._show()
+        effects = {} if where else view.erased.get(region.tobytes(), {})
+        self.numbers.take(region, shares, effects, where)
 
     def _on_erased(self, found: Any) -> None:
         turn, region, shares, effects = found
         self.erase_bar.say("")
         if turn == self._turn:
-            self._region, self.shares, self.effects, self._where = region, shares, effects, ""
-            self._found = {}
-            self._show()
+            self.numbers.found = {}
+            self.numbers.take(region, shares, effects)
 
     def show_finding(self, finding: ShownFinding) -> None:
         """Show a finding: its map, its images, its place, and one that shows it best."""
@@ -400,8 +358,8 @@ class RegionsWidget(Panel):
 
     def _tell(self, finding: ShownFinding) -> None:
         label = str(finding.facts.get("label"))
-        self._found = {label: str(finding.facts.get("sentence", ""))}
-        self.said.setText(self._found[label])
+        self.numbers.found = {label: str(finding.facts.get("sentence", ""))}
+        self.said.setText(self.numbers.found[label])
 
     def _draw(self, region: npt.NDArray[np.bool_], name: str) -> None:
         images = self.layers.layer("images")
@@ -413,33 +371,5 @@ class RegionsWidget(Panel):
             self._drawn.start()
 
     def _on_selection(self, selection: object) -> None:
-        if self._region is not None:
+        if self.numbers.is_there:
             self._drawn.start()
-
-    def _on_map(self, name: str) -> None:
-        self._show()
-
-    def _show(self) -> None:
-        self.table.show_shares(self.shares, self.effects)
-        share, view = strongest(self.shares, self.session.map_name), self.session.view
-        if share is not None and view is not None:
-            words = sentence(share, self.effects.get(share.label))
-            if self._where:
-                words += f" Of the images selected: {self._where}."
-            elif self.session.selection is not None:
-                words += " Of all images, not of those selected."
-            if self._remark:
-                words += f" {self._remark}"
-            self.said.setText(self._found.get(share.label) or words)
-        self.image_rows = self.image_table.show_share(
-            share, [] if view is None else view.run.images["file"].tolist()
-        )
-
-    def _on_label_clicked(self, row: int, column: int) -> None:
-        view = self.session.view
-        if view is not None and 0 <= row < len(self.shares):
-            self.session.choose_map(self.shares[row].label)
-
-    def _on_image_clicked(self, row: int, column: int) -> None:
-        if 0 <= row < len(self.image_rows):
-            self.layers.step_to(self.image_rows[row])

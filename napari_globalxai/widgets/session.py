@@ -6,6 +6,7 @@ it. Each viewer has its own.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -120,7 +121,7 @@ class Session:
         source = self.model_of(run) or run.record.model.source
         if self.trusted_model is None or source is None or is_remote(place(source)):
             return False
-        return Path(source).resolve() == self.trusted_model.resolve()
+        return os.path.realpath(source) == os.path.realpath(self.trusted_model)
 
     def use_of_model(self, run: Run) -> ModelUse:
         """Return how a run's model may be used."""

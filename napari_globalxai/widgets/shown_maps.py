@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from napari_globalxai.cohort.wording import counted
 from napari_globalxai.errors import InputError
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.widgets.mass import Side, mass_outside
+from napari_globalxai.widgets.present_run import telling_if_gone
 
 if TYPE_CHECKING:
     from napari_globalxai.runs.run import Run
@@ -104,17 +106,19 @@ def make_maps(
     """
     progress(Progress("Averaging maps", 0, 1))
     signed = run.aggregation.part == "signed" or choice.statistic == "signed-mean"
-    first = _of(run, choice.among, choice.statistic)
-    second = {} if choice.less is None else _of(run, choice.less, choice.statistic)
-    maps, counts, sides = {}, {}, {}
+    with telling_if_gone(run):
+        first = _of(run, choice.among, choice.statistic)
+        second = {} if choice.less is None else _of(run, choice.less, choice.statistic)
+    maps, counts = {}, {}
+    sides: dict[str, tuple[Side, ...]] = {}
     for name, one in first.items():
-        image, counts[name] = one.image, f"{one.n} images"
+        image, counts[name] = one.image, counted(one.n, "image")
         sides[name] = (_side(run, choice.among, image),)
         if second:
             other = second[name].image
             sides[name] += (_side(run, choice.less, other),)
             image = image - other
-            counts[name] = f"{one.n} − {second[name].n} images"
+            counts[name] = f"{one.n} − {counted(second[name].n, 'image')}"
         if np.isfinite(image).any():
             maps[name] = np.nan_to_num(image).astype(np.float32)
     if not maps:

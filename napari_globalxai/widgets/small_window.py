@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent, QObject, Qt, QTimer
-from qtpy.QtWidgets import QDockWidget, QMainWindow, QSizePolicy
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QScrollArea
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,6 @@ class SmallWindow(QObject):
     def __init__(self, window: QMainWindow) -> None:
         super().__init__(window)
         self._has_moved = False
-        self._policy_of_controls = QSizePolicy()
         self._settled = QTimer(self)
         self._settled.setSingleShot(True)
         self._settled.setInterval(_MILLISECONDS_OF_CHANGE)
@@ -64,12 +63,14 @@ class SmallWindow(QObject):
             if self._has_moved and lists:
                 self._move_back(lists)
             return
-        column = max(dock.minimumSizeHint().width() for dock in lists)
+        column = max(map(_own_width, lists))
+        for bars in self._window.findChildren(_Bars):
+            bars.updateGeometry()
         half = self._window.width() // 2
         is_small = column + LEAST_WIDTH + _EDGES > half
         if is_small and not self._has_moved:
             self._move_below(panels, lists)
-            self._give_width(panels[0], max(column, min(USUAL_WIDTH, half - _EDGES)))
+            self._give_width(panels[0], min(max(column, USUAL_WIDTH), half - _EDGES))
         elif not is_small and self._has_moved:
             self._move_back(lists)
             self._give_width(panels[0], min(USUAL_WIDTH, half - column - _EDGES))
@@ -113,28 +114,15 @@ class SmallWindow(QObject):
                 heights = [round((1 - _SHARE_OF_LIST) * height), round(_SHARE_OF_LIST * height)]
                 self._window.resizeDocks([panels[0], dock], heights, Qt.Orientation.Vertical)
             else:
-                self._free_height(dock)
+                _let_scroll(dock)
                 self._window.tabifyDockWidget(panels[0], dock)
         for dock in front[:1]:
             dock.raise_()
         self._has_moved = True
 
-    def _free_height(self, dock: QDockWidget) -> None:
-        """Let the controls be higher than they ask for, which napari 0.9.0 forbids.
-
-        Of all that are tabs together, none would be higher.
-        """
-        controls = dock.widget()
-        if controls is not None:
-            self._policy_of_controls = controls.sizePolicy()
-            either_way = QSizePolicy.Policy.Preferred
-            controls.setSizePolicy(either_way, either_way)
-
     def _move_back(self, lists: list[QDockWidget]) -> None:
         for dock in lists:
-            controls = dock.widget() if dock.objectName() == _CONTROLS else None
-            if controls is not None:
-                controls.setSizePolicy(self._policy_of_controls)
+            _let_stand(dock)
             self._window.addDockWidget(
                 Qt.DockWidgetArea.LeftDockWidgetArea, dock, Qt.Orientation.Vertical
             )
@@ -143,6 +131,61 @@ class SmallWindow(QObject):
 
     def _give_width(self, dock: QDockWidget, width: int) -> None:
         self._window.resizeDocks([dock], [max(width, LEAST_WIDTH)], Qt.Orientation.Horizontal)
+
+
+def _own_width(dock: QDockWidget) -> int:
+    """Return the least width that a list asks for by itself."""
+    inside = dock.widget()
+    held = inside.widget() if isinstance(inside, _Bars) else None
+    return int((dock if held is None else held).minimumSizeHint().width())
+
+
+class _Bars(QScrollArea):
+    """What scrolls where its content asks for more than half of the window."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWidgetResizable(True)
+        self.setFrameShape(QScrollArea.Shape.NoFrame)
+
+    def minimumSizeHint(self) -> QSize:
+        """Return the width of the content, as long as that leaves half of the window."""
+        least, inside, window = super().minimumSizeHint(), self.widget(), self.window()
+        if inside is None or window is None:
+            return least
+        bar = self.verticalScrollBar()
+        beside = bar.sizeHint().width() if bar is not None and bar.isVisible() else 0
+        width = min(inside.minimumSizeHint().width() + beside, window.width() // 2 - _EDGES)
+        return QSize(max(least.width(), width), least.height())
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Ask for another width once the content does."""
+        if event is not None and event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return bool(super().eventFilter(watched, event))
+
+
+def _let_scroll(dock: QDockWidget) -> None:
+    """Put bars around the controls: no tab of a column is narrower than the widest one asks for.
+
+    napari 0.9.0 has them no higher than they ask for, either, nor what stands in tabs with them.
+    """
+    controls = dock.widget()
+    if controls is not None:
+        bars = _Bars()
+        dock.setWidget(bars)
+        bars.setWidget(controls)
+        controls.show()
+
+
+def _let_stand(dock: QDockWidget) -> None:
+    """Take the bars around the controls away."""
+    bars = dock.widget()
+    controls = bars.takeWidget() if isinstance(bars, _Bars) else None
+    if bars is not None and controls is not None:
+        dock.setWidget(controls)
+        controls.show()
+        bars.deleteLater()
 
 
 def keep_half_for_canvas(window: QMainWindow) -> None:

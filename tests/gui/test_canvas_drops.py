@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from dropping import drop
 from npe2 import DynamicPlugin
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QGuiApplication
 
 from napari_globalxai.widgets.event_turns import TURNS
 from napari_globalxai.widgets.workbench import open_panel
@@ -56,8 +58,11 @@ def test_what_is_ours_and_dropped_is_taken_without_a_question(
 
 
 @pytest.fixture
-def viewer(with_readers: Any, asked: list[str], qtbot: Any) -> Any:
+def viewer(with_readers: Any, asked: list[str], qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A viewer with a panel, where napari's own readers are known, too."""
+    # Qt goes on believing in an Alt that another test has pressed.
+    none = Qt.KeyboardModifier.NoModifier
+    monkeypatch.setattr(QGuiApplication, "keyboardModifiers", lambda: none)
     open_panel(with_readers, "Global explanations")
     qtbot.waitUntil(lambda: TURNS.is_idle, timeout=60_000)
     return with_readers
@@ -202,11 +207,23 @@ def test_of_several_each_goes_where_it_belongs(
 def test_with_alt_napari_asks_who_reads_it(
     viewer: Any, asked: list[str], inputs: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from qtpy.QtCore import Qt
-    from qtpy.QtGui import QGuiApplication
-
     alt = Qt.KeyboardModifier.AltModifier
     monkeypatch.setattr(QGuiApplication, "keyboardModifiers", lambda: alt)
-    drop(viewer.window._qt_viewer, inputs.cohort)
+    drop(viewer.window._qt_viewer, inputs.cohort, held=alt)
     assert asked == ["Choose reader"]
     assert open_panel(viewer, "Global explanations").cohort_field.path is None
+
+
+def test_a_link_without_end_is_no_run_to_compare_with(
+    opened: Any, tmp_path: Path, notifications: list[Any], qtbot: Any
+) -> None:
+    from napari_globalxai.widgets.peppr_question_view import PepprQuestionView
+
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    (question,) = open_panel(opened.viewer, "PEPPR").findChildren(PepprQuestionView)
+    question.expand()
+    form = question.form
+    drop(form.against.viewport(), loop)
+    assert str(loop) in form.against.ticked()
+    assert not notifications

@@ -49,6 +49,17 @@ def test_a_corner_that_holds_much_stands_out() -> None:
     )
 
 
+def test_a_table_without_similarities_has_findings_without_an_image() -> None:
+    """Somebody has opened images.csv and taken columns away: what is left still counts."""
+    marked = np.ones(FRAME)
+    marked[50:, 100:] = 8
+    run = made_run(marked=marked)
+    run.images = run.images.drop(columns="similarity_marked")
+    (found,) = first_sight(run)
+    assert found.facts["where"] == "corner-bottom-right"
+    assert found.rows == []
+
+
 @pytest.mark.parametrize("times", [1.5, 2.5])
 def test_what_lies_outside_of_the_field_stands_out_where_no_corner_does(times: float) -> None:
     run = made_run(a=np.zeros(FRAME))

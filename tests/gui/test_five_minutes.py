@@ -138,7 +138,7 @@ def test_from_the_sample_to_the_shortcut_and_a_report(
     intact, erased = map(float, re.search(r"from ([\d.]+) to ([\d.]+)", said).groups())
     assert intact - erased > 0.04
     assert "of the gain over chance" in said
-    others = [share for share in regions.shares if share.label != "Gla"]
+    others = [share for share in regions.numbers.shares if share.label != "Gla"]
     assert max(share.ratio for share in others) < 1
 
     person.click(regions.keep_button)

@@ -15,6 +15,7 @@ from napari_globalxai.widgets import run_view
 from napari_globalxai.widgets.event_turns import TURNS
 from napari_globalxai.widgets.lazy_images import black_where_lost
 from napari_globalxai.widgets.region_view import keep_region
+from napari_globalxai.widgets.shown_maps import Selection
 from napari_globalxai.widgets.workbench import open_panel
 
 pytestmark = pytest.mark.gui
@@ -47,7 +48,8 @@ def test_a_run_that_was_moved_is_said_to_be_gone(
     shutil.move(folder, tmp_path / "moved")
     panels.viewer.dims.set_current_step(0, 30)
     qtbot.waitUntil(lambda: layers.layer("attribution") is None, timeout=TIMEOUT)
-    assert "maps of this image are not there any more" in explain.job_bar.status.text()
+    gone = f"{folder}: is not there any more; open the run where it lies now."
+    assert explain.job_bar.status.text() == gone
     assert not layers.layer("seen").visible
     assert not np.asarray(panels.viewer.layers["Images"].data[30]).any()
     said = [str(each.message) for each in notifications]
@@ -58,8 +60,18 @@ def test_a_run_that_was_moved_is_said_to_be_gone(
     panels.viewer.dims.set_current_step(0, 30)
     panels.viewer.layers["Images"].refresh()
     assert len(notifications) == count
-    # Nothing is written where it lay.
+    # Maps of a selection, and what a region holds of them.
+    explain.job_bar.say("")
+    session.select(Selection("age > 60", tuple(range(20))))
+    qtbot.waitUntil(lambda: explain.job_bar.status.text() == gone, timeout=TIMEOUT)
+    session.select(None)
     regions = open_panel(panels.viewer, "Regions")
+    qtbot.waitUntil(lambda: TURNS.is_idle, timeout=TIMEOUT)
+    regions.new_region()
+    with qtbot.waitSignal(regions.runner.failed, timeout=TIMEOUT) as failed:
+        regions.regions.layer.add_rectangles([[[5, 5], [12, 15]]])
+    assert failed.args == [gone]
+    # Nothing is written where it lay.
     with pytest.raises(InputError, match="is not there any more; open the run where it lies"):
         keep_region(session.run, "corner", np.ones((tiny.HEIGHT, tiny.WIDTH), bool), [], {})
     assert regions.session is session

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import tiny
 from stored_run import Plan, write_run
@@ -44,13 +43,9 @@ def test_of_a_difference_both_sides_are_told() -> None:
 
 
 def written(folder: Path, plan: Plan) -> Path:
-    """Write a run with what a window shows beside its maps: black images, alike ones."""
-    write_run(folder, plan)
+    """Write a run with what a window shows beside its maps: black images."""
     images = np.zeros((plan.images, 1, *plan.frame), np.uint8)
-    tiny.make_stack(folder / "aligned.zarr", images)
-    table = pd.read_csv(folder / "images.csv", index_col="row")
-    alike = {f"similarity_L{number}": 0.5 for number in range(plan.labels)}
-    table.assign(**alike).to_csv(folder / "images.csv")
+    tiny.make_stack(write_run(folder, plan) / "aligned.zarr", images)
     return folder
 
 

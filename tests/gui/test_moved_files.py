@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +79,7 @@ def test_model_and_images_are_named_anew(
     regions.regions.choose(layer)
     with qtbot.waitSignal(regions.eraser.succeeded, timeout=TIMEOUT):
         regions.erase_button.click()
-    assert regions.effects
+    assert regions.numbers.effects
     # It is known the next time, too.
     assert moved_to(panels.session.run.record.model.sha256) == here
 
@@ -116,3 +118,32 @@ def test_a_stopped_run_whose_table_has_moved_is_gone_on_with_in_its_folder(
     assert panels.session.run.folder == moved_run
     assert panels.session.run.record.cohort.table == str(inputs.cohort)
     assert notifications
+
+
+def test_a_run_that_cannot_be_written_to_says_what_to_do(
+    opened: Any, monkeypatch: pytest.MonkeyPatch, qtbot: Any
+) -> None:
+    def refuse(dir: Any) -> Any:
+        raise OSError(errno.EROFS, "Read-only file system", f"{dir}/tmp123")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    run = opened.session.run
+    said = (
+        f"{run.folder}: cannot be written to, the disk is read-only; copy the run to a folder that "
+        "you may write to, and open it there."
+    )
+    regions = open_panel(opened.viewer, "Regions")
+    qtbot.waitUntil(lambda: TURNS.is_idle, timeout=TIMEOUT)
+    regions.new_region()
+    regions.regions.layer.add_rectangles([[[5, 5], [12, 15]]])
+    regions.keep()
+    assert regions.said.text() == f"⚠ {said}"
+    for runner, start in (
+        (regions.auditor, regions.audit_view.audit),
+        (opened.explain.report_runner, opened.explain.write_report),
+        (opened.peppr.runner, opened.peppr.compute),
+        (opened.peppr.sanity.runner, opened.peppr.sanity.compute),
+    ):
+        with qtbot.waitSignal(runner.failed, timeout=TIMEOUT) as failed:
+            start()
+        assert failed.args == [said]

@@ -13,9 +13,10 @@ from unfolding import unfold_once
 
 from napari_globalxai.frame.modality import modality_of
 from napari_globalxai.runs.quality_control import Findings
+from napari_globalxai.widgets.attribution_layers import attribution_name
 from napari_globalxai.widgets.cohort_preview import CohortPreview
 from napari_globalxai.widgets.facts_table import FactsTable
-from napari_globalxai.widgets.layers import attribution_name, global_map_name
+from napari_globalxai.widgets.layers import global_map_name
 from napari_globalxai.widgets.parts import text_label
 from napari_globalxai.widgets.plain_labels import plain, plain_label, unbroken
 from napari_globalxai.widgets.quality_words import facts_text

@@ -66,19 +66,19 @@ def test_a_drawn_region_is_measured_for_all_labels(regions: Any, panels: Any, qt
     with qtbot.waitSignal(regions.runner.succeeded, timeout=TIMEOUT):
         qtbot.mouseClick(regions.measure_button, Qt.MouseButton.LeftButton)
     run = panels.session.run
-    assert [share.label for share in regions.shares] == list(run.labels)
-    for share in regions.shares:
+    assert [share.label for share in regions.numbers.shares] == list(run.labels)
+    for share in regions.numbers.shares:
         maps = [np.abs(run.image_map(int(row), share.label)) for row in run.members(share.label)]
         expected = sum(image[drawn].sum() for image in maps) / sum(image.sum() for image in maps)
         assert share.share == pytest.approx(expected, rel=1e-3)
         assert share.area == drawn.mean()
     # Saliency of the linear model lies on the signs alone.
-    assert regions.shares[0].share > 0.95
-    assert regions.shares[1].share < 0.05
-    times = regions.table.texts()[0][3]
-    assert float(times) == pytest.approx(regions.shares[0].ratio, abs=0.05)
+    assert regions.numbers.shares[0].share > 0.95
+    assert regions.numbers.shares[1].share < 0.05
+    times = regions.numbers.table.texts()[0][3]
+    assert float(times) == pytest.approx(regions.numbers.shares[0].ratio, abs=0.05)
     assert f"{times} times its share" in regions.said.text()
-    assert len(regions.image_table.texts()) == len(run.members("left"))
+    assert len(regions.numbers.image_table.texts()) == len(run.members("left"))
 
 
 def test_what_is_painted_on_labels_is_measured_at_once(
@@ -89,9 +89,9 @@ def test_what_is_painted_on_labels_is_measured_at_once(
     rows, columns = tiny.SIGNS["left"]
     labels.brush_size = 6
     labels.paint(((rows.start + rows.stop) // 2, (columns.start + columns.stop) // 2), 1)
-    qtbot.waitUntil(lambda: len(regions.shares) == 2, timeout=TIMEOUT)
-    assert regions.shares[0].area == (labels.data > 0).mean()
-    assert regions.shares[0].ratio > 5
+    qtbot.waitUntil(lambda: len(regions.numbers.shares) == 2, timeout=TIMEOUT)
+    assert regions.numbers.shares[0].area == (labels.data > 0).mean()
+    assert regions.numbers.shares[0].ratio > 5
 
 
 def test_layers_of_somebody_elses_are_regions_once_they_are_chosen(
@@ -112,16 +112,18 @@ def test_layers_of_somebody_elses_are_regions_once_they_are_chosen(
     regions.measure()
     qtbot.wait(400)
     assert not regions.runner.is_running
-    assert not regions.shares
+    assert not regions.numbers.shares
     # What is of something else is refused, what lies otherwise is read in a way that is told.
     choose_layer(regions, "Slices")
     qtbot.waitUntil(lambda: "of another stack than the run's 40 images" in regions.said.text())
     viewer.layers.remove(slices)
     assert regions.regions.layer is None
     choose_layer(regions, "Cells")
-    qtbot.waitUntil(lambda: len(regions.shares) == 2, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: len(regions.numbers.shares) == 2, timeout=TIMEOUT)
     height, width = 14, 18
-    assert regions.shares[0].area == pytest.approx(height * width / (size[0] * size[1]), abs=0.02)
+    assert regions.numbers.shares[0].area == pytest.approx(
+        height * width / (size[0] * size[1]), abs=0.02
+    )
     assert "“Cells” has another grid (7 × 9 pixels) than the frame" in regions.said.text()
     assert "it covers" in regions.said.text()
     # What is made here is the region at once, and a place takes nothing from a layer of its name.
@@ -161,14 +163,14 @@ def test_erasing_the_sign_takes_the_gain(regions: Any, panels: Any, qtbot: Any) 
     draw_sign(regions, qtbot)
     with qtbot.waitSignal(regions.eraser.succeeded, timeout=TIMEOUT):
         qtbot.mouseClick(regions.erase_button, Qt.MouseButton.LeftButton)
-    effect = regions.effects["left"]
+    effect = regions.numbers.effects["left"]
     assert effect.intact_auc == 1
     assert effect.erased_auc < 0.75
     assert effect.logit_change < 0
-    assert regions.effects["right"].erased_auc > 0.95
+    assert regions.numbers.effects["right"].erased_auc > 0.95
     assert "of the gain over chance" in regions.said.text()
     # The label on show is the one that is spoken of, and a click on another shows it.
-    regions.table.cellClicked.emit(1, 0)
+    regions.numbers.table.cellClicked.emit(1, 0)
     assert panels.session.map_name == "right"
     assert regions.said.text().startswith("right: ")
 
@@ -184,17 +186,17 @@ def test_what_erasing_found_is_kept_for_the_region(regions: Any, panels: Any, qt
     qtbot.waitUntil(lambda: not runner.is_running, timeout=TIMEOUT)
     again = open_panel(panels.viewer, "Regions")
     qtbot.waitUntil(lambda: "takes" in again.said.text(), timeout=TIMEOUT)
-    assert again.effects["left"].erased_auc < 0.75
+    assert again.numbers.effects["left"].erased_auc < 0.75
     panels.session.select(Selection("age > 70", tuple(range(21, 40))))
     qtbot.waitUntil(lambda: again.said.text().endswith("age > 70."), timeout=TIMEOUT)
-    assert not again.effects
+    assert not again.numbers.effects
     assert "erasing" not in again.said.text()
     with qtbot.waitSignal(again.eraser.succeeded, timeout=TIMEOUT):
         again.erase()
     assert again.said.text().endswith("Of all images, not of those selected.")
     panels.session.select(None)
     qtbot.waitUntil(lambda: "images selected" not in again.said.text(), timeout=TIMEOUT)
-    assert again.effects["left"].erased_auc < 0.75
+    assert again.numbers.effects["left"].erased_auc < 0.75
 
 
 def test_a_kept_region_is_read_by_the_audit(regions: Any, panels: Any, qtbot: Any) -> None:
@@ -212,7 +214,7 @@ def test_a_kept_region_is_read_by_the_audit(regions: Any, panels: Any, qtbot: An
     np.testing.assert_array_equal(read, drawn)
     facts = read_json(path.with_suffix(".json"))
     assert facts["name"] == "lower corner!"
-    assert facts["labels"]["left"]["ratio"] == pytest.approx(regions.shares[0].ratio)
+    assert facts["labels"]["left"]["ratio"] == pytest.approx(regions.numbers.shares[0].ratio)
     # Another region of that name takes nothing from it; the same one is kept once.
     draw_sign(regions, qtbot, "right")
     for _ in range(2):
@@ -239,10 +241,10 @@ def test_an_image_by_its_share_comes_into_view(regions: Any, panels: Any, qtbot:
     draw_sign(regions, qtbot)
     with qtbot.waitSignal(regions.runner.succeeded, timeout=TIMEOUT):
         regions.measure()
-    regions.image_table.cellClicked.emit(2, 0)
-    assert panels.session.row == regions.image_rows[2]
+    regions.numbers.image_table.cellClicked.emit(2, 0)
+    assert panels.session.row == regions.numbers.image_rows[2]
     file = panels.session.run.images["file"][panels.session.row]
-    assert regions.image_table.text(2, 0) == file
+    assert regions.numbers.image_table.text(2, 0) == file
 
 
 # Without a window.
@@ -346,8 +348,8 @@ def test_a_finding_shows_its_map_images_and_place(
     assert controls.rectangle_button.isChecked()
     assert regions.layer_box.currentText() == "Top left corner"
     # It is measured at once, and what was found of it stays in view.
-    qtbot.waitUntil(lambda: bool(regions.shares), timeout=TIMEOUT)
-    assert {share.label for share in regions.shares} == {"left", "right"}
+    qtbot.waitUntil(lambda: bool(regions.numbers.shares), timeout=TIMEOUT)
+    assert {share.label for share in regions.numbers.shares} == {"left", "right"}
     assert regions.said.text() == finding["sentence"]
     session.choose_map("left")
     assert regions.said.text().startswith("left: ")
@@ -357,7 +359,7 @@ def test_numbers_are_of_the_layer_and_run_on_show(
     regions: Any, panels: Any, finished_run: Path, tmp_path: Path, qtbot: Any
 ) -> None:
     draw_sign(regions, qtbot)
-    qtbot.waitUntil(lambda: len(regions.shares) == 2, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: len(regions.numbers.shares) == 2, timeout=TIMEOUT)
     first = regions.regions.layer
     # Renamed by hand, it is the same; a second one has its own numbers and its own name.
     first.name = "mine"
@@ -365,14 +367,14 @@ def test_numbers_are_of_the_layer_and_run_on_show(
     regions.name_line.setText("a name for the first")
     draw_sign(regions, qtbot, "right")
     assert regions.name_line.text() == ""
-    qtbot.waitUntil(lambda: len(regions.shares) == 2, timeout=TIMEOUT)
-    assert regions.shares[1].share > 0.95
+    qtbot.waitUntil(lambda: len(regions.numbers.shares) == 2, timeout=TIMEOUT)
+    assert regions.numbers.shares[1].share > 0.95
     # Taken away, its numbers go; those of the one that is left come.
     panels.viewer.layers.remove(regions.regions.layer)
-    assert regions.shares == []
+    assert regions.numbers.shares == []
     assert regions.regions.layer is first
-    qtbot.waitUntil(lambda: len(regions.shares) == 2, timeout=TIMEOUT)
-    assert regions.shares[0].share > 0.95
+    qtbot.waitUntil(lambda: len(regions.numbers.shares) == 2, timeout=TIMEOUT)
+    assert regions.numbers.shares[0].share > 0.95
     # What was asked of a run does not come under the header of another.
     other = Path(shutil.copytree(finished_run, tmp_path / "other"))
     regions.measure()
@@ -381,20 +383,20 @@ def test_numbers_are_of_the_layer_and_run_on_show(
         panels.explain.open_run(other)
     qtbot.waitUntil(lambda: not (regions.runner.is_running or regions.eraser.is_running))
     qtbot.wait(50)
-    assert regions.effects == {}
-    assert regions.table.texts() == [] or regions.shares
+    assert regions.numbers.effects == {}
+    assert regions.numbers.table.texts() == [] or regions.numbers.shares
 
 
 def test_numbers_follow_the_selection_and_name_it(regions: Any, panels: Any, qtbot: Any) -> None:
     draw_sign(regions, qtbot)
-    qtbot.waitUntil(lambda: len(regions.shares) == 2, timeout=TIMEOUT)
-    everybody = regions.shares[0].rows
+    qtbot.waitUntil(lambda: len(regions.numbers.shares) == 2, timeout=TIMEOUT)
+    everybody = regions.numbers.shares[0].rows
     assert "selected" not in regions.said.text()
     panels.session.select(Selection("age > 70", tuple(range(21, 40))))
     qtbot.waitUntil(
         lambda: regions.said.text().endswith("Of the images selected: age > 70."), timeout=TIMEOUT
     )
-    assert regions.shares[0].rows.tolist() == [row for row in everybody if row >= 21]
+    assert regions.numbers.shares[0].rows.tolist() == [row for row in everybody if row >= 21]
     regions.keep()
     kept = read_json(panels.session.run.folder / "regions" / "region.json")
     assert kept["where"] == "age > 70"
@@ -402,7 +404,7 @@ def test_numbers_follow_the_selection_and_name_it(regions: Any, panels: Any, qtb
     assert rows[0][0] == "Region, of images with age > 70"
     panels.session.select(None)
     qtbot.waitUntil(lambda: "selected" not in regions.said.text(), timeout=TIMEOUT)
-    assert regions.shares[0].rows.tolist() == everybody.tolist()
+    assert regions.numbers.shares[0].rows.tolist() == everybody.tolist()
 
 
 def test_the_report_tells_of_what_was_measured(regions: Any, panels: Any, qtbot: Any) -> None:
@@ -416,7 +418,7 @@ def test_the_report_tells_of_what_was_measured(regions: Any, panels: Any, qtbot:
     qtbot.mouseClick(regions.report_button, Qt.MouseButton.LeftButton)
     (table,) = kept[0]["drawn"].tables
     assert [row[:2] for row in table.rows] == [["Region", "left"], ["Region", "right"]]
-    effect = regions.effects["left"]
+    effect = regions.numbers.effects["left"]
     assert [float(row) for row in table.rows[0][5:7]] == pytest.approx(
         [effect.intact_auc, effect.erased_auc], abs=0.001
     )
@@ -446,7 +448,7 @@ def test_places_that_are_known_are_taken_as_regions(regions: Any, panels: Any, q
         layer = panels.viewer.layers[regions.layer_box.currentText()]
         assert isinstance(layer, kind)
         np.testing.assert_array_equal(regions.drawn_region(), known[name])
-        assert regions.shares[0].area == known[name].mean()
+        assert regions.numbers.shares[0].area == known[name].mean()
         assert "changed" not in layer.name
         # Drawn on, it is no more what it is called.
         before = layer.name

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from napari.settings import get_settings
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QFontMetrics
 from qtpy.QtWidgets import QDockWidget, QVBoxLayout, QWidget
@@ -19,13 +20,17 @@ pytestmark = pytest.mark.gui
 
 @pytest.fixture
 def large_letters() -> Any:
-    from napari.settings import get_settings
-
     appearance = get_settings().appearance
     before = appearance.font_size
     appearance.font_size = 16
     yield
     appearance.font_size = before
+
+
+def inside_of(window: Any, name: str) -> Any:
+    return next(
+        each.widget() for each in window.findChildren(QDockWidget) if each.objectName() == name
+    )
 
 
 def area_of(window: Any, name: str) -> Any:
@@ -55,9 +60,20 @@ def test_a_small_window_keeps_half_for_the_canvas(
         # As much as a dock of the least width has beside a bar to scroll down.
         assert panel.widget().minimumSizeHint().width() <= LEAST_WIDTH - 16, name
         assert panel.dock().height() > 0.5 * window.height(), name
+    # Letters in which napari's controls ask for more than half: they scroll.
+    get_settings().appearance.font_size = 20
+    controls = inside_of(window, "layer controls")
+    held = controls.widget()
+    qtbot.waitUntil(lambda: held.minimumSizeHint().width() > window.width() // 2, timeout=5000)
+    qtbot.wait(300)
+    assert opened.viewer.window._qt_viewer.canvas.native.width() > 0.49 * window.width()
+    assert controls.horizontalScrollBar().maximum() > 0
+    get_settings().appearance.font_size = 16
     opened.viewer.window.resize(1800, 900)
     qtbot.waitUntil(lambda: area_of(window, "layer list") == left, timeout=5000)
     assert area_of(window, "layer controls") == left
+    assert inside_of(window, "layer controls") is held
+    assert held.isVisible()
     # napari 0.9.0 lets docks be no higher than they ask for.
     panel = panels["Quality control"]
     panel.bring_forward()
