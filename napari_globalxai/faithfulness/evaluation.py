@@ -130,7 +130,7 @@ class Evaluation:
         self, kept: Sequence[Mask], tick: Callable[[int, int], None] = ignore_tick
     ) -> Logits:
         """Return logits (mask, image, label) of all images under masks."""
-        with closing(self._run([Passes(self.rows, kept, tick)])) as made:
+        with closing(self.run([Passes(self.rows, kept, tick)])) as made:
             return next(made)
 
     def logits(
@@ -163,7 +163,7 @@ class Evaluation:
                 waiting.append(order)
                 yield from self._passes(order, counts[inner], tick)
 
-        made = self._run(passes())
+        made = self.run(passes())
         with closing(made):
             # An order has passes of its own even where all of its steps are ends.
             for first in made:
@@ -209,7 +209,8 @@ class Evaluation:
             result[:, members] = values
         return result
 
-    def _run(self, passes: Iterable[Passes]) -> Generator[Logits, None, None]:
+    def run(self, passes: Iterable[Passes]) -> Generator[Logits, None, None]:
+        """Give the logits (mask, image, label) of several passes, in turn."""
         if self.elsewhere is not None:
             yield from self.elsewhere.run(self, passes)
             return

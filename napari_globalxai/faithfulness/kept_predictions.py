@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,16 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_globalxai.faithfulness.evaluation import ARMS, Course, Evaluation, LogitsByArm
-from napari_globalxai.faithfulness.orders import Order
-from napari_globalxai.faithfulness.passes import ignore_tick
+from napari_globalxai.faithfulness.masked_prediction import distinct_masks
+from napari_globalxai.faithfulness.orders import Mask, Order
+from napari_globalxai.faithfulness.passes import Logits, Passes, ignore_tick
 from napari_globalxai.faithfulness.saved_arrays import keep_array, read_kept
 from napari_globalxai.faithfulness.watching import tell_course
 
 # Steps along the map that are predicted, and put by, at once.
 _STEPS_A_PART = 5
+# Of the images under masks: a part is a twentieth of them, or as many as so many forwards make.
+_PARTS, _FORWARDS_A_PART = 20, 200
 
 
 def predict_course(
@@ -81,6 +85,57 @@ def course_along(
     return predict_course(evaluation, order, counts, folder, tick)
 
 
+def predict_under(
+    evaluation: Evaluation,
+    kept: Sequence[Mask],
+    folder: Path | None,
+    tick: Callable[[int, int], None],
+) -> Logits:
+    """Predict all images under masks, part by part; parts that a stopped run finished are read.
+
+    A part is some of the images under all masks, so that each image is read once; parts end where
+    batches do, so that they have the bits that all images at once have.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        What is evaluated.
+    kept : sequence of numpy.ndarray
+        Masks, bool (*spatial): True shows the image.
+    folder : pathlib.Path or None
+        Where the parts are kept; without one, nothing is.
+    tick : callable
+        Called with the number of finished and planned predictions of an image.
+
+    Returns
+    -------
+    numpy.ndarray
+        Logits, float32 (mask, image, label).
+    """
+    if folder is None:
+        return evaluation.predict(kept, tick)
+    distinct, index_of = distinct_masks(kept)
+    images, labels = len(evaluation.rows), len(evaluation.classifier.labels)
+    found = np.empty((len(distinct), images, labels), np.float32)
+    done, total = 0, len(distinct) * images
+    missing: list[tuple[slice, Path]] = []
+    for part in _parts_of_images(images, evaluation.batch_size, len(distinct)):
+        path = folder / f"{_name_of_part(evaluation, distinct, part)}-masks.npy"
+        known = read_kept(path, found[:, part].shape)
+        if known is None:
+            missing.append((part, path))
+        else:
+            found[:, part] = known
+            done += known[..., 0].size
+    tick(done, total)
+    passes = _told_together([evaluation.rows[part] for part, _ in missing], distinct, done, tick)
+    with closing(evaluation.run(passes)) as made:
+        for (part, path), logits in zip(missing, made, strict=True):
+            found[:, part] = logits
+            keep_array(path, logits)
+    return found[index_of]
+
+
 class ControlCache:
     """Predictions along control orders, kept on disk under a hash of all that they depend on.
 
@@ -134,6 +189,39 @@ class ControlCache:
 
     def _path(self, order: Order, what: str) -> Path:
         return self.folder / f"{_name(self.evaluation, self.own.counts, order)}-{what}.npy"
+
+
+def _told_together(
+    rows: Sequence[npt.NDArray[np.int64]],
+    masks: Sequence[Mask],
+    done: int,
+    tick: Callable[[int, int], None],
+) -> list[Passes]:
+    """Return passes over parts of the images, which tell of all together."""
+    planned = [len(each) * len(masks) for each in rows]
+    finished = [0] * len(rows)
+
+    def tell(number: int, there: int, of: int) -> None:
+        # Where others predict, several parts are under way.
+        finished[number] = planned[number] * there // max(of, 1)
+        tick(done + sum(finished), done + sum(planned))
+
+    return [Passes(each, masks, partial(tell, number)) for number, each in enumerate(rows)]
+
+
+def _parts_of_images(images: int, batch_size: int, masks: int) -> list[slice]:
+    """Return places of the images of each part, whole batches of them."""
+    batches = -(-images // batch_size)
+    at_once = max(1, min(-(-batches // _PARTS), _FORWARDS_A_PART // masks)) * batch_size
+    return [slice(start, min(start + at_once, images)) for start in range(0, images, at_once)]
+
+
+def _name_of_part(evaluation: Evaluation, masks: Sequence[Mask], part: slice) -> str:
+    digest = hashlib.sha256(evaluation.identity.encode())
+    digest.update(f"{part.start} {part.stop} {len(masks)}".encode())
+    for mask in masks:
+        digest.update(np.packbits(mask).tobytes())
+    return digest.hexdigest()[:32]
 
 
 def _name(evaluation: Evaluation, counts: npt.NDArray[np.int64], order: Order) -> str:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.evaluation import Evaluation
+from napari_globalxai.faithfulness.kept_predictions import predict_under
 from napari_globalxai.faithfulness.label_effects import Effect, LabelCases
 from napari_globalxai.faithfulness.numbers_in_words import in_interval, in_percent
 from napari_globalxai.faithfulness.orders import Mask
@@ -139,6 +140,7 @@ def run_regions(
     maps: Mapping[str, npt.NDArray[np.floating]],
     settings: PepprSettings,
     *,
+    cache: Path | None = None,
     progress: ProgressCallback = ignore_progress,
 ) -> RegionResult:
     """Keep and erase regions of the frame, each alone and ranked by their share of a map.
@@ -153,6 +155,8 @@ def run_regions(
         By label, the map (*spatial) whose mass ranks the regions; its labels are those tested.
     settings : PepprSettings
         Bootstrap and seed.
+    cache : pathlib.Path, optional
+        Folder for the predictions, which a test that was stopped goes on from.
     progress : callable, optional
         May raise `Cancelled`.
 
@@ -172,7 +176,8 @@ def run_regions(
     def tick(done: int, total: int) -> None:
         progress(Progress("Keeping and erasing regions", done, total))
 
-    logits = evaluation.predict([whole, *(kept for _, _, _, kept in plan)], tick)
+    masks = [whole, *(kept for _, _, _, kept in plan)]
+    logits = predict_under(evaluation, masks, cache, tick)
     outputs = outputs_of(evaluation, logits)
     rows = [
         RegionRow(

@@ -11,7 +11,7 @@ from napari_globalxai.faithfulness.drawn_images import on_drawn_images
 from napari_globalxai.faithfulness.region_tests import RegionResult, run_regions
 from napari_globalxai.images.regions_file import read_regions
 from napari_globalxai.progress import JobProgress, ProgressCallback, ignore_progress
-from napari_globalxai.runs.evaluate import make_evaluation
+from napari_globalxai.runs.evaluate import controls_of, make_evaluation
 from napari_globalxai.runs.folder import PEPPR_FOLDER
 from napari_globalxai.runs.run import Run, open_run
 from napari_globalxai.runs.spreading import passes_elsewhere
@@ -88,6 +88,7 @@ def peppr_regions(
                 found,
                 {label: run.maps[label] for label in labels},
                 PepprSettings.of(chosen, {"fill": fill}),
+                cache=controls_of(run),
                 progress=told,
             )
             result.settings.update({"file": str(regions), "file_sha256": sha256})

@@ -15,9 +15,9 @@ from napari_globalxai.settings.declared import (
     SettingsModel,
 )
 
-OURS, PAPER = "ours", "paper"
+WITH_CONTROLS, PAPER = "with-controls", "paper"
 PROTOCOLS = {
-    OURS: "Along any map, against controls, across folds of patients, with a verdict",
+    WITH_CONTROLS: "Any map, held against control maps, across folds of patients, with a verdict",
     PAPER: "As close to the publication as its public sources allow: along the overall map, with "
     "neither controls nor folds nor verdict",
 }
@@ -48,10 +48,11 @@ class PepprQuestion(SettingsModel):
         "TIFF, PNG, npy or NIfTI; with one map, of that one alone, beside its curves",
     )
     protocol: Annotated[str, Choices(PROTOCOLS)] = Field(
-        default=OURS,
+        default=WITH_CONTROLS,
         title="Protocol",
-        description="paper: as close to the publication as its public sources allow, along the "
-        "overall map, with neither controls nor verdict",
+        description="with-controls: a map is held against controls, across folds of patients, and "
+        "judged; paper: as close to the publication as its public sources allow, along the overall "
+        "map, with none of these",
     )
     per_image: bool = Field(
         default=False,

@@ -40,6 +40,11 @@ _LETTER, _LINE = 0.55, 1.25
 _BESIDE, _BEFORE = 8, 6
 # In letters: from which width on two names of a legend stand side by side.
 _WIDE = 36
+# Numbers across: letters that one takes with the gap beside it, a whole number or another one, and
+# how many there are at most.
+_WHOLE_NUMBER, _NUMBER, _MOST_NUMBERS = 6, 9, 9
+# Rounds after which a figure whose numbers still change its layout is left as it is.
+_MOST_ROUNDS = 4
 # What axes need at least in pixels, and lines around them where legends have a column, or two.
 _AXES, _LINES_OF_ONE, _LINES_OF_TWO = 150, 22, 16
 
@@ -168,9 +173,25 @@ class CurvesDrawing:
         else:
             self.draw_curves()
             self.draw_deltas()
+        self._settle()
         self._canvas.draw()
         pixels = np.array(self._canvas.buffer_rgba(), np.uint8)
         return Drawn(pixels, self.figure, self.curves_axes, self.deltas_axes, self.cursor_curve)
+
+    def _settle(self) -> None:
+        """Lay the figure out until its axes stay where they are.
+
+        Axes that become smaller have other numbers beside them, which may be wider than those that
+        room was left for.
+        """
+        engine: Any = self.figure.get_layout_engine()
+        before: list[Any] = []
+        for _ in range(_MOST_ROUNDS):
+            engine.execute(self.figure)
+            places = [axes.get_position().bounds for axes in self.figure.axes]
+            if before and np.allclose(places, before, atol=1e-3):
+                break
+            before = places
 
     @property
     def is_empty(self) -> bool:
@@ -178,9 +199,14 @@ class CurvesDrawing:
         return self.result is None or self.curve("map", "restore").empty
 
     def _dress(self) -> None:
-        """Give the axes the theme's colours."""
+        """Give the axes the theme's colours, and across as many numbers as have room."""
+        from matplotlib.ticker import MaxNLocator
+
         self.figure.set_facecolor(self.ground)
-        for axes in (self.curves_axes, self.deltas_axes):
+        percent = _WHOLE_NUMBER if self._across == WHOLE else _NUMBER
+        for axes, wide in ((self.curves_axes, percent), (self.deltas_axes, _NUMBER)):
+            numbers = min(_MOST_NUMBERS, max(1, (self._letters - _BESIDE) // wide))
+            axes.xaxis.set_major_locator(MaxNLocator(numbers, steps=[1, 2, 2.5, 5, 10]))
             axes.set_facecolor(self.ground)
             axes.tick_params(colors=self.text, labelsize=self.small)
             # Below the lower half of the lowest number beside the axes.

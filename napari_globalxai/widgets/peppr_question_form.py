@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from napari_globalxai.widgets.places_box import PlacesBox
 from napari_globalxai.widgets.recognised import result_folder
 from napari_globalxai.widgets.setting_fields import field_value
 from napari_globalxai.widgets.settings_form import FormRows, add_setting
+from napari_globalxai.widgets.workers import LatestOnly
 from napari_globalxai.widgets.wrapped import tip_lines
 
 if TYPE_CHECKING:
@@ -75,6 +77,8 @@ class PepprQuestionForm(QWidget):
         super().__init__()
         self._run: Run | None = None
         self._places: dict[str, Place] = {}
+        self._kept_as: dict[str, Path] = {}
+        self._reads = LatestOnly(self)
         self._files: list[str] = []
         declared = {each.name: each for each in declared_fields(PepprQuestion)}
         rows = FormRows()
@@ -109,10 +113,12 @@ class PepprQuestionForm(QWidget):
         self.protocol_box.currentIndexChanged.connect(self._on_edited)
         self.places.chosen.connect(self._on_place)
         self.places.said.connect(self.said)
+        self._reads.ready.connect(self._on_kept_as)
+        self._reads.failed.connect(self._list_regions)
 
     def show_run(self, run: Run | None) -> None:
         """Offer what a run has; what is chosen of the run before is forgotten."""
-        self._run, self._places, self._files = run, {}, []
+        self._run, self._places, self._kept_as, self._files = run, {}, {}, []
         for each in (self.maps, self.against):
             each.show_names(())
         self.maps.show_names([] if run is None else [(name, name) for name in run.maps])
@@ -121,15 +127,33 @@ class PepprQuestionForm(QWidget):
         self.list_regions()
 
     def list_regions(self) -> None:
-        """List the regions that the run holds by now; the one that is chosen stays so."""
+        """List the regions that the run holds by now; the one that is chosen stays so.
+
+        Of a place that the run holds, its file stands for it.
+        """
+        run, places = self._run, dict(self._places)
+        if run is None or not places:
+            self._list_regions()
+        else:
+            self._reads.request(run, lambda: _files_of(run, places))
+
+    def _on_kept_as(self, run: Run, found: dict[str, Path]) -> None:
+        if run is self._run:
+            self._kept_as = found
+            self._list_regions()
+
+    def _list_regions(self, *what: object) -> None:
         box, chosen = self.regions_box, self.regions_box.currentData()
+        if chosen in self._kept_as:
+            chosen = str(self._kept_as[chosen])
         box.blockSignals(True)
         box.clear()
         box.addItem(_NO_REGION, None)
         for path in () if self._run is None else kept_regions(self._run):
             box.addItem(path.stem, str(path))
         for name in self._places:
-            box.addItem(name, name)
+            if name not in self._kept_as:
+                box.addItem(name, name)
         for file in self._files:
             box.addItem(Path(file).name, file)
             box.setItemData(box.count() - 1, tip_lines(file), Qt.ItemDataRole.ToolTipRole)
@@ -203,8 +227,10 @@ class PepprQuestionForm(QWidget):
 
     def _on_place(self, name: str, region: npt.NDArray[np.bool_]) -> None:
         self._places[name] = Place(name, region)
-        self.list_regions()
+        self._kept_as.pop(name, None)
+        self._list_regions()
         self.regions_box.setCurrentIndex(self.regions_box.findData(name))
+        self.list_regions()
 
     @property
     def _near(self) -> str:
@@ -213,6 +239,14 @@ class PepprQuestionForm(QWidget):
     def _pick_file(self, caption: str, kinds: str) -> Path | None:
         picked, _ = QFileDialog.getOpenFileName(self, caption, self._near, kinds)
         return Path(picked) if picked else None
+
+
+def _files_of(run: Run, places: Mapping[str, Place]) -> dict[str, Path]:
+    """Return the files of places that a run holds, by name. To be called in a worker."""
+    from napari_globalxai.widgets.region_view import kept_as
+
+    found = {name: kept_as(run, name, place.region) for name, place in places.items()}
+    return {name: path for name, path in found.items() if path is not None}
 
 
 def _add_row(rows: FormRows, setting: Declared, field: QWidget, *below: QWidget) -> None:

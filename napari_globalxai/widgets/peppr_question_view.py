@@ -151,7 +151,8 @@ class PepprQuestionView(Fold):
         self.form.edited.connect(self._on_edited)
         self.form.said.connect(self.job_bar.say)
         self.runner.started.connect(self._on_edited)
-        self.runner.finished.connect(self._on_edited)
+        # A place is kept before it is tested, also where that is stopped.
+        self.runner.finished.connect(self.form.list_regions)
         self.runner.cancelled.connect(self._on_cancelled)
         self.runner.succeeded.connect(self._on_answered)
         self._show_run()
@@ -185,9 +186,7 @@ class PepprQuestionView(Fold):
         self.start_button.setEnabled(can_start and run is not None and not self.runner.is_running)
 
     def _on_cancelled(self) -> None:
-        self.job_bar.say(
-            "Stopped. Predictions along maps are kept for the next time; results are as before."
-        )
+        self.job_bar.say("Stopped. What was predicted is kept; results are as before.")
 
     def _on_answered(self, found: Answered) -> None:
         if self._session.run is not found.run:

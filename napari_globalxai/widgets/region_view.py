@@ -157,8 +157,7 @@ def keep_region(
     """
     import tifffile
 
-    # Lower case, as the other files of a run.
-    stem = re.sub(r"[^\w-]+", "-", name).strip("-").lower()
+    stem = _stem(name)
     if not stem:
         raise InputError(f"{name!r} is no name for a region; use letters and digits.")
     check_present(run)
@@ -175,6 +174,18 @@ def keep_region(
         },
     )
     return path
+
+
+def kept_as(run: Run, name: str, region: npt.NDArray[np.bool_]) -> Path | None:
+    """Return the file that a run keeps a region of a name in, where it does. For a worker."""
+    stem = _stem(name)
+    path = _place_for(run.folder / REGIONS_FOLDER, stem, region) if stem else None
+    return path if path is not None and is_regular(path) else None
+
+
+def _stem(name: str) -> str:
+    # Lower case, as the other files of a run.
+    return re.sub(r"[^\w-]+", "-", name).strip("-").lower()
 
 
 def _place_for(folder: Path, stem: str, region: npt.NDArray[np.bool_]) -> Path:

@@ -18,6 +18,7 @@ from napari_globalxai.report.more_tables import more_tables
 from napari_globalxai.runs.compare_maps import compare_maps
 from napari_globalxai.runs.evaluate import make_evaluation
 from napari_globalxai.runs.evaluate_otherwise import peppr_as_published
+from napari_globalxai.runs.evaluate_regions import peppr_regions
 
 QUICK = ["--steps", "4", "--control-steps", "3", "--controls", "1", "--bootstrap", "20"]
 QUICK += ["--device", "cpu"]
@@ -49,6 +50,13 @@ def command(monkeypatch, capsys):
 
 def said(run, name):
     return json.loads((run / "peppr" / f"{name}.json").read_text())
+
+
+def two_regions(folder):
+    image = np.zeros((tiny.HEIGHT, tiny.WIDTH), np.uint8)
+    image[tiny.SIGNS["left"]], image[:4] = 1, 2
+    tifffile.imwrite(folder / "two.tif", image)
+    return folder / "two.tif"
 
 
 def test_several_fills_in_one_call(run, command):
@@ -159,7 +167,7 @@ def test_what_goes_together_is_asked_and_else_one_line_says_what_to_leave_out(ru
     for asked, words in (
         (("--protocol", "paper", *other), "--protocol: the published one is run by itself; leave"),
         (("--protocol", "paper", "--per-image"), "leave --per-image out"),
-        (("--protocol", "ours too"), "--protocol: 'ours too' is not one of ours, paper"),
+        (("--protocol", "ours"), "--protocol: 'ours' is not one of with-controls, paper"),
         (("--per-image", *other, "--map", "left", "--map", "right"), "leave --against and --map"),
         (("--regions", "r.tif", *other), "--regions: are those of this run alone; leave --against"),
         (("--regions", "r.tif", "--map", "left", "--map", "right"), "can only be compared"),
@@ -171,13 +179,15 @@ def test_what_goes_together_is_asked_and_else_one_line_says_what_to_leave_out(ru
     assert not (run / "peppr").exists() or not list((run / "peppr").glob("*.json"))
 
 
-@pytest.mark.parametrize("asked", ["compared", "overall.paper"])
-def test_a_stopped_comparison_goes_on_from_its_predictions(asked, run, tmp_path):
-    few = {"steps": 12, "fill": "black"}
+@pytest.mark.parametrize("asked", ["compared", "overall.paper", "regions"])
+def test_what_was_stopped_goes_on_from_its_predictions(asked, run, tmp_path):
+    few = {"steps": 12, "fill": "black", "batch_size": 4}
 
     def ask(folder, progress):
         if asked == "compared":
             return compare_maps(folder, ["left", "right"], progress=progress, **few)
+        if asked == "regions":
+            return peppr_regions(folder, two_regions(tmp_path), progress=progress, **few)
         return peppr_as_published(folder, progress=progress, **few)
 
     def stop(progress):
@@ -188,10 +198,10 @@ def test_a_stopped_comparison_goes_on_from_its_predictions(asked, run, tmp_path)
     ask(whole, ignore_progress)
     with pytest.raises(Cancelled):
         ask(run, stop)
-    stem = asked if asked == "compared" else "overall.black.paper"
+    stem = {"overall.paper": "overall.black.paper", "regions": "regions.black"}.get(asked, asked)
     assert not (run / "peppr" / f"{stem}.csv").exists()
-    kept = {path: path.stat().st_mtime_ns for path in run.glob("peppr/controls/*-course.npy")}
-    assert kept
+    kept = {path: path.stat().st_mtime_ns for path in run.glob("peppr/controls/*.npy")}
+    assert 0 < len(kept) < len(list(whole.glob("peppr/controls/*")))
     ask(run, ignore_progress)
     assert kept == {path: path.stat().st_mtime_ns for path in kept}
     # What was read is what was predicted.

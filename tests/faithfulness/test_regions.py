@@ -14,6 +14,7 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from napari_globalxai.errors import InputError
+from napari_globalxai.faithfulness.kept_predictions import predict_under
 from napari_globalxai.faithfulness.region_tests import rank_regions, run_regions
 from napari_globalxai.images.regions_file import read_regions
 from napari_globalxai.report.region_facts import region_facts
@@ -103,6 +104,32 @@ def test_intervals_do_not_shrink_where_each_image_is_there_twice(case):
             np.testing.assert_allclose(
                 getattr(one.effect, interval), getattr(two.effect, interval), atol=1e-6
             )
+
+
+@pytest.mark.parametrize("fill", ["mean-image", "blur", "noisy-linear"])
+def test_predictions_that_are_kept_have_the_bits_of_all_at_once(fill, tmp_path):
+    evaluation = make_evaluation(tmp_path, count=30, fill=fill, batch_size=4)
+    masks = [np.ones((32, 48), bool), *regions().values(), np.zeros((32, 48), bool)]
+    masks += [~mask for mask in masks]
+    told = []
+
+    def tick(done, total):
+        told.append((done, total))
+
+    expected = evaluation.predict(masks)
+    for left in (8, 3, 0):
+        # Some are lost, and made again.
+        kept = sorted((tmp_path / "kept").glob("*.npy"))
+        for path in kept[left:]:
+            path.unlink()
+        known = sum(np.load(path)[..., 0].size for path in kept[:left])
+        made = predict_under(evaluation, masks, tmp_path / "kept", tick)
+        assert made.tobytes() == expected.tobytes()
+        assert told == sorted(told)
+        assert {total for _, total in told} == {30 * 8}
+        assert (told[0][0], told[-1][0]) == (known, 30 * 8)
+        told.clear()
+    assert len(list((tmp_path / "kept").glob("*.npy"))) == 8
 
 
 def test_files(case, tmp_path):

@@ -80,7 +80,7 @@ def tested(finished_run: Path, added_package: Any, tmp_path: Path) -> Path:
 def test_an_added_family_and_fill_are_shown(tested: Path, panels: Any, qtbot: Any) -> None:
     from matplotlib.colors import to_hex
 
-    from napari_globalxai.widgets.peppr_figure import Wanted, draw, least_height
+    from napari_globalxai.widgets.peppr_figure import WHOLE, Wanted, draw, least_height
 
     # Room for a sentence; what can be asked otherwise is below it.
     without_curves = panels.peppr.plot.minimumHeight()
@@ -103,11 +103,15 @@ def test_an_added_family_and_fill_are_shown(tested: Path, panels: Any, qtbot: An
     ):
         assert name in [text.get_text() for text in axes.get_legend().get_texts()]
 
-    for width, points in ((248, 9), (248, 16), (340, 12), (420, 16)):
+    near = (0.31, 0.37)
+    for width, points, across in (
+        (248, 9, WHOLE), (248, 16, WHOLE), (340, 12, WHOLE), (420, 16, WHOLE), (480, 12, WHOLE),
+        (280, 16, near), (480, 16, near),
+    ):  # fmt: skip
         height = least_height(points, width, 100)
         wanted = Wanted(
             result=session.result, label="left", arm="restore", ground="#000000", text="#ffffff",
-            size=(width, height), dots_an_inch=100, points=points,
+            size=(width, height), dots_an_inch=100, points=points, across=across,
         )  # fmt: skip
         narrow = draw(wanted)
         # Words have room, and do not take that of the axes.

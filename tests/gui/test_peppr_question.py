@@ -67,7 +67,7 @@ def choose(form: Any, qtbot: Any, maps: str = "", run: Path | None = None, **box
         if (name in form.maps.ticked()) != (name in wanted):
             qtbot.keyClick(form.maps, Qt.Key.Key_Space)
     form.regions_box.setCurrentText(boxes.get("regions", "None"))
-    form.protocol_box.setCurrentText(boxes.get("protocol", "ours"))
+    form.protocol_box.setCurrentText(boxes.get("protocol", "with-controls"))
 
 
 def start(view: Any, qtbot: Any) -> None:
@@ -226,8 +226,29 @@ def test_a_place_is_kept_as_a_region_and_tested(own: Any, tmp_path: Path, qtbot:
     start(view, qtbot)
     file = run.folder / "regions" / "lower-right-corner.tif"
     assert (tifffile.imread(file) > 0).tolist() == place.tolist()
-    texts = [form.regions_box.itemText(at) for at in range(form.regions_box.count())]
-    assert {"corner", "lower-right-corner", "Lower right corner"} < set(texts)
+
+    def listed() -> list[str]:
+        return [form.regions_box.itemText(at) for at in range(form.regions_box.count())]
+
+    # It is listed once: as the file that the run keeps it in, which is chosen in its place.
+    expected = ["None", "corner", "lower-right-corner", "File…"]
+    qtbot.waitUntil(lambda: listed() == expected, timeout=TIMEOUT)
+    assert form.regions_box.currentText() == "lower-right-corner"
+    assert form.question().regions == file
+    assert form.place is None
+    assert "Keeps and erases lower-right-corner" in view.said.text()
+    # Taken again, and in a window that is opened later, too.
+    for _ in range(2):
+        form.places.chosen.emit("Lower right corner", place)
+        qtbot.waitUntil(lambda: listed() == expected, timeout=TIMEOUT)
+        assert form.regions_box.currentText() == "lower-right-corner"
+        form.show_run(run)
+    # Another place of that name is another one.
+    form.places.chosen.emit("Lower right corner", ~place)
+    assert form.place is not None
+    qtbot.waitUntil(lambda: not form._reads.is_running and TURNS.is_idle, timeout=TIMEOUT)
+    assert listed() == [*expected[:-1], "Lower right corner", "File…"]
+    assert form.regions_box.currentText() == "Lower right corner"
     qtbot.waitUntil(own.peppr.further.isExpanded, timeout=TIMEOUT)
     assert {line[1] for line in own.peppr.further.regions.texts()} == {"lower-right-corner"}
 
@@ -266,6 +287,41 @@ def test_cancelled_it_goes_on_by_command_and_is_shown(
     again.further.expand()
     qtbot.waitUntil(lambda: len(again.further.pairs.texts()) == 2, timeout=TIMEOUT)
     assert again.otherwise.runner is runner
+
+
+def test_a_region_that_is_cancelled_goes_on_in_panel_and_command(
+    own: Any, tmp_path: Path, qtbot: Any
+) -> None:
+    view, runner, run = own.peppr.otherwise, own.peppr.otherwise.runner, tmp_path / "run"
+    other = gx.open_run(tmp_path / "by command")
+    own.peppr.more_form.fields["batch_size"].setValue(4)
+    choose(view.form, qtbot, regions="corner")
+
+    def stop(progress: Any) -> None:
+        if "regions" in progress.stage and progress.done > 0:
+            view.job_bar.cancel_button.click()
+
+    runner.progressed.connect(stop)
+    with qtbot.waitSignal(runner.cancelled, timeout=TIMEOUT):
+        view.start_button.click()
+    runner.progressed.disconnect(stop)
+    assert "What was predicted is kept" in view.job_bar.status.text()
+    assert not list(run.glob("peppr/regions*"))
+    kept = {path: path.stat().st_mtime_ns for path in run.glob("peppr/controls/*-masks.npy")}
+    assert kept
+    # A command goes on from a copy of it, the panel from the run itself.
+    shutil.copytree(run, tmp_path / "gone on")
+    peppr_regions(
+        tmp_path / "gone on", tmp_path / "gone on/regions/corner.tif", steps=STEPS, batch_size=4
+    )
+    start(view, qtbot)
+    assert kept == {path: path.stat().st_mtime_ns for path in kept}
+    whole = list(run.glob("peppr/controls/*-masks.npy"))
+    assert len(whole) > len(kept)
+    peppr_regions(other, other.folder / "regions" / "corner.tif", steps=STEPS, batch_size=4)
+    own_answer = answers(run, "regions")
+    assert own_answer == answers(other.folder, "regions")
+    assert own_answer == answers(tmp_path / "gone on", "regions")
 
 
 def test_an_answer_is_told_only_of_the_run_on_show(own: Any, tmp_path: Path, qtbot: Any) -> None:
