@@ -159,7 +159,8 @@ def test_huge_pictures_are_decoded_one_at_a_time_and_reduced(tmp_path):
     assert shapes.startswith("{(1053, 1053, 3)}")
     assert abs(float(re.search(r"\{(\d+\.\d+)", shapes)[1]) - 40_000 / 257) < 0.001
     assert affine == "[[19.0, 0.0, 9.0], [0.0, 19.0, 9.0], [0.0, 0.0, 1.0]] (20000, 20000)"
-    assert int(most) < 3 * MIB
+    # Kilobytes: one at a time takes 1.3 GB, all three at once 2.9.
+    assert int(most) < 2 * MIB
 
 
 def test_strips_that_inflate_to_more_than_they_have_room_for(tmp_path):

@@ -249,6 +249,20 @@ def test_cells_that_do_not_answer_where_they_would_lie_are_refused(stage):
     assert "\n" not in str(why.value)
 
 
+@pytest.mark.parametrize("weight", [3e-8, 3e-2])
+def test_rounding_is_no_answer(weight):
+    """A cell sees what lies 40 pixels beside it: more than rounding, and it is refused."""
+    layer = nn.Conv2d(2, 3, (1, 2), 8, (0, 40), dilation=(1, 80))
+    with torch.no_grad():
+        layer.weight[..., 0], layer.weight[..., 1], layer.bias[:] = weight, 0, 1
+    model = classifier(stack_of(layer), "0")
+    if weight > 1e-6:
+        with pytest.raises(InputError, match="do not answer"):
+            GradCam().grid(model)
+    else:
+        assert model.cell_grid.measured
+
+
 class Unknown(nn.Module):
     """Leaves cells in their places by an operation of which positions cannot know."""
 

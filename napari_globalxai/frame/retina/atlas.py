@@ -255,10 +255,11 @@ def learn_atlas(
         for index, picture in zip(usable, pictures, strict=True)
     ]
     atlas = _from_oriented(pictures, guessed, aspects)
+    measured: Atlas | None = None
     for _ in range(_ROUNDS):
         if atlas is None:
             return None
-        fits = _fits(atlas, pictures, guessed)
+        measured, fits = atlas, _fits(atlas, pictures, guessed)
         turned = [fit.margin < 0 for fit in fits]
         if not any(turned):
             break
@@ -274,7 +275,8 @@ def learn_atlas(
         atlas = _from_oriented(pictures, guessed, aspects)
         if atlas is None:
             return None
-    fits = _fits(atlas, pictures, guessed)
+    if measured is not atlas:
+        fits = _fits(atlas, pictures, guessed)
     if _coherence(atlas, pictures, guessed, fits, aspects) < _LEAST_COHERENCE:
         return None
     clear = float(np.median([fit.margin for fit in fits])) > _LEAST_MARGIN
