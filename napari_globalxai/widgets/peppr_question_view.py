@@ -150,6 +150,7 @@ class PepprQuestionView(Fold):
         self.start_button.clicked.connect(self.start)
         self.form.edited.connect(self._on_edited)
         self.form.said.connect(self.job_bar.say)
+        self._settings_form.fills.edited.connect(self._on_edited)
         self.runner.started.connect(self._on_edited)
         # A place is kept before it is tested, also where that is stopped.
         self.runner.finished.connect(self.form.list_regions)
@@ -180,6 +181,9 @@ class PepprQuestionView(Fold):
         question, run = self.form.question(), self._session.run
         clash = in_panel_words(question.clash, declared_fields(PepprQuestion))
         words = in_words(question, self.form.maps.words(), self.form.regions_box.currentText())
+        fills = self._settings_form.fills.value
+        if words and not isinstance(fills, str) and question.regions is None:
+            words += f" Of the fills, {fills[0]} alone is taken here."
         nothing_yet = _OPEN_A_RUN if run is None else _NOTHING_YET
         self.said.setText(f"⚠ {clash}" if clash else (words if run else "") or nothing_yet)
         can_start = bool(words) and not clash
