@@ -260,6 +260,7 @@ class CurvesDrawing:
         axes = self.curves_axes
         self._draw_others()
         families = [] if self._others else self._families()
+        along = (drawable(self.result.map_name) if self._others else "") or "the map"
         for look, dashes in zip(families, cycle(_DASHES), strict=False):
             curve = evaluated_part(self.curve(look.name, self.arm))
             if len(curve):
@@ -282,7 +283,7 @@ class CurvesDrawing:
                 color=colour,
                 lw=2,
                 ls=(0, ARM_DASHES[arm] or None),
-                label=f"{VERBS[arm]} along the map",
+                label=f"{VERBS[arm]} along {along}",
             )
             if arm == self.arm:
                 self.cursor_curve = (curve["fraction"].to_numpy(), curve["value"].to_numpy())
@@ -295,7 +296,7 @@ class CurvesDrawing:
         self.name_axes(axes, what, of_name("ROC AUC", self.label))
         # The map's curves come first in the legend, though they are drawn last.
         handles, names = axes.get_legend_handles_labels()
-        ranks = sorted(range(len(names)), key=lambda index: "the map" not in names[index])
+        ranks = sorted(range(len(names)), key=lambda index: f"along {along}" not in names[index])
         self.name_lines(axes, [handles[at] for at in ranks], [names[at] for at in ranks], above=1.0)
 
     def _draw_others(self) -> None:

@@ -49,6 +49,13 @@ _LINES_OF_NOTHING = 6
 class PepprPlot(QWidget):
     """Curves of one label: restored and erased along the map, controls, and the fraction in view.
 
+    Parameters
+    ----------
+    theme : str
+        Name of napari's theme.
+    has_fraction : bool, optional
+        Whether a fraction is in view, which a click moves.
+
     The line of the fraction is painted by Qt onto the finished picture, so that scrubbing does not
     draw the curves again.
 
@@ -63,7 +70,7 @@ class PepprPlot(QWidget):
     fraction_picked = Signal(float)
     drawn = Signal()
 
-    def __init__(self, theme: str) -> None:
+    def __init__(self, theme: str, has_fraction: bool = True) -> None:
         super().__init__()
         self.setMinimumWidth(180)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
@@ -74,7 +81,7 @@ class PepprPlot(QWidget):
         self._fit_height()
         self._label = ""
         self._others: tuple[tuple[str, PepprResult], ...] = ()
-        self._fraction, self._arm = 0.0, "restore"
+        self._has_fraction, self._fraction, self._arm = has_fraction, 0.0, "restore"
         self._theme = theme
         self._across = WHOLE
         self._drawn: Drawn | None = None
@@ -174,10 +181,15 @@ class PepprPlot(QWidget):
         self._theme = theme
         self._draw_all()
 
-    def show_result(self, result: PepprResult | None, label: str) -> None:
-        """Show one label's curves, or nothing."""
-        if result is not self._result:
-            self._others = ()
+    def show_result(
+        self,
+        result: PepprResult | None,
+        label: str,
+        others: tuple[tuple[str, PepprResult], ...] = (),
+    ) -> None:
+        """Show one label's curves, or nothing; and those of other results, by name, beside it."""
+        if result is not self._result or others:
+            self._others = others
         self._result, self._label = result, label
         self._fit_height()
         self._draw_all()
@@ -255,7 +267,7 @@ class PepprPlot(QWidget):
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         painter.drawImage(QRectF(self.rect()), picture)
         first, last = self._across
-        if drawn.curve is not None and first <= self._fraction <= last:
+        if self._has_fraction and drawn.curve is not None and first <= self._fraction <= last:
             text = get_theme(self._theme).text.as_hex()
             value = float(np.interp(self._fraction, *drawn.curve))
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
