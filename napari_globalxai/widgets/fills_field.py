@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QFileDialog, QWidget
+from qtpy.QtWidgets import QComboBox, QFileDialog, QWidget
 
 from napari_globalxai.catalogue import IMAGE_FILL_PREFIX
 from napari_globalxai.settings.declared import Declared
@@ -47,7 +47,8 @@ class FillsField(QWidget):
         self._setting = setting
         # Of a picture, its file's name.
         self._words = {name: name for name in setting.choices}
-        self.box: Any = make_field(setting)
+        box: Any = make_field(setting)
+        self.box: QComboBox = box
         self.others = CheckList("Fills to test with, too", _TIP)
         self.more_button = tipped_button("More fills…", _TIP)
         self.picture_button = tipped_button(

@@ -227,9 +227,9 @@ class GrowingMaps:
 
     def result(self, label: str) -> SideBySide | None:
         """Return what there is of all maps; see `GrowingCurves.result`."""
-        *finished, last = [*self._maps] or [None]
-        if last is None:
+        if not self._maps:
             return None
+        *finished, last = self._maps
         newest = last.result(label)
         # What label the first one came to is that of the others.
         shown = label if newest is None else str(newest.curves["label"].iloc[0])

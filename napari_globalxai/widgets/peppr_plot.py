@@ -88,6 +88,8 @@ class PepprPlot(QWidget):
         self._picture: QImage | None = None
         self._figures = LatestOnly(self)
         self._figures.ready.connect(self._on_drawn)
+        self._figures.failed.connect(self._catch_up)
+        self._is_behind = False
         self._resized = QTimer(self)
         self._resized.setSingleShot(True)
         self._resized.setInterval(_MILLISECONDS_OF_RESIZING)
@@ -155,7 +157,7 @@ class PepprPlot(QWidget):
     @property
     def is_drawing(self) -> bool:
         """Whether the picture is not yet that of what was last asked for."""
-        return self._figures.is_running or self._resized.isActive()
+        return self._figures.is_running or self._is_behind or self._resized.isActive()
 
     @property
     def figure(self) -> Any:
@@ -224,8 +226,19 @@ class PepprPlot(QWidget):
         )
 
     def _draw_all(self) -> None:
-        wanted = self._wanted()
+        # One under way is shown first: where curves come faster than they are drawn, each would
+        # give way to the next, and none be shown.
+        self._is_behind = self._figures.is_running
+        if not self._is_behind:
+            self._draw_now()
+
+    def _draw_now(self) -> None:
+        self._is_behind, wanted = False, self._wanted()
         self._figures.request(wanted, lambda: draw_result(wanted))
+
+    def _catch_up(self, *what: object) -> None:
+        if self._is_behind:
+            self._draw_now()
 
     def _on_drawn(self, wanted: Wanted, drawn: Drawn) -> None:
         height, width = drawn.pixels.shape[:2]
@@ -235,7 +248,10 @@ class PepprPlot(QWidget):
         # A copy, as Qt does not keep the bytes.
         self._drawn, self._picture = drawn, picture.copy()
         self.update()
-        self.drawn.emit()
+        if self._is_behind:
+            self._draw_now()
+        else:
+            self.drawn.emit()
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Draw anew once the size stays."""
