@@ -74,7 +74,7 @@ class ComparedCurves(QWidget):
         # Maps to come show this one, too.
         self._growing.label = shown
         others = tuple((each.map_name, each) for each in found.others)
-        self.plot.show_result(found.result, shown, others)
+        self.plot.show_result(found.result, shown, others, found.result.map_name)
 
     def begin(self, maps: GrowingMaps) -> None:
         """Forget what there was: other maps are compared."""

@@ -81,6 +81,7 @@ class PepprPlot(QWidget):
         self._fit_height()
         self._label = ""
         self._others: tuple[tuple[str, PepprResult], ...] = ()
+        self._called = ""
         self._has_fraction, self._fraction, self._arm = has_fraction, 0.0, "restore"
         self._theme = theme
         self._across = WHOLE
@@ -188,10 +189,12 @@ class PepprPlot(QWidget):
         result: PepprResult | None,
         label: str,
         others: tuple[tuple[str, PepprResult], ...] = (),
+        called: str = "",
     ) -> None:
-        """Show one label's curves, or nothing; and those of other results, by name, beside it."""
+        """Show one label's curves, or nothing; among those of other maps, by what it is called."""
         if result is not self._result or others:
             self._others = others
+        self._called = called
         self._result, self._label = result, label
         self._fit_height()
         self._draw_all()
@@ -223,6 +226,7 @@ class PepprPlot(QWidget):
             points=self.font().pointSizeF(),
             others=self._others,
             across=self._across,
+            called=self._called,
         )
 
     def _draw_all(self) -> None:
