@@ -59,7 +59,7 @@ class FillsField(QWidget):
             column.addWidget(part)
         self.setFocusProxy(self.box)
         self._show_others(False)
-        self.more_button.clicked.connect(lambda: self._show_others(True))
+        self.more_button.clicked.connect(self._ask_for_others)
         self.picture_button.clicked.connect(self._pick)
         self.others.edited.connect(self.edited)
         self.others.dropped.connect(self._on_dropped)
@@ -95,6 +95,11 @@ class FillsField(QWidget):
             words = Path(fill.removeprefix(IMAGE_FILL_PREFIX)).name if is_picture else fill
             self._words[fill] = words
             self.box.addItem(words, fill)
+
+    def _ask_for_others(self) -> None:
+        self._show_others(True)
+        # The button that had the keys is gone.
+        self.others.setFocus()
 
     def _show_others(self, are_shown: bool) -> None:
         self._list_others()

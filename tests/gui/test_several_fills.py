@@ -57,8 +57,10 @@ def test_several_fills_leave_what_the_command_leaves(own: Any, tmp_path: Path, q
     panel, fills, file = own.peppr, own.peppr.form.fills, picture(tmp_path / "run")
     assert not fills.others.isVisible()
     assert not fills.picture_button.isVisible()
-    qtbot.mouseClick(fills.more_button, Qt.MouseButton.LeftButton)
+    fills.more_button.setFocus()
+    qtbot.keyClick(fills.more_button, Qt.Key.Key_Space)
     assert fills.others.isVisible()
+    assert fills.window().focusWidget() is fills.others
     panel.fill_box.setCurrentText("black")
     # The first one is not offered a second time.
     assert "black" not in fills.others.names()
