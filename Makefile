@@ -10,13 +10,17 @@ export TORCH
 # import, slowly, from then on. The tests and benchmarks do without it.
 WITHOUT_TORCHVISION := onnx2pytorch timm
 PEERS_WITHOUT_TORCHVISION := grad-cam ttach opencv-python-headless quantus
+# Tests start some hundred processes. Where bytecode is kept from disk, as containers often have it,
+# each of them compiles whatever it imports, for 5 s where that is torch and MONAI.
+unexport PYTHONDONTWRITEBYTECODE
 # More arguments for pytest, such as `-m "not gui"` or `-k peppr`.
 PYTEST_ARGS ?=
 
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test tests pyside pyside-here floors lint docs screenshots benchmark clean
+.PHONY: help demo test tests pyside pyside-here floors lint docs screenshots benchmark clean \
+	gui-dependencies
 
 help:
 	@echo "make demo         run the main job on the bundled cohort and open napari on the result"
@@ -33,9 +37,12 @@ demo: $(VENV)/.installed-gui
 	$(BIN)/napari-globalxai demo --out demo-run
 
 # What reads the code takes a core for a minute or two: beside the tests, which use two at a time.
-test: $(VENV)/.installed-dev
-	scripts/install_gui_dependencies.sh
+test:
+	$(MAKE) --jobs 2 $(VENV)/.installed-dev gui-dependencies
 	$(MAKE) --jobs 2 lint tests
+
+gui-dependencies:
+	scripts/install_gui_dependencies.sh
 
 tests:
 ifeq ($(strip $(PYTEST_ARGS)),)
@@ -53,15 +60,13 @@ endif
 pyside:
 	$(MAKE) VENV=$(VENV)-pyside pyside-here
 
-pyside-here: $(VENV)/.installed-pyside
-	scripts/install_gui_dependencies.sh
+pyside-here: $(VENV)/.installed-pyside gui-dependencies
 	PYTEST_QT_API=pyside6 OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder \
 		--tx "2*popen//python=scripts/with_display.sh $(BIN)/python" \
 		-m "gui and not timed" tests/gui $(PYTEST_ARGS)
 
 # With the torch that is tested, unless you ask for another: its floor brings CUDA on Linux.
-floors:
-	scripts/install_gui_dependencies.sh
+floors: gui-dependencies
 	$(PYTHON) scripts/test_floors.py --gui
 
 lint: $(VENV)/.installed-dev docs
@@ -74,8 +79,7 @@ lint: $(VENV)/.installed-dev docs
 docs: $(VENV)/.installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-screenshots: $(VENV)/.installed-dev
-	scripts/install_gui_dependencies.sh
+screenshots: $(VENV)/.installed-dev gui-dependencies
 	scripts/with_display.sh $(BIN)/python docs/make_screenshots.py
 
 benchmark: $(VENV)/.installed-dev

@@ -1,10 +1,12 @@
 """A GPU beside the CPU: the same maps and verdicts, and what they cost.
 
-    python benchmarks/cuda.py [--parts explain peppr network] [--folder cuda] [--device cuda]
+    python benchmarks/cuda.py [--parts explain peppr network bits] [--folder cuda] [--device cuda]
 
 ``explain`` and ``peppr`` take the bundled cohort and its honest network through both; ``network``
 fits a ResNet-34 at 2 × 384 × 512 to the bundled images, and tests its maps with all controls and
-with as many as are needed. Wall time, as nothing else ought to run there.
+with as many as are needed; ``bits`` makes the same maps of it again and again, with cuDNN's
+deterministic algorithms, as they are made, and without. Wall time, as nothing else ought to run
+there.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from side_by_side import HEIGHT, WIDTH
 from torch import nn
 
 from napari_globalxai import explain
+from napari_globalxai.attribution.method import make_method
 from napari_globalxai.models.card import InputCard, ModelCard
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.runs.evaluate import make_evaluation, peppr
@@ -228,6 +231,38 @@ def _fit(run: Run, model: Classifier, device: str, epochs: int) -> nn.Module:
     return network.to("cpu").float()
 
 
+def repeat_maps(device: str, methods: list[str]) -> None:
+    """Print whether maps are the same to the bit when they are made again, and what that costs."""
+    torch.manual_seed(0)
+    network = resnet34(spatial_dims=2, n_input_channels=2, num_classes=4)
+    images = np.random.default_rng(0).integers(0, 255, (16, 2, HEIGHT, WIDTH)).astype(np.uint8)
+    print("| method | numbers | cuDNN | repeats that are the same | apart, of the largest value "
+          "| seconds |\n|---|---|---|---|---|---|")  # fmt: skip
+    for numbers in ("float32", "tf32", "bfloat16"):
+        model = classifier(network, device).working_with(precision=numbers)
+        inputs = model.to_input(images)
+        for name in methods:
+            method = make_method(name, **({"steps": 8} if "integrated" in name else {}))
+
+            def attribute(
+                method: Any = method, model: Classifier = model, inputs: torch.Tensor = inputs
+            ) -> np.ndarray:
+                with model.rounding():
+                    maps = method.attribute(model, inputs, range(len(LABELS))).maps
+                return np.asarray(maps.float().cpu().numpy())
+
+            for deterministic in (False, True):
+                torch.backends.cudnn.deterministic = deterministic
+                attribute()
+                made = [timed(attribute, device) for _ in range(4)]
+                first = made[0][1]
+                apart = max(np.abs(maps - first).max() for _, maps in made[1:])
+                same = sum(np.array_equal(maps, first) for _, maps in made[1:])
+                print(f"| {name} | {numbers} | {'deterministic' if deterministic else 'free'} "
+                      f"| {same} of 3 | {apart / np.abs(first).max():.1e} "
+                      f"| {min(seconds for seconds, _ in made):.3f} |", flush=True)  # fmt: skip
+
+
 def _bare(model: Classifier, run: Run) -> float:
     """Return the least seconds an image of a forward, over sizes of batches."""
     found = []
@@ -267,6 +302,8 @@ def main() -> None:
         compare_verdicts(chosen.folder, chosen.device, list(chosen.labels))
     if "network" in chosen.parts:
         large_network(chosen)
+    if "bits" in chosen.parts:
+        repeat_maps(chosen.device, list(chosen.methods))
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def read_raw_table(source: Path) -> RawTable:
     text = _decode(source, content, warnings)
     lines = _split(source, text)
     if not lines:
-        raise _unreadable(source, "it is empty")
+        raise _unreadable(source, "it is empty; save it anew")
     (_, header), *rows = lines
     while header and not header[-1] and not any(any(row[len(header) - 1 :]) for _, row in rows):
         header = header[:-1]

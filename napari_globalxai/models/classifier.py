@@ -57,7 +57,8 @@ class Classifier:
     source, weights : pathlib.Path, optional
         Where it came from, for provenance.
     device : str, optional
-        ``auto`` or a torch device. On CUDA, TF32 is turned off for the process.
+        ``auto`` or a torch device. On CUDA, TF32 is turned off for the process, and cuDNN's
+        deterministic algorithms are taken.
     precision : str, optional
         ``float32``; ``bfloat16`` or ``float16`` for autocast; ``bfloat16-gradients`` for
         `RoughGradients` alone; ``tf32``, on CUDA, for factors of ten bits, elsewhere float32;
@@ -110,6 +111,9 @@ class Classifier:
         self.device = choose_device(device)
         if self.device.type == "cuda":
             round_factors(False)
+            # Otherwise cuDNN adds up gradients in any order, and a run that was stopped would go on
+            # with other bits.
+            torch.backends.cudnn.deterministic = True
         elif precision == TF32:
             # Not refused: what was explained on CUDA may be tested elsewhere.
             self.warn(f"{TF32} is for CUDA devices; on {self.device} it is full float32.")
@@ -152,6 +156,13 @@ class Classifier:
         """Height and width of the input."""
         return self.card.input.height, self.card.input.width
 
+    def is_on(self, device: str) -> bool:
+        """Whether the model is where a name asks for it: ``auto`` is content with any device."""
+        if device == "auto":
+            return True
+        asked = choose_device(device)
+        return asked.type == self.device.type and asked.index in (None, self.device.index)
+
     @property
     def scales_each_image(self) -> bool:
         """Whether an image's input depends on all of its pixels, so that inputs cannot be mixed."""
@@ -170,7 +181,10 @@ class Classifier:
     @property
     def split(self) -> Split:
         """The network split at the CAM layer, which runs at the chosen precision."""
-        return self._prepared.split.of(self._running, self.autocast)
+        with _factors(rounded=False):
+            # Proved exactly, also where what follows is quick and rough.
+            split = self._prepared.split
+        return split.of(self._running, self.autocast)
 
     @property
     def known(self) -> KnownNetwork:
@@ -218,7 +232,8 @@ class Classifier:
     @property
     def cell_places(self) -> CellPlaces:
         """Where the cells of the CAM layer's calls lie, and those of the maps made of them."""
-        return self._prepared.cell_places
+        with _factors(rounded=False):
+            return self._prepared.cell_places
 
     @cached_property
     def cam_layers(self) -> list[CamLayer]:
@@ -252,7 +267,7 @@ class Classifier:
         if self.precision == ROUGH_GRADIENTS:
             return RoughGradients()
         if self.precision == TF32:
-            return _rounded_factors()
+            return _factors(rounded=True)
         if self.precision in _HALF_SIZE:
             return torch.autocast(self.device.type, dtype=getattr(torch, self.precision))
         return contextlib.nullcontext()
@@ -262,7 +277,7 @@ class Classifier:
 
         Within `autocast` only forwards are: gradients are computed after it.
         """
-        return _rounded_factors() if self.precision == TF32 else contextlib.nullcontext()
+        return _factors(rounded=True) if self.precision == TF32 else contextlib.nullcontext()
 
     def working_with(
         self, *, precision: str | None = None, images_a_forward: int | None = None
@@ -363,9 +378,9 @@ def round_factors(rounded: bool) -> None:
 
 
 @contextlib.contextmanager
-def _rounded_factors() -> Iterator[None]:
+def _factors(*, rounded: bool) -> Iterator[None]:
     before = torch.backends.cudnn.allow_tf32
-    round_factors(True)
+    round_factors(rounded)
     try:
         yield
     finally:

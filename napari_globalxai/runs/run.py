@@ -328,12 +328,12 @@ class Run:
     def classifier(
         self, *, device: str = "auto", model: str | Path | None = None, trust: bool = False
     ) -> Classifier:
-        """Return the model of the run, loaded once.
+        """Return the model of the run, loaded once for a device.
 
         Parameters
         ----------
         device : str, optional
-            Where to load it.
+            Where it is to be; ``auto`` takes the one that is loaded, wherever that is.
         model : str or pathlib.Path, optional
             Where the model is now, if it has moved.
         trust : bool, optional
@@ -343,12 +343,20 @@ class Run:
         Raises
         ------
         InputError
-            When the model is gone or is not the one that the run was made with.
+            When the model is gone or is not the one that the run was made with; or when it was
+            given as an object, which stays where it is.
         """
-        if self._classifier is None:
-            from napari_globalxai.runs.run_model import load_run_model
+        given = self._classifier
+        if given is not None and given.is_on(device):
+            return given
+        if given is not None and model is None and self.record.model.source is None:
+            raise InputError(
+                f"{self.folder}: its model was given as an object on {given.device}; ask for "
+                f"that device or for auto, not for {device}."
+            )
+        from napari_globalxai.runs.run_model import load_run_model
 
-            self._classifier = load_run_model(self, device, model, trust=trust)
+        self._classifier = load_run_model(self, device, model, trust=trust)
         return self._classifier
 
     @property

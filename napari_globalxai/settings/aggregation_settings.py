@@ -49,7 +49,7 @@ class AggregationSettings(SettingsModel):
     """What decides how image-wise maps become a global map."""
 
     noun: ClassVar[str] = "aggregation setting"
-    heading: ClassVar[str] = "Global maps"
+    heading: ClassVar[str] = "Averaging"
 
     selection: Annotated[Selection, Choices(SELECTIONS), OptionName("select")] = Field(
         default="positives", title="Images", description="Which images enter a label's map"

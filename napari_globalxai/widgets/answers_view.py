@@ -8,15 +8,12 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QWidget
 
 from napari_globalxai.runs.turns import reading
-from napari_globalxai.widgets.ask_view import ASKING, AskView
-from napari_globalxai.widgets.chapter_view import ChapterView
-from napari_globalxai.widgets.figures_view import FiguresView
 from napari_globalxai.widgets.fold import Fold
 from napari_globalxai.widgets.layouts import in_column
 from napari_globalxai.widgets.panel import Panel, choice_box
 from napari_globalxai.widgets.parts import text_label
 from napari_globalxai.widgets.session import Session
-from napari_globalxai.widgets.viewer_jobs import runner_of
+from napari_globalxai.widgets.viewer_jobs import ASKING, runner_of
 from napari_globalxai.widgets.warm_up import import_models
 from napari_globalxai.widgets.workers import LatestOnly
 
@@ -87,6 +84,11 @@ class AnswersView(Fold):
             self.expand()
 
     def _make_parts(self, panel: Panel, viewer: Any) -> QWidget:
+        # The panel opens without them.
+        from napari_globalxai.widgets.ask_view import AskView
+        from napari_globalxai.widgets.chapter_view import ChapterView
+        from napari_globalxai.widgets.figures_view import FiguresView
+
         self.ask = AskView(panel, viewer, self._session)
         self.box = choice_box("Question", "What was asked of the run, here or by command")
         self.nothing = text_label(_NOTHING)

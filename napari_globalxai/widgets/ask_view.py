@@ -21,7 +21,7 @@ from napari_globalxai.widgets.questions import QUESTIONS, Question
 from napari_globalxai.widgets.session import Session
 from napari_globalxai.widgets.setting_fields import field_value, set_field
 from napari_globalxai.widgets.settings_form import OpenForm, SettingsForm
-from napari_globalxai.widgets.viewer_jobs import runner_of
+from napari_globalxai.widgets.viewer_jobs import ASKING, runner_of
 from napari_globalxai.widgets.warm_up import import_models
 from napari_globalxai.widgets.workers import JobRunner, Work
 from napari_globalxai.widgets.wrapped import tip_lines
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from napari_globalxai.runs.run import Run
     from napari_globalxai.widgets.shown_maps import Selection
 
-ASKING = "A question to a run"
 _UNNAMED = (
     "The images selected are named by no query, so that the form asks of all; write one here, or "
     "keep it so."

@@ -10,7 +10,7 @@ from napari_globalxai.widgets.fold import Fold
 from napari_globalxai.widgets.layouts import in_column
 from napari_globalxai.widgets.other_run import OtherRunLayers, open_beside, other_run_of
 from napari_globalxai.widgets.panel import Panel, choice_box
-from napari_globalxai.widgets.parts import JobBar, flowing, text_label
+from napari_globalxai.widgets.parts import JobBar, flowing, raise_flag, red_flag, text_label
 from napari_globalxai.widgets.recognised import result_folder
 from napari_globalxai.widgets.run_difference import MEANS, SHOWN, Differences, differences_of
 from napari_globalxai.widgets.session import Session
@@ -43,6 +43,8 @@ class BesideView(Fold):
         Lay a run beside, take it away.
     said : QLabel
         Which run it is, and how alike the maps are.
+    outside : QLabel
+        A warning where much of the maps below lies outside the field of view.
     """
 
     def __init__(self, panel: Panel, viewer: Any, session: Session) -> None:
@@ -60,6 +62,7 @@ class BesideView(Fold):
         self.close_button.setToolTip("Show the first run alone again")
         self.said = text_label()
         self.said.setAccessibleName("Run beside")
+        self.outside = red_flag("Mass outside the field of view, below")
         self.shown_box = choice_box("Shown below", "What the lower picture shows")
         for name, (title, words) in SHOWN.items():
             self.shown_box.addItem(title, name)
@@ -75,6 +78,7 @@ class BesideView(Fold):
         box.addWidget(shown)
         box.addWidget(self.job_bar)
         box.addWidget(self.said)
+        box.addWidget(self.outside)
         self.open_button.clicked.connect(self._on_clicked)
         self.close_button.clicked.connect(self.layers.close)
         self.shown_box.activated.connect(self._on_shown)
@@ -127,6 +131,7 @@ class BesideView(Fold):
             return
         self.said.setText(self.layers.said)
         self.said.setVisible(bool(self.layers.said))
+        raise_flag(self.outside, self.layers.outside)
         is_there = self.layers.run is not None
         self.close_button.setEnabled(is_there)
         self.shown_box.setEnabled(is_there)

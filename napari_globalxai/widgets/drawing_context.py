@@ -55,7 +55,7 @@ def draw_later(viewer: Any) -> None:
     viewer : napari.Viewer
         The viewer, which may have no window.
     """
-    canvas = _canvas_of(viewer)
+    canvas = _widget_of(viewer)
     if canvas is not None:
         (canvas.findChild(_DrawnLater) or _DrawnLater(canvas)).wait()
 
@@ -71,7 +71,7 @@ def free_where_drawn(viewer: Any) -> None:
     known = ref(viewer)
 
     def make_current() -> None:
-        canvas = _canvas_of(known())
+        canvas = _widget_of(known())
         # Of a canvas that was never shown, nothing was drawn.
         if canvas is not None and canvas.isValid():
             canvas.makeCurrent()
@@ -83,9 +83,12 @@ def free_where_drawn(viewer: Any) -> None:
         event.connect(make_current)
 
 
-def _canvas_of(viewer: Any) -> Any:
+def canvas_of(viewer: Any) -> Any:
+    """Return napari's canvas of a viewer, None where it has no window."""
+    return getattr(getattr(getattr(viewer, "window", None), "_qt_viewer", None), "canvas", None)
+
+
+def _widget_of(viewer: Any) -> Any:
     """Return the widget that layers are drawn on, None where there is none."""
-    window = getattr(viewer, "window", None)
-    canvas = getattr(getattr(window, "_qt_viewer", None), "canvas", None)
-    native = getattr(canvas, "native", None)
+    native = getattr(canvas_of(viewer), "native", None)
     return native if isinstance(native, QWidget) else None

@@ -54,7 +54,7 @@ def take(viewer: Any, path: Path) -> None:
         return
     explain = open_panel(viewer, "Global explanations")
     if kind is Recognised.RUN:
-        explain.open_run(result_folder(path))
+        explain.open_run(path)
     elif kind is Recognised.COHORT:
         explain.cohort_field.path = path
         explain.form.expand()

@@ -45,7 +45,11 @@ class Turns:
             self.add(piece)
 
     def _wait(self) -> None:
-        QTimer.singleShot(_MILLISECONDS, self._take)
+        QTimer.singleShot(_MILLISECONDS, self._let_draw)
+
+    def _let_draw(self) -> None:
+        # What other timers that are over had drawn, Qt draws before the next of them.
+        QTimer.singleShot(0, self._take)
 
     def _take(self) -> None:
         try:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 from weakref import ref
@@ -11,6 +10,7 @@ from weakref import ref
 from napari.layers import Layer
 from psygnal import Signal
 
+from napari_globalxai.widgets.adding import add_in_turns, select_in_turn
 from napari_globalxai.widgets.drawing_context import draw_later
 from napari_globalxai.widgets.event_turns import TURNS
 from napari_globalxai.widgets.names import METADATA_KEY, role_of
@@ -136,13 +136,12 @@ class RoleLayers:
             if self.scenes.front and not self.in_front:
                 visible = layer.visible if visible is None else visible
                 layer.visible = False
-            draw_later(viewer)
-            # napari selects what is new; the layer that the user works on stays selected.
             is_chosen = not viewer.layers.selection or role == "global map"
-            with same_selection(viewer):
-                viewer.layers.insert(self._position(role), layer)
+            add_in_turns(viewer, layer, self._position(role))
             if is_chosen:
-                self._choose_later(layer)
+                self._to_choose = layer
+                # Of several that are to be selected, the last one is.
+                select_in_turn(viewer, layer, lambda: self._to_choose is layer)
         self._listen(layer, role)
         known = layer.metadata[METADATA_KEY]
         # Compared with what napari made of the name: it adds a number to one that is taken.
@@ -154,20 +153,6 @@ class RoleLayers:
                 setattr(layer, attribute, value)
         if visible is not None:
             self.scenes.set_visible(layer, visible)
-
-    def _choose_later(self, layer: Layer) -> None:
-        """Select a layer in a turn of its own, as its controls take the window a moment."""
-        is_waiting = self._to_choose is not None
-        self._to_choose = layer
-
-        def choose() -> None:
-            viewer, wanted = self._viewer(), self._to_choose
-            self._to_choose = None
-            if viewer is not None and wanted in viewer.layers:
-                viewer.layers.selection.active = wanted
-
-        if not is_waiting:
-            TURNS.add(choose)
 
     def _listen(self, layer: Any, role: str) -> None:
         """Tell of the layer's eye, from the first time that it is shown."""
@@ -229,17 +214,3 @@ class RoleLayers:
     def _fit(self) -> None:
         """Point the camera anew, where the scene is in front."""
         self.scenes.fit(self.scene)
-
-
-@contextmanager
-def same_selection(viewer: Any) -> Iterator[None]:
-    """Keep what is selected while layers are added.
-
-    napari would fill the controls of layers twice, and nobody be told of anything new.
-    """
-    selection = viewer.layers.selection
-    chosen, active = set(selection), selection.active
-    with selection.events.blocker_all():
-        yield
-        selection.active = active
-        viewer.layers.selection = chosen

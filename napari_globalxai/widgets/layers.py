@@ -11,6 +11,7 @@ import numpy.typing as npt
 from napari.layers import Image, Layer
 from psygnal import Signal
 
+from napari_globalxai.widgets.canvas_drops import take_drops
 from napari_globalxai.widgets.colours import map_colormap
 from napari_globalxai.widgets.drawing_context import draw_later
 from napari_globalxai.widgets.event_turns import TURNS
@@ -21,7 +22,6 @@ from napari_globalxai.widgets.outlines import ZONE_COLOURS, outline, rimmed_zone
 from napari_globalxai.widgets.peppr_layers import peppr_layers_of
 from napari_globalxai.widgets.peppr_results import map_of
 from napari_globalxai.widgets.plain_labels import plain
-from napari_globalxai.widgets.reader_choice import take_drops
 from napari_globalxai.widgets.run_view import RunView, image_attribution
 from napari_globalxai.widgets.scenes import Scene
 from napari_globalxai.widgets.session import OVERALL, Session, plain_viewer, session_of

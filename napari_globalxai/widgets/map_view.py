@@ -6,13 +6,13 @@ from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QCheckBox, QWidget
 
 from napari_globalxai.settings.aggregation_settings import SELECTIONS
-from napari_globalxai.widgets.colours import SCALES, WARNING
+from napari_globalxai.widgets.colours import SCALES
 from napari_globalxai.widgets.fold import Fold
 from napari_globalxai.widgets.layers import RunLayers
 from napari_globalxai.widgets.layouts import in_column
-from napari_globalxai.widgets.mass import outside_warning
+from napari_globalxai.widgets.mass import Side, outside_warning
 from napari_globalxai.widgets.panel import Panel, choice_box
-from napari_globalxai.widgets.parts import text_label
+from napari_globalxai.widgets.parts import raise_flag, red_flag, text_label
 from napari_globalxai.widgets.result_tables import MapTable
 from napari_globalxai.widgets.run_view import RunView
 from napari_globalxai.widgets.session import Session
@@ -96,12 +96,7 @@ class MapView(QWidget):
         self.map_table.setAccessibleName("Global maps")
         self.entering = text_label()
         self.meanings = Fold("What the numbers mean")
-        self.outside = text_label()
-        self.outside.setAccessibleName("Mass outside the field of view")
-        self.outside.setStyleSheet(
-            f"background: {WARNING}; color: white; border-radius: 4px; padding: 3px 6px;"
-        )
-        self.outside.hide()
+        self.outside = red_flag("Mass outside the field of view")
 
     def _lay_out(self) -> None:
         shown = FormRows()
@@ -156,12 +151,11 @@ class MapView(QWidget):
     def _on_map(self, name: str) -> None:
         self.map_box.setCurrentText(name)
         self.map_table.select(name)
-        shown, view, image = self.session.shown, self.session.view, self.session.map_image
-        # Of a difference, nothing is said: its mass is that of two maps.
-        plain = view is not None and image is not None and (shown is None or not shown.choice.less)
-        said = outside_warning(name, image, view.valid) if plain else ""  # type: ignore[arg-type, union-attr]
-        self.outside.setText(f"⚑ {said}" if said else "")
-        self.outside.setVisible(bool(said))
+        shown, view = self.session.shown, self.session.view
+        sides: tuple[Side, ...] = ()
+        if view is not None and self.session.map_image is not None:
+            sides = (Side(name, view.outside[name]),) if shown is None else shown.sides[name]
+        raise_flag(self.outside, outside_warning(name, sides))
 
     def _on_scale(self) -> None:
         self.layers.scale = self.scale_box.currentData()

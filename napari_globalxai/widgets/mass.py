@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -11,6 +14,21 @@ from napari_globalxai.faithfulness.outside_share import outside_share
 CONTOUR_SHARES = (0.5, 0.8)
 # What a map may have beyond the field of view before somebody should be told.
 _MOST_OUTSIDE = 0.05
+
+
+class Side(NamedTuple):
+    """A map, or one of the two that a difference is made of.
+
+    Attributes
+    ----------
+    name : str
+        Of which images or run it is.
+    outside : float
+        The share of its mass that lies outside the field of view.
+    """
+
+    name: str
+    outside: float
 
 
 def mass_zones(
@@ -47,14 +65,26 @@ def mass_outside(image: npt.NDArray[np.floating], field: npt.NDArray[np.bool_]) 
     return share if np.isfinite(share) else 0.0
 
 
-def outside_warning(
-    name: str, image: npt.NDArray[np.floating], field: npt.NDArray[np.bool_]
-) -> str:
-    """Return a sentence where much of a map lies outside the field of view, else nothing."""
-    share = mass_outside(image, field)
-    if share < _MOST_OUTSIDE:
+def outside_warning(name: str, sides: Sequence[Side]) -> str:
+    """Return a sentence where much of a map lies outside the field of view, else nothing.
+
+    Of a difference, that is asked of both of its sides. A mark that both hold goes out of their
+    difference, and what differs by chance lies everywhere, outside as well.
+
+    Parameters
+    ----------
+    name : str
+        The map.
+    sides : sequence of Side
+        The map itself; of a difference, both maps that it is made of.
+    """
+    if all(side.outside < _MOST_OUTSIDE for side in sides):
         return ""
-    return (
-        f"{100 * share:.0f} % of the mass of {name} lies outside the field of view: the model may "
-        "look at a mark or a frame, not at what the images show."
-    )
+    if len(sides) == 1:
+        said = (
+            f"{100 * sides[0].outside:.0f} % of the mass of {name} lies outside the field of view"
+        )
+    else:
+        shares = " and ".join(f"{100 * side.outside:.0f} % in {side.name}" for side in sides)
+        said = f"Of the mass of {name}, {shares} lie outside the field of view"
+    return f"{said}: the model may look at a mark or a frame, not at what the images show."

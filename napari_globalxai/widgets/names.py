@@ -1,9 +1,11 @@
-"""Names of layers, and how ours are told from the user's own."""
+"""Names of the plugin and of layers, and how ours are told from the user's own."""
 
 from __future__ import annotations
 
 from napari.layers import Layer
 
+# As napari knows this plugin.
+PLUGIN = "napari-globalxai"
 IMAGES = "Images"
 # Layers are told from the user's own by this key of their metadata, whatever they are renamed to.
 METADATA_KEY = "napari_globalxai"

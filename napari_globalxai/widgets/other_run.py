@@ -19,6 +19,7 @@ from napari_globalxai.widgets.event_turns import TURNS
 from napari_globalxai.widgets.identity import identity_of
 from napari_globalxai.widgets.layer_roles import GAP, RoleLayers
 from napari_globalxai.widgets.lazy_images import at_rows
+from napari_globalxai.widgets.mass import Side, outside_warning
 from napari_globalxai.widgets.plain_labels import plain
 from napari_globalxai.widgets.run_difference import (
     IMAGE,
@@ -162,6 +163,24 @@ class OtherRunLayers(RoleLayers):
                 f"Maps of {name}: Spearman's correlation {numeral(other.correlation[name], '.2f')}."
             )
         return "\n".join(dict.fromkeys([*sentences, *other.remarks]))
+
+    @property
+    def outside(self) -> str:
+        """A warning where much of the maps below lies outside the field of view, else nothing."""
+        other, name = self._other, self._session.map_name
+        if other is None or name not in other.view.outside or self._shown == IMAGE:
+            # Of one image, as of the one in view above, nothing is said.
+            return ""
+        one, two = (view.run.folder.name for view in (other.first, other.view))
+        if self._shown == MAP:
+            return outside_warning(f"{name} in {two}", [Side(two, other.view.outside[name])])
+        if self._differences is None or name not in self._differences.maps:
+            return ""
+        sides = (
+            Side(f"A ({one})", other.first.outside[name]),
+            Side(f"B ({two})", other.view.outside[name]),
+        )
+        return outside_warning(name, sides)
 
     @property
     def shown(self) -> str:

@@ -5,18 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import cache
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel
-
-from napari_globalxai.settings.cohort_settings import CohortSettings
-from napari_globalxai.settings.declared import Declared, declared_fields
-from napari_globalxai.settings.execution_settings import ExecutionSettings
-from napari_globalxai.settings.explain_settings import ExplainSettings
-from napari_globalxai.settings.frame_settings import CohortFrameSettings
-from napari_globalxai.settings.peppr_question import PepprQuestion
-from napari_globalxai.settings.peppr_settings import PepprSettings
-from napari_globalxai.settings.sanity_settings import SanitySettings
-from napari_globalxai.widgets.questions import QUESTIONS
+if TYPE_CHECKING:
+    from napari_globalxai.settings.declared import Declared
 
 # What the panels have fields of their own for.
 _OWN = {
@@ -49,22 +41,32 @@ _COMMANDS = (
     (re.compile(r"run `(?:outliers|stability)`"), "press “Ask” under “What the run was asked”"),
     (re.compile(r"with `maps`"), "with “Ask” under “What the run was asked”"),
 )
-_MODELS: tuple[type[BaseModel], ...] = (
-    CohortSettings,
-    ExplainSettings,
-    ExecutionSettings,
-    CohortFrameSettings,
-    PepprSettings,
-    PepprQuestion,
-    SanitySettings,
-)
 
 
 @cache
 def _fields() -> dict[str, str]:
     """Return where each option of the command line stands in the panels."""
+    # Every setting there is: a panel opens without most of them.
+    from napari_globalxai.settings.cohort_settings import CohortSettings
+    from napari_globalxai.settings.declared import declared_fields
+    from napari_globalxai.settings.execution_settings import ExecutionSettings
+    from napari_globalxai.settings.explain_settings import ExplainSettings
+    from napari_globalxai.settings.frame_settings import CohortFrameSettings
+    from napari_globalxai.settings.peppr_question import PepprQuestion
+    from napari_globalxai.settings.peppr_settings import PepprSettings
+    from napari_globalxai.settings.sanity_settings import SanitySettings
+    from napari_globalxai.widgets.questions import QUESTIONS
+
     places = dict(_OWN)
-    for model in _MODELS:
+    for model in (
+        CohortSettings,
+        ExplainSettings,
+        ExecutionSettings,
+        CohortFrameSettings,
+        PepprSettings,
+        PepprQuestion,
+        SanitySettings,
+    ):
         for setting in declared_fields(model):
             fold = f" under “{setting.heading}”" if setting.heading else ""
             places.setdefault(setting.option, f"the field “{setting.title}”{fold}")

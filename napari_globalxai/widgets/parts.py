@@ -13,6 +13,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_globalxai.progress import Progress, format_seconds
+from napari_globalxai.widgets.colours import WARNING
 from napari_globalxai.widgets.flow_row import FlowRow
 from napari_globalxai.widgets.layouts import in_column, in_row
 from napari_globalxai.widgets.plain_labels import plain_label
@@ -142,6 +143,23 @@ def text_label(text: str = "") -> QLabel:
     )
     label.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
     return label
+
+
+def red_flag(name: str) -> QLabel:
+    """Return a label that warns in red; `raise_flag` shows it."""
+    flag = text_label()
+    flag.setAccessibleName(name)
+    flag.setStyleSheet(
+        f"background: {WARNING}; color: white; border-radius: 4px; padding: 3px 6px;"
+    )
+    flag.hide()
+    return flag
+
+
+def raise_flag(flag: QLabel, sentence: str) -> None:
+    """Show a flag with a sentence, or hide it where there is none."""
+    flag.setText(f"⚑ {sentence}" if sentence else "")
+    flag.setVisible(bool(sentence))
 
 
 def flowing(*widgets: QWidget) -> FlowRow:

@@ -22,7 +22,7 @@ from napari_globalxai.widgets.setting_fields import field_value, set_field
 from napari_globalxai.widgets.settings_form import FormRows, SettingsForm, add_field, add_setting
 
 # What stands in the panel itself, with the letter of its key; the rest is folded away.
-_IN_FRONT = {"steps": "S&teps", "controls": "C&ontrols"}
+_IN_FRONT = {"steps": "St&eps", "controls": "C&ontrols"}
 
 
 class PepprForm(QWidget):
@@ -71,7 +71,7 @@ class PepprForm(QWidget):
         self.chosen.show_content(content)
         self.chosen.expand()
         above = FormRows()
-        above.form.addRow("M&ap", self.map_box)
+        above.form.addRow("&Map", self.map_box)
         box = in_column(self, spacing=6)
         box.addWidget(above)
         box.addWidget(self.chosen)

@@ -16,6 +16,7 @@ _TOGETHER = re.compile(
     # A day and its hour.
     r"|(?<=-\d\d) (?=\d\d:\d\d)"
 )
+_INDENT = 3
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
@@ -42,6 +43,9 @@ class UnbrokenLabel(QLabel):
 
     def __init__(self, text: str = "", parent: Optional[QWidget] = None) -> None:  # noqa: UP045
         super().__init__(parent)
+        # Of what Qt takes by itself, a label that napari dresses has half drawn and all counted: it
+        # would ask for a line more than it has.
+        self.setIndent(_INDENT)
         self._said = ""
         self.setText(text)
 

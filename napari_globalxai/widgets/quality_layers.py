@@ -11,9 +11,9 @@ import numpy.typing as npt
 from napari.layers import Image
 from psygnal import Signal
 
+from napari_globalxai.widgets.canvas_drops import take_drops
 from napari_globalxai.widgets.event_turns import TURNS
 from napari_globalxai.widgets.layer_roles import GAP, RoleLayers
-from napari_globalxai.widgets.reader_choice import take_drops
 from napari_globalxai.widgets.scenes import Scene
 from napari_globalxai.widgets.session import plain_viewer
 

@@ -238,7 +238,7 @@ class QualityWidget(Panel):
     def _lay_out(self) -> None:
         rows = FormRows()
         form = rows.form
-        form.addRow("Coh&ort", self.cohort_field)
+        form.addRow("Coho&rt", self.cohort_field)
         form.addRow(self.preview)
         form.addRow(self.cohort_form)
         form.addRow("Fold&er", self.output_field)

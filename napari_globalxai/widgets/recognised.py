@@ -7,12 +7,15 @@ from pathlib import Path
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.card import MODEL_SUFFIXES
-from napari_globalxai.runs.folder import whole_folder
+from napari_globalxai.runs.folder import RUN_FILE, STACK_FOLDER, STORE_FOLDER, whole_folder
 from napari_globalxai.runs.record import RunRecord, has_record, read_record
+from napari_globalxai.storage import read_json
 
 # Taken as tables, of which is said how they are to be saved.
 SPREADSHEETS = (".xlsx", ".xls", ".ods")
 _TABLES = (".csv", ".tsv", ".txt", *SPREADSHEETS)
+# In a record of any version.
+_OF_A_RECORD = {"kind", "format", "cohort", "frame"}
 
 
 class Recognised(Enum):
@@ -34,7 +37,22 @@ def result_folder(path: Path) -> Path | None:
         A run folder, its ``run.json``, its ``aligned.zarr`` or ``attributions.zarr``.
     """
     folder = whole_folder(path)
-    return folder if has_record(folder) else None
+    return folder if has_record(folder) and not _is_somebody_elses(folder) else None
+
+
+def _is_somebody_elses(folder: Path) -> bool:
+    """Return whether a ``run.json`` is that of another program: whole, and with nothing of ours."""
+    try:
+        values = read_json(folder / RUN_FILE)
+    except (OSError, ValueError, RecursionError):
+        # What is wrong with it is said where it is opened.
+        return False
+    is_ours = isinstance(values, dict) and not values.keys().isdisjoint(_OF_A_RECORD)
+    return not is_ours and not _has_parts(folder)
+
+
+def _has_parts(folder: Path) -> bool:
+    return any((folder / name).is_dir() for name in (STACK_FOLDER, STORE_FOLDER))
 
 
 def recognise(path: Path) -> Recognised:
@@ -48,6 +66,9 @@ def recognise(path: Path) -> Recognised:
             is_run = True
         return Recognised.RUN if is_run else Recognised.QUALITY
     if path.is_dir():
+        if _has_parts(path):
+            # Copied in part, or still on its way.
+            return Recognised.RUN
         is_bundle = (path / "configs" / "metadata.json").is_file()
         return Recognised.MODEL if is_bundle else Recognised.NOTHING
     if path.suffix.lower() in _TABLES:

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from napari.layers import Labels, Shapes
 
+from napari_globalxai.widgets.adding import add_in_turns, select_in_turn
 from napari_globalxai.widgets.colours import REGION
-from napari_globalxai.widgets.drawing_context import draw_later
 from napari_globalxai.widgets.outlines import make_brushes_later
 from napari_globalxai.widgets.region_marks import is_drawn_here, mark_drawn, mark_place
 
@@ -36,11 +36,9 @@ def add_drawing(viewer: Any, name: str, corners: Corners = (), **values: Any) ->
     # Before it is shown: what comes after, napari would work out anew.
     layer = Shapes(corners or None, ndim=2, shape_type="rectangle", name=name, **look, **values)
     mark_drawn(layer)
-    draw_later(viewer)
-    viewer.layers.append(layer)
-    viewer.layers.selection.active = layer
-    # napari's buttons show what is taken up once they are there.
     layer.mode = "add_rectangle"
+    add_in_turns(viewer, layer)
+    select_in_turn(viewer, layer)
     return layer
 
 
@@ -72,11 +70,11 @@ def draw_region(viewer: Any, region: Mask, name: str, images: Any) -> Any:
         if corners is not None:
             layer.add_rectangles(corners)
     elif corners is None:
-        draw_later(viewer)
         layer = Labels(pixels, name=name, opacity=0.5, affine=affine)
         mark_drawn(layer)
         make_brushes_later(layer)
-        viewer.add_layer(layer)
+        add_in_turns(viewer, layer)
+        select_in_turn(viewer, layer)
     else:
         layer = add_drawing(viewer, name, corners, affine=affine)
     mark_place(layer, region)

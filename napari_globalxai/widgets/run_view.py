@@ -17,6 +17,7 @@ from napari_globalxai.errors import InputError
 from napari_globalxai.maps.preparing import prepare_maps
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.widgets.lazy_images import LazyImages, black_where_lost
+from napari_globalxai.widgets.mass import mass_outside
 from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.plain_labels import plain
 
@@ -99,6 +100,11 @@ class RunView:
             for name, image in self.maps.items()
         }
 
+    @cached_property
+    def outside(self) -> dict[str, float]:
+        """The share of each map's mass that lies outside the field of view."""
+        return {name: mass_outside(image, self.valid) for name, image in self.maps.items()}
+
     def model_input(self, row: int) -> npt.NDArray[np.uint8]:
         """Return one image as the model gets it, uint8 (channel, height, width)."""
         return np.asarray(self.run.stack.read([row])[0], np.uint8)
@@ -128,7 +134,7 @@ def read_view(run: Run, progress: ProgressCallback = ignore_progress) -> RunView
         attribution_limits={label: attribution_limit(run, label) for label in run.labels},
         signed=run.aggregation.part == "signed",
     )
-    _ = view.peaks
+    _ = view.peaks, view.outside
     return view
 
 

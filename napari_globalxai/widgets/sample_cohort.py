@@ -13,9 +13,11 @@ import numpy.typing as npt
 from PIL import Image
 
 from napari_globalxai.samples import sample_folder
+from napari_globalxai.widgets.adding import next_in_turns
 from napari_globalxai.widgets.lazy_images import LazyImages
 from napari_globalxai.widgets.names import IMAGES, METADATA_KEY
 from napari_globalxai.widgets.scenes import make_slider
+from napari_globalxai.widgets.session import plain_viewer
 from napari_globalxai.widgets.warm_up import import_layers_beside
 from napari_globalxai.widgets.workbench import open_panels_of_a_run
 
@@ -89,4 +91,6 @@ def open_with_model(model: str) -> list[tuple[Any, dict[str, Any], str]]:
         make_slider(viewer)
     # napari makes a layer as soon as it has this.
     import_layers_beside()
+    if viewer is not None:
+        next_in_turns(plain_viewer(viewer))
     return [(images, meta, "image")]

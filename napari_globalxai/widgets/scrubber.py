@@ -54,7 +54,7 @@ class Scrubber(QWidget):
         self.restore_button.setToolTip(
             "Begin with the fill; bring pixels back, most important first"
         )
-        self.erase_button = QRadioButton("&Erase")
+        self.erase_button = QRadioButton("Er&ase")
         self.erase_button.setToolTip("Begin with the image; take pixels away, most important first")
         self.restore_button.setChecked(True)
         group = QButtonGroup(self)

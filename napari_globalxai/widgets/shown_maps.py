@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
+from napari_globalxai.widgets.mass import Side, mass_outside
 
 if TYPE_CHECKING:
     from napari_globalxai.runs.run import Run
@@ -80,12 +81,15 @@ class ShownMaps:
         By name: how many images are behind it, in words.
     signed : bool
         Whether they have values below zero.
+    sides : dict of str to tuple of Side
+        By name: the map itself, or both that a difference is made of.
     """
 
     choice: MapChoice
     maps: dict[str, npt.NDArray[np.float32]]
     counts: dict[str, str]
     signed: bool
+    sides: dict[str, tuple[Side, ...]]
 
 
 def make_maps(
@@ -102,11 +106,14 @@ def make_maps(
     signed = run.aggregation.part == "signed" or choice.statistic == "signed-mean"
     first = _of(run, choice.among, choice.statistic)
     second = {} if choice.less is None else _of(run, choice.less, choice.statistic)
-    maps, counts = {}, {}
+    maps, counts, sides = {}, {}, {}
     for name, one in first.items():
         image, counts[name] = one.image, f"{one.n} images"
+        sides[name] = (_side(run, choice.among, image),)
         if second:
-            image = image - second[name].image
+            other = second[name].image
+            sides[name] += (_side(run, choice.less, other),)
+            image = image - other
             counts[name] = f"{one.n} − {second[name].n} images"
         if np.isfinite(image).any():
             maps[name] = np.nan_to_num(image).astype(np.float32)
@@ -115,7 +122,12 @@ def make_maps(
             f"No map can be made of {choice.title or 'all images'}: too few of the images carry a "
             "label; choose others."
         )
-    return ShownMaps(choice, maps, counts, signed=bool(second) or signed)
+    return ShownMaps(choice, maps, counts, bool(second) or signed, sides)
+
+
+def _side(run: Run, images: Selection | None, image: npt.NDArray[np.floating]) -> Side:
+    name = "all images" if images is None else images.where
+    return Side(name, mass_outside(image, run.valid))
 
 
 def _of(run: Run, selection: Selection | None, statistic: str) -> dict[str, GlobalMap]:

@@ -15,6 +15,7 @@ from napari_globalxai.widgets.workers import JobRunner
 
 EXPLAINING = "Explaining a cohort"
 TESTING = "PEPPR"
+ASKING = "A question to a run"
 _PROVIDER = "Global XAI"
 _runners: WeakKeyDictionary[Any, dict[str, JobRunner]] = WeakKeyDictionary()
 

@@ -34,12 +34,25 @@ _MODULES = (
     "napari_globalxai.maps.store",
     "napari_globalxai.cohort.table",
     "napari_globalxai.widgets.explain_widget",
+    # What it folds away.
+    "napari_globalxai.widgets.ask_view",
+    "napari_globalxai.widgets.chapter_view",
+    "napari_globalxai.widgets.figures_view",
     "napari_globalxai.widgets.images_widget",
     "napari_globalxai.widgets.regions_widget",
     "napari_globalxai.widgets.peppr_widget",
     "napari_globalxai.widgets.quality_widget",
     "matplotlib.figure",
     "matplotlib.backends.backend_agg",
+)
+# What a window imports as it draws and has controls for the first layer.
+_DRAWING = (
+    "OpenGL.arrays.ctypesarrays",
+    "OpenGL.arrays.ctypespointers",
+    "OpenGL.arrays.lists",
+    "OpenGL.arrays.nones",
+    "OpenGL.arrays.strings",
+    "napari.components.histogram",
 )
 _MODELS = ("torch", "monai")
 # Of Python's turns: the window asks for one at each of the hundreds of events of an opening panel,
@@ -183,6 +196,10 @@ def _read_entry_points() -> None:
 def _import_layers() -> None:
     with _importing, _without_search():
         _make_layers()
+        for name in _DRAWING:
+            # Other releases may have others.
+            with suppress(ImportError):
+                import_module(name)
 
 
 def _import(names: Iterable[str]) -> None:

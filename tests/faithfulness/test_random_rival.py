@@ -50,7 +50,7 @@ def slow_maps(run, label, seed):
     for row in run.members(label):
         inputs = random.to_input(run.stack.read([row]))
         maps = make_method("saliency").attribute(random, inputs, [index]).maps
-        found[row] = np.maximum(maps[0, 0].numpy(), 0)
+        found[row] = np.maximum(maps[0, 0].cpu().numpy(), 0)
     return found
 
 

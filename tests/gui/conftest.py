@@ -117,3 +117,30 @@ def notifications() -> Any:
     notification_manager.notification_ready.connect(shown.append)
     yield shown
     notification_manager.notification_ready.disconnect(shown.append)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What napari asks about; a question is answered by closing it."""
+    from napari._qt.dialogs.qt_reader_dialog import QtReaderDialog
+
+    questions: list[str] = []
+
+    def close(dialog: Any) -> tuple[str, bool]:
+        questions.append(dialog.windowTitle())
+        return "", False
+
+    monkeypatch.setattr(QtReaderDialog, "get_user_choices", close)
+    return questions
+
+
+@pytest.fixture
+def with_readers(npe2pm: Any, make_napari_viewer: Callable[..., Any]) -> Any:
+    """A viewer in which napari's own readers and ours are known."""
+    import napari_builtins
+
+    # napari's own reader takes folders, too.
+    builtins = Path(napari_builtins.__file__).with_name("builtins.yaml")
+    for manifest in (builtins, Path(__file__).parents[2] / "napari.yaml"):
+        npe2pm.register(PluginManifest.from_file(manifest))
+    return make_napari_viewer()

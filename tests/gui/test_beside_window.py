@@ -57,9 +57,12 @@ def test_without_a_window_the_work_is_done_here() -> None:
 
 def test_the_first_panel_is_made_of_little() -> None:
     """What takes long to import comes once the panel is there."""
+    folded = ("napari_globalxai.widgets.ask_view", "napari_globalxai.widgets.figures_view")
+    others = ("napari_globalxai.settings.peppr_question", "napari_globalxai.widgets.questions")
+    late = ("pandas", "matplotlib", "zarr", "torch", *folded, *others)
     code = (
         "import sys, napari_globalxai.widgets.explain_widget;"
-        "print([name for name in ('pandas', 'matplotlib', 'zarr', 'torch') if name in sys.modules])"
+        f"print([name for name in {late} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.stdout.strip() == "[]", done.stderr

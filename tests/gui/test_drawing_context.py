@@ -12,8 +12,8 @@ import pytest
 from napari.layers import Image
 from qtpy.QtGui import QOpenGLContext
 
+from napari_globalxai.widgets.adding import same_selection
 from napari_globalxai.widgets.drawing_context import draw_later
-from napari_globalxai.widgets.layer_roles import same_selection
 from napari_globalxai.widgets.scenes import scenes_of
 
 pytestmark = pytest.mark.gui

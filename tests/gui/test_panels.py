@@ -46,6 +46,7 @@ from unfolding import unfold_once
 
 from napari_globalxai.progress import Progress
 from napari_globalxai.widgets.event_turns import TURNS
+from napari_globalxai.widgets.fold import Fold
 from napari_globalxai.widgets.panel import choice_box
 from napari_globalxai.widgets.panel_words import in_panel_words
 from napari_globalxai.widgets.seen_colours import TEXT, contrast
@@ -54,9 +55,9 @@ from napari_globalxai.widgets.workbench import PANELS, open_panel
 pytestmark = pytest.mark.gui
 
 TIMEOUT = 60_000
-# napari's menus: File, View, Layers, Plugins, Window, Help, and Debug where it is shown; Alt+C and
-# Alt+S copy and save a screenshot.
-MENUS = set("fvlpwhd") | set("cs")
+# napari's menus: File, View, Layers, Plugins, Window, Help, and Debug where it is shown, in which
+# Alt+T starts a trace; Alt+C and Alt+S copy and save a screenshot.
+MENUS = set("fvlpwhd") | set("cst")
 
 
 @pytest.fixture
@@ -136,6 +137,20 @@ def test_what_is_asked_for_has_a_name_for_screen_readers(all_panels: dict[str, A
             if asks and not inside:
                 # Of a row of a form, the label before it is the name.
                 assert widget.accessibleName(), (name, widget.objectName(), widget.toolTip())
+
+
+def test_no_two_parts_of_a_panel_have_one_name(all_panels: dict[str, Any]) -> None:
+    seen = 0
+    for name, panel in all_panels.items():
+        parts = unfold_once(panel).findChildren(QWidget)
+        names = [
+            part.button.accessibleName() if isinstance(part, Fold) else part.text()
+            for part in parts
+            if isinstance(part, Fold) or (isinstance(part, QLabel) and part.font().bold())
+        ]
+        seen += len(names)
+        assert len(set(names)) == len(names), (name, sorted(names))
+    assert seen > 25
 
 
 def test_tab_passes_by_what_is_folded_away(opened: Any) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 
+import numpy as np
 import pytest
+from napari._qt.utils import QImg2array
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel
 from unfolding import unfold_once
@@ -14,6 +16,7 @@ from napari_globalxai.runs.quality_control import Findings
 from napari_globalxai.widgets.cohort_preview import CohortPreview
 from napari_globalxai.widgets.facts_table import FactsTable
 from napari_globalxai.widgets.layers import attribution_name, global_map_name
+from napari_globalxai.widgets.parts import text_label
 from napari_globalxai.widgets.plain_labels import plain, plain_label, unbroken
 from napari_globalxai.widgets.quality_words import facts_text
 from napari_globalxai.widgets.wrapped import tip_lines, wrapped
@@ -107,3 +110,29 @@ def test_counts_stand_below_each_other_where_a_panel_is_narrow(qtbot):
         # All of them, each once.
         assert table.text().count("<b>") == len(counts) + 1
         assert table.minimumSizeHint().width() <= table.width()
+
+
+@pytest.mark.parametrize("points", [9, 16])
+def test_a_sentence_has_no_empty_line_below(make_napari_viewer, qtbot, points):
+    """Whatever its width: napari's style has Qt count more room beside the words than they have."""
+    window = make_napari_viewer().window._qt_window
+    label = text_label(
+        "Gla: the bottom right corner of the frame holds 24 % of the map on 2.8 % of the area. "
+        "“Audit” in “Regions” tells whether that may be chance."
+    )
+    label.setParent(window)
+    label.setStyleSheet(f"font-size: {points}pt")
+    label.show()
+    line = label.fontMetrics().lineSpacing()
+    spare = {}
+    for width in range(200, 480, 3):
+        label.resize(width, label.heightForWidth(width))
+        inked = np.flatnonzero(ink(label).any(axis=1))
+        spare[width] = label.height() - 1 - inked[-1]
+    assert {width: rows for width, rows in spare.items() if rows >= line} == {}
+
+
+def ink(label):
+    """Where a label's letters are."""
+    grey = QImg2array(label.grab().toImage())[..., :3].astype(int).sum(axis=2)
+    return np.abs(grey - np.bincount(grey.ravel()).argmax()) > 180

@@ -17,7 +17,7 @@ from napari_globalxai.errors import InputError
 from napari_globalxai.report.drawn_chapter import drawn_chapter
 from napari_globalxai.storage import read_json
 from napari_globalxai.widgets.event_turns import TURNS
-from napari_globalxai.widgets.mass import mass_outside, mass_zones, outside_warning
+from napari_globalxai.widgets.mass import mass_zones
 from napari_globalxai.widgets.region_drawing import draw_region
 from napari_globalxai.widgets.region_mask import region_mask
 from napari_globalxai.widgets.shown_maps import Selection
@@ -305,19 +305,6 @@ def test_zones_hold_the_mass_that_they_say() -> None:
         assert share <= held < share + image[inside].min() / image.sum() + 1e-12
         assert image[inside].min() >= image[~inside].max()
     assert not mass_zones(np.zeros((4, 5))).any()
-
-
-def test_mass_outside_is_told_from_a_twentieth_on() -> None:
-    field = np.ones((10, 10), bool)
-    field[:, 9] = False
-    image = np.zeros((10, 10))
-    image[0, 0], image[0, 9] = 96, 4
-    assert mass_outside(image, field) == pytest.approx(0.04)
-    assert outside_warning("left", image, field) == ""
-    image[0, 9] = 24
-    assert outside_warning("left", image, field).startswith("20 % of the mass of left")
-    assert mass_outside(-image, field) == pytest.approx(0.2)
-    assert mass_outside(np.zeros((10, 10)), field) == 0
 
 
 # Findings of an audit.

@@ -207,6 +207,7 @@ def test_float32_is_that_on_cuda(monkeypatch):
 
     kept = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", False)
     try:
         monkeypatch.setattr(classifier, "choose_device", lambda name: torch.device("cuda"))
         # Where there is none, no network can be brought there.
@@ -214,8 +215,20 @@ def test_float32_is_that_on_cuda(monkeypatch):
             Classifier(tiny.resnet(), card(), device="cuda")
         assert not torch.backends.cudnn.allow_tf32
         assert not torch.backends.cuda.matmul.allow_tf32
+        # Nor are gradients added up in any order.
+        assert torch.backends.cudnn.deterministic
     finally:
         torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = kept
+
+
+def test_a_model_knows_whether_it_is_where_it_is_asked_for():
+    model = Classifier(tiny.resnet(), card(), device="cpu")
+    assert model.is_on("auto")
+    assert model.is_on("cpu")
+    model.device = torch.device("cuda", 1)
+    assert not model.is_on("cpu")
+    with pytest.raises(InputError, match="'tpu' cannot be used here"):
+        model.is_on("tpu")
 
 
 def test_factors_are_rounded_where_that_is_asked_for_alone():
@@ -242,6 +255,12 @@ def test_factors_are_rounded_where_that_is_asked_for_alone():
             rounded.logits(inputs)
             assert torch.backends.cudnn.allow_tf32
         assert noted == [False, True, False, True]
+        noted.clear()
+        with rounded.rounding():
+            # Proved on outputs that were exact.
+            _ = rounded.split, rounded.cell_places
+        assert noted
+        assert not any(noted)
         assert not torch.backends.cudnn.allow_tf32
     finally:
         torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = kept

@@ -4,8 +4,11 @@ import shutil
 
 import pytest
 import tiny
+import torch
 
 import napari_globalxai as gx
+from napari_globalxai.errors import InputError
+from napari_globalxai.models.loaders import load_model
 from napari_globalxai.runs.model_place import why_no_model
 
 
@@ -64,3 +67,27 @@ def test_what_is_gone_is_named(there):
     nowhere = run.record.model.model_copy(update={"source": None})
     run.record = run.record.model_copy(update={"model": nowhere})
     assert "does not know its model" in why_no_model(run)
+
+
+def test_a_model_on_another_device_is_loaded_where_it_is_asked_for(there):
+    """As where a run was explained on CUDA, and is asked something on the CPU."""
+    run, _ = there
+    first = run.classifier(device="cpu")
+    assert run.classifier(device="cpu") is first
+    first.device = torch.device("cuda", 0)
+    assert run.classifier() is first
+    second = run.classifier(device="cpu")
+    assert second is not first
+    assert second.device.type == "cpu"
+    assert second.digest == first.digest
+
+
+def test_a_model_that_was_given_as_an_object_stays_where_it_is(made, tmp_path):
+    given = load_model(made / "model" / "linear.yaml", device="cpu")
+    given.source = None
+    run = gx.explain(made / "cohort" / "cohort.csv", given, tmp_path / "run", "saliency")
+    assert run.classifier(device="cpu") is given
+    given.device = torch.device("cuda", 0)
+    with pytest.raises(InputError, match="given as an object on cuda:0; ask for that device or"):
+        run.classifier(device="cpu")
+    assert run.classifier() is given

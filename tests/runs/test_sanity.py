@@ -81,7 +81,7 @@ def test_numbers_equal_slow_ones(cohort, tmp_path):
     for index, label in enumerate(run.labels):
         rows = run.members(label)
         maps = method.attribute(random, random.to_input(run.stack.read(rows)), [index]).maps
-        mean = maps[:, 0].clamp(min=0).mean(0).numpy()
+        mean = maps[:, 0].clamp(min=0).mean(0).cpu().numpy()
         own = tiny.attributions(run)[rows, index].clip(0).mean(0)
         assert found[label]["spearman"][0] == pytest.approx(
             spearman(own[inside], mean[inside]), abs=1e-3
