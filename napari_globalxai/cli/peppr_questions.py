@@ -70,8 +70,8 @@ def say_verdicts(result: PepprResult) -> None:
             say(f"  {verdict.tested}.")
         for caution in result.cautions(label):
             say(f"  caution: {caution}")
-        if agreement := result.notes.get("fills", {}).get(label):
-            say(f"  fills: {agreement['sentence']}")
+        if agreement := result.agreement(label):
+            say(f"  fills: {agreement}")
         if outside := result.areas[label].get("outside"):
             say(f"  outside: {outside_sentence(outside)}")
     if spared := result.settings.get("predictions_spared", 0):

@@ -48,7 +48,7 @@ class ImageFill(SharedFill):
 def _read(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
     """Return the pixels of a picture of the frame's size, (channel, *frame)."""
     if not path.is_file():
-        raise InputError(f"{path}: does not exist; give an image as image:FILE.")
+        raise InputError(f"{path}: does not exist; fill with another picture.")
     reader = FundusReader()
     pixels, _ = reader.get_data(reader.read(path))
     if pixels.shape[1:] != shape:

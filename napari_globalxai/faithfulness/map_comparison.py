@@ -22,6 +22,7 @@ from napari_globalxai.faithfulness.orders import order_by_map, step_counts
 from napari_globalxai.faithfulness.outside_share import MASS_WORTH_SAYING, outside_share
 from napari_globalxai.faithfulness.scores import FloatArray
 from napari_globalxai.faithfulness.targets import Targets
+from napari_globalxai.faithfulness.watching import tell_map
 from napari_globalxai.plain_text import numeral
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.peppr_settings import PepprSettings
@@ -284,6 +285,7 @@ def _deltas(
         progress(Progress(f"Erasing and restoring along {candidate.name}", done, total))
 
     counts = step_counts(len(order), settings.steps)
+    tell_map(candidate.name)
     course = course_along(evaluation, order, counts, cache, tick)
     every = evaluation.classifier.labels
     found = {}

@@ -23,6 +23,7 @@ from napari_globalxai.faithfulness.orders import order_by_map, step_counts
 from napari_globalxai.faithfulness.scores import area
 from napari_globalxai.faithfulness.stored_results import result_stem
 from napari_globalxai.faithfulness.targets import MACRO, POOLED, Targets
+from napari_globalxai.faithfulness.watching import tell_map
 from napari_globalxai.plain_text import numeral
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.peppr_settings import PepprSettings
@@ -142,6 +143,7 @@ def run_paper(
         progress(Progress(f"Erasing and restoring along {map_name}", done, total))
 
     counts = step_counts(len(order), settings.steps)
+    tell_map(map_name)
     course = course_along(evaluation, order, counts, cache, tick)
     cases = _cases(evaluation, settings)
     curves = {

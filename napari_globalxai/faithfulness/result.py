@@ -143,6 +143,19 @@ class PepprResult:
         return f"{verdict.word}, {WITH_A_CAUTION}" if with_caution else verdict.word
 
     @property
+    def fills(self) -> tuple[str, ...]:
+        """Its fill, and those that the map was tested with at the same start."""
+        own = str(self.settings.get("fill", DEFAULT_FILL))
+        others = (
+            fill for told in self.notes.get("fills", {}).values() for fill in told.get("delta", {})
+        )
+        return tuple(dict.fromkeys((own, *others)))
+
+    def agreement(self, label: str) -> str:
+        """Return what all of its fills say of a label, in words; empty where it is one."""
+        return str(self.notes.get("fills", {}).get(label, {}).get("sentence", ""))
+
+    @property
     def fractions(self) -> npt.NDArray[np.float64]:
         """Fraction of the valid pixels at each step."""
         return np.asarray(self.counts / self.counts[-1], dtype=float)

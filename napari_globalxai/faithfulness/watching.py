@@ -17,6 +17,9 @@ from napari_globalxai.faithfulness.scores import FloatArray
 class Watcher(Protocol):
     """Looks on; called in the thread that predicts, which it must not hold up."""
 
+    def on_map(self, name: str) -> None:
+        """Take that what is told from now on is of another map, where several are compared."""
+
     def on_course(self, evaluation: Evaluation, fractions: FloatArray, logits: LogitsByArm) -> None:
         """Take what is predicted along the map so far.
 
@@ -55,6 +58,13 @@ def watched_by(watcher: Watcher) -> Iterator[None]:
         yield
     finally:
         _watcher.reset(token)
+
+
+def tell_map(name: str) -> None:
+    """Tell who looks on that another map begins."""
+    watcher = _watcher.get()
+    if watcher is not None:
+        watcher.on_map(name)
 
 
 def tell_course(

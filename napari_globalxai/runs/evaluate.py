@@ -20,6 +20,7 @@ from napari_globalxai.faithfulness.passes import PassRunner
 from napari_globalxai.faithfulness.peppr import ALONG, run_peppr
 from napari_globalxai.faithfulness.remade_maps import REMAKING
 from napari_globalxai.faithfulness.result import PepprResult
+from napari_globalxai.faithfulness.stored_results import fill_stem
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.progress import JobProgress, Progress, ProgressCallback, ignore_progress
 from napari_globalxai.runs.fill_fitting import fitting_of, share_of_fields
@@ -117,7 +118,7 @@ def peppr(
     check_writable(kept, "give another folder with --out (out in Python)")
     check_within(kept.parent, PEPPR_FOLDER)
     found = find_map(run, map, map_from, judge_labels=chosen.judge_labels)
-    told = JobProgress(progress, _efforts(chosen))
+    told = JobProgress(progress, _efforts_of_all(chosen))
     told(Progress("Loading the model", 0, 1))
     classifier = run.classifier(device=device, model=model, trust=trust)
     told(Progress("Loading the model", 1, 1))
@@ -125,7 +126,12 @@ def peppr(
         how = {"batch_size": batch_size, "classifier": classifier, "elsewhere": elsewhere}
         results = {
             fill: _along(
-                run, found, PepprSettings.of(chosen, {"fill": fill}), how, kept / _CONTROLS, told
+                run,
+                found,
+                PepprSettings.of(chosen, {"fill": fill}),
+                how,
+                kept / _CONTROLS,
+                _named(told, _before(fill, chosen)),
             )
             for fill in chosen.fills
         }
@@ -202,6 +208,27 @@ def _random_rival(
     at_once = choose_batch_size(model) if batch_size is None else batch_size
     worker = model.working_with(images_a_forward=at_once)
     return random_rival(run, worker, labels, settings.seed, folder, progress)
+
+
+def _before(fill: str, settings: PepprSettings) -> str:
+    """Return what stands before the stages of a fill, where there are several."""
+    return f"{fill_stem(fill)}: " if len(settings.fills) > 1 else ""
+
+
+def _named(told: ProgressCallback, before: str) -> ProgressCallback:
+    """Return a callback that says whose the stages are."""
+    return lambda progress: told(replace(progress, stage=f"{before}{progress.stage}"))
+
+
+def _efforts_of_all(settings: PepprSettings) -> dict[str, float]:
+    """Return how much work each stage of each fill is likely to be."""
+    efforts = {}
+    for number, fill in enumerate(settings.fills):
+        for stage, effort in _efforts(settings).items():
+            # Random weights are explained once.
+            if not number or stage != EXPLAINING:
+                efforts[f"{_before(fill, settings)}{stage}"] = effort
+    return efforts
 
 
 def _efforts(settings: PepprSettings) -> dict[str, float]:

@@ -46,6 +46,10 @@ class CheckList(QListWidget):
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setAcceptDrops(True)
+        viewport = self.viewport()
+        if viewport is not None:
+            # A list has its events from there, and asks for none to be dropped.
+            viewport.setAcceptDrops(True)
         self.setSpacing(_APART)
         self._look = ""
         self._take_colours()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -38,16 +40,24 @@ class GrowingCurves:
         The map.
     settings : PepprSettings
         What was chosen.
+    judged : sequence of str, optional
+        What the map is judged by; by default its own label, or all together.
     """
 
-    def __init__(self, map_name: str, settings: PepprSettings) -> None:
+    def __init__(
+        self, map_name: str, settings: PepprSettings, judged: Sequence[str] | None = None
+    ) -> None:
         self.map_name = map_name
+        self._judged = judged
         self._settings = settings
         self._lock = threading.Lock()
         self._course: tuple[Evaluation, FloatArray, LogitsByArm] | None = None
         self._controls: dict[str, list[FloatArray]] = defaultdict(list)
         self._at = np.empty(0)
         self.told = 0
+
+    def on_map(self, name: str) -> None:
+        """Go on with another map: there is one."""
 
     def on_course(self, evaluation: Evaluation, fractions: FloatArray, logits: LogitsByArm) -> None:
         """Take what is predicted along the map so far."""
@@ -143,7 +153,8 @@ class GrowingCurves:
             for label, known in zip(labels, truth.T, strict=True)
             if (known == 1).any() and (known == 0).any()
         ]
-        judged = (MACRO,) if self.map_name == OVERALL else (self.map_name,)
+        own = (MACRO,) if self.map_name == OVERALL else (self.map_name,)
+        judged = own if self._judged is None else self._judged
         return Targets.of(labels, usable, judged, evaluation.together)
 
     def _first(self, targets: Targets) -> str:
@@ -181,14 +192,81 @@ def _points(order: str, arm: str, fractions: Any, *columns: Any) -> list[dict[st
     ]
 
 
+class GrowingMaps:
+    """What PEPPR along several maps has come to, which are compared; told as `GrowingCurves` are.
+
+    Parameters
+    ----------
+    settings : PepprSettings
+        What was chosen.
+    judged : sequence of str
+        What maps are judged by beside labels.
+    """
+
+    def __init__(self, settings: PepprSettings, judged: Sequence[str] = ()) -> None:
+        self._settings, self._judged = settings, judged
+        self._maps: list[GrowingCurves] = []
+        # Of maps that are finished, by place and label.
+        self._known: dict[tuple[int, str], PepprResult | None] = {}
+
+    @property
+    def told(self) -> int:
+        """How often something was told."""
+        return sum(each.told for each in self._maps)
+
+    def on_map(self, name: str) -> None:
+        """Go on with another map."""
+        self._maps.append(GrowingCurves(name, self._settings, self._judged))
+
+    def on_course(self, evaluation: Evaluation, fractions: FloatArray, logits: LogitsByArm) -> None:
+        """Take what is predicted along the map so far."""
+        self._maps[-1].on_course(evaluation, fractions, logits)
+
+    def on_control(self, family: str, fractions: FloatArray, curves: FloatArray) -> None:
+        """Take no controls: maps are compared without."""
+
+    def result(self, label: str) -> SideBySide | None:
+        """Return what there is of all maps; see `GrowingCurves.result`."""
+        if not self._maps:
+            return None
+        *finished, last = self._maps
+        newest = last.result(label)
+        # What label the first one came to is that of the others.
+        shown = label if newest is None else str(newest.curves["label"].iloc[0])
+        found = []
+        for place, each in enumerate(finished):
+            if (place, shown) not in self._known:
+                self._known[place, shown] = each.result(shown)
+            found.append(self._known[place, shown])
+        every = [result for result in (*found, newest) if result is not None]
+        return SideBySide(every[-1], tuple(every[:-1])) if every else None
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """What several maps have come to.
+
+    Attributes
+    ----------
+    result : PepprResult
+        Of the map at work.
+    others : tuple of PepprResult
+        Of those before it.
+    """
+
+    result: PepprResult
+    others: tuple[PepprResult, ...]
+
+
 class CurvesUnderWay:
-    """Asks now and then what the test under way has come to; one a viewer.
+    """Asks now and then what a test under way has come to; one a viewer and job.
 
     Attributes
     ----------
     grown : psygnal.Signal
-        A `PepprResult` of what there is, with curves of the label that is looked at.
-    result : PepprResult or None
+        A `PepprResult` of what there is, with curves of the label that is looked at; `SideBySide`
+        where maps are compared.
+    result : PepprResult, SideBySide or None
         The last of them: also of a test that was stopped, until there is a finished one.
     label : str
         The label that is looked at.
@@ -197,10 +275,10 @@ class CurvesUnderWay:
     grown = Signal(object)
 
     def __init__(self) -> None:
-        self.result: PepprResult | None = None
+        self.result: Any = None
         self._run: Run | None = None
         self._label = ""
-        self._curves: GrowingCurves | None = None
+        self._curves: GrowingCurves | GrowingMaps | None = None
         self._seen: tuple[int, str] = (0, "")
         self._reads = LatestOnly()
         self._reads.ready.connect(self._on_read)
@@ -220,15 +298,24 @@ class CurvesUnderWay:
 
     def of(self, run: Run | None, map_name: str) -> PepprResult | None:
         """Return what there is of a run's map."""
-        found = self.result
-        return found if found and run is self._run and found.map_name == map_name else None
+        found: PepprResult | None = self.of_run(run)
+        return found if found is not None and found.map_name == map_name else None
+
+    def of_run(self, run: Run | None) -> Any:
+        """Return what there is of a run."""
+        return self.result if run is self._run else None
 
     def start(self, run: Run, map_name: str, settings: PepprSettings) -> GrowingCurves:
         """Look on at a test, and return what is to be told of it."""
+        curves = GrowingCurves(map_name, settings)
+        self.look_on(run, curves)
+        return curves
+
+    def look_on(self, run: Run, curves: GrowingCurves | GrowingMaps) -> None:
+        """Look on at what is to be told of a test."""
         self.result, self._run, self._seen = None, run, (0, "")
-        self._curves = GrowingCurves(map_name, settings)
+        self._curves = curves
         self._timer.start()
-        return self._curves
 
     def stop(self) -> None:
         """Look on no more; what came last is still asked for, and kept."""
@@ -246,7 +333,7 @@ class CurvesUnderWay:
             self._seen = (curves.told, label)
             self._reads.request(curves, lambda: curves.result(label))
 
-    def _on_read(self, curves: GrowingCurves, result: PepprResult | None) -> None:
+    def _on_read(self, curves: object, result: PepprResult | SideBySide | None) -> None:
         if curves is self._curves and result is not None:
             self.result = result
             self.grown.emit(result)
@@ -254,15 +341,25 @@ class CurvesUnderWay:
             QTimer.singleShot(0, self._ask)
 
 
-_under_way: WeakKeyDictionary[Any, CurvesUnderWay] = WeakKeyDictionary()
+_under_way: WeakKeyDictionary[Any, dict[str, CurvesUnderWay]] = WeakKeyDictionary()
 
 
-def curves_under_way(viewer: Any) -> CurvesUnderWay:
-    """Return what looks on at the tests of a viewer."""
+def curves_under_way(viewer: Any, job: str = TESTING) -> CurvesUnderWay:
+    """Return what looks on at the tests of a viewer.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The viewer.
+    job : str, optional
+        Which job does them.
+    """
     plain = plain_viewer(viewer)
-    if plain not in _under_way:
-        curves = _under_way[plain] = CurvesUnderWay()
-        runner = runner_of(plain, TESTING)
+    known = _under_way.setdefault(plain, {})
+    if job not in known:
+        curves = known[job] = CurvesUnderWay()
+        runner = runner_of(plain, job)
         runner.cancelled.connect(curves.stop)
         runner.failed.connect(lambda sentence: curves.stop())
-    return _under_way[plain]
+        runner.succeeded.connect(lambda found: curves.stop())
+    return known[job]

@@ -92,6 +92,8 @@ class Wanted:
         Results to lay beside it, by name; the controls make room for them.
     across : tuple of float
         The fractions from which to which curves are shown.
+    called : str
+        What the map is called among others; by default it is the map on show.
     """
 
     result: PepprResult | None
@@ -104,6 +106,7 @@ class Wanted:
     points: float
     others: tuple[tuple[str, PepprResult], ...] = ()
     across: tuple[float, float] = WHOLE
+    called: str = ""
 
 
 @dataclass(frozen=True)
@@ -153,7 +156,8 @@ class CurvesDrawing:
         from matplotlib.figure import Figure
 
         self.result, self.label, self.arm = wanted.result, wanted.label, wanted.arm
-        self.ground, self.text, self._others = wanted.ground, wanted.text, wanted.others
+        self.ground, self.text = wanted.ground, wanted.text
+        self._others, self._called = wanted.others, wanted.called
         self.cursor_curve: tuple[Any, Any] | None = None
         self._across = wanted.across
         width, height = (max(pixels, 80) / wanted.dots_an_inch for pixels in wanted.size)
@@ -260,6 +264,7 @@ class CurvesDrawing:
         axes = self.curves_axes
         self._draw_others()
         families = [] if self._others else self._families()
+        along = drawable(self._called) or "the map"
         for look, dashes in zip(families, cycle(_DASHES), strict=False):
             curve = evaluated_part(self.curve(look.name, self.arm))
             if len(curve):
@@ -282,7 +287,7 @@ class CurvesDrawing:
                 color=colour,
                 lw=2,
                 ls=(0, ARM_DASHES[arm] or None),
-                label=f"{VERBS[arm]} along the map",
+                label=f"{VERBS[arm]} along {along}",
             )
             if arm == self.arm:
                 self.cursor_curve = (curve["fraction"].to_numpy(), curve["value"].to_numpy())
@@ -295,7 +300,7 @@ class CurvesDrawing:
         self.name_axes(axes, what, of_name("ROC AUC", self.label))
         # The map's curves come first in the legend, though they are drawn last.
         handles, names = axes.get_legend_handles_labels()
-        ranks = sorted(range(len(names)), key=lambda index: "the map" not in names[index])
+        ranks = sorted(range(len(names)), key=lambda index: f"along {along}" not in names[index])
         self.name_lines(axes, [handles[at] for at in ranks], [names[at] for at in ranks], above=1.0)
 
     def _draw_others(self) -> None:

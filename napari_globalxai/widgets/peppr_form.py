@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from qtpy.QtWidgets import QComboBox, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_globalxai.settings.declared import SettingsModel, declared_fields
 from napari_globalxai.settings.execution_settings import (
@@ -13,14 +14,15 @@ from napari_globalxai.settings.execution_settings import (
     WorkerSettings,
 )
 from napari_globalxai.settings.peppr_settings import PepprSettings
+from napari_globalxai.widgets.fills_field import FillsField
 from napari_globalxai.widgets.fold import Fold
 from napari_globalxai.widgets.layouts import in_column
 from napari_globalxai.widgets.panel import choice_box
 from napari_globalxai.widgets.setting_fields import field_value, set_field
-from napari_globalxai.widgets.settings_form import FormRows, SettingsForm, add_setting
+from napari_globalxai.widgets.settings_form import FormRows, SettingsForm, add_field, add_setting
 
 # What stands in the panel itself, with the letter of its key; the rest is folded away.
-_IN_FRONT = {"fill": "F&ill", "steps": "St&eps", "controls": "C&ontrols"}
+_IN_FRONT = {"steps": "St&eps", "controls": "C&ontrols"}
 
 
 class PepprForm(QWidget):
@@ -30,8 +32,10 @@ class PepprForm(QWidget):
     ----------
     map_box : QComboBox
         Map to test.
+    fills : FillsField
+        The fills.
     fill_box, steps_box, controls_box : QWidget
-        The settings that most people change.
+        The settings that most people change; the first of the fills.
     more_form : SettingsForm
         The others.
     chosen : Fold
@@ -43,18 +47,18 @@ class PepprForm(QWidget):
         self.map_box = choice_box("Map", "The map whose order pixels are erased and restored in")
         settings = declared_fields(PepprSettings)
         form = FormRows()
+        by_name = {each.name: each for each in settings}
+        self.fills = FillsField(by_name["fill"])
+        add_field(form.form, by_name["fill"], self.fills, "F&ill")
         self._fields = {
-            each.name: add_setting(form.form, each, _IN_FRONT[each.name])
-            for each in settings
-            if each.name in _IN_FRONT
+            name: add_setting(form.form, by_name[name], title) for name, title in _IN_FRONT.items()
         }
-        self.fill_box, self.steps_box, self.controls_box = (
-            self._fields[name] for name in _IN_FRONT
-        )
+        self.steps_box, self.controls_box = (self._fields[name] for name in _IN_FRONT)
+        self.fill_box = self.fills.box
         self.more_form = SettingsForm(
             "More settings",
             [
-                *(each for each in settings if each.name not in _IN_FRONT),
+                *(each for each in settings if each.name not in ("fill", *_IN_FRONT)),
                 *declared_fields(DeviceSettings),
                 *declared_fields(WorkerSettings),
             ],
@@ -81,7 +85,8 @@ class PepprForm(QWidget):
             When something does not fit.
         """
         in_front = {name: field_value(self._fields[name]) for name in _IN_FRONT}
-        return PepprSettings(**in_front, **self._more(PepprSettings))
+        more = self._more(PepprSettings)
+        return PepprSettings(fill=self.fills.value, **in_front, **more)
 
     def computing(self) -> DeviceSettings:
         """Return where the model is to run."""
@@ -97,13 +102,19 @@ class PepprForm(QWidget):
         """
         return WorkerSettings(**self._more(WorkerSettings))
 
-    def follow_settings(self, settings: dict[str, Any]) -> None:
-        """Let the boxes say what a result was made with, and make room for it."""
+    def follow_settings(self, settings: dict[str, Any], fills: Sequence[str]) -> None:
+        """Let the boxes say what a result was made with, and make room for it.
+
+        Parameters
+        ----------
+        settings : dict
+            Its settings.
+        fills : sequence of str
+            Its fill, and those that the map was tested with beside it.
+        """
         self.chosen.collapse()
-        fill, box = settings.get("fill"), self.fill_box
-        if isinstance(fill, str) and isinstance(box, QComboBox) and box.findData(fill) < 0:
-            # A picture, or a fill of a plugin that is not here.
-            box.addItem(fill, fill)
+        if fills:
+            self.fills.put(fills)
         chosen = {name: value for name, value in settings.items() if name not in OF_THIS_MACHINE}
         for name, field in self._fields.items():
             if name in chosen:

@@ -112,10 +112,11 @@ def answering(
     computing: DeviceSettings,
     workers: WorkerSettings,
     use: ModelUse,
+    watcher: Watcher,
 ) -> Work:
-    """Return what compares maps, tests regions or runs as published, as the command does.
+    """Return what compares maps, tests regions or runs as published, while somebody looks on.
 
-    A place that is no file yet is kept in the run as a region first.
+    As the command does; a place that is no file yet is kept in the run as a region first.
     """
 
     def work(progress: ProgressCallback) -> Answered:
@@ -130,11 +131,14 @@ def answering(
             "trust": use.trust,
             "progress": while_present(run, progress),
         }
-        if question.protocol == PAPER:
-            return _as_published(run, settings, how)
-        if question.regions is not None:
-            return _of_regions(run, question, place, settings, how)
-        return _compared(run, question, settings, how)
+        from napari_globalxai.faithfulness.watching import watched_by
+
+        with watched_by(watcher):
+            if question.protocol == PAPER:
+                return _as_published(run, settings, how)
+            if question.regions is not None:
+                return _of_regions(run, question, place, settings, how)
+            return _compared(run, question, settings, how)
 
     return work
 

@@ -49,6 +49,13 @@ _LINES_OF_NOTHING = 6
 class PepprPlot(QWidget):
     """Curves of one label: restored and erased along the map, controls, and the fraction in view.
 
+    Parameters
+    ----------
+    theme : str
+        Name of napari's theme.
+    has_fraction : bool, optional
+        Whether a fraction is in view, which a click moves.
+
     The line of the fraction is painted by Qt onto the finished picture, so that scrubbing does not
     draw the curves again.
 
@@ -63,7 +70,7 @@ class PepprPlot(QWidget):
     fraction_picked = Signal(float)
     drawn = Signal()
 
-    def __init__(self, theme: str) -> None:
+    def __init__(self, theme: str, has_fraction: bool = True) -> None:
         super().__init__()
         self.setMinimumWidth(180)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
@@ -74,13 +81,16 @@ class PepprPlot(QWidget):
         self._fit_height()
         self._label = ""
         self._others: tuple[tuple[str, PepprResult], ...] = ()
-        self._fraction, self._arm = 0.0, "restore"
+        self._called = ""
+        self._has_fraction, self._fraction, self._arm = has_fraction, 0.0, "restore"
         self._theme = theme
         self._across = WHOLE
         self._drawn: Drawn | None = None
         self._picture: QImage | None = None
         self._figures = LatestOnly(self)
         self._figures.ready.connect(self._on_drawn)
+        self._figures.failed.connect(self._catch_up)
+        self._is_behind = False
         self._resized = QTimer(self)
         self._resized.setSingleShot(True)
         self._resized.setInterval(_MILLISECONDS_OF_RESIZING)
@@ -148,7 +158,7 @@ class PepprPlot(QWidget):
     @property
     def is_drawing(self) -> bool:
         """Whether the picture is not yet that of what was last asked for."""
-        return self._figures.is_running or self._resized.isActive()
+        return self._figures.is_running or self._is_behind or self._resized.isActive()
 
     @property
     def figure(self) -> Any:
@@ -174,10 +184,17 @@ class PepprPlot(QWidget):
         self._theme = theme
         self._draw_all()
 
-    def show_result(self, result: PepprResult | None, label: str) -> None:
-        """Show one label's curves, or nothing."""
-        if result is not self._result:
-            self._others = ()
+    def show_result(
+        self,
+        result: PepprResult | None,
+        label: str,
+        others: tuple[tuple[str, PepprResult], ...] = (),
+        called: str = "",
+    ) -> None:
+        """Show one label's curves, or nothing; among those of other maps, by what it is called."""
+        if result is not self._result or others:
+            self._others = others
+        self._called = called
         self._result, self._label = result, label
         self._fit_height()
         self._draw_all()
@@ -209,11 +226,23 @@ class PepprPlot(QWidget):
             points=self.font().pointSizeF(),
             others=self._others,
             across=self._across,
+            called=self._called,
         )
 
     def _draw_all(self) -> None:
-        wanted = self._wanted()
+        # One under way is shown first: where curves come faster than they are drawn, each would
+        # give way to the next, and none be shown.
+        self._is_behind = self._figures.is_running
+        if not self._is_behind:
+            self._draw_now()
+
+    def _draw_now(self) -> None:
+        self._is_behind, wanted = False, self._wanted()
         self._figures.request(wanted, lambda: draw_result(wanted))
+
+    def _catch_up(self, *what: object) -> None:
+        if self._is_behind:
+            self._draw_now()
 
     def _on_drawn(self, wanted: Wanted, drawn: Drawn) -> None:
         height, width = drawn.pixels.shape[:2]
@@ -223,7 +252,10 @@ class PepprPlot(QWidget):
         # A copy, as Qt does not keep the bytes.
         self._drawn, self._picture = drawn, picture.copy()
         self.update()
-        self.drawn.emit()
+        if self._is_behind:
+            self._draw_now()
+        else:
+            self.drawn.emit()
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Draw anew once the size stays."""
@@ -255,7 +287,7 @@ class PepprPlot(QWidget):
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         painter.drawImage(QRectF(self.rect()), picture)
         first, last = self._across
-        if drawn.curve is not None and first <= self._fraction <= last:
+        if self._has_fraction and drawn.curve is not None and first <= self._fraction <= last:
             text = get_theme(self._theme).text.as_hex()
             value = float(np.interp(self._fraction, *drawn.curve))
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QFileDialog, QLabel, QWidget
+from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_globalxai.settings.declared import Declared, declared_fields
 from napari_globalxai.settings.peppr_question import PepprQuestion
@@ -21,7 +21,7 @@ from napari_globalxai.widgets.parts import flowing, tipped_button
 from napari_globalxai.widgets.places_box import PlacesBox
 from napari_globalxai.widgets.recognised import result_folder
 from napari_globalxai.widgets.setting_fields import field_value
-from napari_globalxai.widgets.settings_form import FormRows, add_setting
+from napari_globalxai.widgets.settings_form import FormRows, add_field, add_setting
 from napari_globalxai.widgets.workers import LatestOnly
 from napari_globalxai.widgets.wrapped import tip_lines
 
@@ -254,13 +254,11 @@ def _files_of(run: Run, places: Mapping[str, Place]) -> dict[str, Path]:
 
 def _add_row(rows: FormRows, setting: Declared, field: QWidget, *below: QWidget) -> None:
     """Add an input of our own for a setting, under the name and with the help that it has."""
-    label = QLabel(setting.title)
-    label.setToolTip(tip_lines(setting.help))
-    label.setBuddy(field)
     if below:
         both = QWidget()
         column = in_column(both)
         column.addWidget(field)
         column.addWidget(flowing(*below))
+        both.setFocusProxy(field)
         field = both
-    rows.form.addRow(label, field)
+    add_field(rows.form, setting, field)

@@ -8,10 +8,14 @@ from typing import Any
 from qtpy.QtWidgets import QWidget
 
 from napari_globalxai.errors import InputError
+from napari_globalxai.faithfulness.targets import MACRO
 from napari_globalxai.settings.declared import declared_fields
 from napari_globalxai.settings.peppr_question import PAPER, PROTOCOLS, PepprQuestion
+from napari_globalxai.widgets.compared_curves import ComparedCurves
 from napari_globalxai.widgets.fold import Fold
+from napari_globalxai.widgets.further_reading import PUBLISHED
 from napari_globalxai.widgets.further_results import FurtherResults
+from napari_globalxai.widgets.growing_curves import CurvesUnderWay, GrowingMaps, curves_under_way
 from napari_globalxai.widgets.layouts import in_column
 from napari_globalxai.widgets.other_run import OtherRunLayers, other_run_of
 from napari_globalxai.widgets.panel import Panel
@@ -93,6 +97,8 @@ class PepprQuestionView(Fold):
         What it will do, or why it cannot.
     start_button : QPushButton
         Starts it.
+    curves : ComparedCurves
+        Curves of the maps that are compared.
     """
 
     def __init__(
@@ -107,6 +113,8 @@ class PepprQuestionView(Fold):
         self._session, self._settings_form, self._further = session, settings_form, further
         self._beside: OtherRunLayers = other_run_of(viewer)
         self.runner: JobRunner = runner_of(viewer, OTHERWISE)
+        self._panel, self._viewer = panel, viewer
+        self._growing: CurvesUnderWay = curves_under_way(viewer, OTHERWISE)
         panel.follow(session.view_changed, self._on_view)
         panel.follow(session.answered, self._on_kept)
         panel.follow(self._beside.changed, self._on_beside)
@@ -126,7 +134,10 @@ class PepprQuestionView(Fold):
             self.job_bar.say(in_panel_words(str(why)))
             return
         use, session = self._session.use_of_model(run), self._session
-        work = answering(run, question, self.form.place, settings, computing, workers, use)
+        # As published, the mean over labels is told, too.
+        maps = GrowingMaps(settings, (MACRO,) if question.protocol == PAPER else ())
+        self.curves.begin(maps)
+        work = answering(run, question, self.form.place, settings, computing, workers, use, maps)
         # Told to all panels, also where this one is closed by then.
         self.runner.run(work, then=lambda found: session.answered.emit())
 
@@ -145,11 +156,14 @@ class PepprQuestionView(Fold):
         self.job_bar = JobBar(self.runner)
         content = QWidget()
         box = in_column(content)
-        for part in (self.form, self.said, self.start_button, self.job_bar):
+        self.curves = ComparedCurves(self._panel, self._viewer, self._session, self._growing)
+        for part in (self.form, self.said, self.start_button, self.job_bar, self.curves):
             box.addWidget(part)
+        self.curves.show_grown()
         self.start_button.clicked.connect(self.start)
         self.form.edited.connect(self._on_edited)
         self.form.said.connect(self.job_bar.say)
+        self._settings_form.fills.edited.connect(self._on_edited)
         self.runner.started.connect(self._on_edited)
         # A place is kept before it is tested, also where that is stopped.
         self.runner.finished.connect(self.form.list_regions)
@@ -165,6 +179,7 @@ class PepprQuestionView(Fold):
     def _on_view(self, view: object) -> None:
         if self.is_made:
             self.job_bar.forget()
+            self.curves.show_grown()
             self._show_run()
 
     def _on_beside(self) -> None:
@@ -180,6 +195,9 @@ class PepprQuestionView(Fold):
         question, run = self.form.question(), self._session.run
         clash = in_panel_words(question.clash, declared_fields(PepprQuestion))
         words = in_words(question, self.form.maps.words(), self.form.regions_box.currentText())
+        fills = self._settings_form.fills.value
+        if words and not isinstance(fills, str) and question.regions is None:
+            words += f" Of the fills, {fills[0]} alone is taken here."
         nothing_yet = _OPEN_A_RUN if run is None else _NOTHING_YET
         self.said.setText(f"⚠ {clash}" if clash else (words if run else "") or nothing_yet)
         can_start = bool(words) and not clash
@@ -189,6 +207,10 @@ class PepprQuestionView(Fold):
         self.job_bar.say("Stopped. What was predicted is kept; results are as before.")
 
     def _on_answered(self, found: Answered) -> None:
+        if found.part == PUBLISHED:
+            # Its curves are those of the panel now.
+            self._growing.forget()
+            self.curves.show_grown()
         if self._session.run is not found.run:
             # Its numbers would stand below the name of the run on show.
             self.job_bar.say(f"{found.run.folder.name}: the test is done, and kept in that run.")

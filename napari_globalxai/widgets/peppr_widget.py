@@ -337,7 +337,7 @@ class PepprWidget(Panel):
         if not isinstance(result, ImageResult):
             self._name_map(result)
         if result is not None:
-            self.form.follow_settings(result.settings)
+            self.form.follow_settings(result.settings, result.fills)
             self._open_at(result, self.label_box.currentText())
         view = self.session.view
         self.results.mark(result, {} if view is None else view.maps)

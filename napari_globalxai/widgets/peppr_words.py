@@ -23,6 +23,8 @@ def reason_text(result: PepprResult, label: str, verdict: Verdict) -> str:
     if np.isfinite(areas.get("sufficient_fraction", np.nan)):
         reason += f". {100 * areas['sufficient_fraction']:.0f} % of the pixels suffice"
     told = [reason, verdict.tested] if verdict.tested else [reason]
+    if agreement := result.agreement(label):
+        told.append(f"{agreement[0].upper()}{agreement[1:]}")
     told += [f"Caution: {caution}" for caution in result.cautions(label)]
     return ". ".join(told) + "."
 

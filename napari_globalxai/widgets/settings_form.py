@@ -258,8 +258,23 @@ def add_setting(form: QFormLayout, setting: Declared, title: str | None = None) 
     if isinstance(field, QCheckBox):
         form.addRow(field)
     else:
-        label = QLabel(title or setting.title)
-        label.setToolTip(tip_lines(setting.help))
-        label.setBuddy(field)
-        form.addRow(label, field)
+        add_field(form, setting, field, title)
     return field
+
+
+def add_field(
+    form: QFormLayout, setting: Declared, field: QWidget, title: str | None = None
+) -> None:
+    """Add an input that was made for a setting, under the name and with the help that it has.
+
+    Parameters
+    ----------
+    form, setting, title
+        As for `add_setting`.
+    field : QWidget
+        The input.
+    """
+    label = QLabel(title or setting.title)
+    label.setToolTip(tip_lines(setting.help))
+    label.setBuddy(field)
+    form.addRow(label, field)

@@ -86,7 +86,7 @@ def test_a_picture_of_the_users(tmp_path):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda path: None, "does not exist; give an image as image:FILE"),
+        (lambda path: None, "does not exist; fill with another picture"),
         (lambda path: path.write_text("no picture"), "cannot be read as an image"),
         (
             lambda path: Image.new("RGB", (7, 9)).save(path, format="png"),

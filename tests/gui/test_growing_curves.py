@@ -14,8 +14,9 @@ from napari_globalxai import open_run, peppr
 from napari_globalxai.errors import Cancelled
 from napari_globalxai.faithfulness.watching import watched_by
 from napari_globalxai.progress import Progress
+from napari_globalxai.runs.compare_maps import compare_maps
 from napari_globalxai.settings.peppr_settings import PepprSettings
-from napari_globalxai.widgets.growing_curves import GrowingCurves
+from napari_globalxai.widgets.growing_curves import GrowingCurves, GrowingMaps
 
 pytestmark = pytest.mark.gui
 
@@ -111,3 +112,90 @@ def test_the_panel_shows_them_and_keeps_them_when_it_is_stopped(
     lines = [line.get_label() for line in panel.plot.curves_axes.get_lines()]
     assert "Restored along the map" in lines
     assert open_run(untested).peppr_names
+
+
+def test_maps_that_are_compared_have_grown_to_their_deltas(untested: Path) -> None:
+    grown = GrowingMaps(PepprSettings(**CHOSEN))
+    assert grown.result("left") is None
+    seen: list[tuple[str, ...]] = []
+
+    def look(progress: Progress) -> None:
+        found = grown.result("left")
+        if found is not None:
+            seen.append((found.result.map_name, *(each.map_name for each in found.others)))
+
+    names = ["left", "right", "overall"]
+    with watched_by(grown):
+        result = compare_maps(untested, names, progress=look, **CHOSEN)
+    assert list(dict.fromkeys(seen)) == [
+        ("left",), ("right", "left"), ("overall", "left", "right")
+    ]  # fmt: skip
+    for label in ("left", "right"):
+        last = grown.result(label)
+        assert last is not None
+        for each in (last.result, *last.others):
+            assert set(each.curves["label"]) == {label}
+            sides = [each.curves[each.curves["arm"] == arm] for arm in ("restore", "erase")]
+            areas = [np.trapezoid(side["value"], side["fraction"]) for side in sides]
+            told = [
+                known
+                for known in result.maps
+                if (known.name, known.label) == (each.map_name, label)
+            ]
+            assert areas[0] - areas[1] == pytest.approx(told[0].delta)
+
+
+def test_the_panel_shows_maps_that_are_compared_while_they_are(
+    panels: Any, untested: Path, qtbot: Any
+) -> None:
+    explain, view, session = panels.explain, panels.peppr.otherwise, panels.session
+    with qtbot.waitSignal(explain.runner.succeeded, timeout=TIMEOUT):
+        explain.open_run(untested)
+    view.expand()
+    assert not view.curves.isVisibleTo(view)
+    plot, box = view.curves.plot, view.curves.label_box
+    maps, told = GrowingMaps(PepprSettings(**CHOSEN)), []
+
+    def work(progress: Any) -> Any:
+        with watched_by(maps):
+            compare_maps(untested, ["left", "right"], **CHOSEN)
+        told.append(True)
+        while True:
+            progress(Progress("Waiting", 1, 2))
+            time.sleep(0.01)
+
+    view.curves.begin(maps)
+    view.runner.run(work)
+    qtbot.waitUntil(lambda: bool(told) and view.curves.isVisibleTo(view), timeout=TIMEOUT)
+
+    def lines() -> set[str]:
+        return {line.get_label() for line in plot.curves_axes.get_lines()}
+
+    names = {"Restored along right", "Erased along right", "left, restored"}
+    qtbot.waitUntil(lambda: not plot.is_drawing and names <= lines(), timeout=TIMEOUT)
+    shown = box.currentText()
+    wanted = {"left": "right", "right": "left"}[shown]
+
+    box.setCurrentText(wanted)
+    qtbot.waitUntil(lambda: plot._label == wanted and not plot.is_drawing, timeout=TIMEOUT)
+    assert plot.curves_axes.get_ylabel() == f"ROC AUC of {wanted}"
+    drawn = {line.get_label(): line for line in plot.curves_axes.get_lines()}
+    curves = maps.result(wanted).others[0].curves.query("arm == 'restore'")
+    assert set(curves["label"]) == {wanted}
+    np.testing.assert_allclose(drawn["left, restored"].get_ydata(), curves["value"])
+    # Stopped, they stay; so they do once all is done.
+    with qtbot.waitSignal(view.runner.cancelled, timeout=TIMEOUT):
+        view.cancel()
+    assert view.curves.isVisibleTo(view)
+    view.form.maps.tick(("left", "right"))
+    with qtbot.waitSignal(view.runner.succeeded, timeout=TIMEOUT):
+        view.start_button.click()
+    qtbot.waitUntil(lambda: view.curves.isVisibleTo(view), timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: not plot.is_drawing and names <= lines(), timeout=TIMEOUT)
+    assert session.result is None
+    # As published, its curves are the panel's own in the end.
+    view.form.maps.tick(())
+    view.form.protocol_box.setCurrentText("paper")
+    with qtbot.waitSignal(view.runner.succeeded, timeout=TIMEOUT):
+        view.start_button.click()
+    assert not view.curves.isVisibleTo(view)

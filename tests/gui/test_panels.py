@@ -21,12 +21,13 @@ from cut_text import (
     texts_of_figure,
     wide_tips,
 )
+from dropping import drop
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from napari.settings import get_settings
 from napari.utils.theme import get_theme
-from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
-from qtpy.QtGui import QDragEnterEvent, QDropEvent, QWheelEvent
+from qtpy.QtCore import QPoint, QPointF, Qt
+from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import (
     QAbstractButton,
     QAbstractSpinBox,
@@ -506,17 +507,6 @@ def test_a_run_is_not_swallowed_while_another_is_made(
         done.set()
     qtbot.waitUntil(explain.open_button.isEnabled, timeout=TIMEOUT)
     assert explain.session.view is before
-
-
-def drop(target: QWidget, path: Path) -> None:
-    data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(str(path))])
-    with_left = (Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier)
-    over = QDragEnterEvent(QPoint(3, 3), Qt.DropAction.CopyAction, data, *with_left)
-    QApplication.sendEvent(target, over)
-    assert over.isAccepted()
-    event = QDropEvent(QPointF(3, 3), Qt.DropAction.CopyAction, data, *with_left)
-    QApplication.sendEvent(target, event)
 
 
 @pytest.mark.filterwarnings("ignore:Function. 'QDragEnterEvent:DeprecationWarning")

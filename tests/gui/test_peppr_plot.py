@@ -202,3 +202,36 @@ def test_curves_are_seen_closer_by_wheel_and_keys_and_saved(
     qtbot.keyClick(plot, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
     qtbot.waitUntil(target.is_file, timeout=TIMEOUT)
     assert "ROC AUC of left" in target.read_text()
+
+
+def test_curves_that_come_faster_than_they_are_drawn_are_shown(
+    opened: Any, monkeypatch: pytest.MonkeyPatch, qtbot: Any
+) -> None:
+    import time
+
+    from napari_globalxai.widgets import peppr_plot
+
+    plot, session, draw = opened.peppr.plot, opened.session, peppr_plot.draw_result
+    session.choose_map("left")
+    qtbot.waitUntil(lambda: session.result is not None, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: not plot.is_drawing, timeout=TIMEOUT)
+
+    def slowly(wanted: Any) -> Any:
+        time.sleep(0.2)
+        return draw(wanted)
+
+    monkeypatch.setattr(peppr_plot, "draw_result", slowly)
+    pictures, ends = [], []
+    monkeypatch.setattr(plot, "update", lambda: pictures.append(plot.figure))
+    plot.drawn.connect(lambda: ends.append(len(pictures)))
+    asked = 0
+    while len(pictures) < 3:
+        asked += 1
+        plot.show_part((0.0, 1 - 0.001 * asked))
+        qtbot.wait(20)
+        assert asked < 500
+    assert asked > 9
+    assert not ends
+    qtbot.waitUntil(lambda: not plot.is_drawing, timeout=TIMEOUT)
+    assert len(ends) == 1
+    assert plot.curves_axes.get_xlim() == pytest.approx((0, 100 - 0.1 * asked))

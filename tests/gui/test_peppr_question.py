@@ -110,6 +110,13 @@ def test_what_is_chosen_is_said_and_what_does_not_go_together(own: Any, qtbot: A
         assert view.start_button.isEnabled() == can_start
     view.start()
     assert not view.runner.is_running
+    # Of several fills these take the first, as the command does; regions take all.
+    for chosen, is_said in (({"regions": "corner"}, False), ({"maps": "left right"}, True)):
+        choose(form, qtbot, **chosen)
+        own.peppr.form.fills.put(("black", "blur"))
+        assert ("Of the fills, black alone is taken here." in view.said.text()) == is_said
+    own.peppr.form.fills.put(("mean-image",))
+    assert "black" not in view.said.text()
     appearance = get_settings().appearance
     before, appearance.font_size = appearance.font_size, 16
     window = own.viewer.window._qt_window
