@@ -9,8 +9,8 @@ from calibration_models import LinearModel
 
 from napari_globalxai.faithfulness.cases import Cases
 from napari_globalxai.faithfulness.evaluation import Evaluation
-from napari_globalxai.faithfulness.intervals import auc_interval
-from napari_globalxai.faithfulness.scores import patient_resamples, weighted_roc_auc
+from napari_globalxai.faithfulness.scores.auc_scores import patient_resamples, weighted_roc_auc
+from napari_globalxai.faithfulness.scores.intervals import auc_interval
 from napari_globalxai.faithfulness.targets import Targets
 from napari_globalxai.settings.peppr_settings import PepprSettings
 

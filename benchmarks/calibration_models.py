@@ -15,8 +15,8 @@ from scipy.ndimage import gaussian_filter
 
 from napari_globalxai import explain
 from napari_globalxai.faithfulness.evaluation import Evaluation, LogitsByArm
-from napari_globalxai.faithfulness.fills import fit_fill
-from napari_globalxai.runs.evaluate import make_evaluation
+from napari_globalxai.faithfulness.fills.fill_kinds import fit_fill
+from napari_globalxai.runs.peppr.evaluate import make_evaluation
 from napari_globalxai.runs.run import open_run
 from napari_globalxai.samples import sample_folder
 

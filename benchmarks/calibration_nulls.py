@@ -13,14 +13,14 @@ from calibration_models import Bench
 from scipy.stats import binom, rankdata
 
 from napari_globalxai.faithfulness.cases import Cases, Curves
-from napari_globalxai.faithfulness.control_steps import control_steps, early_steps
 from napari_globalxai.faithfulness.evaluation import Evaluation
-from napari_globalxai.faithfulness.lattice import choose_lattice, shifted_orders
-from napari_globalxai.faithfulness.order_families import Ranking, order_family
-from napari_globalxai.faithfulness.orders import order_by_map, step_counts
-from napari_globalxai.faithfulness.scores import early_area
-from napari_globalxai.faithfulness.sequential import Count, exceedances, lies_far
-from napari_globalxai.faithfulness.surrogates import ValidArea
+from napari_globalxai.faithfulness.orders.control_steps import control_steps, early_steps
+from napari_globalxai.faithfulness.orders.lattice import choose_lattice, shifted_orders
+from napari_globalxai.faithfulness.orders.map_orders import order_by_map, step_counts
+from napari_globalxai.faithfulness.orders.order_families import Ranking, order_family
+from napari_globalxai.faithfulness.orders.sequential import Count, exceedances, lies_far
+from napari_globalxai.faithfulness.orders.surrogates import ValidArea
+from napari_globalxai.faithfulness.scores.auc_scores import early_area
 from napari_globalxai.faithfulness.targets import Targets
 from napari_globalxai.settings.peppr_settings import PepprSettings
 

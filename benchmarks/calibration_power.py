@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 from calibration_models import Bench
 
-from napari_globalxai.faithfulness.control_steps import control_steps, early_steps
 from napari_globalxai.faithfulness.evaluation import Evaluation
-from napari_globalxai.faithfulness.lattice import choose_lattice, shifted_orders
-from napari_globalxai.faithfulness.orders import order_by_map, step_counts
-from napari_globalxai.faithfulness.scores import early_area, roc_auc
-from napari_globalxai.faithfulness.sequential import Count, lies_far
-from napari_globalxai.faithfulness.surrogates import ValidArea
+from napari_globalxai.faithfulness.orders.control_steps import control_steps, early_steps
+from napari_globalxai.faithfulness.orders.lattice import choose_lattice, shifted_orders
+from napari_globalxai.faithfulness.orders.map_orders import order_by_map, step_counts
+from napari_globalxai.faithfulness.orders.sequential import Count, lies_far
+from napari_globalxai.faithfulness.orders.surrogates import ValidArea
+from napari_globalxai.faithfulness.scores.auc_scores import early_area, roc_auc
 
 _LOOK = 24
 _FEW = 10

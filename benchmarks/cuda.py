@@ -28,9 +28,9 @@ from torch import nn
 
 from napari_globalxai import explain
 from napari_globalxai.attribution.method import make_method
-from napari_globalxai.models.card import InputCard, ModelCard
+from napari_globalxai.models.card.model_card import InputCard, ModelCard
 from napari_globalxai.models.classifier import Classifier
-from napari_globalxai.runs.evaluate import make_evaluation, peppr
+from napari_globalxai.runs.peppr.evaluate import make_evaluation, peppr
 from napari_globalxai.runs.run import Run
 from napari_globalxai.samples import sample_folder
 

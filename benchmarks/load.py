@@ -37,7 +37,9 @@ _ = run.images, run.maps["overall"], run.image_map(0, run.labels[0]), run.stack.
 print(time.process_time() - began)
 """
 VIEW = OPEN.replace("run = runs.open_run(sys.argv[1])", "run = view.open_view(sys.argv[1]).run")
-VIEW = VIEW.replace("import sys", "import napari_globalxai.widgets.run_view as view\nimport sys")
+VIEW = VIEW.replace(
+    "import sys", "import napari_globalxai.widgets.session.run_view as view\nimport sys"
+)
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,15 @@ import numpy as np
 from calibration_models import linear_bench
 from scipy.ndimage import gaussian_filter
 
-from napari_globalxai.faithfulness.control_steps import control_steps
 from napari_globalxai.faithfulness.folds import assign_folds
-from napari_globalxai.faithfulness.orders import order_by_map, step_counts
-from napari_globalxai.faithfulness.remade_maps import halves
-from napari_globalxai.faithfulness.scores import area, patient_resamples, weighted_roc_auc
+from napari_globalxai.faithfulness.orders.control_steps import control_steps
+from napari_globalxai.faithfulness.orders.map_orders import order_by_map, step_counts
+from napari_globalxai.faithfulness.orders.remade_maps import halves
+from napari_globalxai.faithfulness.scores.auc_scores import (
+    area,
+    patient_resamples,
+    weighted_roc_auc,
+)
 
 _FOLDS = 5
 

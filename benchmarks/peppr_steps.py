@@ -15,14 +15,14 @@ import numpy as np
 from calibration_models import linear_bench
 
 import napari_globalxai as gx
-from napari_globalxai.faithfulness.control_steps import control_steps
-from napari_globalxai.faithfulness.controls import Question
-from napari_globalxai.faithfulness.crossings import necessary_fraction, sufficient_fraction
 from napari_globalxai.faithfulness.evaluation import Course, Evaluation
-from napari_globalxai.faithfulness.orders import order_by_map, step_counts
-from napari_globalxai.faithfulness.refinement import refined_course
+from napari_globalxai.faithfulness.orders.control_steps import control_steps
+from napari_globalxai.faithfulness.orders.controls import Question
+from napari_globalxai.faithfulness.orders.map_orders import order_by_map, step_counts
+from napari_globalxai.faithfulness.orders.refinement import refined_course
+from napari_globalxai.faithfulness.scores.crossings import necessary_fraction, sufficient_fraction
 from napari_globalxai.faithfulness.targets import Targets
-from napari_globalxai.runs.evaluate import make_evaluation
+from napari_globalxai.runs.peppr.evaluate import make_evaluation
 from napari_globalxai.settings.peppr_settings import PepprSettings
 
 _TOLERANCES = (0.01, 0.005, 0.003)

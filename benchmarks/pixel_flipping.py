@@ -19,9 +19,9 @@ import torch
 from grad_cam import pytorch_grad_cam
 from side_by_side import HEIGHT, LABELS, WIDTH, arguments, classifier, images, network, print_table
 
-from napari_globalxai.faithfulness.fills import fit_fill
-from napari_globalxai.faithfulness.masked_prediction import predict_masked
-from napari_globalxai.faithfulness.orders import kept_pixels, order_by_map
+from napari_globalxai.faithfulness.fills.fill_kinds import fit_fill
+from napari_globalxai.faithfulness.orders.map_orders import kept_pixels, order_by_map
+from napari_globalxai.faithfulness.predictions.masked_prediction import predict_masked
 
 STEPS = 8
 # Imputing takes seconds a step there.

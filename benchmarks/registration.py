@@ -23,7 +23,7 @@ import SimpleITK as sitk
 import torch
 
 import napari_globalxai as gx
-from napari_globalxai.faithfulness.scores import roc_auc
+from napari_globalxai.faithfulness.scores.auc_scores import roc_auc
 from napari_globalxai.statistics.regions import agreement_with_truth
 
 ROOT = Path(__file__).resolve().parents[1]

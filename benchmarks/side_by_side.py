@@ -18,7 +18,7 @@ import torch
 from monai.networks.nets import resnet34
 from torch import Tensor, nn
 
-from napari_globalxai.models.card import InputCard, ModelCard
+from napari_globalxai.models.card.model_card import InputCard, ModelCard
 from napari_globalxai.models.classifier import Classifier
 
 LABELS = tuple(f"label {number}" for number in range(8))

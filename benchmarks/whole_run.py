@@ -25,7 +25,7 @@ from side_by_side import INPUT
 
 from napari_globalxai.attribution.method import make_method
 from napari_globalxai.frame.stack import batches
-from napari_globalxai.models.card import ModelCard
+from napari_globalxai.models.card.model_card import ModelCard
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.loaders import load_model
 from napari_globalxai.progress import Progress

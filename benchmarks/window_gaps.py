@@ -198,9 +198,9 @@ def large_run(window: Window, folder: Path) -> None:
     """Go through a large run."""
     from qtpy.QtCore import Qt
 
-    from napari_globalxai.widgets.event_turns import TURNS
-    from napari_globalxai.widgets.warm_up import wait_until_warm
-    from napari_globalxai.widgets.workbench import open_panel
+    from napari_globalxai.widgets.jobs.event_turns import TURNS
+    from napari_globalxai.widgets.jobs.warm_up import wait_until_warm
+    from napari_globalxai.widgets.workbench.open_panels import open_panel
 
     viewer = window.viewer
     opened: dict[str, Any] = {}
@@ -261,8 +261,8 @@ def large_run(window: Window, folder: Path) -> None:
 
 def first_panel(window: Window, name: str) -> None:
     """Open one panel before all others."""
-    from napari_globalxai.widgets.event_turns import TURNS
-    from napari_globalxai.widgets.workbench import open_panel
+    from napari_globalxai.widgets.jobs.event_turns import TURNS
+    from napari_globalxai.widgets.workbench.open_panels import open_panel
 
     window.measure(
         f"{name} before all others: panel",
@@ -276,8 +276,8 @@ def sample(window: Window) -> None:
     from npe2 import PluginManager, PluginManifest
     from qtpy.QtCore import QTimer
 
-    from napari_globalxai.widgets.event_turns import TURNS
-    from napari_globalxai.widgets.workbench import find_panel
+    from napari_globalxai.widgets.jobs.event_turns import TURNS
+    from napari_globalxai.widgets.workbench.open_panels import find_panel
 
     viewer, plugins = window.viewer, PluginManager.instance()
     if all(known.name != "napari-globalxai" for known in plugins.iter_manifests()):
@@ -307,9 +307,9 @@ def sample(window: Window) -> None:
 
 def tested_run(window: Window, folder: Path) -> None:
     """Open a run that PEPPR has tested."""
-    from napari_globalxai.widgets.event_turns import TURNS
-    from napari_globalxai.widgets.warm_up import wait_until_warm
-    from napari_globalxai.widgets.workbench import open_panel
+    from napari_globalxai.widgets.jobs.event_turns import TURNS
+    from napari_globalxai.widgets.jobs.warm_up import wait_until_warm
+    from napari_globalxai.widgets.workbench.open_panels import open_panel
 
     explain = open_panel(window.viewer, "Global explanations")
     open_panel(window.viewer, "PEPPR")

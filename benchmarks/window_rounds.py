@@ -43,8 +43,8 @@ def work_in_a_window(cohort: Path, model: Path, out: Path, before: Path | None) 
     from qtpy.QtCore import Qt
     from qtpy.QtTest import QTest
 
-    from napari_globalxai.widgets.event_turns import TURNS
-    from napari_globalxai.widgets.workbench import PANELS, open_panel
+    from napari_globalxai.widgets.jobs.event_turns import TURNS
+    from napari_globalxai.widgets.workbench.open_panels import PANELS, open_panel
 
     viewer = napari.Viewer()
     panels = {name: open_panel(viewer, name) for name in PANELS}
@@ -69,7 +69,7 @@ def left_over() -> dict[str, int]:
     from napari.layers import Layer
     from qtpy.QtWidgets import QApplication
 
-    from napari_globalxai.widgets.panel import Panel
+    from napari_globalxai.widgets.workbench.panel import Panel
 
     for _ in range(5):
         QApplication.processEvents()

@@ -28,10 +28,10 @@ from safetensors.torch import save_file
 
 from napari_globalxai.cohort.table import read_cohort
 from napari_globalxai.execution.dask_workers import Workers, open_workers
-from napari_globalxai.faithfulness.orders import random_orders, step_counts
-from napari_globalxai.faithfulness.spread_passes import SpreadPasses
+from napari_globalxai.faithfulness.orders.map_orders import random_orders, step_counts
+from napari_globalxai.faithfulness.predictions.spread_passes import SpreadPasses
 from napari_globalxai.models.loaders import load_model
-from napari_globalxai.runs.evaluate import make_evaluation
+from napari_globalxai.runs.peppr.evaluate import make_evaluation
 from napari_globalxai.runs.plan import plan_run
 from napari_globalxai.settings.execution_settings import WorkerSettings
 from napari_globalxai.settings.explain_settings import ExplainSettings

@@ -33,8 +33,8 @@ from cut_text import cut_tabs, not_readable, texts_of_figure
 from napari_globalxai.errors import Cancelled
 from napari_globalxai.progress import Progress
 from napari_globalxai.samples import sample_folder
-from napari_globalxai.widgets.fold import Fold
-from napari_globalxai.widgets.workbench import PANELS, open_panel
+from napari_globalxai.widgets.fields.fold import Fold
+from napari_globalxai.widgets.workbench.open_panels import PANELS, open_panel
 
 THEMES = ("dark", "light")
 FONTS = (9, 12, 16)

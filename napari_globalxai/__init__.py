@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from napari_globalxai.models.classifier import Classifier
     from napari_globalxai.models.loaders import load_model
     from napari_globalxai.report.comparison_page import compare
-    from napari_globalxai.runs.align_cohort import align
-    from napari_globalxai.runs.compare_maps import compare_maps
-    from napari_globalxai.runs.contrast import contrast
-    from napari_globalxai.runs.evaluate import peppr
-    from napari_globalxai.runs.evaluate_otherwise import peppr_as_published, peppr_images
-    from napari_globalxai.runs.evaluate_regions import peppr_regions
-    from napari_globalxai.runs.image_outliers import outliers
-    from napari_globalxai.runs.map_stability import stability
+    from napari_globalxai.runs.inputs.align_cohort import align
+    from napari_globalxai.runs.inputs.quality_control import Quality, check_quality, open_quality
+    from napari_globalxai.runs.peppr.compare_maps import compare_maps
+    from napari_globalxai.runs.peppr.evaluate import peppr
+    from napari_globalxai.runs.peppr.evaluate_otherwise import peppr_as_published, peppr_images
+    from napari_globalxai.runs.peppr.evaluate_regions import peppr_regions
     from napari_globalxai.runs.pipeline import explain
-    from napari_globalxai.runs.quality_control import Quality, check_quality, open_quality
+    from napari_globalxai.runs.questions.contrast import contrast
+    from napari_globalxai.runs.questions.image_outliers import outliers
+    from napari_globalxai.runs.questions.map_stability import stability
+    from napari_globalxai.runs.questions.sanity import sanity
+    from napari_globalxai.runs.questions.selections import make_maps, open_selection
     from napari_globalxai.runs.run import Run, open_run
-    from napari_globalxai.runs.sanity import sanity
-    from napari_globalxai.runs.selections import make_maps, open_selection
 
 _HOME = {
     "Audit": "napari_globalxai.audit.shortcut_audit",
@@ -43,29 +43,29 @@ _HOME = {
     "Explainer": "napari_globalxai.attribution.explainer",
     "InputError": "napari_globalxai.errors",
     "PepprResult": "napari_globalxai.faithfulness.result",
-    "Quality": "napari_globalxai.runs.quality_control",
+    "Quality": "napari_globalxai.runs.inputs.quality_control",
     "Run": "napari_globalxai.runs.run",
     "Slices": "napari_globalxai.audit.failing_slices",
-    "align": "napari_globalxai.runs.align_cohort",
+    "align": "napari_globalxai.runs.inputs.align_cohort",
     "audit": "napari_globalxai.audit.shortcut_audit",
-    "check_quality": "napari_globalxai.runs.quality_control",
+    "check_quality": "napari_globalxai.runs.inputs.quality_control",
     "compare": "napari_globalxai.report.comparison_page",
-    "compare_maps": "napari_globalxai.runs.compare_maps",
-    "contrast": "napari_globalxai.runs.contrast",
+    "compare_maps": "napari_globalxai.runs.peppr.compare_maps",
+    "contrast": "napari_globalxai.runs.questions.contrast",
     "explain": "napari_globalxai.runs.pipeline",
     "load_model": "napari_globalxai.models.loaders",
-    "make_maps": "napari_globalxai.runs.selections",
-    "open_quality": "napari_globalxai.runs.quality_control",
-    "open_selection": "napari_globalxai.runs.selections",
+    "make_maps": "napari_globalxai.runs.questions.selections",
+    "open_quality": "napari_globalxai.runs.inputs.quality_control",
+    "open_selection": "napari_globalxai.runs.questions.selections",
     "open_run": "napari_globalxai.runs.run",
-    "outliers": "napari_globalxai.runs.image_outliers",
-    "peppr": "napari_globalxai.runs.evaluate",
-    "peppr_as_published": "napari_globalxai.runs.evaluate_otherwise",
-    "peppr_images": "napari_globalxai.runs.evaluate_otherwise",
-    "peppr_regions": "napari_globalxai.runs.evaluate_regions",
+    "outliers": "napari_globalxai.runs.questions.image_outliers",
+    "peppr": "napari_globalxai.runs.peppr.evaluate",
+    "peppr_as_published": "napari_globalxai.runs.peppr.evaluate_otherwise",
+    "peppr_images": "napari_globalxai.runs.peppr.evaluate_otherwise",
+    "peppr_regions": "napari_globalxai.runs.peppr.evaluate_regions",
     "read_cohort": "napari_globalxai.cohort.table",
-    "sanity": "napari_globalxai.runs.sanity",
-    "stability": "napari_globalxai.runs.map_stability",
+    "sanity": "napari_globalxai.runs.questions.sanity",
+    "stability": "napari_globalxai.runs.questions.map_stability",
     "slices": "napari_globalxai.audit.failing_slices",
 }
 

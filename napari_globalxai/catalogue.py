@@ -240,38 +240,38 @@ FILLS = Catalogue(
     "napari_globalxai.fills",
     {
         "mean-image": Entry(
-            "napari_globalxai.faithfulness.fills:MeanImage",
+            "napari_globalxai.faithfulness.fills.fill_kinds:MeanImage",
             "The mean of the cohort: erased lesions become healthy-looking places",
         ),
         "mean-colour": Entry(
-            "napari_globalxai.faithfulness.fills:MeanColour",
+            "napari_globalxai.faithfulness.fills.fill_kinds:MeanColour",
             "One colour, the mean of the cohort in the valid area",
         ),
         "black": Entry(
-            "napari_globalxai.faithfulness.fills:Black",
+            "napari_globalxai.faithfulness.fills.fill_kinds:Black",
             "Black; on dark images this can itself look like a disease",
         ),
         "blur": Entry(
-            "napari_globalxai.faithfulness.blurred_fill:Blur",
+            "napari_globalxai.faithfulness.fills.blurred_fill:Blur",
             "Each image itself, blurred; it keeps large forms, which may tell the label",
         ),
         "noisy-linear": Entry(
-            "napari_globalxai.faithfulness.noisy_linear:NoisyLinear",
+            "napari_globalxai.faithfulness.fills.noisy_linear:NoisyLinear",
             "Worked out from what is left around, with a little noise, as in ROAD; slower",
         ),
         "neighbour": Entry(
-            "napari_globalxai.faithfulness.neighbour_fill:Neighbour",
+            "napari_globalxai.faithfulness.fills.neighbour_fill:Neighbour",
             "The most similar image, of another patient, without the label; slower",
         ),
         "local-neighbour": Entry(
-            "napari_globalxai.faithfulness.neighbour_fill:LocalNeighbour",
+            "napari_globalxai.faithfulness.fills.neighbour_fill:LocalNeighbour",
             "The same, chosen anew for each part of the frame; slower",
         ),
     },
 )
 # Beside those, any picture: the name is this and the file.
 IMAGE_FILL_PREFIX = "image:"
-IMAGE_FILL = Entry("napari_globalxai.faithfulness.image_fill:ImageFill", "A picture of yours")
+IMAGE_FILL = Entry("napari_globalxai.faithfulness.fills.image_fill:ImageFill", "A picture of yours")
 
 ORDERS = Catalogue(
     "family of orders",
@@ -279,29 +279,29 @@ ORDERS = Catalogue(
     "napari_globalxai.orders",
     {
         "shifted": Entry(
-            "napari_globalxai.faithfulness.order_families:Shifted",
+            "napari_globalxai.faithfulness.orders.order_families:Shifted",
             "The map, shifted to the other positions of a lattice: as smooth, but elsewhere",
         ),
         "surrogate": Entry(
-            "napari_globalxai.faithfulness.order_families:Surrogate",
+            "napari_globalxai.faithfulness.orders.order_families:Surrogate",
             "Random maps, as smooth within the valid area, that fade at its rim as the map does",
         ),
         "random": Entry(
-            "napari_globalxai.faithfulness.order_families:Random", "Pixels in random order"
+            "napari_globalxai.faithfulness.orders.order_families:Random", "Pixels in random order"
         ),
         "reversed": Entry(
-            "napari_globalxai.faithfulness.order_families:Reversed", "The map, least first"
+            "napari_globalxai.faithfulness.orders.order_families:Reversed", "The map, least first"
         ),
         "centre-distance": Entry(
-            "napari_globalxai.faithfulness.order_families:CentreDistance",
+            "napari_globalxai.faithfulness.orders.order_families:CentreDistance",
             "Nearness to the centre of the valid area",
         ),
         "mean-intensity": Entry(
-            "napari_globalxai.faithfulness.order_families:MeanIntensity",
+            "napari_globalxai.faithfulness.orders.order_families:MeanIntensity",
             "Brightness of the cohort's mean image",
         ),
         "sd-image": Entry(
-            "napari_globalxai.faithfulness.order_families:SdImage",
+            "napari_globalxai.faithfulness.orders.order_families:SdImage",
             "How much the images differ at each place",
         ),
     },

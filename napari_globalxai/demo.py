@@ -18,18 +18,18 @@ import torch
 from napari_globalxai.addresses import is_remote, place
 from napari_globalxai.cohort.table import read_cohort
 from napari_globalxai.errors import InputError
-from napari_globalxai.faithfulness.region_erasure import erase_region
+from napari_globalxai.faithfulness.questions.region_erasure import erase_region
 from napari_globalxai.faithfulness.result import PepprResult
-from napari_globalxai.faithfulness.scores import roc_auc
-from napari_globalxai.faithfulness.verdict import NO_BETTER, UNDECIDED
+from napari_globalxai.faithfulness.scores.auc_scores import roc_auc
+from napari_globalxai.faithfulness.verdict.verdicts import NO_BETTER, UNDECIDED
 from napari_globalxai.maps.upsampling import smooth
-from napari_globalxai.models.card import read_card
+from napari_globalxai.models.card.model_card import read_card
 from napari_globalxai.models.classifier import Classifier
+from napari_globalxai.models.files.networks import build_network
 from napari_globalxai.models.loaders import load_model
-from napari_globalxai.models.networks import build_network
 from napari_globalxai.progress import ProgressCallback
 from napari_globalxai.report.html import write_report
-from napari_globalxai.runs.evaluate import make_evaluation, peppr
+from napari_globalxai.runs.peppr.evaluate import make_evaluation, peppr
 from napari_globalxai.runs.pipeline import explain
 from napari_globalxai.runs.run import Run
 from napari_globalxai.runs.write_maps import write_tiff

@@ -22,8 +22,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_globalxai.widgets.elided_box import ElidedBox
-from napari_globalxai.widgets.plain_labels import plain
+from napari_globalxai.widgets.fields.elided_box import ElidedBox
+from napari_globalxai.widgets.words.plain_labels import plain
 
 # Less than a letter's own margin, which hints of styles differ by.
 SLACK = 3

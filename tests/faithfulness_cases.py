@@ -4,7 +4,7 @@ import numpy as np
 import tiny
 
 from napari_globalxai.faithfulness.evaluation import Evaluation
-from napari_globalxai.faithfulness.fills import fit_fill
+from napari_globalxai.faithfulness.fills.fill_kinds import fit_fill
 from napari_globalxai.faithfulness.peppr import run_peppr
 from napari_globalxai.settings.peppr_settings import PepprSettings
 

@@ -12,7 +12,7 @@ import tifffile
 from napari_globalxai.maps.cell_grid import CellGrid
 from napari_globalxai.maps.store import AttributionStore
 from napari_globalxai.maps.upsampling import upsample
-from napari_globalxai.models.card import InputCard, ModelCard
+from napari_globalxai.models.card.model_card import InputCard, ModelCard
 from napari_globalxai.runs.record import (
     CohortRecord,
     FrameRecord,

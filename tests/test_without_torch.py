@@ -154,10 +154,19 @@ print(json.dumps(found))
 
 def test_rooms_of_the_statistics(run):
     modules = (
-        "catalogue", "cohort.table", "maps.store", "maps.upsampling", "runs.subgroup_maps",
-        "runs.write_maps", "settings.explain_settings", "statistics.global_map",
-        "statistics.regions", "statistics.similarity", "statistics.streaming", "storage",
-    )  # fmt: skip
+        "catalogue",
+        "cohort.table",
+        "maps.store",
+        "maps.upsampling",
+        "runs.questions.subgroup_maps",
+        "runs.write_maps",
+        "settings.explain_settings",
+        "statistics.global_map",
+        "statistics.regions",
+        "statistics.similarity",
+        "statistics.streaming",
+        "storage",
+    )
     code = f"""
 import importlib
 for name in {modules}:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from napari_globalxai.frame.sources import Source
 from napari_globalxai.frame.stack import AlignedImage, AlignedStack
-from napari_globalxai.models.card import InputCard, ModelCard
+from napari_globalxai.models.card.model_card import InputCard, ModelCard
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.runs.run import Run
 from napari_globalxai.settings.frame_settings import FrameSettings

@@ -4,7 +4,7 @@ from typing import Any
 
 from qtpy.QtWidgets import QWidget
 
-from napari_globalxai.widgets.fold import Fold
+from napari_globalxai.widgets.fields.fold import Fold
 
 
 def unfold_once(panel: Any) -> Any:

@@ -12,9 +12,9 @@ from torch import Tensor
 from napari_globalxai.attribution.method import methods_without_split
 from napari_globalxai.errors import InputError
 from napari_globalxai.maps.cell_grid import CellGrid
-from napari_globalxai.models.calls import Split
 from napari_globalxai.models.classifier import Classifier
-from napari_globalxai.models.tracing import NoSplitError
+from napari_globalxai.models.split.calls import Split
+from napari_globalxai.models.split.tracing import NoSplitError
 from napari_globalxai.settings.aggregation_settings import Part
 
 Baseline = Literal["mean-colour", "black"]

@@ -13,7 +13,7 @@ from napari_globalxai.attribution.base import split_of
 from napari_globalxai.attribution.modified_backward import refuse_compiled
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.classifier import Classifier
-from napari_globalxai.models.copying import copy_network
+from napari_globalxai.models.running.copying import copy_network
 
 # They change the shape of what is there, or ask for it.
 _HARMLESS = {

@@ -17,7 +17,7 @@ from torch import Tensor
 from napari_globalxai.attribution.method import Attribution, Method
 from napari_globalxai.errors import InputError, is_out_of_memory
 from napari_globalxai.models.classifier import ROUGH_GRADIENTS, TF32, Classifier
-from napari_globalxai.models.watched_operators import OperatorWatch
+from napari_globalxai.models.running.watched_operators import OperatorWatch
 
 # A smaller format is taken where it changes probabilities and maps by at most this.
 HALF_SIZE = ("bfloat16", "float16")

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from napari_globalxai.progress import Progress
 
 if TYPE_CHECKING:
-    from napari_globalxai.faithfulness.region_erasure import RegionEffect
+    from napari_globalxai.faithfulness.questions.region_erasure import RegionEffect
     from napari_globalxai.progress import ProgressCallback
     from napari_globalxai.runs.run import Run
 
@@ -35,8 +35,8 @@ def erase_regions(
         When the model is gone, or is not the one that the run was made with.
     """
     # Imports torch, which nothing else of an audit does.
-    from napari_globalxai.faithfulness.region_erasure import erase_region
-    from napari_globalxai.runs.evaluate import make_evaluation
+    from napari_globalxai.faithfulness.questions.region_erasure import erase_region
+    from napari_globalxai.runs.peppr.evaluate import make_evaluation
 
     classifier = run.classifier(device=device, model=model, trust=trust)
     evaluation = make_evaluation(run, classifier=classifier, batch_size=batch_size)

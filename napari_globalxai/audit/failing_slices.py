@@ -14,7 +14,7 @@ import pandas as pd
 from napari_globalxai.audit.measured_maps import subgroups_of
 from napari_globalxai.audit.reliability_tables import calibration_table, threshold_table
 from napari_globalxai.audit.strategy_files import read_clusters
-from napari_globalxai.faithfulness.scores import log_odds
+from napari_globalxai.faithfulness.scores.auc_scores import log_odds
 from napari_globalxai.plain_text import numeral
 from napari_globalxai.progress import JobProgress, Progress, ignore_progress, may_stop_here
 from napari_globalxai.runs import tables

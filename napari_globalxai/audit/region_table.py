@@ -18,7 +18,7 @@ from napari_globalxai.statistics.ratio_intervals import (
 )
 
 if TYPE_CHECKING:
-    from napari_globalxai.faithfulness.region_erasure import RegionEffect
+    from napari_globalxai.faithfulness.questions.region_erasure import RegionEffect
 
 COLUMNS = (
     *("label", "region", "subgroup", "share", "area_share", "ratio", "ci_low", "ci_high"),

@@ -39,7 +39,7 @@ from napari_globalxai.settings.audit_settings import AuditSettings
 from napari_globalxai.storage import write_json, write_table
 
 if TYPE_CHECKING:
-    from napari_globalxai.faithfulness.region_erasure import RegionEffect
+    from napari_globalxai.faithfulness.questions.region_erasure import RegionEffect
     from napari_globalxai.progress import ProgressCallback
 
 AUDIT_FILE = "audit.json"

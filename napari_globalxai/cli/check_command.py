@@ -49,7 +49,7 @@ def check(
     ] = False,
 ) -> None:
     """Read everything, say what would go wrong, and which images do not belong."""
-    from napari_globalxai.runs.check import check_inputs
+    from napari_globalxai.runs.inputs.check import check_inputs
 
     images = read_table(cohort, reading)
     classifier = None
@@ -93,7 +93,7 @@ def _check_quality(
 ) -> Sequence[str]:
     """Compare all images, write the report, and return all problems."""
     from napari_globalxai.report.quality_page import write_quality_report
-    from napari_globalxai.runs.quality_control import check_quality
+    from napari_globalxai.runs.inputs.quality_control import check_quality
 
     settings, workers = chosen
     of_model = {} if classifier is None else classifier.card.input.frame

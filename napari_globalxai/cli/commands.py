@@ -89,7 +89,7 @@ def card(
     trust: TrustOption = False,
 ) -> None:
     """Write a model card with what the model tells, to fill in what it does not."""
-    from napari_globalxai.models.card_template import write_card_template
+    from napari_globalxai.models.card.card_template import write_card_template
 
     path, missing = write_card_template(model, out, force=force, trust=trust)
     say(f"Card: {path}")
@@ -134,7 +134,7 @@ def align(
     ] = False,
 ) -> None:
     """Bring a cohort into one frame: mirrored, resized, registered; with a transform an image."""
-    from napari_globalxai.runs.align_cohort import align as run_align
+    from napari_globalxai.runs.inputs.align_cohort import align as run_align
 
     images = read_table(cohort, reading)
     say_problems(images)
@@ -167,8 +167,8 @@ def explain(
     ] = False,
 ) -> None:
     """Explain a cohort: align, predict, attribute, average into global maps."""
+    from napari_globalxai.runs.inputs.table_reading import gone_on_with
     from napari_globalxai.runs.pipeline import explain as run_explain
-    from napari_globalxai.runs.table_reading import gone_on_with
 
     images = read_table(cohort, gone_on_with(out, reading) if resume else reading)
     say_problems(images)

@@ -25,7 +25,7 @@ def contrast(
     b: Annotated[str, typer.Option("--b", help=f"{_SIDES['b'].description}.")] = "",
 ) -> None:
     """Test where the maps of two groups of images differ: sites, right and wrong, two labels."""
-    from napari_globalxai.runs.contrast import contrast as run_contrast
+    from napari_globalxai.runs.questions.contrast import contrast as run_contrast
 
     found = run_contrast(run, name, a, b, settings, progress=ProgressPrinter())
     for warning in found.facts["warnings"]:

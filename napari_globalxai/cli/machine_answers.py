@@ -13,7 +13,7 @@ from napari_globalxai.storage import read_json
 if TYPE_CHECKING:
     import pandas as pd
 
-    from napari_globalxai.runs.check import CheckResult
+    from napari_globalxai.runs.inputs.check import CheckResult
     from napari_globalxai.runs.run import Run
 
 

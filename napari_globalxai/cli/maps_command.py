@@ -23,7 +23,7 @@ def maps(
     settings: MapsSettings,
 ) -> None:
     """Make the maps of some of a run's images: a site, a sex, what was wrongly predicted."""
-    from napari_globalxai.runs.selections import make_maps
+    from napari_globalxai.runs.questions.selections import make_maps
 
     found = make_maps(run, name, settings, progress=ProgressPrinter())
     for row in found.statistics.itertuples():

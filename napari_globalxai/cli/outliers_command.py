@@ -16,7 +16,7 @@ _MOST_SAID = 5
 @with_settings(settings=OutlierSettings)
 def outliers(run: RunArgument, settings: OutlierSettings) -> None:
     """Rank images by how unlike the global map their own maps are."""
-    from napari_globalxai.runs.image_outliers import outliers as rank_images
+    from napari_globalxai.runs.questions.image_outliers import outliers as rank_images
 
     found = rank_images(run, settings, progress=ProgressPrinter())
     for label, table in found.tables.items():

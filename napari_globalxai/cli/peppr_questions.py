@@ -52,7 +52,7 @@ def ask_peppr(
             return said
     if question.compares:
         return {**said, **_compare(run, question, settings, **how)}
-    from napari_globalxai.runs.evaluate import peppr
+    from napari_globalxai.runs.peppr.evaluate import peppr
 
     result = peppr(run, question.one_map or "overall", settings, map_from=map_from, out=out, **how)
     say_verdicts(result)
@@ -62,7 +62,7 @@ def ask_peppr(
 
 def say_verdicts(result: PepprResult) -> None:
     """Print the verdicts of PEPPR, and beneath each what it does not say."""
-    from napari_globalxai.faithfulness.outside_share import outside_sentence
+    from napari_globalxai.faithfulness.verdict.outside_share import outside_sentence
 
     for label, verdict in result.verdict.items():
         say(f"{result.map_name} for {label}: {result.word(label)} ({verdict.reason})")
@@ -84,8 +84,8 @@ def say_verdicts(result: PepprResult) -> None:
 def _test_regions(
     run: Path, question: PepprQuestion, settings: PepprSettings, **how: Any
 ) -> list[dict[str, Any]]:
-    from napari_globalxai.faithfulness.region_tests import ALONE
-    from napari_globalxai.runs.evaluate_regions import peppr_regions
+    from napari_globalxai.faithfulness.questions.region_tests import ALONE
+    from napari_globalxai.runs.peppr.evaluate_regions import peppr_regions
 
     results = peppr_regions(run, str(question.regions), question.one_map, settings, **how)
     for result in results:
@@ -99,8 +99,8 @@ def _test_regions(
 def _test_images(
     run: Path, question: PepprQuestion, settings: PepprSettings, **how: Any
 ) -> dict[str, Any]:
-    from napari_globalxai.faithfulness.per_image import QUESTION
-    from napari_globalxai.runs.evaluate_otherwise import peppr_images
+    from napari_globalxai.faithfulness.questions.per_image import QUESTION
+    from napari_globalxai.runs.peppr.evaluate_otherwise import peppr_images
 
     results = peppr_images(run, question.one_map or "overall", settings, **how)
     say(QUESTION)
@@ -112,8 +112,8 @@ def _test_images(
 def _as_published(
     run: Path, question: PepprQuestion, settings: PepprSettings, **how: Any
 ) -> dict[str, Any]:
-    from napari_globalxai.faithfulness.paper_protocol import CHOSEN
-    from napari_globalxai.runs.evaluate_otherwise import peppr_as_published
+    from napari_globalxai.faithfulness.questions.paper_protocol import CHOSEN
+    from napari_globalxai.runs.peppr.evaluate_otherwise import peppr_as_published
 
     result = peppr_as_published(run, settings, **how)
     for sentence in result.sentences:
@@ -129,7 +129,7 @@ def _compare(
     run: Path, question: PepprQuestion, settings: PepprSettings, **how: Any
 ) -> dict[str, Any]:
     from napari_globalxai.report.comparison_figure import write_comparison_figure
-    from napari_globalxai.runs.compare_maps import compare_maps
+    from napari_globalxai.runs.peppr.compare_maps import compare_maps
 
     result = compare_maps(
         run, question.maps or ("overall",), settings, against=question.against, **how

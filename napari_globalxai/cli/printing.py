@@ -14,7 +14,7 @@ from napari_globalxai.progress import Progress, format_seconds
 
 if TYPE_CHECKING:
     from napari_globalxai.cohort.table import Cohort
-    from napari_globalxai.runs.quality_control import Quality
+    from napari_globalxai.runs.inputs.quality_control import Quality
     from napari_globalxai.runs.run import Run
     from napari_globalxai.settings.cohort_settings import CohortSettings
 

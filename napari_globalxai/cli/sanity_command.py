@@ -25,7 +25,7 @@ def sanity(
     trust: TrustOption = False,
 ) -> None:
     """Test whether global maps come from the model: compare them with those of random weights."""
-    from napari_globalxai.runs.sanity import sanity as run_sanity
+    from napari_globalxai.runs.questions.sanity import sanity as run_sanity
 
     found = run_sanity(
         run,

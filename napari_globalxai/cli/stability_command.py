@@ -22,7 +22,7 @@ def stability(
     name: Annotated[str | None, typer.Option(help=f"{_NAME.description}.")] = None,
 ) -> None:
     """Tell whether maps are stable: reliability, bands, and how many patients they need."""
-    from napari_globalxai.runs.map_stability import stability as run_stability
+    from napari_globalxai.runs.questions.map_stability import stability as run_stability
 
     found = run_stability(run, name, settings, progress=ProgressPrinter())
     for label, facts in found.labels.items():

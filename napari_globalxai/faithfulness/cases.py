@@ -8,10 +8,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from napari_globalxai.faithfulness.control_steps import EARLY
 from napari_globalxai.faithfulness.evaluation import ARMS, Evaluation, LogitsByArm
-from napari_globalxai.faithfulness.intervals import Resamples
-from napari_globalxai.faithfulness.scores import FloatArray, area, early_area, weighted_roc_auc
+from napari_globalxai.faithfulness.orders.control_steps import EARLY
+from napari_globalxai.faithfulness.scores.auc_scores import (
+    FloatArray,
+    area,
+    early_area,
+    weighted_roc_auc,
+)
+from napari_globalxai.faithfulness.scores.intervals import Resamples
 from napari_globalxai.faithfulness.targets import MACRO, Targets
 from napari_globalxai.settings.peppr_settings import PepprSettings
 

@@ -12,13 +12,13 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
-from napari_globalxai.faithfulness.fills import Fill, fill_key
-from napari_globalxai.faithfulness.masked_prediction import predict_masked
+from napari_globalxai.faithfulness.fills.fill_kinds import Fill, fill_key
 from napari_globalxai.faithfulness.model_and_images import Images, Predictor
-from napari_globalxai.faithfulness.orders import Mask, Order, kept_pixels
-from napari_globalxai.faithfulness.passes import Logits, Passes, PassRunner, ignore_tick
-from napari_globalxai.faithfulness.resident_inputs import ResidentInputs
-from napari_globalxai.faithfulness.scores import FloatArray, log_odds, roc_auc
+from napari_globalxai.faithfulness.orders.map_orders import Mask, Order, kept_pixels
+from napari_globalxai.faithfulness.predictions.masked_prediction import predict_masked
+from napari_globalxai.faithfulness.predictions.passes import Logits, Passes, PassRunner, ignore_tick
+from napari_globalxai.faithfulness.predictions.resident_inputs import ResidentInputs
+from napari_globalxai.faithfulness.scores.auc_scores import FloatArray, log_odds, roc_auc
 from napari_globalxai.storage import hash_value
 
 ARMS = ("erase", "restore")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from napari_globalxai.faithfulness.scores import FloatArray
+from napari_globalxai.faithfulness.scores.auc_scores import FloatArray
 
 CROSS_FITTED = "cross-fitted"
 SAME_IMAGES = "same images"

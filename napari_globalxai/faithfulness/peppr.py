@@ -16,26 +16,26 @@ import numpy.typing as npt
 import pandas as pd
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.faithfulness.control_steps import control_steps, early_steps
-from napari_globalxai.faithfulness.controls import Question, Trial, join_folds, run_controls
 from napari_globalxai.faithfulness.evaluation import ARMS, Course, Evaluation
 from napari_globalxai.faithfulness.folds import SAME_IMAGES, FoldMap
-from napari_globalxai.faithfulness.kept_predictions import ControlCache, predict_course
-from napari_globalxai.faithfulness.lattice import (
+from napari_globalxai.faithfulness.orders.control_steps import control_steps, early_steps
+from napari_globalxai.faithfulness.orders.controls import Question, Trial, join_folds, run_controls
+from napari_globalxai.faithfulness.orders.lattice import (
     FEWEST_POSITIONS,
     MOST_POSITIONS,
     choose_lattice,
 )
-from napari_globalxai.faithfulness.order_families import Ranking
-from napari_globalxai.faithfulness.orders import Order, order_by_map, step_counts
-from napari_globalxai.faithfulness.refinement import refined_course
-from napari_globalxai.faithfulness.remade_maps import run_remade
-from napari_globalxai.faithfulness.reservations import reservations_on
+from napari_globalxai.faithfulness.orders.map_orders import Order, order_by_map, step_counts
+from napari_globalxai.faithfulness.orders.order_families import Ranking
+from napari_globalxai.faithfulness.orders.refinement import refined_course
+from napari_globalxai.faithfulness.orders.remade_maps import run_remade
+from napari_globalxai.faithfulness.predictions.kept_predictions import ControlCache, predict_course
 from napari_globalxai.faithfulness.result import CURVE_COLUMNS, PepprResult
-from napari_globalxai.faithfulness.summary import summarise
+from napari_globalxai.faithfulness.scores.summary import summarise
 from napari_globalxai.faithfulness.targets import Targets
-from napari_globalxai.faithfulness.verdict import Verdict, judge
-from napari_globalxai.faithfulness.weighing import evidence_of, on_whom, what_it_rests_on
+from napari_globalxai.faithfulness.verdict.reservations import reservations_on
+from napari_globalxai.faithfulness.verdict.verdicts import Verdict, judge
+from napari_globalxai.faithfulness.verdict.weighing import evidence_of, on_whom, what_it_rests_on
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.peppr_settings import PepprSettings
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.faithfulness.fills import (
+from napari_globalxai.faithfulness.fills.fill_kinds import (
     Fill,
     Fitting,
     SharedFill,
@@ -22,11 +22,11 @@ from napari_globalxai.faithfulness.fills import (
 )
 from napari_globalxai.faithfulness.folds import GIVEN_MAP, SAME_IMAGES
 from napari_globalxai.faithfulness.model_and_images import Images
-from napari_globalxai.faithfulness.orders import Mask, kept_pixels
+from napari_globalxai.faithfulness.orders.map_orders import Mask, kept_pixels
 from napari_globalxai.faithfulness.saved_arrays import open_arrays
 from napari_globalxai.faithfulness.stored_results import DEFAULT_FILL, result_stem
 from napari_globalxai.faithfulness.targets import MACRO, POOLED
-from napari_globalxai.faithfulness.verdict import FAITHFUL, WITH_A_CAUTION, Verdict
+from napari_globalxai.faithfulness.verdict.verdicts import FAITHFUL, WITH_A_CAUTION, Verdict
 from napari_globalxai.storage import (
     as_we_write,
     atomic_path,

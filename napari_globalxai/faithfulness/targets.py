@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from napari_globalxai.faithfulness.scores import FloatArray, early_area
+from napari_globalxai.faithfulness.scores.auc_scores import FloatArray, early_area
 
 # Rows of the result that stand for all labels; a label of the same name goes before them.
 MACRO = "macro mean"

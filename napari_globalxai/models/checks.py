@@ -12,11 +12,16 @@ from torch import Tensor, nn
 from torch.export.unflatten import UnflattenedModule
 
 from napari_globalxai.errors import InputError, is_out_of_memory
-from napari_globalxai.models.card import ModelCard
-from napari_globalxai.models.first_run import FirstRun
-from napari_globalxai.models.outputs import as_rows, describe_outputs, find_logits, taken_from
-from napari_globalxai.models.shaping import Shaping
-from napari_globalxai.models.watched_operators import OperatorWatch
+from napari_globalxai.models.card.model_card import ModelCard
+from napari_globalxai.models.running.first_run import FirstRun
+from napari_globalxai.models.running.outputs import (
+    as_rows,
+    describe_outputs,
+    find_logits,
+    taken_from,
+)
+from napari_globalxai.models.running.shaping import Shaping
+from napari_globalxai.models.running.watched_operators import OperatorWatch
 
 _DROPOUTS = ("native_dropout", "bernoulli", "bernoulli_", "dropout", "rand_like", "randn_like")
 # By the place of the argument that says whether the statistics of the batch are taken.

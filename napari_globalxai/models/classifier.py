@@ -20,18 +20,18 @@ from torch import Tensor, nn
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.maps.cell_grid import CellGrid
-from napari_globalxai.models.calls import Split
-from napari_globalxai.models.card import ModelCard
-from napari_globalxai.models.cell_places import CellPlaces
-from napari_globalxai.models.copying import copy_network
-from napari_globalxai.models.input_steps import INNER, Turn, scale_each_image
-from napari_globalxai.models.last_activation import Activation
+from napari_globalxai.models.card.input_steps import INNER, Turn, scale_each_image
+from napari_globalxai.models.card.model_card import ModelCard
+from napari_globalxai.models.files.transform_chain import TransformChain
+from napari_globalxai.models.files.weights_file import hash_weights
 from napari_globalxai.models.prepared import KnownNetwork, PreparedNetwork
-from napari_globalxai.models.rough_gradients import RoughGradients
-from napari_globalxai.models.splitting import cam_layers
-from napari_globalxai.models.tracing import CamLayer
-from napari_globalxai.models.transform_chain import TransformChain
-from napari_globalxai.models.weights_file import hash_weights
+from napari_globalxai.models.running.copying import copy_network
+from napari_globalxai.models.running.rough_gradients import RoughGradients
+from napari_globalxai.models.split.calls import Split
+from napari_globalxai.models.split.cell_places import CellPlaces
+from napari_globalxai.models.split.last_activation import Activation
+from napari_globalxai.models.split.splitting import cam_layers
+from napari_globalxai.models.split.tracing import CamLayer
 
 # Probabilities this close to 0 or 1 have no finite logit in float32.
 _LEAST_PROBABILITY = 1e-7

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.card import ModelCard, facts_that_matter
+from napari_globalxai.models.card.model_card import ModelCard, facts_that_matter
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.loaders import OtherModelError, load_network, make_classifier
 from napari_globalxai.models.prepared import KnownNetwork

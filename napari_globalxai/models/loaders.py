@@ -12,16 +12,16 @@ from torch import nn
 
 from napari_globalxai.addresses import local_path
 from napari_globalxai.errors import InputError, is_out_of_memory
-from napari_globalxai.models.building import bounded_building
-from napari_globalxai.models.bundle import is_bundle, read_bundle
-from napari_globalxai.models.card import ModelCard, NetworkCard, read_card, validate_card
-from napari_globalxai.models.checkpoints import load_checkpoint
+from napari_globalxai.models.card.model_card import ModelCard, NetworkCard, read_card, validate_card
 from napari_globalxai.models.classifier import Classifier, choose_device
-from napari_globalxai.models.memory_limit import limited_memory
-from napari_globalxai.models.networks import build_network
+from napari_globalxai.models.files.bundle import is_bundle, read_bundle
+from napari_globalxai.models.files.checkpoints import load_checkpoint
+from napari_globalxai.models.files.memory_limit import limited_memory
+from napari_globalxai.models.files.networks import build_network
+from napari_globalxai.models.files.weights import read_weights
+from napari_globalxai.models.files.weights_file import WeightsFile, hash_weights
 from napari_globalxai.models.prepared import KnownNetwork
-from napari_globalxai.models.weights import read_weights
-from napari_globalxai.models.weights_file import WeightsFile, hash_weights
+from napari_globalxai.models.running.building import bounded_building
 
 # A hundred times what classifiers of images take.
 _MOST_MEMORY = 8 << 30

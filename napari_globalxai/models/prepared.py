@@ -9,21 +9,21 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from napari_globalxai.models.calls import Call, ChainSplit, HookSplit, Split
-from napari_globalxai.models.card import ModelCard
-from napari_globalxai.models.cast_weights import cast_weights
-from napari_globalxai.models.cell_centres import MeasuredCells, measure_cells
-from napari_globalxai.models.cell_places import CellPlaces
-from napari_globalxai.models.chaining import Step
+from napari_globalxai.models.card.model_card import ModelCard
 from napari_globalxai.models.checks import NetworkChecks
-from napari_globalxai.models.folding import Pairs, fold, fold_batch_norms
-from napari_globalxai.models.last_activation import (
+from napari_globalxai.models.running.cast_weights import cast_weights
+from napari_globalxai.models.running.folding import Pairs, fold, fold_batch_norms
+from napari_globalxai.models.running.shaping import Shaping
+from napari_globalxai.models.split.calls import Call, ChainSplit, HookSplit, Split
+from napari_globalxai.models.split.cell_centres import MeasuredCells, measure_cells
+from napari_globalxai.models.split.cell_places import CellPlaces
+from napari_globalxai.models.split.chaining import Step
+from napari_globalxai.models.split.last_activation import (
     Activation,
     LastActivation,
     find_last_activation,
 )
-from napari_globalxai.models.shaping import Shaping
-from napari_globalxai.models.splitting import split_network
+from napari_globalxai.models.split.splitting import split_network
 
 
 @dataclass(frozen=True)

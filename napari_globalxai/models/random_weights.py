@@ -19,9 +19,9 @@ from torch import Tensor, nn
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.classifier import Classifier
-from napari_globalxai.models.copying import copy_network
+from napari_globalxai.models.files.weights_file import hash_weights
 from napari_globalxai.models.loaders import load_network
-from napari_globalxai.models.weights_file import hash_weights
+from napari_globalxai.models.running.copying import copy_network
 
 Buffers = Literal["fitted", "reset", "kept"]
 BUFFERS: dict[str, str] = {

@@ -7,9 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_globalxai.faithfulness.outside_share import MASS_WORTH_SAYING, outside_share
 from napari_globalxai.faithfulness.result import PepprResult
-from napari_globalxai.faithfulness.verdict import FAITHFUL, FAITHFUL_INSIDE, NO_BETTER, WELL_PLACED
+from napari_globalxai.faithfulness.verdict.outside_share import MASS_WORTH_SAYING, outside_share
+from napari_globalxai.faithfulness.verdict.verdicts import (
+    FAITHFUL,
+    FAITHFUL_INSIDE,
+    NO_BETTER,
+    WELL_PLACED,
+)
 from napari_globalxai.report.style import FloatImage, Mask, is_missing, number, percent
 from napari_globalxai.runs.run import Run
 from napari_globalxai.statistics.global_map import OVERALL

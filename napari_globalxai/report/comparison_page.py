@@ -26,8 +26,8 @@ from napari_globalxai.report.style import (
     peak,
     percent,
 )
-from napari_globalxai.runs.comparison import Comparison, LabelComparison, compare_runs
 from napari_globalxai.runs.folder import file_stem
+from napari_globalxai.runs.questions.comparison import Comparison, LabelComparison, compare_runs
 from napari_globalxai.runs.run import Run, open_run
 from napari_globalxai.runs.turns import made_aside
 from napari_globalxai.runs.write_maps import write_tiff

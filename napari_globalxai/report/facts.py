@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
 
-from napari_globalxai.faithfulness.scores import roc_auc
+from napari_globalxai.faithfulness.scores.auc_scores import roc_auc
 from napari_globalxai.report.answers import LabelAnswer, answer
 from napari_globalxai.report.members import images_by_label
 from napari_globalxai.report.method_text import method_in_brief

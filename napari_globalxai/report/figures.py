@@ -21,7 +21,7 @@ from napari_globalxai.report.question_figures import draw_question_figures
 from napari_globalxai.report.slice_chapter import draw_slice_figures
 from napari_globalxai.report.style import FloatImage
 from napari_globalxai.runs.folder import file_stem
-from napari_globalxai.runs.read_maps import read_map
+from napari_globalxai.runs.opened.read_maps import read_map
 from napari_globalxai.runs.run import Run
 from napari_globalxai.statistics.global_map import OVERALL
 from napari_globalxai.statistics.recorded_statistics import recorded_statistics

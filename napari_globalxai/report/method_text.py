@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from napari_globalxai.catalogue import ORDERS
-from napari_globalxai.faithfulness.order_families import family_look
+from napari_globalxai.faithfulness.orders.order_families import family_look
 from napari_globalxai.report.style import percent
 from napari_globalxai.runs.run import Run
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from napari_globalxai.faithfulness.folds import ANOTHER_RUN, CROSS_FITTED, SAME_IMAGES
-from napari_globalxai.faithfulness.outside_share import outside_sentence
 from napari_globalxai.faithfulness.result import PepprResult
+from napari_globalxai.faithfulness.verdict.outside_share import outside_sentence
 from napari_globalxai.report.style import is_missing, number, percent
 from napari_globalxai.runs.folder import file_stem
 

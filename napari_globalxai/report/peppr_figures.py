@@ -15,9 +15,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from napari_globalxai.faithfulness.order_families import FamilyLook, family_look
+from napari_globalxai.faithfulness.orders.order_families import FamilyLook, family_look
 from napari_globalxai.faithfulness.result import PepprResult, evaluated_part
-from napari_globalxai.faithfulness.verdict import (
+from napari_globalxai.faithfulness.verdict.verdicts import (
     NECESSARY_SHARE,
     SUFFICIENT_SHARE,
     over_the_first,

@@ -13,7 +13,7 @@ from napari_globalxai.frame.quality_measures import OUTLIER_SCORE
 from napari_globalxai.report.page import ReportFigure, write_page
 from napari_globalxai.report.quality_figures import cohort_figure, contact_sheet, distances_figure
 from napari_globalxai.report.style import number
-from napari_globalxai.runs.quality_control import Quality
+from napari_globalxai.runs.inputs.quality_control import Quality
 
 QUALITY_PAGE = "quality.html"
 _SHOWN = 12

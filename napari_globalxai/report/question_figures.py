@@ -23,7 +23,7 @@ from napari_globalxai.runs.folder import (
     STABILITY_FOLDER,
     file_stem,
 )
-from napari_globalxai.runs.read_maps import read_map
+from napari_globalxai.runs.opened.read_maps import read_map
 from napari_globalxai.statistics.global_map import OVERALL
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from napari_globalxai.faithfulness.verdict import (
+from napari_globalxai.faithfulness.verdict.verdicts import (
     FAITHFUL,
     FAITHFUL_INSIDE,
     FAITHFUL_WITH_A_CAUTION,

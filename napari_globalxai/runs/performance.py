@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from napari_globalxai.faithfulness.intervals import auc_interval
-from napari_globalxai.faithfulness.scores import average_precision, roc_auc
+from napari_globalxai.faithfulness.scores.auc_scores import average_precision, roc_auc
+from napari_globalxai.faithfulness.scores.intervals import auc_interval
 from napari_globalxai.storage import as_we_write, read_table, write_table
 
 PERFORMANCE_TABLE = "performance.csv"

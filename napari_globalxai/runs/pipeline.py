@@ -12,10 +12,10 @@ from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.loaders import OtherModelError, load_model
 from napari_globalxai.progress import JobProgress, Progress, ProgressCallback, ignore_progress
 from napari_globalxai.runs.claim import made_with_another, recorded_weights
+from napari_globalxai.runs.inputs.table_reading import gone_on_with
 from napari_globalxai.runs.plan import plan_run
 from napari_globalxai.runs.run import Run
 from napari_globalxai.runs.stages import EFFORTS
-from napari_globalxai.runs.table_reading import gone_on_with
 from napari_globalxai.runs.turns import writing_throughout
 from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.settings.explain_settings import ExplainSettings

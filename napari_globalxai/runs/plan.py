@@ -23,7 +23,7 @@ from napari_globalxai.runs import provenance
 from napari_globalxai.runs.claim import claim_folder
 from napari_globalxai.runs.clock import now
 from napari_globalxai.runs.folder import STACK_FOLDER
-from napari_globalxai.runs.label_names import choose_labels
+from napari_globalxai.runs.inputs.label_names import choose_labels
 from napari_globalxai.runs.record import RunRecord, RunSettings, write_record
 from napari_globalxai.runs.stages import Aligned
 from napari_globalxai.settings.aggregation_settings import AggregationSettings

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import napari_globalxai
 from napari_globalxai.cohort.table import Cohort
+from napari_globalxai.runs.inputs.table_reading import reading_of
 from napari_globalxai.runs.record import CohortRecord, FrameRecord, ModelRecord
-from napari_globalxai.runs.table_reading import reading_of
 from napari_globalxai.settings.frame_settings import FrameSettings
 from napari_globalxai.storage import hash_file, hash_value
 

@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.card import ModelCard, facts_that_matter
+from napari_globalxai.models.card.model_card import ModelCard, facts_that_matter
 from napari_globalxai.runs.folder import QUALITY_FILE, RUN_FILE
 from napari_globalxai.settings.aggregation_settings import AggregationSettings
 from napari_globalxai.settings.cohort_settings import CohortSettings

@@ -24,8 +24,8 @@ from napari_globalxai.runs.folder import (
     STORE_FOLDER,
     file_stem,
 )
-from napari_globalxai.runs.global_maps import GlobalMaps
-from napari_globalxai.runs.read_maps import read_map
+from napari_globalxai.runs.opened.global_maps import GlobalMaps
+from napari_globalxai.runs.opened.read_maps import read_map
 from napari_globalxai.runs.record import RunRecord, read_record_of
 from napari_globalxai.runs.turns import reading
 from napari_globalxai.settings.aggregation_settings import AggregationSettings
@@ -250,7 +250,7 @@ class Run:
         InputError
             When the run has no such row, label or column, or a setting cannot be used.
         """
-        from napari_globalxai.runs.subgroup_maps import subgroup_maps
+        from napari_globalxai.runs.questions.subgroup_maps import subgroup_maps
         from napari_globalxai.settings.map_settings import MapsSettings
 
         return subgroup_maps(self, rows, MapsSettings.of(settings, keywords))
@@ -288,7 +288,7 @@ class Run:
             When the run has no such map, the map is not of the frame's size, or the image could
             not be explained.
         """
-        from napari_globalxai.runs.native_pixels import to_native
+        from napari_globalxai.runs.opened.native_pixels import to_native
 
         return to_native(self, image, row)
 
@@ -321,7 +321,7 @@ class Run:
             When the file has moved, cannot be read or is another one by now, lies in another
             store, or the image could not be explained.
         """
-        from napari_globalxai.runs.native_pixels import native_image
+        from napari_globalxai.runs.opened.native_pixels import native_image
 
         return native_image(self, row, store, folder)
 
@@ -354,7 +354,7 @@ class Run:
                 f"{self.folder}: its model was given as an object on {given.device}; ask for "
                 f"that device or for auto, not for {device}."
             )
-        from napari_globalxai.runs.run_model import load_run_model
+        from napari_globalxai.runs.opened.run_model import load_run_model
 
         self._classifier = load_run_model(self, device, model, trust=trust)
         return self._classifier

@@ -28,7 +28,7 @@ from napari_globalxai.attribution.precision_check import (
     check_precision,
 )
 from napari_globalxai.execution.dask_workers import Workers
-from napari_globalxai.faithfulness.scores import log_odds
+from napari_globalxai.faithfulness.scores.auc_scores import log_odds
 from napari_globalxai.frame.stack import AlignedStack
 from napari_globalxai.maps.store import AttributionStore
 from napari_globalxai.maps.upsampling import cells_inside
@@ -36,6 +36,7 @@ from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.runs.clock import now
 from napari_globalxai.runs.folder import MAPS_FOLDER, STORE_FOLDER
+from napari_globalxai.runs.opened.run_warnings import run_warnings
 from napari_globalxai.runs.performance import (
     measure_performance,
     write_performance,
@@ -43,7 +44,6 @@ from napari_globalxai.runs.performance import (
 from napari_globalxai.runs.record import RunCounts, RunRecord, write_record
 from napari_globalxai.runs.results import Predictions, write_explained_images
 from napari_globalxai.runs.run import Run
-from napari_globalxai.runs.run_warnings import run_warnings
 from napari_globalxai.runs.turns import writing
 from napari_globalxai.runs.write_maps import write_maps, write_tiff
 from napari_globalxai.statistics.global_map import Averaging, GlobalMap

@@ -6,9 +6,9 @@ from typing import Any
 import napari
 from qtpy.QtCore import QTimer
 
-from napari_globalxai.widgets.explain_widget import ExplainWidget
-from napari_globalxai.widgets.peppr_widget import PepprWidget
-from napari_globalxai.widgets.workbench import open_panels_of_a_run
+from napari_globalxai.widgets.panels.maps.explain_widget import ExplainWidget
+from napari_globalxai.widgets.panels.peppr.peppr_widget import PepprWidget
+from napari_globalxai.widgets.workbench.open_panels import open_panels_of_a_run
 
 
 def dock_panels(viewer: "napari.viewer.Viewer") -> tuple[ExplainWidget, PepprWidget]:

@@ -13,14 +13,14 @@ import numpy.typing as npt
 from PIL import Image
 
 from napari_globalxai.samples import sample_folder
-from napari_globalxai.widgets.adding import next_in_turns
-from napari_globalxai.widgets.beside_window import beside_window
-from napari_globalxai.widgets.lazy_images import LazyImages
-from napari_globalxai.widgets.names import IMAGES, METADATA_KEY
-from napari_globalxai.widgets.scenes import make_slider
-from napari_globalxai.widgets.session import plain_viewer
-from napari_globalxai.widgets.warm_up import import_layers_beside
-from napari_globalxai.widgets.workbench import open_panels_of_a_run
+from napari_globalxai.widgets.jobs.beside_window import beside_window
+from napari_globalxai.widgets.jobs.warm_up import import_layers_beside
+from napari_globalxai.widgets.layers.adding import next_in_turns
+from napari_globalxai.widgets.session.lazy_images import LazyImages
+from napari_globalxai.widgets.session.names import IMAGES, METADATA_KEY
+from napari_globalxai.widgets.session.session import plain_viewer
+from napari_globalxai.widgets.workbench.open_panels import open_panels_of_a_run
+from napari_globalxai.widgets.workbench.scenes import make_slider
 
 MODEL, WITH_SHORTCUT = "honest.yaml", "shortcut.yaml"
 

@@ -20,7 +20,7 @@ from torch.nn import functional
 from napari_globalxai.attribution.method import make_method, method_class
 from napari_globalxai.catalogue import METHODS
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.card import ModelCard
+from napari_globalxai.models.card.model_card import ModelCard
 from napari_globalxai.models.classifier import Classifier
 
 NAMES = [name for name in METHODS.own if name.startswith("captum:")]

@@ -11,7 +11,7 @@ from napari_globalxai.cli import app
 from napari_globalxai.errors import Cancelled, InputError
 from napari_globalxai.runs.pipeline import explain
 from napari_globalxai.runs.run import open_run
-from napari_globalxai.widgets.folders import default_folder
+from napari_globalxai.widgets.session.folders import default_folder
 
 RUNS = {
     "captum:KernelShap": {"side": 16, "n_samples": 12},

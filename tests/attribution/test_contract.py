@@ -14,8 +14,8 @@ from torch import nn
 from napari_globalxai.attribution.method import make_method, method_class
 from napari_globalxai.catalogue import METHODS
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.weights import read_weights
-from napari_globalxai.models.weights_file import WeightsFile
+from napari_globalxai.models.files.weights import read_weights
+from napari_globalxai.models.files.weights_file import WeightsFile
 
 QUICK = {
     "smooth-grad": {"samples": 2},

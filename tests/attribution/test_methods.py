@@ -17,7 +17,7 @@ from napari_globalxai.attribution.base import label_gradients
 from napari_globalxai.attribution.method import make_method, method_class
 from napari_globalxai.catalogue import METHODS
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.card import ModelCard
+from napari_globalxai.models.card.model_card import ModelCard
 from napari_globalxai.models.classifier import Classifier
 
 SOME = ("grad-cam", "saliency", "integrated-gradients")

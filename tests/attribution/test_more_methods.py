@@ -16,7 +16,7 @@ from napari_globalxai.attribution.method import make_method
 from napari_globalxai.catalogue import METHODS
 from napari_globalxai.errors import InputError
 from napari_globalxai.maps.upsampling import upsample
-from napari_globalxai.models.card import ModelCard
+from napari_globalxai.models.card.model_card import ModelCard
 from napari_globalxai.models.classifier import Classifier
 
 # Small enough for a test where a method is slow.

@@ -21,7 +21,7 @@ from napari_globalxai.attribution.precision import (
     is_out_of_memory,
 )
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.card import ModelCard
+from napari_globalxai.models.card.model_card import ModelCard
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.runs.pipeline import explain
 

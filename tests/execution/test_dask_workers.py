@@ -17,7 +17,7 @@ from napari_globalxai.errors import Cancelled, InputError
 from napari_globalxai.execution.dask_workers import Workers, _need_workers, open_workers
 from napari_globalxai.models.elsewhere import ModelElsewhere
 from napari_globalxai.models.loaders import load_model
-from napari_globalxai.runs.align_cohort import align
+from napari_globalxai.runs.inputs.align_cohort import align
 from napari_globalxai.runs.pipeline import explain
 from napari_globalxai.runs.run import open_run
 from napari_globalxai.settings.execution_settings import WorkerSettings

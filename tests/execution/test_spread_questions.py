@@ -15,10 +15,10 @@ from napari_globalxai.errors import Cancelled, InputError
 from napari_globalxai.execution.kept import Kept
 from napari_globalxai.execution.shared_values import SharedValue
 from napari_globalxai.faithfulness.peppr import ALONG
-from napari_globalxai.runs.check import check_inputs
-from napari_globalxai.runs.compare_maps import compare_maps
-from napari_globalxai.runs.evaluate_otherwise import peppr_as_published, peppr_images
-from napari_globalxai.runs.evaluate_regions import peppr_regions
+from napari_globalxai.runs.inputs.check import check_inputs
+from napari_globalxai.runs.peppr.compare_maps import compare_maps
+from napari_globalxai.runs.peppr.evaluate_otherwise import peppr_as_published, peppr_images
+from napari_globalxai.runs.peppr.evaluate_regions import peppr_regions
 from napari_globalxai.settings.execution_settings import WorkerSettings
 
 RANDOM = {"seeds": 3, "stages": 1, "splits": 10}

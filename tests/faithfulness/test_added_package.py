@@ -17,11 +17,11 @@ import napari_globalxai as gx
 from napari_globalxai.catalogue import FILLS, ORDERS, Entry
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.evaluation import Evaluation
-from napari_globalxai.faithfulness.fills import fit_fill
-from napari_globalxai.faithfulness.kept_predictions import ControlCache
-from napari_globalxai.faithfulness.order_families import family_look
+from napari_globalxai.faithfulness.fills.fill_kinds import fit_fill
+from napari_globalxai.faithfulness.orders.order_families import family_look
 from napari_globalxai.faithfulness.peppr import run_peppr
-from napari_globalxai.faithfulness.region_erasure import erase_region
+from napari_globalxai.faithfulness.predictions.kept_predictions import ControlCache
+from napari_globalxai.faithfulness.questions.region_erasure import erase_region
 from napari_globalxai.faithfulness.result import PepprResult
 from napari_globalxai.report.html import write_report
 from napari_globalxai.report.peppr_figures import peppr_figure

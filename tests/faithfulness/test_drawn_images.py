@@ -7,7 +7,7 @@ import pytest
 import tiny
 
 import napari_globalxai as gx
-from napari_globalxai.faithfulness.drawn_images import draw_images
+from napari_globalxai.faithfulness.predictions.drawn_images import draw_images
 
 QUICK = {"steps": 4, "step_tolerance": 0, "control_steps": 3, "controls": 1, "bootstrap": 20}
 QUICK |= {"fewest_positives": 2, "random_weights": False}

@@ -6,9 +6,9 @@ import tiny
 from faithfulness_cases import QUICK, make_evaluation, sign_map
 from scipy.ndimage import gaussian_filter
 
-from napari_globalxai.faithfulness.control_steps import control_steps, early_steps
-from napari_globalxai.faithfulness.lattice import shifted_orders
-from napari_globalxai.faithfulness.orders import order_by_map, step_counts
+from napari_globalxai.faithfulness.orders.control_steps import control_steps, early_steps
+from napari_globalxai.faithfulness.orders.lattice import shifted_orders
+from napari_globalxai.faithfulness.orders.map_orders import order_by_map, step_counts
 from napari_globalxai.faithfulness.peppr import run_peppr
 from napari_globalxai.faithfulness.result import evaluated_part
 from napari_globalxai.settings.peppr_settings import PepprSettings

@@ -10,9 +10,9 @@ from faithfulness_cases import judged_run, make_evaluation, sign_map
 from hooks import hooks_of
 from torch import nn
 
-from napari_globalxai.faithfulness.feature_shift import Features, distance
-from napari_globalxai.faithfulness.fill_shift import fill_cautions
-from napari_globalxai.models.card import ModelCard
+from napari_globalxai.faithfulness.fills.feature_shift import Features, distance
+from napari_globalxai.faithfulness.fills.fill_shift import fill_cautions
+from napari_globalxai.models.card.model_card import ModelCard
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.penultimate import penultimate_of
 

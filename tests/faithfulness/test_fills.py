@@ -12,11 +12,11 @@ from scipy.ndimage import gaussian_filter
 from sklearn.metrics import roc_auc_score
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.faithfulness.feature_shift import Features
-from napari_globalxai.faithfulness.fill_agreement import fill_agreement
-from napari_globalxai.faithfulness.fill_shift import fill_cautions, fill_shift
-from napari_globalxai.faithfulness.fills import Fitting, filled_under, fit_fill
-from napari_globalxai.faithfulness.noisy_linear import NOISE, neighbour_weights
+from napari_globalxai.faithfulness.fills.feature_shift import Features
+from napari_globalxai.faithfulness.fills.fill_agreement import fill_agreement
+from napari_globalxai.faithfulness.fills.fill_kinds import Fitting, filled_under, fit_fill
+from napari_globalxai.faithfulness.fills.fill_shift import fill_cautions, fill_shift
+from napari_globalxai.faithfulness.fills.noisy_linear import NOISE, neighbour_weights
 from napari_globalxai.faithfulness.result import PepprResult
 from napari_globalxai.faithfulness.stored_results import result_stem, stored_results
 from napari_globalxai.settings.peppr_settings import PepprSettings

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from napari_globalxai.faithfulness.numbers_in_words import in_interval
-from napari_globalxai.faithfulness.outside_share import outside_sentence
-from napari_globalxai.faithfulness.verdict import Evidence, Lead, judge
+from napari_globalxai.faithfulness.verdict.outside_share import outside_sentence
+from napari_globalxai.faithfulness.verdict.verdicts import Evidence, Lead, judge
 from napari_globalxai.plain_text import numeral
 from napari_globalxai.runs.performance import measure_performance
 

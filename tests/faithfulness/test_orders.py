@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from napari_globalxai.faithfulness.control_steps import control_steps
-from napari_globalxai.faithfulness.lattice import (
+from napari_globalxai.faithfulness.orders.control_steps import control_steps
+from napari_globalxai.faithfulness.orders.lattice import (
     choose_lattice,
     correlation_length,
     lattice_offsets,
     shifted_orders,
 )
-from napari_globalxai.faithfulness.orders import (
+from napari_globalxai.faithfulness.orders.map_orders import (
     centre_distance_order,
     kept_pixels,
     mask_of_first,
@@ -20,7 +20,7 @@ from napari_globalxai.faithfulness.orders import (
     random_orders,
     step_counts,
 )
-from napari_globalxai.faithfulness.surrogates import ValidArea
+from napari_globalxai.faithfulness.orders.surrogates import ValidArea
 
 SHAPE = (20, 30)
 EVERYWHERE = np.ones(SHAPE, bool)

@@ -12,10 +12,14 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.faithfulness.map_comparison import Candidate, compare_candidates, holm
-from napari_globalxai.faithfulness.orders import order_by_map, step_counts
-from napari_globalxai.faithfulness.paper_protocol import CHOSEN, MACRO, run_paper
-from napari_globalxai.faithfulness.per_image import run_per_image, save_per_image
+from napari_globalxai.faithfulness.orders.map_orders import order_by_map, step_counts
+from napari_globalxai.faithfulness.questions.map_comparison import (
+    Candidate,
+    compare_candidates,
+    holm,
+)
+from napari_globalxai.faithfulness.questions.paper_protocol import CHOSEN, MACRO, run_paper
+from napari_globalxai.faithfulness.questions.per_image import run_per_image, save_per_image
 from napari_globalxai.report.comparison_figure import comparison_figure
 from napari_globalxai.report.more_tables import more_tables
 from napari_globalxai.settings.peppr_settings import PepprSettings

@@ -8,9 +8,9 @@ import pytest
 import tiny
 from faithfulness_cases import judged_run, make_evaluation, sign_map
 
-from napari_globalxai.faithfulness.outside_share import outside_cautions, outside_share
 from napari_globalxai.faithfulness.result import PepprResult
-from napari_globalxai.faithfulness.verdict import FAITHFUL, Verdict
+from napari_globalxai.faithfulness.verdict.outside_share import outside_cautions, outside_share
+from napari_globalxai.faithfulness.verdict.verdicts import FAITHFUL, Verdict
 from napari_globalxai.report.peppr_facts import peppr_facts
 
 

@@ -14,20 +14,20 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import nn
 
 from napari_globalxai.errors import Cancelled, InputError
-from napari_globalxai.faithfulness.fills import fit_fill
+from napari_globalxai.faithfulness.fills.fill_kinds import fit_fill
 from napari_globalxai.faithfulness.folds import (
     CROSS_FITTED,
     FoldMap,
     assign_folds,
     can_cross_fit,
 )
-from napari_globalxai.faithfulness.orders import order_by_map, random_orders
+from napari_globalxai.faithfulness.orders.map_orders import order_by_map, random_orders
 from napari_globalxai.faithfulness.peppr import run_peppr
-from napari_globalxai.faithfulness.region_erasure import erase_region
+from napari_globalxai.faithfulness.questions.region_erasure import erase_region
 from napari_globalxai.faithfulness.result import PepprResult
 from napari_globalxai.faithfulness.targets import MACRO, POOLED
-from napari_globalxai.faithfulness.verdict import FAITHFUL, KINDS, NO_BETTER, UNDECIDED
-from napari_globalxai.models.card import ModelCard
+from napari_globalxai.faithfulness.verdict.verdicts import FAITHFUL, KINDS, NO_BETTER, UNDECIDED
+from napari_globalxai.models.card.model_card import ModelCard
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.settings.peppr_settings import PepprSettings
 

@@ -15,10 +15,10 @@ from napari_globalxai import cli
 from napari_globalxai.errors import Cancelled
 from napari_globalxai.progress import ignore_progress, stopped_by
 from napari_globalxai.report.more_tables import more_tables
-from napari_globalxai.runs.compare_maps import compare_maps
-from napari_globalxai.runs.evaluate import make_evaluation
-from napari_globalxai.runs.evaluate_otherwise import peppr_as_published
-from napari_globalxai.runs.evaluate_regions import peppr_regions
+from napari_globalxai.runs.peppr.compare_maps import compare_maps
+from napari_globalxai.runs.peppr.evaluate import make_evaluation
+from napari_globalxai.runs.peppr.evaluate_otherwise import peppr_as_published
+from napari_globalxai.runs.peppr.evaluate_regions import peppr_regions
 
 QUICK = ["--steps", "4", "--control-steps", "3", "--controls", "1", "--bootstrap", "20"]
 QUICK += ["--device", "cpu"]

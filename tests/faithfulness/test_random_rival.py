@@ -12,9 +12,9 @@ from napari_globalxai import cli
 from napari_globalxai.attribution.method import make_method
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.folds import assign_folds
-from napari_globalxai.faithfulness.weighing import RANDOM_WEIGHTS
+from napari_globalxai.faithfulness.verdict.weighing import RANDOM_WEIGHTS
 from napari_globalxai.models.random_weights import RandomWeights
-from napari_globalxai.runs import evaluate, random_rival
+from napari_globalxai.runs.peppr import evaluate, random_rival
 from napari_globalxai.runs.tables import PATIENT
 
 QUICK = {"steps": 4, "control_steps": 3, "controls": 1, "bootstrap": 20, "fewest_positives": 2}

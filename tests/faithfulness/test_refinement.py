@@ -8,14 +8,14 @@ import tiny
 from faithfulness_cases import make_evaluation, sign_map
 
 from napari_globalxai.errors import Cancelled
-from napari_globalxai.faithfulness.orders import step_counts
-from napari_globalxai.faithfulness.peppr import run_peppr
-from napari_globalxai.faithfulness.refinement import (
+from napari_globalxai.faithfulness.orders.map_orders import step_counts
+from napari_globalxai.faithfulness.orders.refinement import (
     Bending,
     area_errors,
     crossing_errors,
     place_steps,
 )
+from napari_globalxai.faithfulness.peppr import run_peppr
 from napari_globalxai.progress import ignore_progress
 from napari_globalxai.settings.peppr_settings import PepprSettings
 

@@ -14,8 +14,8 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.faithfulness.kept_predictions import predict_under
-from napari_globalxai.faithfulness.region_tests import rank_regions, run_regions
+from napari_globalxai.faithfulness.predictions.kept_predictions import predict_under
+from napari_globalxai.faithfulness.questions.region_tests import rank_regions, run_regions
 from napari_globalxai.images.regions_file import read_regions
 from napari_globalxai.report.region_facts import region_facts
 from napari_globalxai.settings.peppr_settings import PepprSettings

@@ -5,9 +5,9 @@ import pytest
 import tiny
 
 import napari_globalxai as gx
-from napari_globalxai.faithfulness.orders import order_by_map
-from napari_globalxai.faithfulness.remade_maps import halves
-from napari_globalxai.runs import evaluate
+from napari_globalxai.faithfulness.orders.map_orders import order_by_map
+from napari_globalxai.faithfulness.orders.remade_maps import halves
+from napari_globalxai.runs.peppr import evaluate
 from napari_globalxai.runs.tables import PATIENT
 
 QUICK = {"steps": 6, "control_steps": 4, "controls": 1, "bootstrap": 20, "fewest_positives": 2}

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tiny
 
-from napari_globalxai.faithfulness.fills import fit_fill
-from napari_globalxai.faithfulness.masked_prediction import predict_masked
-from napari_globalxai.faithfulness.resident_inputs import ResidentInputs
+from napari_globalxai.faithfulness.fills.fill_kinds import fit_fill
+from napari_globalxai.faithfulness.predictions.masked_prediction import predict_masked
+from napari_globalxai.faithfulness.predictions.resident_inputs import ResidentInputs
 
 ROWS = list(range(10))
 

@@ -6,22 +6,15 @@ from scipy import optimize, stats
 from scipy.stats import beta, binom, norm
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from napari_globalxai.faithfulness.crossings import (
-    crossing,
-    necessary_fraction,
-    sufficient_fraction,
+from napari_globalxai.faithfulness.orders.sequential import (
+    Count,
+    clopper_pearson,
+    exceedances,
+    fewest_draws,
+    holm,
+    lies_far,
 )
-from napari_globalxai.faithfulness.intervals import (
-    Resamples,
-    auc_interval,
-    jackknife_error,
-    mean_interval,
-    plain_interval,
-    plain_p,
-    share_interval,
-)
-from napari_globalxai.faithfulness.left_out_patients import auc_without_each
-from napari_globalxai.faithfulness.scores import (
+from napari_globalxai.faithfulness.scores.auc_scores import (
     area,
     early_area,
     patient_resamples,
@@ -30,15 +23,22 @@ from napari_globalxai.faithfulness.scores import (
     weighted_average_precision,
     weighted_roc_auc,
 )
-from napari_globalxai.faithfulness.sequential import (
-    Count,
-    clopper_pearson,
-    exceedances,
-    fewest_draws,
-    holm,
-    lies_far,
+from napari_globalxai.faithfulness.scores.crossings import (
+    crossing,
+    necessary_fraction,
+    sufficient_fraction,
 )
-from napari_globalxai.faithfulness.verdict import Evidence, Lead, judge
+from napari_globalxai.faithfulness.scores.intervals import (
+    Resamples,
+    auc_interval,
+    jackknife_error,
+    mean_interval,
+    plain_interval,
+    plain_p,
+    share_interval,
+)
+from napari_globalxai.faithfulness.scores.left_out_patients import auc_without_each
+from napari_globalxai.faithfulness.verdict.verdicts import Evidence, Lead, judge
 
 
 @pytest.mark.parametrize("ties", [False, True])

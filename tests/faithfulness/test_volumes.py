@@ -8,9 +8,9 @@ from torch import nn
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.evaluation import Evaluation
-from napari_globalxai.faithfulness.fills import fit_fill
-from napari_globalxai.faithfulness.lattice import shifted_orders
-from napari_globalxai.faithfulness.orders import (
+from napari_globalxai.faithfulness.fills.fill_kinds import fit_fill
+from napari_globalxai.faithfulness.orders.lattice import shifted_orders
+from napari_globalxai.faithfulness.orders.map_orders import (
     centre_distance_order,
     kept_pixels,
     mean_intensity_order,
@@ -18,7 +18,7 @@ from napari_globalxai.faithfulness.orders import (
     step_counts,
 )
 from napari_globalxai.faithfulness.peppr import run_peppr
-from napari_globalxai.faithfulness.region_erasure import erase_region
+from napari_globalxai.faithfulness.questions.region_erasure import erase_region
 from napari_globalxai.faithfulness.result import PepprResult
 from napari_globalxai.settings.peppr_settings import PepprSettings
 

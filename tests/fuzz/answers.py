@@ -20,10 +20,10 @@ from napari_globalxai.errors import InputError
 from napari_globalxai.report.chapters import collect_chapters
 from napari_globalxai.report.question_figures import draw_question_figures
 from napari_globalxai.report.slice_chapter import draw_slice_figures
-from napari_globalxai.runs.image_outliers import open_outliers
-from napari_globalxai.runs.map_stability import open_stability
+from napari_globalxai.runs.questions.image_outliers import open_outliers
+from napari_globalxai.runs.questions.map_stability import open_stability
+from napari_globalxai.runs.questions.selections import open_selection, selection_names, settings_of
 from napari_globalxai.runs.run import Run
-from napari_globalxai.runs.selections import open_selection, selection_names, settings_of
 
 SHAPE = Plan().frame
 SANITY = {

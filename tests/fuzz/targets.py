@@ -28,7 +28,7 @@ from napari_globalxai.errors import InputError
 from napari_globalxai.frame.alignment import Aligner
 from napari_globalxai.images.readers import read_stored
 from napari_globalxai.images.regions_file import read_regions
-from napari_globalxai.models.card import read_card
+from napari_globalxai.models.card.model_card import read_card
 from napari_globalxai.models.loaders import load_model
 from napari_globalxai.settings.frame_settings import FrameSettings
 from napari_globalxai.statistics.query import parse_query

@@ -11,9 +11,9 @@ from napari.components import ViewerModel
 from napari.layers import Image, Shapes
 from napari.settings import get_settings
 
-from napari_globalxai.widgets.adding import add_in_turns, next_in_turns, select_in_turn
-from napari_globalxai.widgets.event_turns import TURNS
-from napari_globalxai.widgets.region_drawing import add_drawing
+from napari_globalxai.widgets.jobs.event_turns import TURNS
+from napari_globalxai.widgets.layers.adding import add_in_turns, next_in_turns, select_in_turn
+from napari_globalxai.widgets.layers.region_drawing import add_drawing
 
 pytestmark = pytest.mark.gui
 

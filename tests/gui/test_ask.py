@@ -12,10 +12,10 @@ import pytest
 from qtpy.QtCore import Qt
 
 import napari_globalxai as gx
-from napari_globalxai.widgets.event_turns import TURNS
-from napari_globalxai.widgets.questions import QUESTIONS
-from napari_globalxai.widgets.shown_maps import Selection
-from napari_globalxai.widgets.workbench import open_panel
+from napari_globalxai.widgets.jobs.event_turns import TURNS
+from napari_globalxai.widgets.session.shown_maps import Selection
+from napari_globalxai.widgets.words.questions import QUESTIONS
+from napari_globalxai.widgets.workbench.open_panels import open_panel
 
 pytestmark = pytest.mark.gui
 

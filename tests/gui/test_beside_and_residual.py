@@ -12,7 +12,7 @@ import pytest
 import tifffile
 from scipy.stats import spearmanr
 
-from napari_globalxai.runs.image_residual import image_residual
+from napari_globalxai.runs.questions.image_residual import image_residual
 
 pytestmark = pytest.mark.gui
 
@@ -71,7 +71,7 @@ def choose(view: Any, shown: str) -> None:
 def test_the_difference_of_both_runs_is_that_of_the_command_line(
     opened: Any, beside: Any, qtbot: Any
 ) -> None:
-    from napari_globalxai.runs.comparison import compare_runs
+    from napari_globalxai.runs.questions.comparison import compare_runs
     from napari_globalxai.settings.compare_settings import CompareSettings
 
     own, other = opened.session.run, beside.layers.run
@@ -120,7 +120,7 @@ def test_a_kept_comparison_is_read(
     opened: Any, beside: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch, finished_run: Path
 ) -> None:
     from napari_globalxai import compare
-    from napari_globalxai.runs import comparison
+    from napari_globalxai.runs.questions import comparison
 
     kept = finished_run / "comparisons" / "kept"
     expected = compare(opened.session.run, beside.layers.run, kept).labels["right"].difference
@@ -171,7 +171,7 @@ def test_the_image_in_view_is_shown_less_the_others(opened: Any, qtbot: Any) -> 
 def test_the_cluster_of_the_image_in_view_is_a_selection(
     opened: Any, finished_run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from napari_globalxai.widgets.workbench import open_panel
+    from napari_globalxai.widgets.workbench.open_panels import open_panel
 
     images, run = open_panel(opened.viewer, "All images"), opened.session.run
     preset = images.preset_box.findData("cluster")

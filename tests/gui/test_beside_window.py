@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from qtpy.QtCore import QTimer
 
-from napari_globalxai.widgets.beside_window import beside_window
+from napari_globalxai.widgets.jobs.beside_window import beside_window
 
 pytestmark = pytest.mark.gui
 
@@ -48,7 +48,7 @@ def test_it_returns_where_the_work_fails(qtbot: Any, monkeypatch: pytest.MonkeyP
 
 def test_without_a_window_the_work_is_done_here() -> None:
     code = (
-        "import threading; from napari_globalxai.widgets.beside_window import beside_window;"
+        "import threading; from napari_globalxai.widgets.jobs.beside_window import beside_window;"
         "beside_window(lambda: print(threading.current_thread() is threading.main_thread()))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
@@ -57,11 +57,17 @@ def test_without_a_window_the_work_is_done_here() -> None:
 
 def test_the_first_panel_is_made_of_little() -> None:
     """What takes long to import comes once the panel is there."""
-    folded = ("napari_globalxai.widgets.ask_view", "napari_globalxai.widgets.figures_view")
-    others = ("napari_globalxai.settings.peppr_question", "napari_globalxai.widgets.questions")
+    folded = (
+        "napari_globalxai.widgets.panels.answers.ask_view",
+        "napari_globalxai.widgets.panels.answers.figures_view",
+    )
+    others = (
+        "napari_globalxai.settings.peppr_question",
+        "napari_globalxai.widgets.words.questions",
+    )
     late = ("pandas", "matplotlib", "zarr", "torch", *folded, *others)
     code = (
-        "import sys, napari_globalxai.widgets.explain_widget;"
+        "import sys, napari_globalxai.widgets.panels.maps.explain_widget;"
         f"print([name for name in {late} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)

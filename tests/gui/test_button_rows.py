@@ -9,7 +9,7 @@ import pytest
 from napari.qt import get_stylesheet
 from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_globalxai.widgets.parts import flowing
+from napari_globalxai.widgets.fields.parts import flowing
 
 pytestmark = pytest.mark.gui
 

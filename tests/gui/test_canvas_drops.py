@@ -13,8 +13,8 @@ from npe2 import DynamicPlugin
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
 
-from napari_globalxai.widgets.event_turns import TURNS
-from napari_globalxai.widgets.workbench import open_panel
+from napari_globalxai.widgets.jobs.event_turns import TURNS
+from napari_globalxai.widgets.workbench.open_panels import open_panel
 
 # PySide6 asks for a point with fractions, which PyQt6 does not take.
 pytestmark = [
@@ -217,7 +217,7 @@ def test_with_alt_napari_asks_who_reads_it(
 def test_a_link_without_end_is_no_run_to_compare_with(
     opened: Any, tmp_path: Path, notifications: list[Any], qtbot: Any
 ) -> None:
-    from napari_globalxai.widgets.peppr_question_view import PepprQuestionView
+    from napari_globalxai.widgets.panels.peppr.peppr_question_view import PepprQuestionView
 
     loop = tmp_path / "loop"
     loop.symlink_to(loop)

@@ -12,8 +12,8 @@ import yaml
 from qtpy.QtWidgets import QFileDialog
 
 from napari_globalxai.cohort.table import read_cohort
-from napari_globalxai.models.card import read_card
-from napari_globalxai.runs.check import check_inputs
+from napari_globalxai.models.card.model_card import read_card
+from napari_globalxai.runs.inputs.check import check_inputs
 
 pytestmark = pytest.mark.gui
 

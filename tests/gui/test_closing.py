@@ -13,7 +13,7 @@ from napari.settings import get_settings
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication, QLabel
 
-from napari_globalxai.widgets import exporting
+from napari_globalxai.widgets.fields import exporting
 
 pytestmark = pytest.mark.gui
 

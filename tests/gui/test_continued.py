@@ -15,7 +15,7 @@ import tiny
 import napari_globalxai as gx
 from napari_globalxai import cli
 from napari_globalxai.settings.cohort_settings import CohortSettings
-from napari_globalxai.widgets.explain_jobs import explaining
+from napari_globalxai.widgets.panels.maps.explain_jobs import explaining
 
 pytestmark = pytest.mark.gui
 

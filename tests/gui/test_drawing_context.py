@@ -12,9 +12,9 @@ import pytest
 from napari.layers import Image
 from qtpy.QtGui import QOpenGLContext
 
-from napari_globalxai.widgets.adding import same_selection
-from napari_globalxai.widgets.drawing_context import draw_later
-from napari_globalxai.widgets.scenes import scenes_of
+from napari_globalxai.widgets.layers.adding import same_selection
+from napari_globalxai.widgets.workbench.drawing_context import draw_later
+from napari_globalxai.widgets.workbench.scenes import scenes_of
 
 pytestmark = pytest.mark.gui
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.gui
 _WINDOW = """
 import napari, numpy as np
 from qtpy.QtTest import QTest
-from napari_globalxai.widgets.scenes import scenes_of
+from napari_globalxai.widgets.workbench.scenes import scenes_of
 
 viewer = napari.Viewer(show_welcome_screen=False)
 viewer.window.resize(1000, 700)

@@ -9,9 +9,9 @@ import pytest
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QLabel, QWidget
 
-from napari_globalxai.widgets.event_turns import TURNS
-from napari_globalxai.widgets.layers import layers_of
-from napari_globalxai.widgets.panel import Panel
+from napari_globalxai.widgets.jobs.event_turns import TURNS
+from napari_globalxai.widgets.layers.run_layers import layers_of
+from napari_globalxai.widgets.workbench.panel import Panel
 
 pytestmark = pytest.mark.gui
 

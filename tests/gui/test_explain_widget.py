@@ -251,7 +251,7 @@ def test_failed_images_are_listed(panels: Any, inputs: Any, tmp_path: Path, qtbo
 
 def test_default_run_folder_never_mixes_cohorts(inputs: Any, tmp_path: Path, home: Path) -> None:
     from napari_globalxai import explain
-    from napari_globalxai.widgets.explain_widget import default_run_folder
+    from napari_globalxai.widgets.panels.maps.explain_widget import default_run_folder
 
     first = default_run_folder(inputs.cohort, inputs.model, "saliency", {})
     assert home in first.parents

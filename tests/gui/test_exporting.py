@@ -10,7 +10,7 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QFileDialog
 
-from napari_globalxai.widgets.result_tables import PlainTable
+from napari_globalxai.widgets.fields.plain_table import PlainTable
 
 pytestmark = pytest.mark.gui
 

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from napari.layers import Labels, Shapes
 
-from napari_globalxai.widgets.first_sight import first_sight
-from napari_globalxai.widgets.region_drawing import draw_region, rectangles
-from napari_globalxai.widgets.region_mask import region_mask
+from napari_globalxai.widgets.layers.region_drawing import draw_region, rectangles
+from napari_globalxai.widgets.layers.region_mask import region_mask
+from napari_globalxai.widgets.panels.regions.first_sight import first_sight
 
 pytestmark = pytest.mark.gui
 

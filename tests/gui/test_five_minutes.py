@@ -13,7 +13,7 @@ from heartbeat import Heartbeat
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QDesktopServices
 
-from napari_globalxai.widgets.event_turns import TURNS
+from napari_globalxai.widgets.jobs.event_turns import TURNS
 
 pytestmark = [pytest.mark.gui, pytest.mark.slow, pytest.mark.timed]
 
@@ -66,7 +66,7 @@ def test_from_the_sample_to_the_shortcut_and_a_report(
 ) -> None:
     from npe2 import PluginManifest
 
-    from napari_globalxai.widgets.workbench import find_panel
+    from napari_globalxai.widgets.workbench.open_panels import find_panel
 
     shown_pages: list[str] = []
     monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: shown_pages.append(url.path()))

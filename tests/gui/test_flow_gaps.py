@@ -90,9 +90,9 @@ def bare(folder: Path) -> dict[str, float]:
 
 def ours(folder: Path) -> dict[str, float]:
     """Go through the flows."""
-    from napari_globalxai.widgets.event_turns import TURNS
-    from napari_globalxai.widgets.warm_up import wait_until_warm
-    from napari_globalxai.widgets.workbench import find_panel, open_panel
+    from napari_globalxai.widgets.jobs.event_turns import TURNS
+    from napari_globalxai.widgets.jobs.warm_up import wait_until_warm
+    from napari_globalxai.widgets.workbench.open_panels import find_panel, open_panel
 
     viewer = window()
     gaps = {}

@@ -9,14 +9,14 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLineEdit, QPushButton, QWidget
 
-from napari_globalxai.widgets.event_turns import TURNS
-from napari_globalxai.widgets.fold import Fold
-from napari_globalxai.widgets.job_foot import JobFoot
-from napari_globalxai.widgets.layouts import in_column
-from napari_globalxai.widgets.panel import Panel
-from napari_globalxai.widgets.parts import JobBar
-from napari_globalxai.widgets.path_field import PathField
-from napari_globalxai.widgets.workers import JobRunner
+from napari_globalxai.widgets.fields.fold import Fold
+from napari_globalxai.widgets.fields.layouts import in_column
+from napari_globalxai.widgets.fields.parts import JobBar
+from napari_globalxai.widgets.fields.path_field import PathField
+from napari_globalxai.widgets.jobs.event_turns import TURNS
+from napari_globalxai.widgets.jobs.workers import JobRunner
+from napari_globalxai.widgets.workbench.job_foot import JobFoot
+from napari_globalxai.widgets.workbench.panel import Panel
 
 pytestmark = pytest.mark.gui
 

@@ -12,11 +12,11 @@ import pytest
 
 from napari_globalxai import open_run, peppr
 from napari_globalxai.errors import Cancelled
-from napari_globalxai.faithfulness.watching import watched_by
+from napari_globalxai.faithfulness.predictions.watching import watched_by
 from napari_globalxai.progress import Progress
-from napari_globalxai.runs.compare_maps import compare_maps
+from napari_globalxai.runs.peppr.compare_maps import compare_maps
 from napari_globalxai.settings.peppr_settings import PepprSettings
-from napari_globalxai.widgets.growing_curves import GrowingCurves, GrowingMaps
+from napari_globalxai.widgets.panels.peppr.growing_curves import GrowingCurves, GrowingMaps
 
 pytestmark = pytest.mark.gui
 

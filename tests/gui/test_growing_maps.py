@@ -13,8 +13,8 @@ from qtpy.QtCore import Qt
 from napari_globalxai import open_run
 from napari_globalxai.cohort.table import read_cohort
 from napari_globalxai.errors import Cancelled
-from napari_globalxai.widgets.event_turns import TURNS
-from napari_globalxai.widgets.run_view import read_view
+from napari_globalxai.widgets.jobs.event_turns import TURNS
+from napari_globalxai.widgets.session.run_view import read_view
 
 pytestmark = pytest.mark.gui
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from qtpy.QtCore import Qt
 
-from napari_globalxai.widgets.image_ranking import facts_of, next_row, ordered
+from napari_globalxai.widgets.session.image_ranking import facts_of, next_row, ordered
 
 pytestmark = pytest.mark.gui
 
@@ -20,7 +20,7 @@ TIMEOUT = 60_000
 
 @pytest.fixture
 def images(opened: Any) -> Any:
-    from napari_globalxai.widgets.workbench import open_panel
+    from napari_globalxai.widgets.workbench.open_panels import open_panel
 
     opened.session.choose_map("left")
     return open_panel(opened.viewer, "All images")
@@ -168,7 +168,7 @@ class ManyImages:
 def test_thirteen_thousand_rows_without_delay(qtbot: Any) -> None:
     from qtpy.QtWidgets import QTableView
 
-    from napari_globalxai.widgets.images_model import ImagesModel
+    from napari_globalxai.widgets.panels.images.images_model import ImagesModel
 
     model, view = ImagesModel(), QTableView()
     qtbot.addWidget(view)

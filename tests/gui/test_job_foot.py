@@ -9,8 +9,8 @@ import pytest
 from qtpy.QtCore import Qt
 
 from napari_globalxai.progress import Progress
-from napari_globalxai.widgets.job_foot import JobFoot
-from napari_globalxai.widgets.parts import JobBar
+from napari_globalxai.widgets.fields.parts import JobBar
+from napari_globalxai.widgets.workbench.job_foot import JobFoot
 
 pytestmark = pytest.mark.gui
 

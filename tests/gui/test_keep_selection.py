@@ -11,8 +11,8 @@ import pytest
 from qtpy.QtCore import Qt
 
 import napari_globalxai as gx
-from napari_globalxai.runs.read_maps import read_map
-from napari_globalxai.widgets.shown_maps import Selection
+from napari_globalxai.runs.opened.read_maps import read_map
+from napari_globalxai.widgets.session.shown_maps import Selection
 
 pytestmark = pytest.mark.gui
 

@@ -25,11 +25,11 @@ from qtpy.QtWidgets import (
 )
 from unfolding import unfold_once
 
-from napari_globalxai.widgets.ask_view import AskView
-from napari_globalxai.widgets.event_turns import TURNS
-from napari_globalxai.widgets.fold import Fold
-from napari_globalxai.widgets.keys import BACK, FORWARD, NEXT, TOGGLE
-from napari_globalxai.widgets.workbench import PANELS, open_panel
+from napari_globalxai.widgets.fields.fold import Fold
+from napari_globalxai.widgets.jobs.event_turns import TURNS
+from napari_globalxai.widgets.panels.answers.ask_view import AskView
+from napari_globalxai.widgets.workbench.keys import BACK, FORWARD, NEXT, TOGGLE
+from napari_globalxai.widgets.workbench.open_panels import PANELS, open_panel
 
 pytestmark = pytest.mark.gui
 

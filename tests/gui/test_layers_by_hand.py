@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from napari_globalxai.widgets.event_turns import TURNS
+from napari_globalxai.widgets.jobs.event_turns import TURNS
 
 pytestmark = pytest.mark.gui
 

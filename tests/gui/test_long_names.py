@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from qtpy.QtCore import Qt
 
-from napari_globalxai.widgets.plot_names import drawable, of_name
-from napari_globalxai.widgets.result_tables import PlainTable, probability
+from napari_globalxai.widgets.fields.plain_table import PlainTable
+from napari_globalxai.widgets.panels.peppr.plot_names import drawable, of_name
+from napari_globalxai.widgets.words.table_words import probability
 
 pytestmark = pytest.mark.gui
 

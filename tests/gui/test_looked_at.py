@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from qtpy.QtCore import Qt
 
-from napari_globalxai.widgets.looked_at import LookedAt, looked_at
-from napari_globalxai.widgets.session import Session
-from napari_globalxai.widgets.shown_maps import Selection
+from napari_globalxai.widgets.session.looked_at import LookedAt, looked_at
+from napari_globalxai.widgets.session.session import Session
+from napari_globalxai.widgets.session.shown_maps import Selection
 
 pytestmark = pytest.mark.gui
 
@@ -70,8 +70,8 @@ def test_there_is_an_end_to_what_is_kept() -> None:
 
 
 def test_a_person_goes_back_by_button_key_and_palette(opened: Any, qtbot: Any) -> None:
-    from napari_globalxai.widgets.palette_commands import go_back
-    from napari_globalxai.widgets.workbench import open_panel
+    from napari_globalxai.widgets.workbench.open_panels import open_panel
+    from napari_globalxai.widgets.workbench.palette_commands import go_back
 
     viewer, session, steps = opened.viewer, opened.session, looked_at(opened.viewer)
     window = opened.explain.window()

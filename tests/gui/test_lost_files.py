@@ -11,12 +11,12 @@ import pytest
 import tiny
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.widgets import run_view
-from napari_globalxai.widgets.event_turns import TURNS
-from napari_globalxai.widgets.lazy_images import black_where_lost
-from napari_globalxai.widgets.region_view import keep_region
-from napari_globalxai.widgets.shown_maps import Selection
-from napari_globalxai.widgets.workbench import open_panel
+from napari_globalxai.widgets.jobs.event_turns import TURNS
+from napari_globalxai.widgets.panels.regions.region_view import keep_region
+from napari_globalxai.widgets.session import run_view
+from napari_globalxai.widgets.session.lazy_images import black_where_lost
+from napari_globalxai.widgets.session.shown_maps import Selection
+from napari_globalxai.widgets.workbench.open_panels import open_panel
 
 pytestmark = pytest.mark.gui
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import napari_globalxai as gx
-from napari_globalxai.widgets.result_tables import MapTable
+from napari_globalxai.widgets.panels.maps.result_tables import MapTable
 
 pytestmark = pytest.mark.gui
 

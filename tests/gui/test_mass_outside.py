@@ -10,7 +10,7 @@ import pytest
 import tiny
 from stored_run import Plan, write_run
 
-from napari_globalxai.widgets.mass import Side, mass_outside, outside_warning
+from napari_globalxai.widgets.session.mass import Side, mass_outside, outside_warning
 
 pytestmark = pytest.mark.gui
 

@@ -14,10 +14,10 @@ import pytest
 import tiny
 from qtpy.QtCore import Qt
 
-from napari_globalxai.widgets.event_turns import TURNS
-from napari_globalxai.widgets.region_drawing import draw_region
-from napari_globalxai.widgets.remembered import moved_to
-from napari_globalxai.widgets.workbench import open_panel
+from napari_globalxai.widgets.jobs.event_turns import TURNS
+from napari_globalxai.widgets.layers.region_drawing import draw_region
+from napari_globalxai.widgets.session.remembered import moved_to
+from napari_globalxai.widgets.workbench.open_panels import open_panel
 
 pytestmark = pytest.mark.gui
 

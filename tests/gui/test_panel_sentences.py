@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import napari_globalxai
-from napari_globalxai.widgets.panel_words import in_panel_words
+from napari_globalxai.widgets.words.panel_words import in_panel_words
 
 pytestmark = pytest.mark.gui
 
@@ -19,11 +19,11 @@ OF_A_TERMINAL = re.compile(r"--[a-z]|`[a-z]|napari-globalxai card|in Python|comm
 # What no panel says: sentences that are read where the command was given.
 COMMANDS_ALONE = {
     # The panel asks before it writes over a card, and before a store is asked.
-    "models/card_template.py",
+    "models/card/card_template.py",
     "addresses.py",
     # Aligned images are for commands; quality controls are not.
     "runs/record.py",
-    "widgets/panel_words.py",
+    "widgets/words/panel_words.py",
 }
 
 
@@ -63,9 +63,12 @@ def test_no_sentence_that_a_panel_can_say_names_an_option_or_a_command() -> None
 
 # Which hand a sentence on to those that say it in the panels' words.
 HANDED_ON = {
-    "widgets/card_view.py", "widgets/cohort_preview.py", "widgets/lazy_images.py",
-    "widgets/native_layers.py", "widgets/peppr_layers.py",
-}  # fmt: skip
+    "widgets/layers/native_layers.py",
+    "widgets/layers/peppr_layers.py",
+    "widgets/panels/cohort_and_model/card_view.py",
+    "widgets/panels/cohort_and_model/cohort_preview.py",
+    "widgets/session/lazy_images.py",
+}
 
 
 def unworded(module: Path) -> Iterator[str]:

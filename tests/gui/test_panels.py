@@ -45,12 +45,12 @@ from qtpy.QtWidgets import (
 from unfolding import unfold_once
 
 from napari_globalxai.progress import Progress
-from napari_globalxai.widgets.event_turns import TURNS
-from napari_globalxai.widgets.fold import Fold
-from napari_globalxai.widgets.panel import choice_box
-from napari_globalxai.widgets.panel_words import in_panel_words
-from napari_globalxai.widgets.seen_colours import TEXT, contrast
-from napari_globalxai.widgets.workbench import PANELS, open_panel
+from napari_globalxai.widgets.fields.choice_box import choice_box
+from napari_globalxai.widgets.fields.fold import Fold
+from napari_globalxai.widgets.jobs.event_turns import TURNS
+from napari_globalxai.widgets.words.panel_words import in_panel_words
+from napari_globalxai.widgets.words.seen_colours import TEXT, contrast
+from napari_globalxai.widgets.workbench.open_panels import PANELS, open_panel
 
 pytestmark = pytest.mark.gui
 
@@ -382,7 +382,7 @@ def test_the_map_of_all_and_that_of_one_have_colours_of_their_own(opened: Any, q
     ("scale", "shows"), [("linear", False), ("logarithm", True), ("percentile", True)]
 )
 def test_a_weak_but_wide_part_shows_on_the_bent_scales(scale: str, shows: bool) -> None:
-    from napari_globalxai.widgets.colours import map_colormap
+    from napari_globalxai.widgets.words.colours import map_colormap
 
     # As of integrated gradients: a shortcut of 18 % of the maximum at many pixels.
     values = np.concatenate([np.zeros(700), np.full(290, 0.18), np.linspace(0.2, 1, 10)])

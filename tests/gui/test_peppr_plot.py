@@ -32,7 +32,7 @@ def contrast(one: str, other: str) -> float:
 def test_curves_beside_stand_out_from_the_ground(theme: str) -> None:
     from napari.utils.theme import get_theme
 
-    from napari_globalxai.widgets.colours import OTHER_COLOURS
+    from napari_globalxai.widgets.words.colours import OTHER_COLOURS
 
     ground = get_theme(theme).background.as_hex(format="long")
     assert all(contrast(colour, ground) >= 3 for colour in OTHER_COLOURS)
@@ -43,7 +43,7 @@ def test_curves_beside_stand_out_from_the_ground(theme: str) -> None:
 def test_families_stand_out_from_the_ground(name: str, theme: str | None) -> None:
     from napari.utils.theme import get_theme
 
-    from napari_globalxai.faithfulness.order_families import family_look
+    from napari_globalxai.faithfulness.orders.order_families import family_look
 
     ground = "#ffffff" if theme is None else get_theme(theme).background.as_hex(format="long")
     # WCAG asks for 3 to 1 of what is drawn.
@@ -80,7 +80,7 @@ def tested(finished_run: Path, added_package: Any, tmp_path: Path) -> Path:
 def test_an_added_family_and_fill_are_shown(tested: Path, panels: Any, qtbot: Any) -> None:
     from matplotlib.colors import to_hex
 
-    from napari_globalxai.widgets.peppr_figure import WHOLE, Wanted, draw, least_height
+    from napari_globalxai.widgets.panels.peppr.peppr_figure import WHOLE, Wanted, draw, least_height
 
     # Room for a sentence; what can be asked otherwise is below it.
     without_curves = panels.peppr.plot.minimumHeight()
@@ -209,7 +209,7 @@ def test_curves_that_come_faster_than_they_are_drawn_are_shown(
 ) -> None:
     import time
 
-    from napari_globalxai.widgets import peppr_plot
+    from napari_globalxai.widgets.panels.peppr import peppr_plot
 
     plot, session, draw = opened.peppr.plot, opened.session, peppr_plot.draw_result
     session.choose_map("left")

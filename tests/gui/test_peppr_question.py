@@ -17,13 +17,13 @@ from qtpy.QtCore import Qt
 
 import napari_globalxai as gx
 from napari_globalxai import cli
-from napari_globalxai.runs.compare_maps import compare_maps
-from napari_globalxai.runs.evaluate_otherwise import peppr_as_published
-from napari_globalxai.runs.evaluate_regions import peppr_regions
-from napari_globalxai.widgets.event_turns import TURNS
-from napari_globalxai.widgets.further_reading import map_of
-from napari_globalxai.widgets.run_view import open_view
-from napari_globalxai.widgets.workbench import open_panel
+from napari_globalxai.runs.peppr.compare_maps import compare_maps
+from napari_globalxai.runs.peppr.evaluate_otherwise import peppr_as_published
+from napari_globalxai.runs.peppr.evaluate_regions import peppr_regions
+from napari_globalxai.widgets.jobs.event_turns import TURNS
+from napari_globalxai.widgets.panels.peppr.further_reading import map_of
+from napari_globalxai.widgets.session.run_view import open_view
+from napari_globalxai.widgets.workbench.open_panels import open_panel
 
 pytestmark = pytest.mark.gui
 

@@ -15,9 +15,9 @@ from qtpy.QtCore import Qt
 
 import napari_globalxai as gx
 from napari_globalxai.storage import read_json, write_json
-from napari_globalxai.widgets.event_turns import TURNS
-from napari_globalxai.widgets.setting_fields import field_value
-from napari_globalxai.widgets.workbench import open_panel
+from napari_globalxai.widgets.fields.setting_fields import field_value
+from napari_globalxai.widgets.jobs.event_turns import TURNS
+from napari_globalxai.widgets.workbench.open_panels import open_panel
 
 pytestmark = pytest.mark.gui
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
-from napari_globalxai.widgets.event_turns import TURNS
+from napari_globalxai.widgets.jobs.event_turns import TURNS
 
 pytestmark = pytest.mark.gui
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from qtpy.QtCore import Qt
 
-from napari_globalxai.widgets.event_turns import TURNS
+from napari_globalxai.widgets.jobs.event_turns import TURNS
 
 pytestmark = pytest.mark.gui
 

@@ -12,15 +12,15 @@ from qtpy.QtWidgets import QLabel
 from unfolding import unfold_once
 
 from napari_globalxai.frame.modality import modality_of
-from napari_globalxai.runs.quality_control import Findings
-from napari_globalxai.widgets.attribution_layers import attribution_name
-from napari_globalxai.widgets.cohort_preview import CohortPreview
-from napari_globalxai.widgets.facts_table import FactsTable
-from napari_globalxai.widgets.layers import global_map_name
-from napari_globalxai.widgets.parts import text_label
-from napari_globalxai.widgets.plain_labels import plain, plain_label, unbroken
-from napari_globalxai.widgets.quality_words import facts_text
-from napari_globalxai.widgets.wrapped import tip_lines, wrapped
+from napari_globalxai.runs.inputs.quality_control import Findings
+from napari_globalxai.widgets.fields.parts import text_label
+from napari_globalxai.widgets.fields.wrapped import tip_lines, wrapped
+from napari_globalxai.widgets.layers.attribution_layers import attribution_name
+from napari_globalxai.widgets.layers.run_layers import global_map_name
+from napari_globalxai.widgets.panels.cohort_and_model.cohort_preview import CohortPreview
+from napari_globalxai.widgets.panels.quality.facts_table import FactsTable
+from napari_globalxai.widgets.panels.quality.quality_words import facts_text
+from napari_globalxai.widgets.words.plain_labels import plain, plain_label, unbroken
 
 pytestmark = pytest.mark.gui
 

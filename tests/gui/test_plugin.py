@@ -211,7 +211,7 @@ def test_images_too_many_for_memory_are_read_from_the_run(
     finished_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from napari_globalxai import open_run
-    from napari_globalxai.widgets import run_view
+    from napari_globalxai.widgets.session import run_view
 
     held = run_view.read_view(open_run(finished_run)).images
     monkeypatch.setattr(run_view, "MOST_BYTES_IN_MEMORY", 0)

@@ -15,8 +15,8 @@ from dropping import drop
 from qtpy.QtCore import Qt
 
 from napari_globalxai.storage import read_json
-from napari_globalxai.widgets.event_turns import TURNS
-from napari_globalxai.widgets.workbench import find_panel
+from napari_globalxai.widgets.jobs.event_turns import TURNS
+from napari_globalxai.widgets.workbench.open_panels import find_panel
 
 pytestmark = pytest.mark.gui
 
@@ -42,7 +42,7 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def checked(faulty: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished quality control without its page, as Python's function leaves it."""
-    from napari_globalxai.runs.quality_control import check_quality
+    from napari_globalxai.runs.inputs.quality_control import check_quality
 
     folder = tmp_path_factory.mktemp("quality") / "checked"
     options: dict[str, Any] = {"registration": "none", "estimate_laterality": False}
@@ -120,7 +120,7 @@ def test_checks_lists_and_shows(make_napari_viewer: Any, faulty: Any, tmp_path: 
     for text in ("Unreadable", "Outliers", "Sharpness of mean", f"{info['sharpness']:.3f}"):
         assert text in panel.facts.text()
     problems = panel.problems.toPlainText().splitlines()
-    from napari_globalxai.widgets.panel_words import in_panel_words
+    from napari_globalxai.widgets.words.panel_words import in_panel_words
 
     # What the command line would mend by an option, the panel mends by a field.
     assert problems == [in_panel_words(problem) for problem in info["problems"]]
@@ -284,7 +284,7 @@ def test_folders_and_tables_that_are_none_get_one_sentence(
 def test_checking_anew_into_the_folder_in_view(
     make_napari_viewer: Any, faulty: Path, tmp_path: Path, qtbot: Any, monkeypatch: Any
 ) -> None:
-    from napari_globalxai.widgets import run_view
+    from napari_globalxai.widgets.session import run_view
 
     # Read image by image from the stack, which the second check writes anew.
     monkeypatch.setattr(run_view, "MOST_BYTES_IN_MEMORY", 0)
@@ -409,7 +409,7 @@ def test_default_folder_passes_over_other_results(
 ) -> None:
     import shutil
 
-    from napari_globalxai.widgets.quality_widget import default_quality_folder
+    from napari_globalxai.widgets.panels.quality.quality_widget import default_quality_folder
 
     first = default_quality_folder(faulty)
     first.parent.mkdir(parents=True)

@@ -21,7 +21,7 @@ def open_from_outside(viewer: Any, path: Path) -> None:
 def test_a_run_that_was_shown_is_opened_without_a_question(
     with_readers: Any, finished_run: Path, asked: list[str], qtbot: Any
 ) -> None:
-    from napari_globalxai.widgets.workbench import open_panel
+    from napari_globalxai.widgets.workbench.open_panels import open_panel
 
     open_from_outside(with_readers, finished_run)
     assert len(asked) == 1
@@ -40,7 +40,7 @@ def test_other_folders_are_still_asked_about(
 ) -> None:
     from napari.settings import get_settings
 
-    from napari_globalxai.widgets.reader_choice import remember_reader
+    from napari_globalxai.widgets.workbench.reader_choice import remember_reader
 
     gone = tmp_path / "run [1]"
     shutil.copytree(finished_run, gone)

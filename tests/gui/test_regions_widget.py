@@ -16,11 +16,11 @@ from qtpy.QtCore import Qt
 from napari_globalxai.errors import InputError
 from napari_globalxai.report.drawn_chapter import drawn_chapter
 from napari_globalxai.storage import read_json
-from napari_globalxai.widgets.event_turns import TURNS
-from napari_globalxai.widgets.mass import mass_zones
-from napari_globalxai.widgets.region_drawing import draw_region
-from napari_globalxai.widgets.region_mask import region_mask
-from napari_globalxai.widgets.shown_maps import Selection
+from napari_globalxai.widgets.jobs.event_turns import TURNS
+from napari_globalxai.widgets.layers.region_drawing import draw_region
+from napari_globalxai.widgets.layers.region_mask import region_mask
+from napari_globalxai.widgets.session.mass import mass_zones
+from napari_globalxai.widgets.session.shown_maps import Selection
 
 pytestmark = pytest.mark.gui
 
@@ -30,7 +30,7 @@ TIMEOUT = 60_000
 @pytest.fixture
 def regions(panels: Any, finished_run: Path, tmp_path: Path, qtbot: Any) -> Any:
     """The panel, with a run of its own open, as regions are kept in the run."""
-    from napari_globalxai.widgets.workbench import open_panel
+    from napari_globalxai.widgets.workbench.open_panels import open_panel
 
     folder = Path(shutil.copytree(finished_run, tmp_path / "run"))
     with qtbot.waitSignal(panels.explain.runner.succeeded, timeout=TIMEOUT):
@@ -145,7 +145,7 @@ def test_a_region_kept_before_in_capitals_is_the_same(finished_run: Path, tmp_pa
     import tifffile
 
     from napari_globalxai.runs.run import open_run
-    from napari_globalxai.widgets.region_view import keep_region
+    from napari_globalxai.widgets.panels.regions.region_view import keep_region
 
     run = open_run(shutil.copytree(finished_run, tmp_path / "run"))
     region = np.zeros((tiny.HEIGHT, tiny.WIDTH), bool)
@@ -177,7 +177,7 @@ def test_erasing_the_sign_takes_the_gain(regions: Any, panels: Any, qtbot: Any) 
 
 def test_what_erasing_found_is_kept_for_the_region(regions: Any, panels: Any, qtbot: Any) -> None:
     """Where its panel was closed meanwhile as well; it is not told of some of the images."""
-    from napari_globalxai.widgets.workbench import open_panel
+    from napari_globalxai.widgets.workbench.open_panels import open_panel
 
     draw_sign(regions, qtbot)
     regions.erase()
@@ -316,7 +316,7 @@ def test_a_finding_shows_its_map_images_and_place(
     panels: Any, finished_run: Path, tmp_path: Path, qtbot: Any
 ) -> None:
     from napari_globalxai.storage import write_json
-    from napari_globalxai.widgets.workbench import open_panel
+    from napari_globalxai.widgets.workbench.open_panels import open_panel
 
     folder = Path(shutil.copytree(finished_run, tmp_path / "run"))
     finding = {

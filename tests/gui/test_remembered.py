@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from napari_globalxai.widgets.remembered import (
+from napari_globalxai.widgets.session.remembered import (
     chosen,
     recent_runs,
     remember_chosen,
@@ -52,7 +52,7 @@ def test_a_damaged_memory_is_no_reason_not_to_work(
 def test_a_panel_recalls_what_was_chosen(
     inputs: Any, finished_run: Path, make_napari_viewer: Any, qtbot: Any
 ) -> None:
-    from napari_globalxai.widgets.workbench import open_panel
+    from napari_globalxai.widgets.workbench.open_panels import open_panel
 
     remember_chosen({"cohort": str(inputs.cohort), "model": str(inputs.model), "method": "rise"})
     remember_run(finished_run)

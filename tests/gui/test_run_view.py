@@ -10,7 +10,7 @@ from stored_run import Plan, write_run
 
 from napari_globalxai import open_run
 from napari_globalxai.runs.record import RunRecord, read_record_of, write_record
-from napari_globalxai.widgets.run_view import attribution_limit
+from napari_globalxai.widgets.session.run_view import attribution_limit
 
 pytestmark = pytest.mark.gui
 

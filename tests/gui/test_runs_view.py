@@ -12,7 +12,7 @@ from qtpy.QtGui import QDesktopServices
 
 import napari_globalxai as gx
 from napari_globalxai.runs.record import read_record
-from napari_globalxai.widgets.remembered import listed_runs, remember_run
+from napari_globalxai.widgets.session.remembered import listed_runs, remember_run
 
 pytestmark = pytest.mark.gui
 

@@ -12,15 +12,15 @@ from napari.layers import Image
 from qtpy.QtTest import QTest
 
 import napari_globalxai.widgets
-from napari_globalxai.widgets.layer_roles import RoleLayers
-from napari_globalxai.widgets.layers import layers_of
-from napari_globalxai.widgets.scenes import Scene, scenes_of
-from napari_globalxai.widgets.workbench import open_panels_of_a_run
+from napari_globalxai.widgets.layers.layer_roles import RoleLayers
+from napari_globalxai.widgets.layers.run_layers import layers_of
+from napari_globalxai.widgets.workbench.open_panels import open_panels_of_a_run
+from napari_globalxai.widgets.workbench.scenes import Scene, scenes_of
 
 pytestmark = pytest.mark.gui
 
-WIDGETS = Path(napari_globalxai.widgets.__file__).parent
-KINDS = ("layers", "peppr_layers", "other_run", "quality_layers", "growing_layers")
+LAYERS = Path(napari_globalxai.widgets.__file__).parent / "layers"
+KINDS = ("run_layers", "peppr_layers", "other_run", "quality_layers", "growing_layers")
 
 
 class Picture(RoleLayers):
@@ -128,9 +128,9 @@ def test_a_sample_is_not_cut_off_by_panels_that_join_it(make_napari_viewer: Any)
 
 
 def test_scenes_do_not_know_each_other() -> None:
-    """None imports another but `layers`, which makes PEPPR's with the run's."""
+    """None imports another but `run_layers`, which makes PEPPR's with the run's."""
     for kind in KINDS:
-        text = (WIDGETS / f"{kind}.py").read_text(encoding="utf-8")
-        known = set(re.findall(r"napari_globalxai\.widgets\.(\w+) import", text))
+        text = (LAYERS / f"{kind}.py").read_text(encoding="utf-8")
+        known = set(re.findall(r"napari_globalxai\.widgets\.layers\.(\w+) import", text))
         others = known.intersection(KINDS) - {kind}
-        assert others == ({"peppr_layers"} if kind == "layers" else set()), kind
+        assert others == ({"peppr_layers"} if kind == "run_layers" else set()), kind

@@ -14,18 +14,9 @@ from napari.utils.theme import available_themes, get_theme
 from scipy.ndimage import binary_erosion
 from skimage.color import rgb2lab
 
-from napari_globalxai.faithfulness.order_families import family_look
+from napari_globalxai.faithfulness.orders.order_families import family_look
 from napari_globalxai.report import style
-from napari_globalxai.widgets.colours import (
-    ARM_COLOURS,
-    ARM_DASHES,
-    OTHER_COLOURS,
-    REGION,
-    VERDICT_COLOURS,
-    WARNING,
-    map_colormap,
-)
-from napari_globalxai.widgets.outlines import (
+from napari_globalxai.widgets.layers.outlines import (
     CASING,
     INSIDE,
     RIM,
@@ -34,7 +25,16 @@ from napari_globalxai.widgets.outlines import (
     rimmed,
     rimmed_zones,
 )
-from napari_globalxai.widgets.seen_colours import LINES, TEXT, contrast, seen_on
+from napari_globalxai.widgets.words.colours import (
+    ARM_COLOURS,
+    ARM_DASHES,
+    OTHER_COLOURS,
+    REGION,
+    VERDICT_COLOURS,
+    WARNING,
+    map_colormap,
+)
+from napari_globalxai.widgets.words.seen_colours import LINES, TEXT, contrast, seen_on
 
 pytestmark = pytest.mark.gui
 
@@ -97,7 +97,7 @@ def drawn_lines(background: str, text: str) -> Any:
     """The axes of a plot with curves of both arms and three control families."""
     import pandas as pd
 
-    from napari_globalxai.widgets.peppr_figure import Wanted, draw
+    from napari_globalxai.widgets.panels.peppr.peppr_figure import Wanted, draw
 
     steps = np.linspace(0, 1, 5)
     rows = [

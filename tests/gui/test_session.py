@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_globalxai.widgets.session import Session
+from napari_globalxai.widgets.session.session import Session
 
 pytestmark = pytest.mark.gui
 

@@ -13,7 +13,7 @@ from napari_globalxai.attribution.method import make_method
 from napari_globalxai.catalogue import METHODS
 from napari_globalxai.settings.declared import SettingsModel, Size, declared_fields
 from napari_globalxai.storage import read_json
-from napari_globalxai.widgets.settings_form import SettingsForm
+from napari_globalxai.widgets.fields.settings_form import SettingsForm
 
 pytestmark = pytest.mark.gui
 

@@ -16,7 +16,7 @@ from PIL import Image
 from qtpy.QtCore import Qt
 
 from napari_globalxai import open_run, peppr
-from napari_globalxai.widgets.event_turns import TURNS
+from napari_globalxai.widgets.jobs.event_turns import TURNS
 
 pytestmark = pytest.mark.gui
 

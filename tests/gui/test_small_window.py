@@ -10,10 +10,10 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QFontMetrics
 from qtpy.QtWidgets import QDockWidget, QVBoxLayout, QWidget
 
-from napari_globalxai.widgets.event_turns import TURNS
-from napari_globalxai.widgets.small_window import LEAST_WIDTH
-from napari_globalxai.widgets.workbench import PANELS, open_panel
-from napari_globalxai.widgets.wrapped import WrappedBox, wrapped
+from napari_globalxai.widgets.fields.wrapped import WrappedBox, wrapped
+from napari_globalxai.widgets.jobs.event_turns import TURNS
+from napari_globalxai.widgets.workbench.open_panels import PANELS, open_panel
+from napari_globalxai.widgets.workbench.small_window import LEAST_WIDTH
 
 pytestmark = pytest.mark.gui
 

@@ -14,7 +14,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QTableWidget, QWidget
 from unfolding import unfold_once
 
-from napari_globalxai.widgets.event_turns import TURNS
+from napari_globalxai.widgets.jobs.event_turns import TURNS
 
 pytestmark = pytest.mark.gui
 
@@ -78,7 +78,7 @@ def test_a_run_in_view(modality: str, panels: Any, tmp_path: Path, qtbot: Any) -
 def test_a_quality_control_in_view(
     make_napari_viewer: Callable[..., Any], tmp_path: Path, qtbot: Any
 ) -> None:
-    from napari_globalxai.runs.quality_control import check_quality
+    from napari_globalxai.runs.inputs.quality_control import check_quality
     from napari_globalxai.widgets import QualityWidget
 
     viewer = make_napari_viewer()

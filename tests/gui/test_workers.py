@@ -15,7 +15,7 @@ ENDING = textwrap.dedent(
     from qtpy.QtCore import QCoreApplication
     from qtpy.QtWidgets import QApplication
     from napari_globalxai.progress import Progress
-    from napari_globalxai.widgets.workers import Job
+    from napari_globalxai.widgets.jobs.workers import Job
 
     application = QApplication([])
     started, deleted = threading.Event(), threading.Event()
@@ -53,8 +53,8 @@ def test_a_job_whose_signals_qt_has_deleted_ends_in_silence():
 
 def test_where_workers_are_shown_stands_below_the_bar_until_the_next_job(qtbot):
     from napari_globalxai.progress import Progress
-    from napari_globalxai.widgets.parts import JobBar
-    from napari_globalxai.widgets.workers import JobRunner
+    from napari_globalxai.widgets.fields.parts import JobBar
+    from napari_globalxai.widgets.jobs.workers import JobRunner
 
     runner = JobRunner()
     bar = JobBar(runner)

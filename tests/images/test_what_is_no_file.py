@@ -20,11 +20,11 @@ from napari_globalxai.frame.alignment import align
 from napari_globalxai.frame.sources import SourceFinder
 from napari_globalxai.images.image_file import UnreadableImageError, is_there
 from napari_globalxai.images.readers import FundusReader, read_stored
-from napari_globalxai.models.card import read_card
-from napari_globalxai.models.card_template import write_card_template
-from napari_globalxai.models.weights import read_weights
-from napari_globalxai.models.weights_file import WeightsFile
-from napari_globalxai.runs.check import check_inputs
+from napari_globalxai.models.card.card_template import write_card_template
+from napari_globalxai.models.card.model_card import read_card
+from napari_globalxai.models.files.weights import read_weights
+from napari_globalxai.models.files.weights_file import WeightsFile
+from napari_globalxai.runs.inputs.check import check_inputs
 from napari_globalxai.settings.frame_settings import FrameSettings
 from napari_globalxai.storage import (
     Journal,
@@ -185,7 +185,7 @@ def test_tables_cards_weights_and_templates_that_are_no_files(odd, tmp_path):
 
 
 def test_bundles_whose_files_are_pipes(tmp_path):
-    from napari_globalxai.models.bundle import is_bundle, read_bundle
+    from napari_globalxai.models.files.bundle import is_bundle, read_bundle
 
     (tmp_path / "configs").mkdir()
     os.mkfifo(tmp_path / "configs" / "metadata.json")

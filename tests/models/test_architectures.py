@@ -13,8 +13,8 @@ from torch import nn
 
 from napari_globalxai.attribution.method import make_method
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.positions import PositionTrace
-from napari_globalxai.models.splitting import cam_layers, split_network
+from napari_globalxai.models.split.positions import PositionTrace
+from napari_globalxai.models.split.splitting import cam_layers, split_network
 
 CONVOLUTIONAL = ("ResNet", "DenseNet", "EfficientNet", "SEResNet")
 

@@ -7,8 +7,8 @@ import pytest
 from monai.transforms import LoadImage
 from PIL import Image
 
-from napari_globalxai.models.bundle_preprocessing import preprocessing_notes
-from napari_globalxai.models.card import InputCard
+from napari_globalxai.models.card.model_card import InputCard
+from napari_globalxai.models.files.bundle_preprocessing import preprocessing_notes
 
 CARD = InputCard(channels=("red", "green"), height=32, width=48, mean=(0.3,), std=(0.1,))
 LOAD = {"_target_": "LoadImaged", "keys": "image"}

@@ -12,8 +12,8 @@ from torch.nn import functional
 from napari_globalxai.attribution.method import make_method
 from napari_globalxai.errors import InputError
 from napari_globalxai.maps.upsampling import upsample
-from napari_globalxai.models.weights import read_weights
-from napari_globalxai.models.weights_file import WeightsFile
+from napari_globalxai.models.files.weights import read_weights
+from napari_globalxai.models.files.weights_file import WeightsFile
 
 # Those whose maps halve where gradients do; Grad-CAM++ divides by powers of them.
 CAMS = ("grad-cam", "layer-cam")

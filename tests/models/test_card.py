@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.card import InputCard, NetworkCard, read_card
+from napari_globalxai.models.card.model_card import InputCard, NetworkCard, read_card
 
 GOOD = {
     "weights": "model.pt",

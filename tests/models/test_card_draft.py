@@ -7,8 +7,8 @@ import yaml
 from saved import write_bundle
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.card import FILL_IN, read_card
-from napari_globalxai.models.card_draft import draft_of, write_draft
+from napari_globalxai.models.card.card_draft import draft_of, write_draft
+from napari_globalxai.models.card.model_card import FILL_IN, read_card
 from napari_globalxai.models.loaders import load_model
 
 ANSWERS = {

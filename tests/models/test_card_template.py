@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.card_template import write_card_template
+from napari_globalxai.models.card.card_template import write_card_template
 from napari_globalxai.models.loaders import load_model
 
 

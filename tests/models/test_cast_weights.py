@@ -12,7 +12,7 @@ from napari_globalxai.attribution.gradients import Saliency
 from napari_globalxai.attribution.method import make_method
 from napari_globalxai.catalogue import METHODS
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.cast_weights import cast_weights
+from napari_globalxai.models.running.cast_weights import cast_weights
 
 
 def images(count=2):

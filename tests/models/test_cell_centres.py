@@ -15,9 +15,9 @@ from napari_globalxai.maps.upsampling import (
     smooth,
     upsample,
 )
-from napari_globalxai.models.card import InputCard, ModelCard
-from napari_globalxai.models.cell_centres import CellGrid
+from napari_globalxai.models.card.model_card import InputCard, ModelCard
 from napari_globalxai.models.classifier import Classifier
+from napari_globalxai.models.split.cell_centres import CellGrid
 
 
 def classifier(network, layer, height=64, width=96, channels=("red", "green")):

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.card import ModelCard
+from napari_globalxai.models.card.model_card import ModelCard
 from napari_globalxai.models.loaders import load_model
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (2, 2, 32, 48), dtype=np.uint8)

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from napari_globalxai.attribution.method import make_method
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.card import InputCard, ModelCard
+from napari_globalxai.models.card.model_card import InputCard, ModelCard
 from napari_globalxai.models.classifier import Classifier
 
 

@@ -14,7 +14,7 @@ from torch import nn
 from napari_globalxai.attribution.cam import GradCam
 from napari_globalxai.attribution.gradients import Saliency
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.card import InputCard, ModelCard
+from napari_globalxai.models.card.model_card import InputCard, ModelCard
 from napari_globalxai.models.classifier import Classifier, choose_device, round_factors
 
 

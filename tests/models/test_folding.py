@@ -9,7 +9,7 @@ from hooks import hooks_of
 from monai.networks.nets import DenseNet121, EfficientNetBN, resnet18
 from torch import nn
 
-from napari_globalxai.models.folding import fold, fold_batch_norms
+from napari_globalxai.models.running.folding import fold, fold_batch_norms
 
 
 def norms(network):

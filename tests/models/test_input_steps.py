@@ -14,9 +14,9 @@ from pydantic import ValidationError
 from torch import nn
 
 from napari_globalxai.attribution.explainer import Explainer
-from napari_globalxai.faithfulness.fills import SharedFill
-from napari_globalxai.faithfulness.masked_prediction import predict_masked
-from napari_globalxai.models.card import InputCard, ModelCard
+from napari_globalxai.faithfulness.fills.fill_kinds import SharedFill
+from napari_globalxai.faithfulness.predictions.masked_prediction import predict_masked
+from napari_globalxai.models.card.model_card import InputCard, ModelCard
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.loaders import load_model
 

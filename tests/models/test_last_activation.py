@@ -16,10 +16,10 @@ from napari_globalxai.attribution.batches import Batches
 from napari_globalxai.attribution.engine import attribute_stack
 from napari_globalxai.attribution.explained_rows import empty_maps
 from napari_globalxai.attribution.method import make_method
-from napari_globalxai.models.card import InputCard, ModelCard
+from napari_globalxai.models.card.model_card import InputCard, ModelCard
 from napari_globalxai.models.classifier import Classifier
-from napari_globalxai.models.weights import read_weights
-from napari_globalxai.models.weights_file import WeightsFile
+from napari_globalxai.models.files.weights import read_weights
+from napari_globalxai.models.files.weights_file import WeightsFile
 
 # Logits of some thousands: a sigmoid is 0 or 1 even in double precision.
 GAIN = 30_000.0

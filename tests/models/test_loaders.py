@@ -17,9 +17,9 @@ from torch import nn
 import napari_globalxai as gx
 from napari_globalxai.attribution.method import make_method
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.card import NetworkCard
+from napari_globalxai.models.card.model_card import NetworkCard
+from napari_globalxai.models.files.networks import build_network
 from napari_globalxai.models.loaders import load_model
-from napari_globalxai.models.networks import build_network
 
 NETWORK = {"name": "ResNet", "arguments": tiny.RESNET}
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.card import NetworkCard
-from napari_globalxai.models.networks import build_network
+from napari_globalxai.models.card.model_card import NetworkCard
+from napari_globalxai.models.files.networks import build_network
 
 
 @pytest.fixture(autouse=True)

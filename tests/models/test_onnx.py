@@ -14,10 +14,10 @@ import yaml
 
 from napari_globalxai.attribution.method import make_method
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.card_template import write_card_template
+from napari_globalxai.models.card.card_template import write_card_template
+from napari_globalxai.models.files.weights import read_weights
+from napari_globalxai.models.files.weights_file import WeightsFile
 from napari_globalxai.models.loaders import load_model
-from napari_globalxai.models.weights import read_weights
-from napari_globalxai.models.weights_file import WeightsFile
 
 pytest.importorskip("onnx")
 with stand_ins.torchvision():

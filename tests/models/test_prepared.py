@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.card import InputCard, ModelCard
+from napari_globalxai.models.card.model_card import InputCard, ModelCard
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.elsewhere import ModelElsewhere
 from napari_globalxai.models.loaders import load_model

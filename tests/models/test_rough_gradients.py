@@ -5,7 +5,7 @@ import tiny
 import torch
 from torch import nn
 
-from napari_globalxai.models.rough_gradients import RoughGradients
+from napari_globalxai.models.running.rough_gradients import RoughGradients
 
 CONVOLUTIONS = {
     "plain": nn.Conv2d(4, 6, 3),

@@ -11,8 +11,8 @@ import tiny
 import torch
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.script_safety import check_graphs, check_source
-from napari_globalxai.models.weights_file import WeightsFile
+from napari_globalxai.models.files.script_safety import check_graphs, check_source
+from napari_globalxai.models.files.weights_file import WeightsFile
 
 PATH = Path("net.pt")
 SIZES = {"vit_tiny_patch16_224": 224, "mobilevit_xxs": 128}

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.splitting import split_network
+from napari_globalxai.models.split.splitting import split_network
 
 PROBE = torch.rand(2, 2, 32, 48, generator=torch.Generator().manual_seed(0))
 

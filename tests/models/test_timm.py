@@ -9,10 +9,10 @@ import yaml
 
 from napari_globalxai.attribution.method import make_method
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.card import InputCard, ModelCard, NetworkCard
+from napari_globalxai.models.card.model_card import InputCard, ModelCard, NetworkCard
 from napari_globalxai.models.classifier import Classifier
+from napari_globalxai.models.files.networks import build_network
 from napari_globalxai.models.loaders import load_model
-from napari_globalxai.models.networks import build_network
 
 with stand_ins.torchvision():
     timm = pytest.importorskip("timm")

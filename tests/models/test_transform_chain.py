@@ -16,12 +16,12 @@ from typer.testing import CliRunner
 from napari_globalxai.attribution.explainer import Explainer
 from napari_globalxai.cli.commands import app
 from napari_globalxai.errors import InputError
-from napari_globalxai.faithfulness.fills import SharedFill
-from napari_globalxai.faithfulness.masked_prediction import predict_masked
-from napari_globalxai.models.card import InputCard, ModelCard
+from napari_globalxai.faithfulness.fills.fill_kinds import SharedFill
+from napari_globalxai.faithfulness.predictions.masked_prediction import predict_masked
+from napari_globalxai.models.card.model_card import InputCard, ModelCard
 from napari_globalxai.models.classifier import Classifier
+from napari_globalxai.models.files.transform_chain import TURNS, VALUES
 from napari_globalxai.models.loaders import load_model
-from napari_globalxai.models.transform_chain import TURNS, VALUES
 
 SHAPE = (32, 48)
 

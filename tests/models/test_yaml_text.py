@@ -8,9 +8,9 @@ import pytest
 import saved
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.card import read_card
+from napari_globalxai.models.card.model_card import read_card
+from napari_globalxai.models.files.yaml_text import parse_text
 from napari_globalxai.models.loaders import load_model
-from napari_globalxai.models.yaml_text import parse_text
 
 LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{after}: &{after} [{', '.join([f'*{before}'] * 10)}]\n"

@@ -11,7 +11,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from napari_globalxai.faithfulness.result import CURVE_COLUMNS, PepprResult
-from napari_globalxai.faithfulness.verdict import (
+from napari_globalxai.faithfulness.verdict.verdicts import (
     FAITHFUL,
     NO_BETTER,
     NOT_ENOUGH_DATA,

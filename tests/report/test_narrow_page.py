@@ -7,7 +7,7 @@ import pytest
 
 from napari_globalxai.report.map_figures import MapPanel, maps_figure
 from napari_globalxai.report.style import PAGE_WIDTH, page_of, page_width
-from napari_globalxai.widgets.figure_look import Look, picture
+from napari_globalxai.widgets.panels.answers.figure_look import Look, picture
 
 SHAPE = (24, 36)
 

@@ -21,13 +21,13 @@ from napari_globalxai.audit.places import find_places
 from napari_globalxai.cohort.files import find_files
 from napari_globalxai.demo import run_demo
 from napari_globalxai.errors import Cancelled, InputError
-from napari_globalxai.models.card_template import write_card_template
+from napari_globalxai.models.card.card_template import write_card_template
 from napari_globalxai.progress import ignore_progress
-from napari_globalxai.runs.evaluate_regions import peppr_regions
 from napari_globalxai.runs.folder import LOCK_FILE
 from napari_globalxai.runs.lock import only_writer
+from napari_globalxai.runs.peppr.evaluate_regions import peppr_regions
+from napari_globalxai.runs.questions.selections import make_maps
 from napari_globalxai.runs.run import open_run
-from napari_globalxai.runs.selections import make_maps
 from napari_globalxai.storage import Journal
 
 POOLED = {"method": "saliency", "pooling": 2}

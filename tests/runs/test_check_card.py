@@ -6,10 +6,10 @@ import yaml
 
 from napari_globalxai.cohort.table import read_cohort
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.card_draft import draft_of
-from napari_globalxai.runs import check_card as checking
-from napari_globalxai.runs.check import check_inputs
-from napari_globalxai.runs.check_card import check_card
+from napari_globalxai.models.card.card_draft import draft_of
+from napari_globalxai.runs.inputs import check_card as checking
+from napari_globalxai.runs.inputs.check import check_inputs
+from napari_globalxai.runs.inputs.check_card import check_card
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from scipy import stats
 
 import napari_globalxai as gx
 from napari_globalxai.errors import InputError
-from napari_globalxai.faithfulness.intervals import auc_change_interval
-from napari_globalxai.faithfulness.scores import roc_auc
+from napari_globalxai.faithfulness.scores.auc_scores import roc_auc
+from napari_globalxai.faithfulness.scores.intervals import auc_change_interval
 from napari_globalxai.maps.cell_grid import CellGrid
 from napari_globalxai.maps.common_cells import on_cells
 from napari_globalxai.maps.upsampling import upsample

@@ -6,7 +6,7 @@ import tiny
 import yaml
 
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.card import facts_that_matter, read_card
+from napari_globalxai.models.card.model_card import facts_that_matter, read_card
 from napari_globalxai.runs.pipeline import explain
 from napari_globalxai.runs.run import open_run
 from napari_globalxai.samples import sample_folder

@@ -12,7 +12,7 @@ from napari_globalxai.cohort.table import read_cohort
 from napari_globalxai.errors import Cancelled
 from napari_globalxai.maps.store import AttributionStore
 from napari_globalxai.maps.upsampling import upsample
-from napari_globalxai.runs.growing_maps import GrowingMaps
+from napari_globalxai.runs.opened.growing_maps import GrowingMaps
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import tiny
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.classifier import Classifier
-from napari_globalxai.runs.evaluate import peppr
+from napari_globalxai.runs.peppr.evaluate import peppr
 from napari_globalxai.runs.pipeline import explain
 
 QUICK = {"steps": 4, "control_steps": 3, "controls": 1, "bootstrap": 20, "fewest_positives": 2}

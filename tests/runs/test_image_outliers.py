@@ -13,7 +13,7 @@ from scipy.stats import percentileofscore
 import napari_globalxai as gx
 from napari_globalxai import cli
 from napari_globalxai.errors import InputError
-from napari_globalxai.runs.image_outliers import open_outliers, residual_map
+from napari_globalxai.runs.questions.image_outliers import open_outliers, residual_map
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import tiny
 from napari_globalxai import explain
 from napari_globalxai.maps.preparing import prepare_maps
 from napari_globalxai.maps.upsampling import smooth, upsample
-from napari_globalxai.runs.image_residual import image_residual
+from napari_globalxai.runs.questions.image_residual import image_residual
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from napari_globalxai import explain, open_run
 from napari_globalxai.cli.commands import app
 from napari_globalxai.cohort.table import read_cohort
-from napari_globalxai.runs.check import check_inputs
+from napari_globalxai.runs.inputs.check import check_inputs
 
 
 def write_faulty(folder):

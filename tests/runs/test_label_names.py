@@ -10,7 +10,7 @@ import tiny
 
 import napari_globalxai as gx
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.card import ModelCard
+from napari_globalxai.models.card.model_card import ModelCard
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.runs.folder import file_stem
 

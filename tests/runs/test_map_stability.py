@@ -12,7 +12,7 @@ import tiny
 import napari_globalxai as gx
 from napari_globalxai import cli
 from napari_globalxai.errors import InputError
-from napari_globalxai.runs.map_stability import open_stability
+from napari_globalxai.runs.questions.map_stability import open_stability
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_of_no_image(run):
 
 
 def test_many_cells_are_averaged_over_squares(run, monkeypatch):
-    monkeypatch.setattr("napari_globalxai.runs.map_stability._MOST_BYTES", 8 * 24 * 2 * 8)
+    monkeypatch.setattr("napari_globalxai.runs.questions.map_stability._MOST_BYTES", 8 * 24 * 2 * 8)
     found = gx.stability(run, splits=100, bootstrap=100)
     assert np.prod(found.record["cells"]) <= 8
     assert tifffile.imread(found.folder / "left.low.tif").shape == run.maps["left"].shape

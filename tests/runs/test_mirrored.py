@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from napari_globalxai.cli.commands import app
 from napari_globalxai.cohort.table import read_cohort
-from napari_globalxai.runs.mirrored import eyes_without_sides, mirrored_by_guess
+from napari_globalxai.runs.inputs.mirrored import eyes_without_sides, mirrored_by_guess
 
 
 def table(folder, **columns):

@@ -9,7 +9,7 @@ import torch
 import napari_globalxai as gx
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.loaders import load_model
-from napari_globalxai.runs.model_place import why_no_model
+from napari_globalxai.runs.opened.model_place import why_no_model
 
 
 @pytest.fixture(scope="module")

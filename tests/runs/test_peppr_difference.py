@@ -8,9 +8,9 @@ import pytest
 import tiny
 
 import napari_globalxai as gx
-from napari_globalxai.faithfulness.intervals import Resamples
-from napari_globalxai.faithfulness.left_out_patients import auc_without_each
-from napari_globalxai.faithfulness.scores import area, roc_auc, weighted_roc_auc
+from napari_globalxai.faithfulness.scores.auc_scores import area, roc_auc, weighted_roc_auc
+from napari_globalxai.faithfulness.scores.intervals import Resamples
+from napari_globalxai.faithfulness.scores.left_out_patients import auc_without_each
 from napari_globalxai.faithfulness.targets import MACRO, POOLED
 
 QUICK = {"steps": 6, "control_steps": 3, "controls": 1, "bootstrap": 20, "device": "cpu"}

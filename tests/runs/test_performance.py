@@ -11,10 +11,10 @@ import tiny
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 import napari_globalxai as gx
-from napari_globalxai.faithfulness.scores import log_odds
-from napari_globalxai.models.card import ModelCard
+from napari_globalxai.faithfulness.scores.auc_scores import log_odds
+from napari_globalxai.models.card.model_card import ModelCard
 from napari_globalxai.models.classifier import Classifier
-from napari_globalxai.runs.check import check_inputs
+from napari_globalxai.runs.inputs.check import check_inputs
 from napari_globalxai.runs.performance import arg_max_warning, measure_performance
 
 

@@ -17,13 +17,13 @@ import napari_globalxai
 from napari_globalxai.attribution.method import make_method
 from napari_globalxai.cohort.table import read_cohort
 from napari_globalxai.errors import Cancelled, InputError
-from napari_globalxai.faithfulness.orders import order_by_map
+from napari_globalxai.faithfulness.orders.map_orders import order_by_map
 from napari_globalxai.maps.upsampling import upsample
-from napari_globalxai.models.card import ModelCard
+from napari_globalxai.models.card.model_card import ModelCard
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.loaders import load_model
-from napari_globalxai.runs.check import check_inputs
-from napari_globalxai.runs.evaluate import make_evaluation, peppr
+from napari_globalxai.runs.inputs.check import check_inputs
+from napari_globalxai.runs.peppr.evaluate import make_evaluation, peppr
 from napari_globalxai.runs.pipeline import explain
 from napari_globalxai.runs.run import open_run
 from napari_globalxai.storage import hash_file

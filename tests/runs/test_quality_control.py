@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 from napari_globalxai.cli import main
 from napari_globalxai.errors import InputError
 from napari_globalxai.report.quality_page import write_quality_report
-from napari_globalxai.runs.quality_control import check_quality, open_quality
+from napari_globalxai.runs.inputs.quality_control import check_quality, open_quality
 
 DARK, BLURRED, HIDDEN, SWAPPED, TURNED = 4, 9, 15, 20, 26
 FAULTS = {

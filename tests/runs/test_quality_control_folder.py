@@ -4,7 +4,7 @@ import posed
 import pytest
 
 from napari_globalxai.errors import Cancelled, InputError
-from napari_globalxai.runs.quality_control import check_quality, open_quality
+from napari_globalxai.runs.inputs.quality_control import check_quality, open_quality
 
 FRAME = {"height": 48, "width": 64}
 

@@ -9,9 +9,9 @@ from tiny import LinearNet
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.frame.geometry import warp
-from napari_globalxai.models.card import InputCard, ModelCard
+from napari_globalxai.models.card.model_card import InputCard, ModelCard
 from napari_globalxai.models.classifier import Classifier
-from napari_globalxai.runs.align_cohort import align
+from napari_globalxai.runs.inputs.align_cohort import align
 from napari_globalxai.runs.pipeline import explain
 
 HEIGHT, WIDTH = 96, 120

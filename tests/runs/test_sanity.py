@@ -17,7 +17,7 @@ from napari_globalxai.maps.store import AttributionStore
 from napari_globalxai.maps.upsampling import cells_inside
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.random_weights import RandomWeights
-from napari_globalxai.runs.random_maps import RunMaps, choose_rows
+from napari_globalxai.runs.questions.random_maps import RunMaps, choose_rows
 from napari_globalxai.settings.aggregation_settings import AggregationSettings
 from napari_globalxai.statistics.ranks import spearman
 

@@ -14,7 +14,7 @@ import napari_globalxai as gx
 from napari_globalxai import cli
 from napari_globalxai.errors import InputError
 from napari_globalxai.maps.upsampling import upsample
-from napari_globalxai.runs.selections import open_selection, selection_names
+from napari_globalxai.runs.questions.selections import open_selection, selection_names
 from napari_globalxai.storage import read_json
 
 

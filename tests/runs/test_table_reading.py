@@ -11,8 +11,8 @@ import tiny
 
 import napari_globalxai as gx
 from napari_globalxai import InputError, cli
+from napari_globalxai.runs.inputs.table_reading import gone_on_with, recorded_reading
 from napari_globalxai.runs.record import TableReading, read_record
-from napari_globalxai.runs.table_reading import gone_on_with, recorded_reading
 from napari_globalxai.settings.cohort_settings import CohortSettings
 
 

@@ -13,7 +13,7 @@ from stored_run import Plan, write_run
 import napari_globalxai as gx
 from napari_globalxai.csv_text import unmarked
 from napari_globalxai.errors import InputError
-from napari_globalxai.models.card import ModelCard
+from napari_globalxai.models.card.model_card import ModelCard
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.runs.tables import truth_column, with_table_columns
 

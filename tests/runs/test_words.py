@@ -13,8 +13,8 @@ from PIL import Image
 from napari_globalxai import cli
 from napari_globalxai.report.html import write_report
 from napari_globalxai.report.quality_page import write_quality_report
+from napari_globalxai.runs.inputs.quality_control import check_quality, open_quality
 from napari_globalxai.runs.pipeline import explain
-from napari_globalxai.runs.quality_control import check_quality, open_quality
 from napari_globalxai.runs.run import open_run
 from napari_globalxai.samples import sample_folder
 

@@ -10,7 +10,7 @@ from napari_globalxai.attribution.method import make_method
 from napari_globalxai.maps.preparing import is_constant, prepare_maps
 from napari_globalxai.maps.store import AttributionStore
 from napari_globalxai.maps.upsampling import smooth, upsample
-from napari_globalxai.models.cell_centres import CellGrid
+from napari_globalxai.models.split.cell_centres import CellGrid
 from napari_globalxai.settings.aggregation_settings import AggregationSettings
 from napari_globalxai.statistics.global_map import Averaging, overall_map
 from napari_globalxai.statistics.regions import agreement_with_truth, share_against_area

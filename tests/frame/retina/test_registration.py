@@ -17,7 +17,7 @@ from napari_globalxai.frame.geometry import apply, similarity
 from napari_globalxai.frame.retina.atlas import Atlas, learn_atlas
 from napari_globalxai.frame.retina.landmarks import Picture
 from napari_globalxai.frame.retina.registration import register
-from napari_globalxai.runs.align_cohort import align
+from napari_globalxai.runs.inputs.align_cohort import align
 
 COUNT = 64
 SWAPPED = (5, 17, 29, 40, 52, 63)

@@ -1,0 +1,1 @@
+"""Orders in which pixels are erased and restored: the map, its controls, their steps."""

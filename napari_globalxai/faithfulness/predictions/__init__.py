@@ -1,0 +1,1 @@
+"""The predictions along orders: made here or by workers, kept, watched."""

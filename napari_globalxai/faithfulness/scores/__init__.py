@@ -1,0 +1,1 @@
+"""From predictions to curves, areas and fractions, with intervals over patients."""

@@ -1,0 +1,1 @@
+"""Files in which people save models, read without running code from them."""

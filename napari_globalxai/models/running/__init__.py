@@ -1,0 +1,1 @@
+"""How a network runs: formats, what is put around it, what is folded into what."""

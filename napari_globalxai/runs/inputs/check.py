@@ -1,0 +1,161 @@
+"""Look at the inputs of a run before it is started."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from napari_globalxai.attribution.base import split_of
+from napari_globalxai.cohort.problems import side_note
+from napari_globalxai.cohort.table import Cohort
+from napari_globalxai.errors import InputError
+from napari_globalxai.execution.dask_workers import open_workers
+from napari_globalxai.faithfulness.scores.auc_scores import log_odds
+from napari_globalxai.frame.alignment import absence
+from napari_globalxai.frame.plausibility import (
+    implausibilities,
+    reading_notes,
+)
+from napari_globalxai.frame.stack import AlignedImage
+from napari_globalxai.models.classifier import Classifier
+from napari_globalxai.models.loaders import load_model
+from napari_globalxai.progress import JobProgress, ProgressCallback, ignore_progress
+from napari_globalxai.runs.image_reading import ImageReading
+from napari_globalxai.runs.inputs.input_problems import input_problems
+from napari_globalxai.runs.opened.run_warnings import expected_input
+from napari_globalxai.runs.performance import (
+    LabelPerformance,
+    measure_performance,
+    performance_warnings,
+)
+from napari_globalxai.settings.execution_settings import WorkerSettings
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What a check found.
+
+    Attributes
+    ----------
+    facts : sequence of str
+        What was understood, a line each.
+    problems : sequence of str
+        What would go wrong, a sentence each.
+    performance : sequence of LabelPerformance
+        How well the model tells each label apart; empty without a model.
+    """
+
+    facts: Sequence[str]
+    problems: Sequence[str]
+    performance: Sequence[LabelPerformance] = ()
+
+
+def check_inputs(
+    cohort: Cohort,
+    model: Classifier | str | Path | None = None,
+    *,
+    device: str = "auto",
+    trust: bool = False,
+    read_images: bool = True,
+    stored_bits: int | None = None,
+    workers: WorkerSettings | int | None = None,
+    progress: ProgressCallback = ignore_progress,
+) -> CheckResult:
+    """Read the cohort's files and the model, and list every problem at once.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The cohort.
+    model : Classifier, str or pathlib.Path, optional
+        The model, its card or its weights; without one, the cohort alone is looked at.
+    device : str, optional
+        Where the model would run.
+    trust : bool, optional
+        As for `load_model`.
+    read_images : bool, optional
+        Whether to decode every image where no model asks for them; `check_quality` does so itself.
+    stored_bits : int, optional
+        As in `AlignmentSettings`.
+    workers : WorkerSettings or int, optional
+        Processes that share the reading and predicting, or how many; by default this one does it.
+    progress : callable, optional
+        May raise `Cancelled`.
+
+    Raises
+    ------
+    InputError
+        When the model cannot be used at all.
+    """
+    if isinstance(model, str | Path):
+        model = load_model(model, device=device, trust=trust)
+    facts: list[str] = []
+    if (note := side_note(cohort)) and (model is None or not model.card.modality):
+        facts.append(note)
+    if model is None and not read_images:
+        return CheckResult(facts, cohort.problems)
+    told = JobProgress(progress)
+    with open_workers(workers, told) as processes:
+        reading = ImageReading(cohort, stored_bits)
+        if model is None:
+            return CheckResult(facts, cohort.problems + reading.unreadable(told, processes))
+        problems = _check_model(cohort, model, facts)
+        found = reading.predict(model, told, processes)
+    truth, activation = cohort.truth(model.labels), model.activation
+    performance = measure_performance(
+        model.labels, truth, log_odds(found.logits, activation), cohort.patients
+    )
+    facts += [str(each) for each in performance]
+    problems += [
+        *performance_warnings(performance, truth, found.logits, activation),
+        *_unlikely(cohort, model, found.seen),
+        *reading_notes(found.facts, cohort.names),
+    ]
+    if read_images:
+        # The cohort itself lists files that are not there.
+        problems += [why for row, why in found.errors.items() if not absence(cohort, row)]
+    return CheckResult(facts, problems, performance)
+
+
+def _check_model(cohort: Cohort, classifier: Classifier, facts: list[str]) -> list[str]:
+    """Add what a model tells, and return what is wrong with it and the cohort."""
+    truth = cohort.truth(classifier.labels)
+    told = describe_model(classifier)
+    facts += told.facts
+    for index, label in enumerate(classifier.labels):
+        with_label = int((truth[:, index] == 1).sum())
+        without = int((truth[:, index] == 0).sum())
+        facts.append(f"{label}: {with_label} images with it, {without} without")
+    if np.isnan(truth).any():
+        facts.append(f"{int(np.isnan(truth).any(axis=1).sum())} images have a label missing")
+    return [*input_problems(cohort, classifier), *told.problems]
+
+
+def describe_model(classifier: Classifier) -> CheckResult:
+    """Return what a model tells without any image, and what is odd about it."""
+    facts = [
+        f"model: {', '.join(classifier.labels)}; input "
+        f"{'+'.join(classifier.card.input.channels)}, {classifier.card.input.height} × "
+        f"{classifier.card.input.width}; {classifier.device}"
+    ]
+    problems = []
+    try:
+        facts.append(f"Grad-CAM layer: {split_of(classifier).layer}")
+    except InputError as why:
+        problems.append(str(why))
+    # After the split, which may have something to say.
+    return CheckResult(facts, [*problems, *classifier.warnings])
+
+
+def _unlikely(cohort: Cohort, model: Classifier, seen: Mapping[int, AlignedImage]) -> list[str]:
+    if not seen:
+        return []
+    return implausibilities(
+        np.stack([made.image for made in seen.values()]),
+        np.stack([made.field for made in seen.values()]),
+        expected_input(model.card.input),
+        [cohort.names[row] for row in seen],
+    )

@@ -1,0 +1,1 @@
+"""What an opened run reads when it is asked: maps, its model, native pixels, warnings."""

@@ -1,0 +1,1 @@
+"""PEPPR on a run: which map, which images, where the results go."""

@@ -1,0 +1,1 @@
+"""Small parts of forms and panels: fields, folds, tables, pictures."""

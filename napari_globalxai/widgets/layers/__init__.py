@@ -1,0 +1,1 @@
+"""Layers of napari: what is laid over the images."""

@@ -1,0 +1,1 @@
+"""The panels of the workbench, a room each, and the parts that each is made of."""

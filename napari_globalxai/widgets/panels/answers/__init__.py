@@ -1,0 +1,1 @@
+"""What the run was asked, as chapters of its report, and the forms that ask more."""

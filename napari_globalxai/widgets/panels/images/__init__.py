@@ -1,0 +1,1 @@
+"""The panel *All images*: a table in step with slider and maps."""

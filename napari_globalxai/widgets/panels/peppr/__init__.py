@@ -1,0 +1,1 @@
+"""The panel *PEPPR*: forms, curves, verdicts, scrubber, results side by side."""

@@ -1,0 +1,61 @@
+"""The verdict of PEPPR, and the numbers behind it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QWidget
+
+from napari_globalxai.faithfulness.verdict.verdicts import NOT_ENOUGH_DATA, kind_of
+from napari_globalxai.widgets.fields.layouts import in_column
+from napari_globalxai.widgets.fields.parts import text_label
+from napari_globalxai.widgets.panels.peppr.peppr_words import reason_text, unjudged_text
+from napari_globalxai.widgets.words.colours import VERDICT_COLOURS
+from napari_globalxai.widgets.words.plain_labels import plain_label
+
+if TYPE_CHECKING:
+    from napari_globalxai.faithfulness.result import PepprResult
+
+
+class VerdictView(QWidget):
+    """A word on a coloured ground, and a sentence below it.
+
+    Attributes
+    ----------
+    badge, reason : QLabel
+        The word; the sentence.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.badge = plain_label()
+        self.badge.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        # Verdicts are of several words.
+        self.badge.setWordWrap(True)
+        self.badge.setAccessibleName("Verdict")
+        self.reason = text_label()
+        box = in_column(self)
+        box.addWidget(self.badge)
+        box.addWidget(self.reason)
+        self.show_verdict(None, "")
+
+    def show_verdict(self, result: PepprResult | None, label: str) -> None:
+        """Show the verdict on a label, or nothing."""
+        self.badge.setVisible(result is not None)
+        self.reason.setVisible(result is not None)
+        self.setVisible(result is not None)
+        if result is None:
+            return
+        verdict = result.verdict.get(label)
+        word = "not judged" if verdict is None else result.word(label)
+        colour = VERDICT_COLOURS.get(kind_of(word), VERDICT_COLOURS[NOT_ENOUGH_DATA])
+        self.badge.setText(word)
+        self.badge.setStyleSheet(
+            f"background: {colour}; color: white; border-radius: 4px; padding: 3px 8px;"
+            "font-weight: bold;"
+        )
+        if verdict is None:
+            self.reason.setText(unjudged_text(result))
+        else:
+            self.reason.setText(reason_text(result, label, verdict))

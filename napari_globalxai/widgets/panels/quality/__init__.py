@@ -1,0 +1,1 @@
+"""The panel *Quality control*: the cohort before any model is involved."""

@@ -1,0 +1,1 @@
+"""The panel *Regions*: drawn, measured and erased; findings of the audit."""

@@ -1,0 +1,1 @@
+"""What one viewer works on: the run as shown, what was chosen, its jobs, what is remembered."""

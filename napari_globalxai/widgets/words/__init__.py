@@ -1,0 +1,1 @@
+"""Words, numbers and colours of the panels."""

@@ -1,0 +1,1 @@
+"""The window: its panels as tabs, scenes of layers, keys, commands and drops."""
