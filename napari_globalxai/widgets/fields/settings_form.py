@@ -263,7 +263,11 @@ def add_setting(form: QFormLayout, setting: Declared, title: str | None = None) 
 
 
 def add_field(
-    form: QFormLayout, setting: Declared, field: QWidget, title: str | None = None
+    form: QFormLayout,
+    setting: Declared,
+    field: QWidget,
+    title: str | None = None,
+    first: QWidget | None = None,
 ) -> None:
     """Add an input that was made for a setting, under the name and with the help that it has.
 
@@ -273,8 +277,10 @@ def add_field(
         As for `add_setting`.
     field : QWidget
         The input.
+    first : QWidget, optional
+        Of an input of several parts, the one that has the focus when its name is asked for.
     """
     label = QLabel(title or setting.title)
     label.setToolTip(tip_lines(setting.help))
-    label.setBuddy(field)
+    label.setBuddy(first or field)
     form.addRow(label, field)

@@ -254,11 +254,10 @@ def _files_of(run: Run, places: Mapping[str, Place]) -> dict[str, Path]:
 
 def _add_row(rows: FormRows, setting: Declared, field: QWidget, *below: QWidget) -> None:
     """Add an input of our own for a setting, under the name and with the help that it has."""
+    row = field
     if below:
-        both = QWidget()
-        column = in_column(both)
+        row = QWidget()
+        column = in_column(row)
         column.addWidget(field)
         column.addWidget(flowing(*below))
-        both.setFocusProxy(field)
-        field = both
-    add_field(rows.form, setting, field)
+    add_field(rows.form, setting, row, first=field)
