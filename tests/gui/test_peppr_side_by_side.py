@@ -139,3 +139,25 @@ def test_the_boxes_are_those_of_the_result_on_show(
     qtbot.waitUntil(lambda: session.result.map_name == "my_map", timeout=TIMEOUT)
     session.set_result(shown)
     assert peppr.map_box.currentText() == "left"
+
+
+def test_a_panel_that_was_closed_follows_nothing(
+    panels: Any, finished_run: Path, qtbot: Any
+) -> None:
+    """Whoever refers to it keeps it, and it would load results behind the back of the next one."""
+    with qtbot.waitSignal(panels.explain.runner.succeeded, timeout=TIMEOUT):
+        panels.explain.open_run(finished_run)
+    peppr, session, window = panels.peppr, panels.session, panels.viewer.window
+    qtbot.waitUntil(lambda: TURNS.is_idle, timeout=TIMEOUT)
+    session.choose_map("left")
+    assert peppr.map_box.currentText() == "left"
+    listeners = len(session.map_changed)
+    window.remove_dock_widget(peppr)
+    session.choose_map("right")
+    assert peppr.map_box.currentText() == "left"
+    assert len(session.map_changed) < listeners
+    # Docked again, it goes on.
+    window.add_dock_widget(peppr, name="PEPPR again")
+    session.choose_map("overall")
+    assert peppr.map_box.currentText() == "overall"
+    assert len(session.map_changed) == listeners

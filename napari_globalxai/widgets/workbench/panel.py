@@ -3,13 +3,14 @@
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from threading import Event
 from typing import Any, Optional
 from weakref import WeakMethod, ref
 
 from napari.settings import get_settings
 from napari.utils.theme import get_theme
-from qtpy.QtCore import QObject, QSignalBlocker, QSize, Qt, QTimer
+from qtpy.QtCore import QEvent, QObject, QSignalBlocker, QSize, Qt, QTimer
 from qtpy.QtGui import QFont, QShowEvent
 from qtpy.QtWidgets import (
     QDockWidget,
@@ -50,6 +51,7 @@ class Panel(QScrollArea):
 
     def __init__(self) -> None:
         super().__init__()
+        self._followed: list[_Following] = []
         inside = QWidget()
         self.content = QVBoxLayout(inside)
         self.content.setContentsMargins(8, 8, 8, 8)
@@ -159,16 +161,22 @@ class Panel(QScrollArea):
         slot : callable
             A method of the panel.
         """
-        signal.connect(slot)
+        following = _Following(signal, slot)
+        following.turn(True)
+        self._followed.append(following)
         # Python's half of a panel that Qt has deleted may still be there, and would be called.
-        known = WeakMethod(slot)
+        self.destroyed.connect(partial(following.turn, False))
 
-        def leave() -> None:
-            method = known()
-            if method is not None:
-                signal.disconnect(method)
+    def event(self, event: Optional[QEvent]) -> bool:  # noqa: UP045
+        """Follow nothing while no window has the panel.
 
-        self.destroyed.connect(leave)
+        What napari takes out of its window lives on for as long as anybody refers to it, and would
+        go on choosing maps and results for whoever works in the panel that was opened since.
+        """
+        if event is not None and event.type() == QEvent.Type.ParentChange:
+            for each in self._followed:
+                each.turn(self.parent() is not None)
+        return super().event(event)
 
     def sizeHint(self) -> QSize:
         """Return the size that Qt starts from."""
@@ -254,6 +262,20 @@ class Panel(QScrollArea):
         if dock is not None:
             dock.show()
             dock.raise_()
+
+
+class _Following:
+    """A signal that a part of a panel follows, or not for the time being."""
+
+    def __init__(self, signal: Any, slot: Callable[..., None]) -> None:
+        self._signal, self._slot, self._is_on = signal, WeakMethod(slot), False
+
+    def turn(self, on: bool, gone: object = None) -> None:
+        """Follow the signal or leave it."""
+        slot = self._slot()
+        if slot is not None and on != self._is_on:
+            self._is_on = on
+            (self._signal.connect if on else self._signal.disconnect)(slot)
 
 
 class _Waiting:
