@@ -379,12 +379,13 @@ def round_factors(rounded: bool) -> None:
 
 @contextlib.contextmanager
 def _factors(*, rounded: bool) -> Iterator[None]:
-    before = torch.backends.cudnn.allow_tf32
+    # As torch comes, they differ, and other code of the process may rely on that.
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
     round_factors(rounded)
     try:
         yield
     finally:
-        round_factors(before)
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
 
 
 def choose_device(name: str) -> torch.device:

@@ -231,6 +231,21 @@ def test_a_model_knows_whether_it_is_where_it_is_asked_for():
         model.is_on("tpu")
 
 
+@pytest.mark.parametrize("before", [(True, False), (False, True), (True, True)])
+def test_how_other_code_rounds_is_left_as_it_was(before):
+    kept = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+    try:
+        model = Classifier(tiny.resnet(), card(), device="cpu", precision="tf32")
+        with model.rounding():
+            _ = model.split, model.cell_places
+        assert (
+            torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+        ) == before  # fmt: skip
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = kept
+
+
 def test_factors_are_rounded_where_that_is_asked_for_alone():
     class Noting(nn.Module):
         def __init__(self):
