@@ -23,6 +23,7 @@ from pydantic import (
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.card.model_card import ModelCard, facts_that_matter
+from napari_globalxai.own_tables import is_record
 from napari_globalxai.runs.folder import QUALITY_FILE, RUN_FILE, STACK_FOLDER, STORE_FOLDER
 from napari_globalxai.settings.aggregation_settings import AggregationSettings
 from napari_globalxai.settings.cohort_settings import CohortSettings
@@ -296,7 +297,6 @@ class AlignRecord(Record):
     problems: list[str] = Field(default_factory=list)
 
 
-_OF_ANY_VERSION = {"kind", "format", "cohort", "frame"}
 RecordT = TypeVar("RecordT", RunRecord, AlignRecord)
 
 
@@ -313,7 +313,7 @@ def is_another_programs(folder: Path) -> bool:
     except (OSError, ValueError, RecursionError):
         # What is wrong with it is said where it is opened.
         return False
-    return not isinstance(values, dict) or values.keys().isdisjoint(_OF_ANY_VERSION)
+    return not is_record(values)
 
 
 def write_record(folder: Path, record: Record) -> None:
