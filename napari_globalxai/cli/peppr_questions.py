@@ -104,9 +104,14 @@ def _test_images(
 
     results = peppr_images(run, question.one_map or "overall", settings, **how)
     say(QUESTION)
+    by_fill: dict[str, dict[str, Any]] = {}
     for result in results:
-        say(f"{result.sentence}.")
-    return {"question": QUESTION, "per_image": {each.label: each.summary() for each in results}}
+        fill = str(result.settings["fill"])
+        of_fill = f" (fill {fill})" if len(settings.fills) > 1 else ""
+        say(f"{result.sentence}{of_fill}.")
+        by_fill.setdefault(fill, {})[result.label] = result.summary()
+    first = by_fill[settings.fills[0]]
+    return {"question": QUESTION, "per_image": first, "per_image_by_fill": by_fill}
 
 
 def _as_published(
@@ -115,6 +120,7 @@ def _as_published(
     from napari_globalxai.faithfulness.questions.paper_protocol import CHOSEN
     from napari_globalxai.runs.peppr.evaluate_otherwise import peppr_as_published
 
+    _say_fill(settings)
     result = peppr_as_published(run, settings, **how)
     for sentence in result.sentences:
         say(sentence)
@@ -125,12 +131,18 @@ def _as_published(
     return {"protocol": "paper", "chosen": list(CHOSEN), "labels": result.labels}
 
 
+def _say_fill(settings: PepprSettings) -> None:
+    if settings.first_fill_alone:
+        say(settings.first_fill_alone)
+
+
 def _compare(
     run: Path, question: PepprQuestion, settings: PepprSettings, **how: Any
 ) -> dict[str, Any]:
     from napari_globalxai.report.comparison_figure import write_comparison_figure
     from napari_globalxai.runs.peppr.compare_maps import compare_maps
 
+    _say_fill(settings)
     result = compare_maps(
         run, question.maps or ("overall",), settings, against=question.against, **how
     )

@@ -48,6 +48,23 @@ def command(monkeypatch, capsys):
     return call
 
 
+def test_images_are_tested_with_each_fill_and_maps_say_that_they_are_not(run, command):
+    fills = ("--fill", "black", "--fill", "mean-image")
+    status, out, _ = command("peppr", run, "--per-image", "--map", "left", *fills, *QUICK, "--json")
+    assert status == 0
+    told = json.loads(out)
+    assert set(told["per_image_by_fill"]) == {"black", "mean-image"}
+    assert told["per_image"] == told["per_image_by_fill"]["black"]
+    for stem in ("left.black.per-image", "left.per-image"):
+        assert (run / "peppr" / f"{stem}.csv").is_file()
+    _, out, _ = command("peppr", run, "--per-image", "--map", "left", *fills, *QUICK)
+    assert "(fill black)." in out
+    assert "(fill mean-image)." in out
+    # Questions that take one say which.
+    _, out, _ = command("peppr", run, "--protocol", "paper", *fills, *QUICK)
+    assert "Of the fills, black alone is taken here." in out
+
+
 def said(run, name):
     return json.loads((run / "peppr" / f"{name}.json").read_text())
 
