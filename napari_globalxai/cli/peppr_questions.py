@@ -47,7 +47,7 @@ def ask_peppr(
     if question.per_image:
         return {**said, **_test_images(run, question, settings, **how)}
     if question.regions is not None:
-        said["regions"] = _test_regions(run, question, settings, **how)
+        said["regions"], said["regions_kept"] = _test_regions(run, question, settings, **how)
         if question.one_map is None:
             return said
     if question.compares:
@@ -83,17 +83,22 @@ def say_verdicts(result: PepprResult) -> None:
 
 def _test_regions(
     run: Path, question: PepprQuestion, settings: PepprSettings, **how: Any
-) -> list[dict[str, Any]]:
-    from napari_globalxai.faithfulness.questions.region_tests import ALONE
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    from napari_globalxai.faithfulness.questions.region_tests import ALONE, stored_tests
     from napari_globalxai.runs.peppr.evaluate_regions import peppr_regions
 
     results = peppr_regions(run, str(question.regions), question.one_map, settings, **how)
+    kept: list[dict[str, Any]] = []
     for result in results:
         for row in result.rows:
             if row.ranked == ALONE:
                 say(f"{row.sentence} (fill {result.settings['fill']})")
-        say(f"Results: {run / 'peppr' / result.stem}.csv, .json")
-    return [row.cells() for result in results for row in result.rows]
+        tests = stored_tests(place(run) / "peppr" / f"{result.stem}.json")
+        kept += [row for test in tests for row in test.rows]
+        others = [Path(test.file).stem for test in tests[:-1]]
+        beside = f", beside {', '.join(others)}" if others else ""
+        say(f"Results: {run / 'peppr' / result.stem}.csv, .json{beside}")
+    return [row.cells() for result in results for row in result.rows], kept
 
 
 def _test_images(

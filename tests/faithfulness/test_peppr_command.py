@@ -136,6 +136,26 @@ def test_regions(run, command, tmp_path):
     assert set(pd.read_csv(run / "peppr" / "regions.csv")["label"]) == {"left"}
 
 
+def test_a_second_file_of_regions_stands_beside_the_first(run, command, tmp_path):
+    image = np.zeros((tiny.HEIGHT, tiny.WIDTH), np.uint8)
+    for name, place in (("corner", np.s_[:5, :5]), ("mark", tiny.SIGNS["left"])):
+        image[:] = 0
+        image[place] = 1
+        tifffile.imwrite(tmp_path / f"{name}.tif", image)
+        asked = ("peppr", run, "--regions", tmp_path / f"{name}.tif", *QUICK)
+        _, out, _ = command(*asked, "--json")
+    told = json.loads(out)
+    assert {row["file"] for row in told["regions_kept"]} == {"corner.tif", "mark.tif"}
+    assert len(told["regions_kept"]) == 2 * len(told["regions"])
+    table = pd.read_csv(run / "peppr" / "regions.csv")
+    assert set(table["file"]) == {"corner.tif", "mark.tif"}
+    (shown,) = (each for each in more_tables(run / "peppr") if each.anchor == "regions")
+    assert {"corner", "mark"} <= {row["Region"] for row in shown.rows}
+    _, out, _ = command("peppr", run, "--regions", tmp_path / "corner.tif", *QUICK)
+    assert ".json, beside mark" in out
+    assert len(pd.read_csv(run / "peppr" / "regions.csv")) == len(table)
+
+
 def test_images_one_by_one(run, command):
     status, out, _ = command("peppr", run, "--per-image", "--map", "left", *QUICK)
     assert status == 0
