@@ -10,7 +10,7 @@ from weakref import WeakMethod, ref
 
 from napari.settings import get_settings
 from napari.utils.theme import get_theme
-from qtpy.QtCore import QEvent, QObject, QSignalBlocker, QSize, Qt, QTimer
+from qtpy.QtCore import QEvent, QObject, QPoint, QSignalBlocker, QSize, Qt, QTimer
 from qtpy.QtGui import QFont, QShowEvent
 from qtpy.QtWidgets import (
     QDockWidget,
@@ -112,6 +112,18 @@ class Panel(QScrollArea):
     def in_turn(self, piece: Callable[[], None]) -> None:
         """Do something in a turn of its own, unless the panel has gone by then."""
         TURNS.add(self._unless_gone(piece))
+
+    def bring_in_view(self, first: QWidget, last: QWidget) -> None:
+        """Scroll down until two parts and what is between are in view; of more, its beginning."""
+
+        def scroll() -> None:
+            inside, bar, room = self.widget(), self.verticalScrollBar(), self.viewport()
+            if inside is None or bar is None or room is None:
+                return
+            top, end = (part.mapTo(inside, QPoint(0, 0)).y() for part in (first, last))
+            bar.setValue(max(bar.value(), min(top, end + last.height() - room.height())))
+
+        self.in_turn(scroll)
 
     def _unless_gone(self, piece: Callable[[], None]) -> Callable[[], None]:
         is_gone = Event()
