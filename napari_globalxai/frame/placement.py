@@ -68,9 +68,11 @@ class Placements(Mapping[int, Placement]):
     """
 
     def __init__(self, facts: Mapping[int, Mapping[str, Any]]) -> None:
-        told = ((row, Placement.of(known)) for row, known in facts.items())
-        matrices, shapes, self._at = [], [], dict[int, int]()
-        for row, place in told:
+        self._at: dict[int, int] = {}
+        matrices: list[Matrix] = []
+        shapes: list[tuple[int, int]] = []
+        for row, known in facts.items():
+            place = Placement.of(known)
             if place is not None:
                 self._at[row] = len(shapes)
                 matrices.append(place.matrix)
