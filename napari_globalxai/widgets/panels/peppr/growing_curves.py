@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
-import pandas as pd
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
@@ -95,6 +94,8 @@ class GrowingCurves:
             The label; another one where it cannot be measured. To be called in a worker.
         """
         from napari_globalxai.faithfulness.cases import Cases
+        import pandas as pd
+
         from napari_globalxai.faithfulness.result import CURVE_COLUMNS, PepprResult
 
         with self._lock:
