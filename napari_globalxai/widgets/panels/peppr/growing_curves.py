@@ -93,9 +93,9 @@ class GrowingCurves:
         label : str
             The label; another one where it cannot be measured. To be called in a worker.
         """
-        from napari_globalxai.faithfulness.cases import Cases
         import pandas as pd
 
+        from napari_globalxai.faithfulness.cases import Cases
         from napari_globalxai.faithfulness.result import CURVE_COLUMNS, PepprResult
 
         with self._lock:
