@@ -275,7 +275,7 @@ def test_closing_the_viewer_while_computing_stops_the_work(
 ) -> None:
     from qtpy.QtCore import QThreadPool
 
-    from napari_globalxai.widgets.demo_viewer import dock_panels
+    from docked import dock_panels
 
     viewer = make_napari_viewer()
     explain, _ = dock_panels(viewer)
