@@ -92,6 +92,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def panels(make_napari_viewer: Callable[..., Any], qtbot: Any) -> Panels:
     from docked import dock_panels
+
     from napari_globalxai.widgets.jobs.event_turns import TURNS
 
     viewer = make_napari_viewer()

@@ -76,7 +76,8 @@ def _strongest(
         "where": where,
         "effect": outstanding[where],
         "sentence": f"{label}: {holds_in_words(where)} {share_in_percent(share)} of the map on "
-        f"{share_in_percent(area)} of the area. “Audit” in “Regions” tells whether that may be chance.",
+        f"{share_in_percent(area)} of the area. “Audit” in “Regions” tells whether that may be "
+        "chance.",
         "shown": _most_alike(run, label),
     }
     return [ShownFinding(facts, places[where])]
