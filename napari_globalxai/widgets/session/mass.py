@@ -82,7 +82,8 @@ def outside_warning(name: str, sides: Sequence[Side]) -> str:
     if all(side.outside < _MOST_OUTSIDE for side in sides):
         return ""
     if len(sides) == 1:
-        said = f"{share_in_percent(sides[0].outside)} of the mass of {name} lies outside the field of view"
+        share = share_in_percent(sides[0].outside)
+        said = f"{share} of the mass of {name} lies outside the field of view"
     else:
         shares = " and ".join(f"{share_in_percent(side.outside)} in {side.name}" for side in sides)
         said = f"Of the mass of {name}, {shares} lie outside the field of view"

@@ -32,9 +32,9 @@ def probability(value: object) -> str:
 
 
 def share_in_percent(share: float) -> str:
-    """Return a share of 0–1 in percent: below 10 % with a tenth, as of 0 % nobody can tell times."""
-    percent = numeral(100 * share, ".1f")
-    return f"{percent} %" if float(percent) < 10 else f"{100 * share:.0f} %"
+    """Return a share of 0–1 in percent, with a tenth where it is below 10 %."""
+    # A tenth of a percent may be some times the share of a small area.
+    return f"{100 * share:.1f} %" if share < 0.0995 else f"{100 * share:.0f} %"
 
 
 def local_time(moment: str) -> str:
