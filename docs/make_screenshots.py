@@ -21,7 +21,7 @@ from napari_globalxai.report.html import write_report
 from napari_globalxai.runs.run import open_run
 from napari_globalxai.samples import sample_folder
 from napari_globalxai.widgets import QualityWidget
-from napari_globalxai.widgets.demo_viewer import dock_panels
+from napari_globalxai.widgets.workbench.open_panels import OF_A_RUN, open_panel
 
 IMAGES = Path(__file__).parent / "images"
 WINDOW = (1440, 900)
@@ -100,7 +100,10 @@ def run_job(panel: Any, start: Callable[[], None]) -> None:
 
 def draw_run(run_folder: Path, compute: bool, wanted: set[str]) -> None:
     viewer = new_viewer()
-    explain, peppr = dock_panels(viewer)
+    panels = {name: open_panel(viewer, name) for name in OF_A_RUN}
+    explain, peppr = panels["Global explanations"], panels["PEPPR"]
+    QTest.qWait(500)
+    explain.bring_forward()
     folder = sample_folder()
     explain.cohort_field.path = folder / "cohort" / "cohort.csv"
     explain.model_field.path = folder / "models" / "honest.yaml"

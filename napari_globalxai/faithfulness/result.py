@@ -27,13 +27,13 @@ from napari_globalxai.faithfulness.stored_results import DEFAULT_FILL, result_st
 from napari_globalxai.faithfulness.targets import MACRO, POOLED
 from napari_globalxai.faithfulness.verdict.verdicts import FAITHFUL, WITH_A_CAUTION, Verdict
 from napari_globalxai.storage import (
-    as_we_write,
     atomic_path,
     read_json,
     read_table,
     write_json,
     write_table,
 )
+from napari_globalxai.unusable import as_we_write
 
 # Takes a quarter of a second to import, for which a panel of PEPPR without a result need not wait.
 if TYPE_CHECKING:
@@ -351,7 +351,9 @@ class PepprResult:
         with open_arrays(folder / f"{files}.npz") as arrays:
             return cls(
                 map_name=map_name,
-                curves=read_table(folder / f"{files}.csv", dtype={"map": str, "label": str}),
+                curves=read_table(
+                    folder / f"{files}.csv", CURVE_COLUMNS, dtype={"map": str, "label": str}
+                ),
                 areas=areas,
                 verdict=verdict,
                 settings=settings,

@@ -275,9 +275,8 @@ def test_every_method_of_the_core_is_offered(panels: Any) -> None:
 def test_closing_the_viewer_while_computing_stops_the_work(
     make_napari_viewer: Any, inputs: Any, tmp_path: Path, qtbot: Any
 ) -> None:
+    from docked import dock_panels
     from qtpy.QtCore import QThreadPool
-
-    from napari_globalxai.widgets.demo_viewer import dock_panels
 
     viewer = make_napari_viewer()
     explain, _ = dock_panels(viewer)

@@ -21,6 +21,7 @@ from napari_globalxai.images.image_file import UnreadableImageError, split_page
 from napari_globalxai.images.readers import FundusReader
 from napari_globalxai.settings.frame_settings import FrameSettings
 
+CALLED_GREY = {"photometric": "minisblack", "planarconfig": "contig"}
 VOLUME = {"volumetric": True, "photometric": "minisblack", "tile": (2, 16, 16)}
 # Decoded by SimpleITK in a process of its own, which takes a fifth of a second.
 SLOW = (
@@ -438,6 +439,9 @@ def _without_pixels():
         ),
         (pictures.tiff(*[G8] * 501), "it holds more than 500 pages"),
         (pictures.tiff(G8.astype(np.float32) * 3), "black and white are unknown"),
+        # A pixel above 1 of a picture in 0–1, which is black where 255 is taken for white.
+        (pictures.tiff(G8.astype(np.float32) / 200), "between 0.125 and 1.145"),
+        (pictures.tiff(C8.astype(np.float32) / 220, photometric="rgb"), "black and white are"),
         (pictures.tiff(-G8.astype(np.int16)), "black and white are unknown"),
         (pictures.tiff(np.full((9, 9), np.nan, np.float32)), "lie between nan and nan"),
         (pictures.tiff(G8.astype(np.uint32) * 3), "black and white are unknown"),
@@ -446,6 +450,10 @@ def _without_pixels():
             pictures.tiff(C16, photometric="cielab", planarconfig="contig"),
             "uint16 with colours by",
         ),
+        # Colours that are called grey, of which the first would be shown alone.
+        (pictures.tiff(C16, **CALLED_GREY), "it is called grey, but holds 3 samples a pixel"),
+        (pictures.tiff(C8[..., :2], **CALLED_GREY), "it is called grey, but holds 2 samples"),
+        (pictures.tiff(C16[..., :2], **CALLED_GREY), "it is called grey, but holds 2 samples"),
     ],
 )  # fmt: skip
 def test_what_is_refused_and_why(content, reason, tmp_path):
@@ -527,6 +535,17 @@ def test_broken_files_are_read_or_refused_in_one_sentence(name, tmp_path):
     assert refused
 
 
+@pytest.mark.parametrize("name", ["colour.png", "grey.png", "palette.png", "colour16.png"])
+def test_a_png_whose_pixels_are_damaged_is_refused_and_not_black(name, tmp_path):
+    """Damaged where Pillow, asked for the orientation, has put its error by."""
+    content = bytearray(FILES[name].content)
+    begin = content.index(b"IDAT") + 4
+    size = int.from_bytes(content[begin - 8 : begin - 4])
+    # As a faulty disk or network leaves it: zeros where the middle of the stream was.
+    content[begin + size // 3 : begin + size // 2] = bytes(size // 2 - size // 3)
+    assert refusal(write(tmp_path, name, bytes(content)))
+
+
 def test_a_broken_file_is_one_sentence_of_the_cohort(tmp_path):
     names = [name for name in FILES if name not in SLOW]
     for name in names:
@@ -552,6 +571,12 @@ def test_a_decoder_that_crashes_or_hangs_is_one_sentence(tmp_path, monkeypatch):
     script.write_text("import time\ntime.sleep(60)\n")
     monkeypatch.setattr("napari_globalxai.images.guarded_decoder.SECONDS", 0.5)
     assert refusal(path) == "its decoder did not end within 0.5 s"
+
+
+def test_floats_that_rise_above_1_by_rounding_are_of_0_to_1(tmp_path):
+    samples = G8.astype(np.float32) / G8.max() * np.float32(1.0001)
+    image = load(write(tmp_path, "a.tif", pictures.tiff(samples)))
+    np.testing.assert_allclose(image[0].numpy(), G8 * (255 / G8.max()), atol=0.1)
 
 
 def test_palettes_are_not_grey():

@@ -192,7 +192,8 @@ def _specific(evidence: Evidence, numbers: str, tested: str) -> Verdict:
     """Return the verdict on a map that beats all its controls."""
     level = [lead for lead in evidence.leads if not lead.low > 0]
     if level:
-        names = " and ".join(_WORDS.get(lead.name, lead.name) for lead in level)
+        *first, last = (_WORDS.get(lead.name, lead.name) for lead in level)
+        names = f"{', '.join(first)} and {last}" if first else last
         return Verdict(
             f"{WELL_PLACED} {names}",
             f"{numbers}; over the first fifth of the pixels its lead is not above 0: "

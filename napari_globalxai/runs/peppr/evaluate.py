@@ -131,7 +131,7 @@ def peppr(
                 PepprSettings.of(chosen, {"fill": fill}),
                 how,
                 kept / _CONTROLS,
-                _named(told, _before(fill, chosen)),
+                stages_of(told, before_fill(fill, chosen)),
             )
             for fill in chosen.fills
         }
@@ -210,13 +210,13 @@ def _random_rival(
     return random_rival(run, worker, labels, settings.seed, folder, progress)
 
 
-def _before(fill: str, settings: PepprSettings) -> str:
-    """Return what stands before the stages of a fill, where there are several."""
+def before_fill(fill: str, settings: PepprSettings) -> str:
+    """Return what stands before the names of a fill's stages, where there are several."""
     return f"{fill_stem(fill)}: " if len(settings.fills) > 1 else ""
 
 
-def _named(told: ProgressCallback, before: str) -> ProgressCallback:
-    """Return a callback that says whose the stages are."""
+def stages_of(told: ProgressCallback, before: str) -> ProgressCallback:
+    """Return a callback that says whose the stages are, by what stands before their names."""
     return lambda progress: told(replace(progress, stage=f"{before}{progress.stage}"))
 
 
@@ -227,7 +227,7 @@ def _efforts_of_all(settings: PepprSettings) -> dict[str, float]:
         for stage, effort in _efforts(settings).items():
             # Random weights are explained once.
             if not number or stage != EXPLAINING:
-                efforts[f"{_before(fill, settings)}{stage}"] = effort
+                efforts[f"{before_fill(fill, settings)}{stage}"] = effort
     return efforts
 
 

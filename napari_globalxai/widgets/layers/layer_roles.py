@@ -17,6 +17,15 @@ from napari_globalxai.widgets.workbench.drawing_context import draw_later
 from napari_globalxai.widgets.workbench.scenes import Scene, make_slider, ref_while_open, scenes_of
 
 GAP = 0.06  # between layers side by side, as a share of the image
+# Width and height of a colour bar, in pixels: beside and above the images, not over them.
+_BAR = (20.0, 90.0)
+
+
+def show_colour_bar(layer: Any, shown: bool = True) -> None:
+    """Show or hide the colour bar of a layer, None where it has gone with the window."""
+    if layer is not None:
+        layer.colorbar.size = _BAR
+        layer.colorbar.visible = shown
 
 
 class RoleLayers:

@@ -149,13 +149,13 @@ class ExplainWidget(Panel):
             self.job_bar.say("Choose a cohort table.")
             return
         try:
-            reads = CohortSettings(**self.cohort_form.values())
+            reads, settings = CohortSettings(**self.cohort_form.values()), self.settings()
         except InputError as why:
             self.job_bar.say(in_panel_words(str(why)))
             return
 
         if not self.check_runner.is_running:
-            self.check_runner.run(checking(cohort, reads, model, trust))
+            self.check_runner.run(checking(cohort, reads, model, settings, trust))
 
     def settings(self) -> ExplainSettings:
         """Return what is chosen in the forms.
