@@ -76,3 +76,24 @@ def test_a_panel_that_is_the_first_one_is_made_of_little(panel: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_what_a_panel_is_made_of_is_kept_out_of_the_search_for_cycles() -> None:
+    """Also where it was imported before: the first search would fall into the panel's making."""
+    code = """
+import gc, time
+from qtpy.QtWidgets import QApplication
+from napari_globalxai.widgets.jobs.warm_up import import_beside, is_ready
+app, module = QApplication([]), "napari_globalxai.widgets.panels.regions.regions_widget"
+until = time.monotonic() + 60
+while not is_ready(module) and time.monotonic() < until:
+    time.sleep(0.01)
+before = gc.get_freeze_count()
+import_beside(module)
+first = gc.get_freeze_count()
+kept = [[] for _ in range(1000)]
+import_beside(module)
+print(before, first > 10_000, gc.get_freeze_count() == first)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "0 True True", done.stderr

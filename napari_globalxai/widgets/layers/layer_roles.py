@@ -88,7 +88,14 @@ class RoleLayers:
         """Show the scene in place of others."""
         self.scenes.bring_forward(self.scene)
 
-    def _in_turn(self, role: str, show: Callable[[], None], on: str | None = None) -> None:
+    def _in_turn(
+        self,
+        role: str,
+        show: Callable[[], None],
+        on: str | None = None,
+        *,
+        at_once: bool = True,
+    ) -> None:
         """Call what shows a layer: now where the layer is there, else in a turn of its own.
 
         Parameters
@@ -99,8 +106,10 @@ class RoleLayers:
             Shows what is to be shown by then, or nothing.
         on : str, optional
             The role of what it lies on. A viewer that is closed meanwhile has no layers any more.
+        at_once : bool
+            Whether a layer that is there is shown now.
         """
-        if self.layer(role) is not None:
+        if at_once and self.layer(role) is not None:
             show()
         elif role not in self._coming:
             self._coming.add(role)

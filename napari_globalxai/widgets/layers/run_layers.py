@@ -123,10 +123,9 @@ class RunLayers(AttributionLayers):
         self.bring_forward()
         if self.layer("images") is None:
             TURNS.add(self.make_slider)
-            self._in_turn("images", self._show_images)
-            self._in_turn("global map", self._show_map, on="images")
-        else:
-            self._show_images()
+        # Also where the layers are there: all panels take up the run before, in this turn.
+        self._in_turn("images", self._show_images, at_once=False)
+        self._in_turn("global map", self._show_map, on="images", at_once=False)
 
     def _show_images(self) -> None:
         view, before = self.session.view, self.layer("images")
