@@ -120,7 +120,7 @@ class Evaluation:
     @property
     def _has_one_class(self) -> bool:
         """Whether some label has one class only."""
-        return len(self._of_both_classes) < self.truth.shape[1]
+        return bool(len(self._of_both_classes) < self.truth.shape[1])
 
     @property
     def _of_both_classes(self) -> list[int]:
