@@ -293,18 +293,19 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def read(self) -> list[dict[str, Any]]:
-        """Return all whole entries, oldest first."""
-        entries = []
-        for line in self._content().splitlines():
+    def read(self) -> Iterator[dict[str, Any]]:
+        """Return all whole entries, oldest first, one at a time: there may be very many."""
+        return self._entries(self._content())
+
+    def _entries(self, content: bytes) -> Iterator[dict[str, Any]]:
+        for line in content.splitlines():
             try:
                 entry = json.loads(line)
             # No text, no JSON, or numbers and nesting beyond what Python reads.
             except (ValueError, RecursionError):
                 continue
             if isinstance(entry, dict):
-                entries.append(entry)
-        return entries
+                yield entry
 
     def _content(self) -> bytes:
         if not is_remote(self.path):

@@ -16,7 +16,7 @@ from napari_globalxai.cli.options import (
     folder_option,
     with_settings,
 )
-from napari_globalxai.cli.printing import ProgressPrinter, read_table, say, say_quality
+from napari_globalxai.cli.printing import ProgressPrinter, counted, read_table, say, say_quality
 from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.settings.execution_settings import WorkerSettings
 from napari_globalxai.settings.explain_settings import ExplainSettings, MethodChoice
@@ -84,7 +84,7 @@ def check(
             write_performance(out, found.performance)
     for problem in problems:
         say(f"problem: {problem}")
-    say("No problem was found." if not problems else f"{len(problems)} problems.")
+    say("No problem was found." if not problems else f"{counted(len(problems), 'problem')}.")
     if out is not None:
         say(f"Quality control: {out / 'quality.html'}")
     tell(answers.of_check(found, problems, out))

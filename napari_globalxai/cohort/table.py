@@ -25,7 +25,7 @@ from napari_globalxai.cohort.laterality import (
     turns_guess_off,
 )
 from napari_globalxai.cohort.naming import name_key, same_names
-from napari_globalxai.cohort.patients import FROM_FOLDER, FROM_TABLE, patients_of_folders
+from napari_globalxai.cohort.patients import FROM_FOLDER, FROM_TABLE, is_nobody, patients_of_folders
 from napari_globalxai.cohort.problems import find_problems, unknown_labels
 from napari_globalxai.cohort.reading import read_raw_table
 from napari_globalxai.cohort.unused import settings_without_use, values_without_use
@@ -323,9 +323,10 @@ def _patients(
 ) -> tuple[tuple[str, ...], str]:
     """Return the patient of each image, and what tells it."""
     if column is not None:
-        values = enumerate(table[column])
-        known = (f"image-{row}" if pd.isna(value) else str(value) for row, value in values)
-        return tuple(known), FROM_TABLE
+        nobody = is_nobody(table[column])
+        return tuple(
+            f"image-{row}" if nobody[row] else str(value) for row, value in enumerate(table[column])
+        ), FROM_TABLE
     if folders := patients_of_folders(names):
         return tuple(folders), FROM_FOLDER
     return tuple(f"image-{row}" for row in range(len(table))), ""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.fills.fill_kinds import (
@@ -35,6 +34,10 @@ from napari_globalxai.storage import (
     write_table,
 )
 from napari_globalxai.unusable import as_we_write
+
+# Takes a quarter of a second to import, for which a panel of PEPPR without a result need not wait.
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Under which key of the JSON stands what is measured of all labels together.
 _TOGETHER = {"macro": MACRO, "pooled": POOLED}

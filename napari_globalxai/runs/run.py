@@ -265,10 +265,9 @@ class Run:
     @cached_property
     def placements(self) -> Mapping[int, Placement]:
         """Where the frame lies in each image's file, by row; images that failed are left out."""
-        from napari_globalxai.frame.placement import Placement
+        from napari_globalxai.frame.placement import Placements
 
-        known = {row: Placement.of(facts) for row, facts in self.stack.facts().items()}
-        return {row: place for row, place in known.items() if place is not None}
+        return Placements(self.stack.facts())
 
     def to_native(self, image: str | npt.ArrayLike, row: int) -> npt.NDArray[np.float32]:
         """Bring a map of the frame to the pixels that an image's file stores.

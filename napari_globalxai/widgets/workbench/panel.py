@@ -11,7 +11,7 @@ from weakref import WeakMethod, ref
 from napari.settings import get_settings
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, QObject, QPoint, QSignalBlocker, QSize, Qt, QTimer
-from qtpy.QtGui import QFont, QShowEvent
+from qtpy.QtGui import QFont, QResizeEvent, QShowEvent
 from qtpy.QtWidgets import (
     QDockWidget,
     QMainWindow,
@@ -30,6 +30,8 @@ from napari_globalxai.widgets.workbench.job_foot import JobFoot
 from napari_globalxai.widgets.workbench.small_window import USUAL_WIDTH, keep_half_for_canvas
 
 NARROWEST = 160
+# Around the words of napari's title bar, its line included.
+_TITLE_MARGIN = 24
 # Wide enough for most forms, narrow enough for a canvas beside it on a small screen.
 _USUAL = QSize(USUAL_WIDTH, 640)
 # What parts of a panel may take in one turn of the event loop.
@@ -67,6 +69,10 @@ class Panel(QScrollArea):
         self._tabs_settled.setSingleShot(True)
         self._tabs_settled.setInterval(0)
         self._tabs_settled.timeout.connect(self._share_keys)
+        self._title_fitted = QTimer(self)
+        self._title_fitted.setSingleShot(True)
+        self._title_fitted.setInterval(0)
+        self._title_fitted.timeout.connect(self._fit_title)
         self._foot: Optional[JobFoot] = None  # noqa: UP045
         self._stressed: list[QPushButton] = []
         self.follow(get_settings().appearance.events.font_size, self.take_letters)
@@ -260,6 +266,25 @@ class Panel(QScrollArea):
 
         take_name(False)
         dock.topLevelChanged.connect(take_name)
+
+    def _fit_title(self) -> None:
+        """Have napari's title bar say the short name where it would cut the whole one."""
+        dock = self.dock()
+        bar: Any = None if dock is None else dock.titleBarWidget()
+        title, last = getattr(bar, "title", None), getattr(bar, "float_button", None)
+        if dock is None or title is None or last is None:
+            return
+        # napari adds the plugin's.
+        whole = str(getattr(dock, "name", dock.windowTitle())).partition(" (")[0]
+        room = bar.width() - last.geometry().right() - _TITLE_MARGIN
+        fits = title.fontMetrics().horizontalAdvance(whole) <= room
+        title.setText(whole if fits else self.short_name or whole)
+
+    def resizeEvent(self, event: Optional[QResizeEvent]) -> None:  # noqa: UP045
+        """Fit the title as well."""
+        super().resizeEvent(event)
+        # Once the bar has its new width, too.
+        self._title_fitted.start()
 
     def dock(self) -> Optional[QDockWidget]:  # noqa: UP045
         """Return the dock that it stands in, if any."""

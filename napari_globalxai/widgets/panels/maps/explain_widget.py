@@ -385,7 +385,8 @@ class ExplainWidget(Panel):
         self.verticalScrollBar().setValue(0)  # type: ignore[union-attr]
         self.runs.set_beside(True)
         self.runs.remember(view.run.folder)
-        remember_reader(view.run.folder)
+        # napari writes all its settings, which takes the window a moment.
+        self.in_turn(lambda: remember_reader(view.run.folder))
         self.maps.show_run(view)
         self.performance.show_run(view)
         self._on_row(self.session.row)

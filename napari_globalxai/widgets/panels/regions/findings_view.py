@@ -49,6 +49,14 @@ class ShownFinding:
         return str(self.facts.get("query") or "")
 
     @property
+    def among(self) -> str:
+        """The images that its numbers are of, in words: what goes with it may be fewer."""
+        kind = self.facts.get("kind")
+        if kind == "cluster":
+            return f"cluster of {self.facts.get('images')}"
+        return self.query if kind == "subgroup" and self.query else "all"
+
+    @property
     def place(self) -> str:
         """Where it is, in words; empty for no place."""
         return place_title(str(self.facts.get("where") or ""))
@@ -144,7 +152,8 @@ class FindingsTable(PlainTable):
             {
                 "Label": "Whose map",
                 "Where": "The place of the frame",
-                "Among": "The images that it is found in",
+                "Among": "The images that it is found in: all, those of a query, or some that are "
+                "explained alike",
                 "Times": "How many times its share of the area the place holds",
                 "p": "Corrected for the whole search",
             },
@@ -163,7 +172,7 @@ class FindingsTable(PlainTable):
                 [
                     str(each.facts["label"]),
                     each.place or NOTHING,
-                    each.query or "all",
+                    each.among,
                     number(each.facts.get("effect"), 1),
                     probability(each.facts.get("p")),
                 ]
