@@ -96,8 +96,12 @@ class Run:
     @cached_property
     def performance(self) -> list[LabelPerformance]:
         """How well the model tells each of its labels apart; empty for runs of older releases."""
-        from napari_globalxai.runs.performance import read_performance
+        from napari_globalxai.runs.performance import PERFORMANCE_TABLE, read_performance
 
+        path = self.folder / PERFORMANCE_TABLE
+        # Those that tell the names of their images have the table as well.
+        if self.record.cohort.names_sha256 and not path.exists():
+            raise damaged(path)
         return read_performance(self.folder)
 
     @cached_property

@@ -45,6 +45,7 @@ def run(whole: Path, tmp_path: Path) -> gx.Run:
 READERS = {
     "images.csv": (lambda run: run.images, RESUME),
     "coverage.tif": (lambda run: run.coverage, RESUME),
+    "performance.csv": (lambda run: run.performance, RESUME),
     "maps/maps.csv": (lambda run: run.statistics, RESUME),
     "maps/left.tif": (lambda run: run.maps["left"], RESUME),
     "maps/right.sd.tif": (write_report, RESUME),

@@ -250,7 +250,8 @@ def open_quality(folder: str | Path) -> Quality:
     record = read_record(path)
     if not isinstance(record, AlignRecord) or record.kind != "check":
         raise InputError(other_kind(path, record, "a quality control"))
-    if record.status != "finished":
+    # Which goes first where a cohort is checked again.
+    if record.status != "finished" or not (path / QUALITY_FILE).is_file():
         raise InputError(f"{path}: its quality control was stopped; check the cohort again.")
     return Quality(path)
 
