@@ -45,7 +45,7 @@ class ExplainedRows:
     ) -> None:
         self._path = store.path
         self._journal = Journal(self._path.with_suffix(".jsonl"))
-        self._lines = self._journal.read()
+        self._lines = list(self._journal.read())
         self._sources = sources
         self.finished: set[int] = set()
         self.logits = np.full((len(store), outputs), np.nan, np.float32)

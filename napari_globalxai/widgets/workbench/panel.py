@@ -10,9 +10,10 @@ from weakref import WeakMethod, ref
 
 from napari.settings import get_settings
 from napari.utils.theme import get_theme
-from qtpy.QtCore import QEvent, QObject, QSignalBlocker, QSize, Qt, QTimer
+from qtpy.QtCore import QEvent, QObject, QPoint, QSignalBlocker, QSize, Qt, QTimer
 from qtpy.QtGui import QFont, QResizeEvent, QShowEvent
 from qtpy.QtWidgets import (
+    QApplication,
     QDockWidget,
     QMainWindow,
     QPushButton,
@@ -28,6 +29,7 @@ from napari_globalxai.widgets.jobs.warm_up import warm_up
 from napari_globalxai.widgets.workbench.alt_keys import give_keys
 from napari_globalxai.widgets.workbench.job_foot import JobFoot
 from napari_globalxai.widgets.workbench.small_window import USUAL_WIDTH, keep_half_for_canvas
+from napari_globalxai.widgets.workbench.tab_key import let_tab_in, scroll_to_focus
 
 NARROWEST = 160
 # Around the words of napari's title bar, its line included.
@@ -73,6 +75,7 @@ class Panel(QScrollArea):
         self._title_fitted.setSingleShot(True)
         self._title_fitted.setInterval(0)
         self._title_fitted.timeout.connect(self._fit_title)
+        QApplication.instance().focusChanged.connect(self._on_focus)  # type: ignore[union-attr]
         self._foot: Optional[JobFoot] = None  # noqa: UP045
         self._stressed: list[QPushButton] = []
         self.follow(get_settings().appearance.events.font_size, self.take_letters)
@@ -101,7 +104,7 @@ class Panel(QScrollArea):
                 TURNS.go_on(there._unless_gone(lambda: go_on(parts)))
             elif there is not None:
                 there._foot = JobFoot(there)
-                give_keys(there, is_in_front=there._is_in_front)
+                there._take_keys()
                 if there.font().pointSize() != QFont().pointSize():
                     there.take_letters()
 
@@ -111,13 +114,25 @@ class Panel(QScrollArea):
         """Give a part that is made late its letters and keys, and its bars a place at the foot."""
         if self.font().pointSize() != QFont().pointSize():
             self.take_letters()
-        give_keys(self, is_in_front=self._is_in_front)
+        self._take_keys()
         if self._foot is not None:
             self._foot.take_in(part)
 
     def in_turn(self, piece: Callable[[], None]) -> None:
         """Do something in a turn of its own, unless the panel has gone by then."""
         TURNS.add(self._unless_gone(piece))
+
+    def bring_in_view(self, first: QWidget, last: QWidget) -> None:
+        """Scroll down until two parts and what is between are in view; of more, its beginning."""
+
+        def scroll() -> None:
+            inside, bar, room = self.widget(), self.verticalScrollBar(), self.viewport()
+            if inside is None or bar is None or room is None:
+                return
+            top, end = (part.mapTo(inside, QPoint(0, 0)).y() for part in (first, last))
+            bar.setValue(max(bar.value(), min(top, end + last.height() - room.height())))
+
+        self.in_turn(scroll)
 
     def _unless_gone(self, piece: Callable[[], None]) -> Callable[[], None]:
         is_gone = Event()
@@ -240,7 +255,14 @@ class Panel(QScrollArea):
             panel, is_in_front = other.widget(), other.isFloating() or other.geometry().right() >= 0
             if isinstance(panel, Panel) and panel._is_in_front != is_in_front:
                 panel._is_in_front = is_in_front
-                give_keys(panel, is_in_front=is_in_front)
+                panel._take_keys()
+
+    def _take_keys(self) -> None:
+        give_keys(self, is_in_front=self._is_in_front)
+        let_tab_in(self.dock() or self, is_in_front=self._is_in_front)
+
+    def _on_focus(self, before: Optional[QWidget], part: Optional[QWidget]) -> None:  # noqa: UP045
+        scroll_to_focus(self, part)
 
     def _name_dock(self, dock: QDockWidget) -> None:
         """Have a short name on the tab; window, title bar and menu tell the whole one."""

@@ -10,10 +10,10 @@ import numpy.typing as npt
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 
 from napari_globalxai.audit.findings import place_title
-from napari_globalxai.errors import InputError
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.runs.turns import reading
 from napari_globalxai.storage import read_json
+from napari_globalxai.unusable import damaged
 from napari_globalxai.widgets.fields.plain_table import PlainTable
 from napari_globalxai.widgets.jobs.warm_up import import_models
 from napari_globalxai.widgets.session.present_run import while_present
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from napari_globalxai.widgets.session.session import ModelUse
 
 AUDIT_FILE = "audit/audit.json"
+_REGIONS_TABLE = "regions.csv"
 
 
 @dataclass(frozen=True)
@@ -82,13 +83,15 @@ def read_findings(run: Run) -> list[ShownFinding]:
     path = run.folder / AUDIT_FILE
     with reading(run.folder):
         if not path.is_file():
+            if (path.parent / _REGIONS_TABLE).is_file():
+                raise damaged(path)
             return []
         try:
             found = list(read_json(path)["findings"])
             if not all(_is_whole(facts, len(run.images)) for facts in found):
                 raise ValueError("other values than an audit writes")
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as why:
-            raise InputError(f"{path}: is damaged; run `audit` again.") from why
+            raise damaged(path) from why
     places = _places(run)
     return [ShownFinding(facts, places.get(_place(facts))) for facts in found]
 
