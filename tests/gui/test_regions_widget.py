@@ -328,6 +328,9 @@ def test_a_table_without_findings_is_a_sentence(
     qtbot.waitUntil(lambda: "“Audit” searches everywhere" in said.text(), timeout=TIMEOUT)
     assert said.isVisibleTo(regions)
     assert not regions.findings.isVisibleTo(regions)
+    # Nor before anything is measured.
+    assert not regions.numbers.table.isVisibleTo(regions)
+    assert not regions.numbers.image_table.isVisibleTo(regions)
     # Once somebody has searched.
     (folder / "audit").mkdir()
     write_json(folder / "audit" / "audit.json", {"findings": []})

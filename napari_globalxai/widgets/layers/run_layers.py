@@ -203,7 +203,7 @@ class RunLayers(AttributionLayers):
         layer = self.layer("global map")
         if layer is not None and layer not in self._with_bar:
             self._with_bar.add(layer)
-            layer.colorbar.visible = self._colour_bar
+            show_colour_bar(layer, self._colour_bar)
             layer.colorbar.events.visible.connect(self._on_colour_bar)
         if self._contours:
             self._show_contours()

@@ -66,15 +66,17 @@ class RegionNumbers(QWidget):
         self.said.setAccessibleName("What the region is")
         self.table = ShareTable()
         self.image_table = ImageShareTable()
+        self._heading = heading("Images by share")
         box = in_column(self, spacing=8)
         box.addWidget(self.said)
         box.addWidget(self.table)
-        box.addWidget(heading("Images by share"))
+        box.addWidget(self._heading)
         box.addWidget(self.image_table)
         self.table.cellClicked.connect(self._on_label_clicked)
         self.image_table.cellClicked.connect(self._on_image_clicked)
         self.image_table.cellActivated.connect(self._on_image_clicked)
         panel.follow(session.map_changed, self._on_map)
+        self._show()
 
     @property
     def is_there(self) -> bool:
@@ -120,6 +122,9 @@ class RegionNumbers(QWidget):
         self.image_rows = self.image_table.show_share(
             share, [] if view is None else view.run.images["file"].tolist()
         )
+        # Before anything is measured, a sentence says how to.
+        for part in (self.table, self._heading, self.image_table):
+            part.setVisible(bool(self.shares))
 
     def _on_label_clicked(self, row: int, column: int) -> None:
         if self._session.view is not None and 0 <= row < len(self.shares):
