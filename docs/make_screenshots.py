@@ -21,13 +21,13 @@ from napari_globalxai.report.html import write_report
 from napari_globalxai.runs.run import open_run
 from napari_globalxai.samples import sample_folder
 from napari_globalxai.widgets import QualityWidget
-from napari_globalxai.widgets.demo_viewer import dock_panels
+from napari_globalxai.widgets.workbench.open_panels import OF_A_RUN, open_panel
 
 IMAGES = Path(__file__).parent / "images"
 WINDOW = (1440, 900)
 LABEL = "RVO"
 FRACTION = 0.06
-PICTURES = ("explain", "native", "peppr", "maps", "quality")
+PICTURES = ("explain", "peppr", "maps", "quality")
 PATIENCE = 3600
 
 
@@ -100,7 +100,10 @@ def run_job(panel: Any, start: Callable[[], None]) -> None:
 
 def draw_run(run_folder: Path, compute: bool, wanted: set[str]) -> None:
     viewer = new_viewer()
-    explain, peppr = dock_panels(viewer)
+    panels = {name: open_panel(viewer, name) for name in OF_A_RUN}
+    explain, peppr = panels["Global explanations"], panels["PEPPR"]
+    QTest.qWait(500)
+    explain.bring_forward()
     folder = sample_folder()
     explain.cohort_field.path = folder / "cohort" / "cohort.csv"
     explain.model_field.path = folder / "models" / "honest.yaml"
@@ -119,22 +122,12 @@ def draw_run(run_folder: Path, compute: bool, wanted: set[str]) -> None:
     QTest.qWait(500)
     if "explain" in wanted:
         save(viewer, "explain")
-    if "native" in wanted:
-        draw_native(viewer, explain)
     if "peppr" in wanted:
         draw_peppr(viewer, explain, peppr)
     viewer.close()
     if "maps" in wanted:
         write_report(open_run(run_folder))
         shutil.copyfile(run_folder / "figures" / "maps.png", IMAGES / "maps.png")
-
-
-def draw_native(viewer: Any, explain: Any) -> None:
-    explain.native_box.click()
-    native = explain.layers.layer
-    wait_for(lambda: native("native") is not None and native("native").visible)
-    save(viewer, "native")
-    explain.native_box.click()
 
 
 def draw_peppr(viewer: Any, explain: Any, peppr: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import errno
 import hashlib
 import json
 import os
@@ -11,9 +10,7 @@ import re
 import stat
 import tempfile
 import time
-import zipfile
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -23,6 +20,8 @@ from uuid import uuid4
 from napari_globalxai.addresses import is_remote, readable, remove_tree, upload
 from napari_globalxai.csv_text import has_returns, marked, unmarked, with_texts
 from napari_globalxai.errors import InputError, fault_of_the_system
+from napari_globalxai.resaved_csv import options_of, with_points, without_empty
+from napari_globalxai.unusable import damaged
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,20 +34,7 @@ _KINDS = {
     stat.S_IFCHR: "is a device",
     stat.S_IFBLK: "is a device",
 }
-_BLOCK = 1 << 20
-# What files that somebody has changed give rise to: other values, types, keys; no text, no archive.
-_NOT_AS_WE_WRITE = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    NotImplementedError,
-    RecursionError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+_BLOCK, _HEADER = 1 << 20, 1 << 16
 # How folders begin in which a result is made before it is moved to its place.
 ASIDE = ".making-"
 # Of a name, letters that are kept in that of a temporary file: of up to four bytes, as emoji have.
@@ -87,29 +73,6 @@ def absence_of_file(path: str | Path) -> str:
     """Return the same for whoever looks for a file: where there is a folder, none exists."""
     found = oddity(path)
     return "does not exist" if found == _FOLDER else found
-
-
-def damaged(path: Path) -> InputError:
-    """Return the error of a file of ours that is not as we write it."""
-    return InputError(
-        f"{path}: is damaged or was not written by napari-globalxai; make the folder anew."
-    )
-
-
-@contextmanager
-def as_we_write(path: Path) -> Iterator[None]:
-    """Say of a file of ours that it is damaged, whatever the block meets in it."""
-    try:
-        yield
-    except InputError:
-        raise
-    except _NOT_AS_WE_WRITE as why:
-        raise damaged(path) from why
-    except OSError as why:
-        # An archive that names a place before its own beginning.
-        if why.errno != errno.EINVAL:
-            raise
-        raise damaged(path) from why
 
 
 def is_regular(path: str | Path) -> bool:
@@ -242,20 +205,44 @@ def read_json(path: Path) -> Any:
     return json.loads(read_bytes(path).decode())
 
 
-def read_table(path: Path, **options: Any) -> pd.DataFrame:
-    """Read a CSV file of the run folder; only empty fields are missing, "None" may be a label."""
+def read_table(path: Path, needed: Iterable[str] = (), **options: Any) -> pd.DataFrame:
+    """Read a CSV file of a result folder; only empty fields are missing, "None" may be a label.
+
+    What a spreadsheet program has saved again is read as well, as far as it can be told.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    needed : iterable of str, optional
+        Columns without which it is not the table that we wrote.
+    **options
+        As for `pandas.read_csv`.
+
+    Raises
+    ------
+    InputError
+        When it is missing or damaged.
+    """
     # Takes half a second to import, which `--help` need not wait for.
     import pandas as pd
 
     check_regular(path)
     try:
+        with path.open("rb") as stream:
+            resaved = options_of(stream.read(_HEADER))
         table: pd.DataFrame = pd.read_csv(
-            readable(path), keep_default_na=False, na_values=[""], **options
+            readable(path), keep_default_na=False, na_values=[""], **options, **resaved
         )
-    # What is empty, cut, no text, or has other kinds of values.
-    except (ValueError, OverflowError) as why:
+    # What is not there, empty, cut, no text, or has other kinds of values.
+    except (FileNotFoundError, ValueError, OverflowError) as why:
         raise damaged(path) from why
-    return with_texts(table, unmarked)
+    table = with_texts(without_empty(table), unmarked)
+    if resaved:
+        table = with_points(table, options.get("dtype", {}).keys())
+    if not set(needed) <= set(table.columns):
+        raise damaged(path)
+    return table
 
 
 def write_table(path: Path, table: pd.DataFrame, *, index_label: str | None = None) -> None:
@@ -306,18 +293,19 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def read(self) -> list[dict[str, Any]]:
-        """Return all whole entries, oldest first."""
-        entries = []
-        for line in self._content().splitlines():
+    def read(self) -> Iterator[dict[str, Any]]:
+        """Return all whole entries, oldest first, one at a time: there may be very many."""
+        return self._entries(self._content())
+
+    def _entries(self, content: bytes) -> Iterator[dict[str, Any]]:
+        for line in content.splitlines():
             try:
                 entry = json.loads(line)
             # No text, no JSON, or numbers and nesting beyond what Python reads.
             except (ValueError, RecursionError):
                 continue
             if isinstance(entry, dict):
-                entries.append(entry)
-        return entries
+                yield entry
 
     def _content(self) -> bytes:
         if not is_remote(self.path):

@@ -85,6 +85,10 @@ class ChunkFiles:
         """Return whether the file of a chunk is not there; objects of a store are not asked for."""
         return self._objects is None and not os.path.exists(self._path(place))  # noqa: PTH110
 
+    def file_of(self, place: Sequence[int]) -> Path:
+        """Return the file that a chunk lies in."""
+        return Path(self._path(place))
+
     def force_to_disk(self, places: Sequence[Sequence[int]]) -> None:
         """Wait until the files of some chunks are on the disk, so that a journal may say so."""
         if self._objects is not None:

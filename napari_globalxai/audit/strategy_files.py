@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from napari_globalxai.errors import InputError
 from napari_globalxai.maps.preparing import prepare_maps
 from napari_globalxai.maps.upsampling import smooth, upsample
 from napari_globalxai.runs.folder import file_stem
 from napari_globalxai.runs.turns import reading
 from napari_globalxai.runs.write_maps import write_tiff
 from napari_globalxai.storage import read_table, write_table
+from napari_globalxai.unusable import damaged
 
 if TYPE_CHECKING:
     from napari_globalxai.audit.strategies import Strategies
@@ -26,7 +26,6 @@ AUDIT_FOLDER = "audit"
 CLUSTERS_TABLE = "clusters.csv"
 EMBEDDING_TABLE = "embedding.csv"
 _MAPS_FOLDER = "clusters"
-_DAMAGED = "is damaged; run `audit` again."
 
 
 def map_file(label: str, cluster: int) -> str:
@@ -76,13 +75,13 @@ def read_clusters(run: Run) -> pd.DataFrame | None:
         table = read_table(path, dtype={"label": str})
     numbers = ["row", "cluster"]
     if not {"label", *numbers} <= set(table.columns):
-        raise InputError(f"{path}: {_DAMAGED}")
+        raise damaged(path)
     if len(table) and not (
         all(table[name].dtype.kind in "iu" for name in numbers)
         and table["row"].between(0, len(run.images) - 1).all()
         and table["cluster"].between(1, len(table)).all()
     ):
-        raise InputError(f"{path}: {_DAMAGED}")
+        raise damaged(path)
     return table
 
 

@@ -16,9 +16,10 @@ from napari_globalxai.cli.options import (
     folder_option,
     with_settings,
 )
-from napari_globalxai.cli.printing import ProgressPrinter, read_table, say, say_quality
+from napari_globalxai.cli.printing import ProgressPrinter, counted, read_table, say, say_quality
 from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.settings.execution_settings import WorkerSettings
+from napari_globalxai.settings.explain_settings import ExplainSettings, MethodChoice
 from napari_globalxai.settings.frame_settings import CohortFrameSettings
 
 if TYPE_CHECKING:
@@ -29,11 +30,17 @@ if TYPE_CHECKING:
 
 
 @with_json
-@with_settings(reading=CohortSettings, settings=CohortFrameSettings, workers=WorkerSettings)
+@with_settings(
+    reading=CohortSettings,
+    settings=CohortFrameSettings,
+    method=MethodChoice,
+    workers=WorkerSettings,
+)
 def check(
     cohort: CohortArgument,
     reading: CohortSettings,
     settings: CohortFrameSettings,
+    method: MethodChoice,
     workers: WorkerSettings,
     model: Annotated[
         Path | None, typer.Option(help="Model card (model.yaml) or weights to check as well.")
@@ -56,10 +63,11 @@ def check(
     if model is not None:
         from napari_globalxai.models.loaders import load_model
 
-        classifier = load_model(model, device=device, trust=trust)
+        classifier = load_model(model, device=device, trust=trust, cam_layer=method.cam_layer)
     found = check_inputs(
         images,
         classifier,
+        ExplainSettings(**method.given()),
         read_images=out is None,
         stored_bits=settings.stored_bits,
         workers=workers,
@@ -76,7 +84,7 @@ def check(
             write_performance(out, found.performance)
     for problem in problems:
         say(f"problem: {problem}")
-    say("No problem was found." if not problems else f"{len(problems)} problems.")
+    say("No problem was found." if not problems else f"{counted(len(problems), 'problem')}.")
     if out is not None:
         say(f"Quality control: {out / 'quality.html'}")
     tell(answers.of_check(found, problems, out))

@@ -47,7 +47,7 @@ def ask_peppr(
     if question.per_image:
         return {**said, **_test_images(run, question, settings, **how)}
     if question.regions is not None:
-        said["regions"] = _test_regions(run, question, settings, **how)
+        said["regions"], said["regions_kept"] = _test_regions(run, question, settings, **how)
         if question.one_map is None:
             return said
     if question.compares:
@@ -83,17 +83,22 @@ def say_verdicts(result: PepprResult) -> None:
 
 def _test_regions(
     run: Path, question: PepprQuestion, settings: PepprSettings, **how: Any
-) -> list[dict[str, Any]]:
-    from napari_globalxai.faithfulness.questions.region_tests import ALONE
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    from napari_globalxai.faithfulness.questions.stored_regions import ALONE, stored_tests
     from napari_globalxai.runs.peppr.evaluate_regions import peppr_regions
 
     results = peppr_regions(run, str(question.regions), question.one_map, settings, **how)
+    kept: list[dict[str, Any]] = []
     for result in results:
         for row in result.rows:
             if row.ranked == ALONE:
                 say(f"{row.sentence} (fill {result.settings['fill']})")
-        say(f"Results: {run / 'peppr' / result.stem}.csv, .json")
-    return [row.cells() for result in results for row in result.rows]
+        tests = stored_tests(place(run) / "peppr" / f"{result.stem}.json")
+        kept += [row for test in tests for row in test.rows]
+        others = [Path(test.file).stem for test in tests[:-1]]
+        beside = f", beside {', '.join(others)}" if others else ""
+        say(f"Results: {run / 'peppr' / result.stem}.csv, .json{beside}")
+    return [row.cells() for result in results for row in result.rows], kept
 
 
 def _test_images(
@@ -104,9 +109,14 @@ def _test_images(
 
     results = peppr_images(run, question.one_map or "overall", settings, **how)
     say(QUESTION)
+    by_fill: dict[str, dict[str, Any]] = {}
     for result in results:
-        say(f"{result.sentence}.")
-    return {"question": QUESTION, "per_image": {each.label: each.summary() for each in results}}
+        fill = str(result.settings["fill"])
+        of_fill = f" (fill {fill})" if len(settings.fills) > 1 else ""
+        say(f"{result.sentence}{of_fill}.")
+        by_fill.setdefault(fill, {})[result.label] = result.summary()
+    first = by_fill[settings.fills[0]]
+    return {"question": QUESTION, "per_image": first, "per_image_by_fill": by_fill}
 
 
 def _as_published(
@@ -115,6 +125,7 @@ def _as_published(
     from napari_globalxai.faithfulness.questions.paper_protocol import CHOSEN
     from napari_globalxai.runs.peppr.evaluate_otherwise import peppr_as_published
 
+    _say_fill(settings)
     result = peppr_as_published(run, settings, **how)
     for sentence in result.sentences:
         say(sentence)
@@ -125,12 +136,18 @@ def _as_published(
     return {"protocol": "paper", "chosen": list(CHOSEN), "labels": result.labels}
 
 
+def _say_fill(settings: PepprSettings) -> None:
+    if settings.first_fill_alone:
+        say(settings.first_fill_alone)
+
+
 def _compare(
     run: Path, question: PepprQuestion, settings: PepprSettings, **how: Any
 ) -> dict[str, Any]:
     from napari_globalxai.report.comparison_figure import write_comparison_figure
     from napari_globalxai.runs.peppr.compare_maps import compare_maps
 
+    _say_fill(settings)
     result = compare_maps(
         run, question.maps or ("overall",), settings, against=question.against, **how
     )

@@ -13,7 +13,7 @@ from napari_globalxai.addresses import is_remote
 from napari_globalxai.cohort.labels import text_of
 from napari_globalxai.cohort.laterality import NO_SIDE_GUESS
 from napari_globalxai.cohort.naming import name_key
-from napari_globalxai.cohort.patients import FROM_FOLDER
+from napari_globalxai.cohort.patients import FROM_FOLDER, is_nobody, spelt_alike
 from napari_globalxai.cohort.per_patient import labels_that_are_patients
 from napari_globalxai.cohort.wording import counted, form, named, rows_named
 from napari_globalxai.images.image_file import is_there, split_page
@@ -175,13 +175,21 @@ def _unknown_patients(cohort: Cohort) -> list[str]:
             "its own; name it with --patient-column."
         )
     else:
-        missing = cohort.table[cohort.patient_column].isna().to_numpy().nonzero()[0].tolist()
+        column = cohort.table[cohort.patient_column]
+        missing = is_nobody(column).nonzero()[0].tolist()
         if missing:
+            words = dict.fromkeys(column.iloc[missing].dropna())
+            told = f" ({named(map(repr, words))})" if words else ""
             problems.append(
-                f"{cohort.source}: {rows_named(missing)} "
-                f"{form(len(missing), 'names no patient and counts', 'name no patient and count')} "
-                "as one each."
+                f"{cohort.source}: {rows_named(missing)} {form(len(missing), 'names', 'name')} no "
+                f"patient{told} and {form(len(missing), 'counts', 'count')} as one each."
             )
+    if alike := spelt_alike(cohort.patients):
+        pairs = named(" and ".join(map(repr, each)) for each in alike)
+        problems.append(
+            f"{cohort.source}: {pairs} are patients of their own, which may be one; spell a "
+            "patient in one way, since images of one are not independent."
+        )
     return problems
 
 

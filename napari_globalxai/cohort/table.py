@@ -25,11 +25,12 @@ from napari_globalxai.cohort.laterality import (
     turns_guess_off,
 )
 from napari_globalxai.cohort.naming import name_key, same_names
-from napari_globalxai.cohort.patients import FROM_FOLDER, FROM_TABLE, patients_of_folders
+from napari_globalxai.cohort.patients import FROM_FOLDER, FROM_TABLE, is_nobody, patients_of_folders
 from napari_globalxai.cohort.problems import find_problems, unknown_labels
 from napari_globalxai.cohort.reading import read_raw_table
 from napari_globalxai.cohort.unused import settings_without_use, values_without_use
 from napari_globalxai.errors import InputError
+from napari_globalxai.own_tables import is_copy_of_images, own_table
 from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.storage import hash_value
 
@@ -226,6 +227,7 @@ def read_cohort(
     source = place(path)
     if source.is_dir():
         source = local_path(source, "a folder of a folder for each class")
+    _refuse_own(source)
     raw = read_class_folders(source) if source.is_dir() else read_raw_table(source)
     wrong: list[str] = []
     raw, settings = find_eye_rows(source, raw, settings, wrong)
@@ -242,7 +244,8 @@ def read_cohort(
         )
     table = raw.table
     names = tuple("" if pd.isna(value) else str(value) for value in table[roles.file])
-    warnings = [*raw.warnings, *roles.warnings, *values_without_use(source, settings, roles, table)]
+    warnings = [*raw.warnings, *_of_a_copy(source, table), *roles.warnings]
+    warnings += [*values_without_use(source, settings, roles, table)]
     folder = source if source.is_dir() else source.parent
     root = place(settings.image_root or folder)
     name_store(root)
@@ -279,6 +282,26 @@ def read_cohort(
     )
 
 
+def _refuse_own(source: Path) -> None:
+    """Refuse a table of results: its rows have been explained already, or are no images."""
+    if (own := own_table(source)) is None:
+        return
+    again = f"; to explain its images anew, give {own.made_of}" if own.made_of else ""
+    raise InputError(
+        f"{source}: is a table of results of {own.folder}, not a cohort table; open that folder to "
+        f"see them{again}, or a copy of this one that lies elsewhere."
+    )
+
+
+def _of_a_copy(source: Path, table: pd.DataFrame) -> list[str]:
+    if not is_copy_of_images([str(name) for name in table.columns]):
+        return []
+    return [
+        f"{source}: has the columns of a run's images.csv and is read as a cohort table of its "
+        "own; what a model predicted there is kept as columns of the table, and not used."
+    ]
+
+
 def _guesses(
     roles: Roles, settings: CohortSettings, laterality: str, patient_source: str
 ) -> dict[str, str]:
@@ -300,9 +323,10 @@ def _patients(
 ) -> tuple[tuple[str, ...], str]:
     """Return the patient of each image, and what tells it."""
     if column is not None:
-        values = enumerate(table[column])
-        known = (f"image-{row}" if pd.isna(value) else str(value) for row, value in values)
-        return tuple(known), FROM_TABLE
+        nobody = is_nobody(table[column])
+        return tuple(
+            f"image-{row}" if nobody[row] else str(value) for row, value in enumerate(table[column])
+        ), FROM_TABLE
     if folders := patients_of_folders(names):
         return tuple(folders), FROM_FOLDER
     return tuple(f"image-{row}" for row in range(len(table))), ""

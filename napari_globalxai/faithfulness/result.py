@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.fills.fill_kinds import (
@@ -28,13 +27,17 @@ from napari_globalxai.faithfulness.stored_results import DEFAULT_FILL, result_st
 from napari_globalxai.faithfulness.targets import MACRO, POOLED
 from napari_globalxai.faithfulness.verdict.verdicts import FAITHFUL, WITH_A_CAUTION, Verdict
 from napari_globalxai.storage import (
-    as_we_write,
     atomic_path,
     read_json,
     read_table,
     write_json,
     write_table,
 )
+from napari_globalxai.unusable import as_we_write
+
+# Takes a quarter of a second to import, for which a panel of PEPPR without a result need not wait.
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Under which key of the JSON stands what is measured of all labels together.
 _TOGETHER = {"macro": MACRO, "pooled": POOLED}
@@ -348,7 +351,9 @@ class PepprResult:
         with open_arrays(folder / f"{files}.npz") as arrays:
             return cls(
                 map_name=map_name,
-                curves=read_table(folder / f"{files}.csv", dtype={"map": str, "label": str}),
+                curves=read_table(
+                    folder / f"{files}.csv", CURVE_COLUMNS, dtype={"map": str, "label": str}
+                ),
                 areas=areas,
                 verdict=verdict,
                 settings=settings,

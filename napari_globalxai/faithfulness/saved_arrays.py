@@ -12,13 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_globalxai.addresses import readable
-from napari_globalxai.storage import (
-    as_we_write,
-    atomic_path,
-    check_regular,
-    damaged,
-    is_regular,
-)
+from napari_globalxai.storage import atomic_path, check_regular, is_regular
+from napari_globalxai.unusable import as_we_write, damaged
 
 # Results shrink when they are packed, zeros a thousandfold.
 _MOST_TIMES, _MOST_MORE = 100, 256 << 20

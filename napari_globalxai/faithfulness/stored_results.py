@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from napari_globalxai.storage import as_we_write, read_json
+from napari_globalxai.errors import InputError
+from napari_globalxai.storage import read_json
+from napari_globalxai.unusable import as_we_write, damaged
 
 DEFAULT_FILL = "mean-image"
 
@@ -41,15 +44,34 @@ def fill_stem(fill: str) -> str:
     return re.sub(r"[^\w.+-]", "_", f"{kind}-{Path(file).stem}" if colon else kind)
 
 
+def _stored(path: Path, summary: dict[str, Any]) -> StoredResult:
+    fill = str(summary.get("settings", {}).get("fill", DEFAULT_FILL))
+    return StoredResult(str(summary.get("map", path.stem)), fill, path.stem)
+
+
+def check_record_is_there(folder: Path, map_name: str, fill: str | None) -> None:
+    """Raise `InputError` where a result lacks its record alone, without which no list knows it."""
+    record = folder / f"{result_stem(map_name, fill or DEFAULT_FILL)}.json"
+    if not record.exists() and record.with_suffix(".npz").is_file():
+        raise damaged(record)
+
+
 def stored_results(folder: Path) -> list[StoredResult]:
     """Return the results in a folder, by name of map and then of fill, the default fill first."""
     found = []
     for path in sorted(folder.glob("*.json")):
-        if not path.with_suffix(".npz").is_file():
-            # Of regions, of images one by one, of several maps.
+        is_whole = path.with_suffix(".npz").is_file()
+        try:
+            with as_we_write(path):
+                summary = read_json(path)
+                each = _stored(path, summary)
+        except InputError:
+            if is_whole:
+                raise
             continue
-        with as_we_write(path):
-            summary = read_json(path)
-            fill = str(summary.get("settings", {}).get("fill", DEFAULT_FILL))
-            found.append(StoredResult(str(summary.get("map", path.stem)), fill, path.stem))
+        # Others are of regions, of images one by one, of several maps. Of a result that lost its
+        # numbers, whoever opens it is told.
+        is_one = "map" in summary and result_stem(each.map_name, each.fill) == path.stem
+        if is_whole or is_one:
+            found.append(each)
     return sorted(found, key=lambda each: (each.map_name, each.fill != DEFAULT_FILL, each.fill))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,3 +56,36 @@ class Placement:
         """
         to_frame = np.asarray(np.linalg.inv(self.matrix))
         return warp(image, to_frame, self.shape, outside=float("nan"))
+
+
+class Placements(Mapping[int, Placement]):
+    """Where the frame lies in the files of many images, by row; held as two arrays.
+
+    Parameters
+    ----------
+    facts : mapping of int to mapping
+        By row, see `AlignedStack.facts`; images that tell none are left out.
+    """
+
+    def __init__(self, facts: Mapping[int, Mapping[str, Any]]) -> None:
+        self._at: dict[int, int] = {}
+        matrices: list[Matrix] = []
+        shapes: list[tuple[int, int]] = []
+        for row, known in facts.items():
+            place = Placement.of(known)
+            if place is not None:
+                self._at[row] = len(shapes)
+                matrices.append(place.matrix)
+                shapes.append(place.shape)
+        self._matrices, self._shapes = np.asarray(matrices), np.asarray(shapes)
+
+    def __getitem__(self, row: int) -> Placement:
+        at = self._at[row]
+        height, width = self._shapes[at]
+        return Placement(self._matrices[at], (int(height), int(width)))
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._at)
+
+    def __len__(self) -> int:
+        return len(self._at)

@@ -18,7 +18,7 @@ from zarr.codecs import BloscCodec
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.frame.sources import FileState, Source
-from napari_globalxai.frame.stack_journal import is_whole
+from napari_globalxai.frame.stack_journal import StackNotes
 from napari_globalxai.progress import may_stop_here
 from napari_globalxai.settings.frame_settings import FrameSettings
 from napari_globalxai.storage import Journal, hash_value
@@ -85,13 +85,13 @@ class AlignedStack:
         _check_layouts(self.folder, self._image_files.layout, self._field_files.layout)
 
     @cached_property
-    def _entries(self) -> dict[int, dict[str, Any]]:
-        """The latest entry of each row; read once, and kept in step by `_note`."""
-        return {entry["row"]: entry for entry in self._journal.read() if is_whole(entry)}
+    def _notes(self) -> StackNotes:
+        """What is noted of each row; read once, and kept in step by `_note`."""
+        return StackNotes(self._journal.read())
 
     def _note(self, entries: Sequence[dict[str, Any]]) -> None:
-        known = self._entries
-        known.update({entry["row"]: entry for entry in self._journal.append(list(entries))})
+        known = self._notes
+        known.take(self._journal.append(list(entries)))
 
     @classmethod
     def create(cls, folder: Path, size: int, frame: FrameSettings) -> AlignedStack:
@@ -160,11 +160,11 @@ class AlignedStack:
 
     def status(self) -> dict[int, str]:
         """Return the error of each image looked at so far; empty text where it was aligned."""
-        return {row: entry["error"] for row, entry in self._entries.items()}
+        return dict(self._notes.errors)
 
     def sources(self) -> dict[int, str]:
         """Return the key of what each image looked at so far was made from, see `Source`."""
-        return {row: entry["source"] for row, entry in self._entries.items()}
+        return dict(self._notes.sources)
 
     def rows_without_pixels(self) -> set[int]:
         """Return rows that are noted as aligned, but the file of whose pixels is not there.
@@ -183,23 +183,20 @@ class AlignedStack:
 
     def contents(self) -> dict[int, str]:
         """Return the SHA-256 of the file that each image was made from, empty where unknown."""
-        return {row: entry.get("content", "") for row, entry in self._entries.items()}
+        return dict(self._notes.contents)
 
     def known_contents(self) -> dict[FileState, str]:
         """Return the contents of files looked at so far, by their states."""
         # An unreadable file has a state but no content.
-        return {
-            tuple(entry["state"]): entry["content"]
-            for entry in self._entries.values()
-            if entry.get("content")
-        }
+        contents = self._notes.contents
+        return {state: contents[row] for row, state in self._notes.states() if contents[row]}
 
-    def facts(self) -> dict[int, dict[str, Any]]:
+    def facts(self) -> Mapping[int, dict[str, Any]]:
         """Return how each image was aligned.
 
         Returns
         -------
-        dict of int to dict
+        mapping of int to dict
             By row: ``matrix`` from pixels (x, y, 1) of the frame to those of the file, 3 × 3;
             ``native_shape``, height and width of the file; ``laterality`` and
             ``laterality_source``; where the cohort has an atlas also ``side_confidence``,
@@ -208,7 +205,7 @@ class AlignedStack:
             ``likeness_after``, and ``landmarks`` before registration, (x, y) in pixels of the
             frame; ``note`` where a file contradicts itself: how it was read.
         """
-        return {row: entry.get("facts", {}) for row, entry in self._entries.items()}
+        return self._notes.facts()
 
     def grow(self, size: int) -> None:
         """Make room for `size` images; those that are there stay."""
@@ -283,7 +280,7 @@ class AlignedStack:
             return
         self._note(
             [
-                {**self._entries[row], "state": source.state}
+                {**self._notes.entry(row), "state": source.state}
                 for row, source in sources.items()
                 if source.content
             ]
@@ -316,7 +313,7 @@ class AlignedStack:
 
     def _check_not_lost(self, files: ChunkFiles, place: tuple[int, ...]) -> None:
         """Refuse what is black because its file went, which Zarr fills with zeros unsaid."""
-        aligned = self._entries.get(place[0], {}).get("error") == ""
+        aligned = self._notes.errors.get(place[0]) == ""
         if self._has_every_file and aligned and files.is_gone(place):
             raise InputError(
                 f"{self.folder}: a file of image {place[0] + 1} is not there any more; explain the "

@@ -2,13 +2,87 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from napari_globalxai.frame.sources import FileState
+
 _TEXTS = ("laterality", "laterality_source", "note", "registration_note")
 _NUMBERS = ("side_confidence", "side_margin", "likeness_before", "likeness_after")
 _MOST_PIXELS = 1 << 31
+
+
+class StackNotes:
+    """The latest line on each row of a stack, kept as texts and numbers alone.
+
+    Of lines as they are read, each image would be a dozen objects. With many thousand images open,
+    Python would walk through all of them whenever it looks for cycles, and a window stand still.
+
+    Parameters
+    ----------
+    entries : iterable of dict
+        Lines of the journal, oldest first.
+
+    Attributes
+    ----------
+    errors, sources, contents : dict of int to str
+        By row: why it could not be aligned, or nothing; the key of what it was made from; the
+        SHA-256 of its file, or nothing.
+    """
+
+    def __init__(self, entries: Iterable[dict[str, Any]]) -> None:
+        self.errors: dict[int, str] = {}
+        self.sources: dict[int, str] = {}
+        self.contents: dict[int, str] = {}
+        self._states: dict[int, FileState | None] = {}
+        self._facts: dict[int, str] = {}
+        self.take(entries)
+
+    def take(self, entries: Iterable[dict[str, Any]]) -> None:
+        """Take lines that came later."""
+        for entry in filter(is_whole, entries):
+            row, state = entry["row"], entry.get("state")
+            self.errors[row], self.sources[row] = entry["error"], entry["source"]
+            self.contents[row] = entry.get("content", "")
+            self._states[row] = None if state is None else tuple(state)
+            self._facts[row] = json.dumps(entry.get("facts", {}))
+
+    def entry(self, row: int) -> dict[str, Any]:
+        """Return what is noted of a row, as a line says it."""
+        return {
+            "row": row,
+            "error": self.errors[row],
+            "source": self.sources[row],
+            "content": self.contents[row],
+            "state": self._states[row],
+            "facts": json.loads(self._facts[row]),
+        }
+
+    def facts(self) -> Mapping[int, dict[str, Any]]:
+        """Return how each image was aligned; of each, it is read whenever somebody asks."""
+        return _ReadWhenAsked(self._facts)
+
+    def states(self) -> Iterator[tuple[int, FileState]]:
+        """Return rows whose file's state is known, and that state."""
+        return ((row, state) for row, state in self._states.items() if state is not None)
+
+
+class _ReadWhenAsked(Mapping[int, dict[str, Any]]):
+    def __init__(self, texts: Mapping[int, str]) -> None:
+        self._texts = texts
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self._texts[row])
+        return found
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._texts)
+
+    def __len__(self) -> int:
+        return len(self._texts)
 
 
 def is_whole(entry: dict[str, Any]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 import warnings
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -97,18 +98,24 @@ def read_raster(path: Path, page: int | None, wanted: Wanted) -> Picture:
             image.seek(index)
         check_size(image.height, image.width)
         native = image.height, image.width
-        orientation = _orientation(image)
-        needed = wanted.as_stored(orientation)
-        scale = 1
-        if needed is not None:
-            height, width = needed
-            # Decoding at 1/2 takes a quarter of the time. Twice the size is kept so that the area
-            # average after it stays close to that of the whole picture: benchmarks/aligning.py.
-            if reduced := image.draft(None, (2 * width, 2 * height)):
-                scale = round(native[1] / reduced[1][2])
-        factor = reduction((image.height, image.width), needed)
-        full = _fills_16_bits(image, path)
-        with DECODING.hold(decoding_bytes(image.size, factor)):
+        with ExitStack() as held:
+            if image.format == "PNG":
+                factor = reduction(native, wanted.at_least)
+                held.enter_context(DECODING.hold(decoding_bytes(image.size, factor)))
+                _load_png(image)
+            orientation = _orientation(image)
+            needed = wanted.as_stored(orientation)
+            scale = 1
+            if needed is not None:
+                height, width = needed
+                # Decoding at 1/2 takes a quarter of the time. Twice the size is kept so that the
+                # area average after it stays close to that of the whole: benchmarks/aligning.py.
+                if reduced := image.draft(None, (2 * width, 2 * height)):
+                    scale = round(native[1] / reduced[1][2])
+            factor = reduction((image.height, image.width), needed)
+            full = _fills_16_bits(image, path)
+            if image.format != "PNG":
+                held.enter_context(DECODING.hold(decoding_bytes(image.size, factor)))
             values, note = pillow_rgb(
                 image, 16 if full else wanted.stored_bits, factor, header.significant
             )
@@ -219,6 +226,15 @@ def _frame_shapes(image: Image.Image) -> list[tuple[int, int]]:
     return shapes
 
 
+def _load_png(image: Image.Image) -> None:
+    """Decode a PNG before it is asked for its orientation, which may stand behind its pixels.
+
+    Pillow would decode it for that as well, and an error that is put by there is not raised again:
+    what could not be decoded is black then.
+    """
+    image.load()
+
+
 def _orientation(image: Image.Image) -> int:
     try:
         found = image.getexif().get(_ORIENTATION, 1)
@@ -234,10 +250,10 @@ def _read_deep_png(path: Path, image: Image.Image, header: PngHeader, wanted: Wa
     """Read 16-bit colours, of which Pillow keeps 8 bits, with SimpleITK."""
     check_size(image.height, image.width)
     native = image.height, image.width
-    orientation = _orientation(image)
     with DECODING.hold(math.prod(native) * _BYTES_GUARDED):
         # SimpleITK gives what there is of a file that was cut off; this fails.
-        image.load()
+        _load_png(image)
+        orientation = _orientation(image)
         samples = _decode_deep_png(path, header, 8 * math.prod(native))
         if samples.shape[:2] != native or samples.shape[2:] not in ((3,), (4,)):
             raise ValueError("its decoder gives another size than its header")

@@ -38,7 +38,7 @@ MOST_PAGES = 500
 _DEFLATED = (8, 32946)
 _TIFFFILE_COMPRESSIONS = (1, *_DEFLATED)
 _MINISWHITE, _MINISBLACK, _RGB = 0, 1, 2
-_UNASSOCIATED = 2
+_ASSOCIATED, _UNASSOCIATED = 1, 2
 _SIGNIFICANT_BITS = re.compile(r'\bSignificantBits="(\d{1,2})"')
 # No deflated stream becomes more than so many times as large.
 _MOST_INFLATED = 1032
@@ -65,6 +65,7 @@ def read_tiff(path: Path, page: int | None, wanted: Wanted) -> Picture:
         chosen = pages[index]
         native = shapes[index]
         check_size(*native)
+        _check_grey(chosen)
         tag = chosen.tags.get(_ORIENTATION)
         orientation = int(tag.value) if tag is not None else 1
         factor = reduction(native, wanted.as_stored(orientation))
@@ -101,6 +102,18 @@ def _tiff_pages(tiff: Any) -> list[Any]:
     if len(pages) > MOST_PAGES:
         raise ValueError(f"it holds more than {MOST_PAGES} pages")
     return [page for page in pages if isinstance(page, tifffile.TiffPage)]
+
+
+def _check_grey(page: Any) -> None:
+    """Refuse grey that stands beside samples of unknown meaning: they may be the other colours."""
+    extra = [int(kind) for kind in page.extrasamples or ()]
+    beside = page.samplesperpixel - 1
+    grey = page.photometric in (_MINISWHITE, _MINISBLACK)
+    if grey and beside and extra[:1] not in ([_ASSOCIATED], [_UNASSOCIATED]):
+        raise ValueError(
+            f"it is called grey, but holds {beside + 1} samples a pixel, and nothing tells what "
+            "the others are; save it as grey or as RGB"
+        )
 
 
 def _told_range(tiff: Any, page: Any) -> ValueRange | None:

@@ -12,6 +12,8 @@ from napari_globalxai.plain_text import numeral
 
 # Numbers of 16 bit that stay below this are fewer bits, or a picture that shows next to nothing.
 _DARK = 1 << 14
+# By which floats may rise above 1 and mean it.
+_ROUNDING = 1e-3
 _USUAL_BITS = (8, 10, 12, 14)
 
 
@@ -82,15 +84,17 @@ def range_of(
             "its samples are signed 8-bit numbers, whose largest may be white or half of it; save "
             "it with unsigned ones, or say --stored-bits 7 or --stored-bits 8"
         )
+    unit = samples.dtype.kind == "f" and high <= 1 + _ROUNDING
+    # One pixel a little above 1 would make the whole picture black.
+    between = samples.dtype.kind == "f" and not unit and high < _DARK >> 8
     # Written so that NaN is refused, too.
-    if not (low >= 0 and high <= 255):
+    if between or not (low >= 0 and high <= 255):
         mend = ", or say --stored-bits" if whole and low >= 0 else ""
         raise ValueError(
             f"its values lie between {numeral(low, 'g')} and {numeral(high, 'g')}, so that black "
-            f"and "
-            f"white are unknown; save it with 8 or 16 bit{mend}"
+            f"and white are unknown; save it with 8 or 16 bit{mend}"
         )
-    return ValueRange(0, 1 if samples.dtype.kind == "f" and high <= 1 else 255)
+    return ValueRange(0, max(high, 1) if unit else 255)
 
 
 def range_of_significant(samples: Array, bits: int) -> ValueRange:

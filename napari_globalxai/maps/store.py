@@ -15,6 +15,7 @@ from napari_globalxai.maps.cell_grid import CellGrid
 from napari_globalxai.progress import may_stop_here
 from napari_globalxai.stored_arrays import ArrayLayout, check_store, zarr_store
 from napari_globalxai.stored_chunks import ChunkFiles
+from napari_globalxai.unusable import damaged
 
 _CHUNK_BYTES = 1 << 20
 _MOST_IMAGES_A_CHUNK = 32
@@ -39,6 +40,8 @@ class AttributionStore:
 
         self.path = path
         try:
+            if not path.exists():
+                raise damaged(path)
             check_store(path)
             self._array: Any = zarr.open_array(zarr_store(path), mode="r+", zarr_format=3)
             attributes: dict[str, Any] = dict(self._array.attrs)
@@ -156,11 +159,19 @@ class AttributionStore:
         """
         for part, maps in self._chunks(rows, label):
             if np.isnan(maps).any():
-                raise InputError(
-                    f"{self.path}: lacks maps of images that were explained; explain the cohort "
-                    "again with --resume."
-                )
+                raise self.lacking(int(part[0]), label)
             yield part, maps
+
+    def lacking(self, row: int, label: int) -> InputError:
+        """Return the error of a chunk without the map of an image that was explained."""
+        place = self._place(row // self.images_per_chunk, label)
+        where = f"{self.path}: "
+        if self._files.is_gone(place):
+            where = f"{self._files.file_of(place)}: is missing, so {self.path.name} "
+        return InputError(
+            f"{where}lacks maps of images that were explained; explain the cohort again with "
+            "--resume."
+        )
 
     def _chunks(
         self, rows: npt.NDArray[np.int64], label: int

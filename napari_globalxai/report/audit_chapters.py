@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_globalxai.audit.findings import place_title
 from napari_globalxai.report.chapter import (
@@ -21,6 +21,9 @@ from napari_globalxai.report.chapter import (
     texts,
 )
 from napari_globalxai.runs.folder import REGIONS_FOLDER
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 AUDIT_FOLDER = "audit"
 _FINDINGS = "Findings"
@@ -104,6 +107,9 @@ def audit_chapter(folder: Path) -> Chapter | None:
     title = "Audit: where the maps lie"
     if isinstance(table, Damaged):
         return Chapter("audit", title, warnings=[table.sentence])
+    duplicates = table_in(
+        folder / AUDIT_FOLDER / "near_duplicates.csv", ("file", "other_file", "correlation")
+    )
     everybody = table[table["subgroup"].astype(str) == "all"]
     strongest = everybody.sort_values("ratio", ascending=False).head(_MOST_ROWS)
     erased = "auc_erased" in table and table["auc_erased"].notna().any()
@@ -132,13 +138,12 @@ def audit_chapter(folder: Path) -> Chapter | None:
             "that make the map, with 95 % intervals over patients; the highest ratios first. "
             f"Subgroups and the rest of {len(table)} rows are in audit/regions.csv."
         ],
-        tables=[ChapterTable(columns, rows), *_duplicates(folder)],
+        warnings=[duplicates.sentence] if isinstance(duplicates, Damaged) else [],
+        tables=[ChapterTable(columns, rows), *_duplicate_tables(duplicates)],
     )
 
 
-def _duplicates(folder: Path) -> list[ChapterTable]:
-    path = folder / AUDIT_FOLDER / "near_duplicates.csv"
-    table = table_in(path, ("file", "other_file", "correlation"))
+def _duplicate_tables(table: pd.DataFrame | Damaged | None) -> list[ChapterTable]:
     if table is None or isinstance(table, Damaged) or len(table) == 0:
         return []
     rows = [

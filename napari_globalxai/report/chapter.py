@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from napari_globalxai.plain_text import numeral
 from napari_globalxai.report.style import DASH, number, percent
 from napari_globalxai.storage import read_json, read_table
+from napari_globalxai.unusable import made_again
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,20 +70,21 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Damaged:
-    """A file that is there and cannot be used."""
+    """A file that cannot be used, or is missing among others that were written with it."""
 
     path: Path
 
     @property
     def sentence(self) -> str:
         """What the report says of it."""
-        return f"{self.path.name} cannot be read; make it again."
+        what = "cannot be read" if self.path.exists() else "is missing"
+        return f"{self.path.name} {what}; {made_again(self.path)}."
 
 
 def mapping_in(path: Path) -> Mapping[str, Any] | Damaged | None:
-    """Read a JSON object; None where there is no file."""
+    """Read a JSON object; None where there is neither the file nor what is written with it."""
     if not path.is_file():
-        return None
+        return _lost(path, ".csv", ".tif")
     try:
         content = read_json(path)
     except (OSError, ValueError, RecursionError):
@@ -93,9 +95,9 @@ def mapping_in(path: Path) -> Mapping[str, Any] | Damaged | None:
 def table_in(
     path: Path, columns: Iterable[str], numbers: Iterable[str] = ()
 ) -> pd.DataFrame | Damaged | None:
-    """Read a table that has these columns, and `numbers` in some; None where there is no file."""
+    """Read a table that has these columns, and `numbers` in some; None as for `mapping_in`."""
     if not path.is_file():
-        return None
+        return _lost(path, ".json")
     try:
         table = read_table(path, dtype={"label": str})
     except (OSError, ValueError):
@@ -104,6 +106,14 @@ def table_in(
         return Damaged(path)
     are_numbers = all(table[name].dtype.kind in "iuf" for name in numbers)
     return table if are_numbers or not len(table) else Damaged(path)
+
+
+def _lost(path: Path, *beside: str) -> Damaged | None:
+    """Return a file that is missing where files of these kinds, written with it, are not."""
+    if not path.parent.is_dir():
+        return None
+    is_lost = any(each.suffix in beside for each in path.parent.iterdir())
+    return Damaged(path) if is_lost else None
 
 
 def entries(value: Any) -> list[Mapping[str, Any]]:

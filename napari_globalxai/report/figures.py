@@ -137,9 +137,9 @@ def map_panels(run: Run) -> list[MapPanel]:
     ]
 
 
-def _sd(run: Run, label: str) -> FloatImage | None:
+def _sd(run: Run, label: str) -> FloatImage:
     path = run.folder / "maps" / f"{file_stem(label)}.sd.tif"
-    return read_map(path, run.stack.shape) if path.is_file() else None
+    return read_map(path, run.stack.shape)
 
 
 def _example(run: Run, images: LabelImages, at: int | None) -> Example | None:

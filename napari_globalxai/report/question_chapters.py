@@ -229,7 +229,7 @@ def outliers_chapter(folder: Path) -> Chapter | None:
 
 def _each(folder: Path, name: str) -> Iterator[tuple[Path, Mapping[str, Any] | Damaged]]:
     """Read the records of all folders in a folder, by name."""
-    for path in sorted(folder.glob(f"*/{name}")):
+    for path in sorted(each / name for each in folder.glob("*") if each.is_dir()):
         record = mapping_in(path)
         if record is not None:
             yield path, record

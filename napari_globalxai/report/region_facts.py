@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from napari_globalxai.faithfulness.questions.stored_regions import stored_tests
 from napari_globalxai.report.peppr_facts import with_interval
 from napari_globalxai.report.style import number, percent
-from napari_globalxai.storage import read_json
 
 
 def region_facts(folder: Path) -> list[dict[str, str]]:
@@ -19,9 +19,8 @@ def region_facts(folder: Path) -> list[dict[str, str]]:
     """
     rows = []
     for path in sorted(folder.glob("regions*.json")):
-        content = read_json(path)
-        # A map may bear that name.
-        for row in content.get("regions", []):
+        found = [(test, row) for test in stored_tests(path) for row in test.rows]
+        for test, row in found:
             intervals = {
                 name: with_interval(
                     row[f"{name}_change"], [row[f"{name}_ci_low"], row[f"{name}_ci_high"]]
@@ -32,9 +31,9 @@ def region_facts(folder: Path) -> list[dict[str, str]]:
             rows.append(
                 {
                     "Label": str(row["label"]),
-                    "Region": f"{first}{row['region']}",
+                    "Region": f"{first}{test.name_of(str(row['region']))}",
                     "Arm": str(row["arm"]),
-                    "Fill": str(content["settings"]["fill"]),
+                    "Fill": str(test.settings["fill"]),
                     "Share of the map": percent(row["share"], 1),
                     "Share of the frame": percent(row["area_share"], 1),
                     "AUC, whole": number(row["auc_intact"]),

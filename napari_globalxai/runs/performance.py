@@ -16,7 +16,8 @@ import pandas as pd
 
 from napari_globalxai.faithfulness.scores.auc_scores import average_precision, roc_auc
 from napari_globalxai.faithfulness.scores.intervals import auc_interval
-from napari_globalxai.storage import as_we_write, read_table, write_table
+from napari_globalxai.storage import read_table, write_table
+from napari_globalxai.unusable import as_we_write
 
 PERFORMANCE_TABLE = "performance.csv"
 _ADVICE = (

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_globalxai.attribution.method import Method, make_method
+from napari_globalxai.attribution.method import Method
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.errors import InputError
 from napari_globalxai.execution.dask_workers import Workers
@@ -23,13 +23,12 @@ from napari_globalxai.runs import provenance
 from napari_globalxai.runs.claim import claim_folder
 from napari_globalxai.runs.clock import now
 from napari_globalxai.runs.folder import STACK_FOLDER
-from napari_globalxai.runs.inputs.label_names import choose_labels
+from napari_globalxai.runs.inputs.refusals import check_names, labels_to_explain, method_for
 from napari_globalxai.runs.record import RunRecord, RunSettings, write_record
 from napari_globalxai.runs.stages import Aligned
 from napari_globalxai.settings.aggregation_settings import AggregationSettings
 from napari_globalxai.settings.explain_settings import ExplainSettings
 from napari_globalxai.settings.frame_settings import FrameSettings
-from napari_globalxai.statistics.recorded_statistics import declared_statistics
 
 
 @dataclass(frozen=True)
@@ -181,17 +180,9 @@ def plan_run(
     """
     if settings.batch_size is not None:
         model = model.working_with(images_a_forward=settings.batch_size)
-    # A statistic of another package that cannot be used is refused here, too.
-    declared_statistics()
-    labels = choose_labels(cohort, model.labels, settings.labels)
-    method = make_method(settings.method, **settings.method_settings)
-    # A network that cannot be split fails here, before any image was read.
-    grid = method.grid(model)
-    if settings.pooling > 1 and not grid.is_frame:
-        raise InputError(
-            f"The maps of {method.name} have {' × '.join(map(str, grid.shape))} cells; only maps "
-            "with a value a pixel are pooled."
-        )
+    check_names(cohort, model)
+    labels = labels_to_explain(cohort, model, settings)
+    method, grid = method_for(model, settings)
     frame = settings.frame_of(model.card.input.frame)
     reuse = None if aligned is None else aligned / STACK_FOLDER
     if reuse is not None:

@@ -55,6 +55,7 @@ def describe_cohort(cohort: Cohort) -> CohortRecord:
         sha256=cohort.sha256,
         images=len(cohort),
         patients=len(set(cohort.patients)),
+        names_sha256=hash_value(list(cohort.names)),
         columns=cohort.guesses,
         reading=reading_of(cohort),
         warnings=cohort.warnings,

@@ -23,12 +23,14 @@ from pydantic import (
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.card.model_card import ModelCard, facts_that_matter
-from napari_globalxai.runs.folder import QUALITY_FILE, RUN_FILE
+from napari_globalxai.own_tables import is_record
+from napari_globalxai.runs.folder import QUALITY_FILE, RUN_FILE, STACK_FOLDER, STORE_FOLDER
 from napari_globalxai.settings.aggregation_settings import AggregationSettings
 from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.settings.explain_settings import ExplainSettings
 from napari_globalxai.settings.frame_settings import AlignmentSettings
-from napari_globalxai.storage import damaged, hash_value, read_json, write_json
+from napari_globalxai.storage import hash_value, read_json, write_json
+from napari_globalxai.unusable import damaged
 
 FORMAT = 2
 Kind = Literal["run", "align", "check"]
@@ -43,6 +45,8 @@ _HOLDS: dict[str, tuple[str, str]] = {
     ),
 }
 _WANTED = {"RunRecord": "a run", "AlignRecord": "aligned images"}
+# By which a folder is known to have been one of ours.
+_LEFT_BESIDE = (STORE_FOLDER, STACK_FOLDER)
 # What may differ between equal runs: where files lie, how it was computed.
 _CIRCUMSTANCES = frozenset(
     ("batch_size", "precision", "device", "template", "cam_layer", "workers", "scheduler")
@@ -79,6 +83,8 @@ class CohortRecord(_Part):
     sha256: str
     images: int
     patients: int
+    # Of the names of the images in their order; runs of earlier versions do not tell.
+    names_sha256: str = ""
     columns: dict[str, str] = Field(default_factory=dict)
     reading: TableReading = Field(default_factory=TableReading)
     warnings: list[str] = Field(default_factory=list)
@@ -291,7 +297,6 @@ class AlignRecord(Record):
     problems: list[str] = Field(default_factory=list)
 
 
-_OF_ANY_VERSION = {"kind", "format", "cohort", "frame"}
 RecordT = TypeVar("RecordT", RunRecord, AlignRecord)
 
 
@@ -308,7 +313,7 @@ def is_another_programs(folder: Path) -> bool:
     except (OSError, ValueError, RecursionError):
         # What is wrong with it is said where it is opened.
         return False
-    return not isinstance(values, dict) or values.keys().isdisjoint(_OF_ANY_VERSION)
+    return not is_record(values)
 
 
 def write_record(folder: Path, record: Record) -> None:
@@ -325,6 +330,13 @@ def read_record(folder: Path) -> RunRecord | AlignRecord:
         When there is none, it is damaged, or a newer version of this program wrote it.
     """
     path = folder / RUN_FILE
+    if not path.exists():
+        lost = [name for name in _LEFT_BESIDE if (folder / name).exists()]
+        if lost:
+            raise InputError(
+                f"{path}: is missing, and nothing can be made of {' and '.join(lost)} without it; "
+                "put it back, or make the folder anew elsewhere."
+            )
     if not path.is_file():
         raise InputError(f"{folder}: is not a run folder, it has no {RUN_FILE}.")
     try:

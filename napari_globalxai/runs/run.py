@@ -31,7 +31,8 @@ from napari_globalxai.runs.turns import reading
 from napari_globalxai.settings.aggregation_settings import AggregationSettings
 from napari_globalxai.statistics.global_map import OVERALL, GlobalMap
 from napari_globalxai.statistics.selection import select_rows
-from napari_globalxai.storage import damaged, read_table
+from napari_globalxai.storage import read_table
+from napari_globalxai.unusable import damaged
 
 # The global maps are looked at far more often than anything else of a run, and most of what reads
 # the rest takes a quarter of a second or more to import; the model takes seconds.
@@ -87,14 +88,20 @@ class Run:
 
     @cached_property
     def images(self) -> pd.DataFrame:  # noqa: D102 - see the class
-        count = self.record.cohort.images
-        return tables.read_explained(self.folder / IMAGES_TABLE, self.labels, count)
+        cohort = self.record.cohort
+        return tables.read_explained(
+            self.folder / IMAGES_TABLE, self.labels, cohort.images, cohort.names_sha256
+        )
 
     @cached_property
     def performance(self) -> list[LabelPerformance]:
         """How well the model tells each of its labels apart; empty for runs of older releases."""
-        from napari_globalxai.runs.performance import read_performance
+        from napari_globalxai.runs.performance import PERFORMANCE_TABLE, read_performance
 
+        path = self.folder / PERFORMANCE_TABLE
+        # Those that tell the names of their images have the table as well.
+        if self.record.cohort.names_sha256 and not path.exists():
+            raise damaged(path)
         return read_performance(self.folder)
 
     @cached_property
@@ -131,11 +138,7 @@ class Run:
         try:
             stack = AlignedStack(path)
         except FileNotFoundError as why:
-            if path.exists():
-                raise damaged(path) from why
-            raise InputError(
-                f"{path}: is gone; put it back, or explain the cohort again with --resume."
-            ) from why
+            raise damaged(path) from why
         if stack.shape != self._shape or len(stack) != self.record.cohort.images:
             raise damaged(self.folder / STACK_FOLDER)
         return stack
@@ -197,8 +200,16 @@ class Run:
 
         It shows the same part of the map, with the same smoothing, as enters the global map; NaN
         where the image could not be explained.
+
+        Raises
+        ------
+        InputError
+            When it was explained, and its map is not in the store any more.
         """
-        native = self.store.read(row, self.store.labels.index(label))
+        index = self.store.labels.index(label)
+        native = self.store.read(row, index)
+        if np.isnan(native).any() and row in self.finished_rows:
+            raise self.store.lacking(row, index)
         settings = self.aggregation.model_copy(update={"scale": "none"})
         prepared = prepare_maps(native[None], settings)[0]
         return smooth(upsample(prepared, self.store.grid), settings.smoothing)
@@ -258,10 +269,9 @@ class Run:
     @cached_property
     def placements(self) -> Mapping[int, Placement]:
         """Where the frame lies in each image's file, by row; images that failed are left out."""
-        from napari_globalxai.frame.placement import Placement
+        from napari_globalxai.frame.placement import Placements
 
-        known = {row: Placement.of(facts) for row, facts in self.stack.facts().items()}
-        return {row: place for row, place in known.items() if place is not None}
+        return Placements(self.stack.facts())
 
     def to_native(self, image: str | npt.ArrayLike, row: int) -> npt.NDArray[np.float32]:
         """Bring a map of the frame to the pixels that an image's file stores.
@@ -388,11 +398,12 @@ class Run:
             By default the mean image, or else the first that there is.
         """
         from napari_globalxai.faithfulness.result import PepprResult
-        from napari_globalxai.faithfulness.stored_results import result_stem
+        from napari_globalxai.faithfulness.stored_results import check_record_is_there, result_stem
 
         with reading(self.folder):
             fills = self.peppr_fills(name)
             if not fills or (fill is not None and fill not in fills):
+                check_record_is_there(self.folder / PEPPR_FOLDER, file_stem(name), fill)
                 with_fill = "" if fill is None else f" with the fill {fill!r}"
                 raise InputError(f"{self.folder}: PEPPR was not run along {name!r}{with_fill}.")
             stem = result_stem(file_stem(name), fills[0] if fill is None else fill)

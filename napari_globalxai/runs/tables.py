@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_globalxai.storage import damaged, read_table, write_table
+from napari_globalxai.resaved_csv import with_points
+from napari_globalxai.storage import hash_value, read_table, write_table
+from napari_globalxai.unusable import changed, damaged
 
 # Takes half a second to import, and panels open by the names below alone.
 if TYPE_CHECKING:
@@ -131,16 +133,25 @@ def read_images(path: Path) -> pd.DataFrame:
     InputError
         When rows were left out, added or numbered otherwise: maps are found by their number.
     """
-    table = read_table(path, dtype=dict.fromkeys(_TEXT, str), low_memory=False)
+    table = read_table(path, (FILE,), dtype=dict.fromkeys(_TEXT, str), low_memory=False)
+    if any(table[name].dtype.kind == "O" for name in table if str(name).startswith(_FAMILIES)):
+        # Where the fields are parted by commas, too, nothing else tells of it.
+        table = with_points(table, _TEXT)
     if ROW in table:
         if sorted(table[ROW]) != list(range(len(table))):
-            raise damaged(path)
-        table = table.sort_values(ROW, ignore_index=True)
+            raise changed(
+                path,
+                "rows were left out, added or numbered otherwise, so that nothing tells which map "
+                "is of which image",
+            )
+        table = table.sort_values(ROW, ignore_index=True).astype({ROW: int})
     text = [name for name in _TEXT if name in table]
     return table.fillna(dict.fromkeys(text, ""))
 
 
-def read_explained(path: Path, labels: Sequence[str], count: int) -> pd.DataFrame:
+def read_explained(
+    path: Path, labels: Sequence[str], count: int, names_sha256: str = ""
+) -> pd.DataFrame:
     """Read the table of the images of a run, and look whether its numbers can be.
 
     Parameters
@@ -151,6 +162,8 @@ def read_explained(path: Path, labels: Sequence[str], count: int) -> pd.DataFram
         Labels that were explained.
     count : int
         Number of images of the run.
+    names_sha256 : str, optional
+        Hash of the images' names in their order, as `hash_value` gives it; empty where unknown.
 
     Raises
     ------
@@ -158,18 +171,41 @@ def read_explained(path: Path, labels: Sequence[str], count: int) -> pd.DataFram
         When columns, rows or numbers are not as we write them, as in a table changed by hand.
     """
     table = read_images(path)
+    _check_rows(path, table, count, names_sha256)
     predicted = [probability_column(label) for label in labels]
     known = [name for name in map(truth_column, labels) if name in table]
-    if any(name not in table for name in (*NEEDED, *predicted)) or len(table) != count:
+    if any(name not in table for name in (*NEEDED, *predicted)):
         raise damaged(path)
-    if any(table[name].dtype.kind not in "biuf" for name in (*predicted, *known)):
-        raise damaged(path)
+    for name in (*predicted, *known):
+        if table[name].dtype.kind not in "biuf":
+            raise changed(path, f"its column {name!r} holds something else than numbers")
     probability, truth = table[predicted].to_numpy(float), table[known].to_numpy(float)
     # NaN is neither below nor above anything.
     odd = (truth < 0) | (truth > 1) | ((truth > 0) & (truth < 1))
-    if odd.any() or ((probability < 0) | (probability > 1)).any():
-        raise damaged(path)
+    unlikely = (probability < 0) | (probability > 1)
+    for kind, names, values, wrong in (
+        ("truth", known, truth, odd),
+        ("probability", predicted, probability, unlikely),
+    ):
+        if wrong.any():
+            row, column = (int(place[0]) for place in wrong.nonzero())
+            value = f"{names[column]!r} holds {values[row, column]:g}"
+            raise changed(path, f"its column {value}, which is no {kind}")
     return table
+
+
+def _check_rows(path: Path, table: pd.DataFrame, count: int, names_sha256: str) -> None:
+    """Refuse a table whose rows are not those of the run's images, one by one."""
+    if len(table) != count:
+        raise changed(path, f"it has {len(table)} rows, but the run has {count} images")
+    if names_sha256 and hash_value(table[FILE].tolist()) != names_sha256:
+        raise changed(
+            path,
+            "its rows name other images than the run explained, as after a column was sorted "
+            "without the others, or names were changed",
+        )
+    if not names_sha256 and ROW not in table:
+        raise changed(path, f"its column {ROW!r} is gone, which tells whose map is whose")
 
 
 def covariate_columns(table: pd.DataFrame, labels: Sequence[str]) -> list[str]:

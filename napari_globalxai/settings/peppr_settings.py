@@ -146,6 +146,13 @@ class PepprSettings(SettingsModel):
         chosen = (self.fill,) if isinstance(self.fill, str) else self.fill
         return tuple(dict.fromkeys(chosen))
 
+    @property
+    def first_fill_alone(self) -> str:
+        """What questions that take one fill say of several, in a sentence; empty for one."""
+        if len(self.fills) < 2:
+            return ""
+        return f"Of the fills, {self.fills[0]} alone is taken here."
+
     @field_validator("fill")
     @classmethod
     def _at_least_one_fill(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:

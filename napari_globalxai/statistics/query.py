@@ -20,6 +20,13 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_globalxai.errors import InputError
+from napari_globalxai.statistics.query_texts import (
+    compared,
+    is_text,
+    text_among_numbers,
+    texts_of,
+    why_not_ordered,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -359,7 +366,17 @@ class _Evaluation:
             self.query.refuse("has a list on the left; write the column first")
         first, second = self.of(left), self.of(right)
         self._must_fit(left, first, second)
-        return _compared(first, second, _COMPARISONS[type(how)], isinstance(how, ast.NotEq))
+        if not isinstance(how, ast.Eq | ast.NotEq) and is_text(first) and is_text(second):
+            self._must_have_an_order(left, first, second)
+        return compared(first, second, _COMPARISONS[type(how)], isinstance(how, ast.NotEq))
+
+    def _must_have_an_order(self, node: ast.expr, first: Any, second: Any) -> None:
+        """Refuse to put numbers and dates in the order of their letters."""
+        if why := why_not_ordered((*texts_of(first), *texts_of(second))):
+            self.query.refuse(
+                f"asks which text is greater at {self._shown(node)!r}, but {why}; in images.csv, "
+                "write numbers alone or dates such as 2021-01-31, and leave empty what is neither"
+            )
 
     def _among(self, left: ast.expr, how: ast.cmpop, right: ast.expr) -> Any:
         """Return whether values are among constants; pandas takes ``==`` for ``in``, too."""
@@ -371,12 +388,12 @@ class _Evaluation:
         result = np.zeros(np.shape(value), dtype=bool)
         for constant in (_constant(self.query, each) for each in right.elts):
             self._must_fit(left, value, constant)
-            result = result | _compared(value, constant, operator.eq, False)
+            result = result | compared(value, constant, operator.eq, False)
         return ~result if isinstance(how, ast.NotEq | ast.NotIn) else result
 
     def _must_fit(self, node: ast.expr, first: Any, second: Any) -> None:
         """Refuse to compare text with numbers, which is never equal, and says nothing."""
-        texts = [_is_text(each) for each in (first, second)]
+        texts = [is_text(each) for each in (first, second)]
         if texts[0] == texts[1]:
             return
         text = first if texts[0] else second
@@ -387,28 +404,15 @@ class _Evaluation:
         if example == "" and np.ndim(text):
             return
         mend = "put text in quotes, and numbers in none"
+        if np.ndim(text) and (odd := text_among_numbers(texts_of(text))):
+            mend = (
+                f"in images.csv, correct fields such as {odd!r} or leave them empty, and the "
+                "column is one of numbers"
+            )
         if str(example).casefold() in ("true", "false"):
             mend = "write True and False without quotes where a column holds nothing else"
         shown = self._shown(node)
         self.query.refuse(f"compares text, such as {example!r}, with numbers at {shown!r}; {mend}")
-
-
-def _compared(first: Any, second: Any, compare: Callable[[Any, Any], Any], unequal: bool) -> Any:
-    """Compare; what is missing is unequal to everything, and that is all that holds for it."""
-    if not (_is_text(first) or _is_text(second)):
-        return np.asarray(compare(np.asarray(first), np.asarray(second)), dtype=bool)
-    sides = np.broadcast_arrays(np.asarray(first, object), np.asarray(second, object))
-    return np.array(
-        [
-            unequal if one is None or other is None else compare(one, other)
-            for one, other in zip(*map(np.ravel, sides), strict=True)
-        ],
-        dtype=bool,
-    ).reshape(sides[0].shape)
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) or (isinstance(value, np.ndarray) and value.dtype == object)
 
 
 def _is_missing(value: object) -> bool:

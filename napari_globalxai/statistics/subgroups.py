@@ -190,6 +190,8 @@ def _levels(
     if len(levels) < 2:
         return [], "has one value only"
     name, pair = quoted(column), len(levels) == 2
+    # What is missing is unequal to everything, and belongs to neither side.
+    there = "" if known.all() else f" and {name} == {name}"
     found = [
         Subgroup(
             column=column,
@@ -198,7 +200,7 @@ def _levels(
             inside=mask & known,
             known=known,
             rest_value=levels[0] if pair else f"not {level}",
-            rest_query=f"{name} == {levels[0]!r}" if pair else f"{name} != {level!r}",
+            rest_query=f"{name} == {levels[0]!r}" if pair else f"{name} != {level!r}{there}",
             pair=pair,
         )
         for level, mask in zip(levels, masks, strict=True)

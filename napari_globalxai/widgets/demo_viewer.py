@@ -4,21 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import napari
-from qtpy.QtCore import QTimer
 
-from napari_globalxai.widgets.panels.maps.explain_widget import ExplainWidget
-from napari_globalxai.widgets.panels.peppr.peppr_widget import PepprWidget
-from napari_globalxai.widgets.workbench.open_panels import open_panels_of_a_run
-
-
-def dock_panels(viewer: "napari.viewer.Viewer") -> tuple[ExplainWidget, PepprWidget]:
-    """Dock both panels at the right, as tabs, and return them."""
-    explain, peppr = ExplainWidget(viewer), PepprWidget(viewer)
-    first = viewer.window.add_dock_widget(explain, name="Global explanations", area="right")
-    viewer.window.add_dock_widget(peppr, name="PEPPR", area="right", tabify=True)
-    # Once Qt has made the tabs; before, there is nothing to raise.
-    QTimer.singleShot(0, first.raise_)
-    return explain, peppr
+from napari_globalxai.widgets.workbench.open_panels import (
+    OF_A_RUN,
+    open_panel,
+    open_panels_of_a_run,
+)
 
 
 def open_run_in_viewer(run_folder: Path, block: bool = True) -> Any:
@@ -38,8 +29,7 @@ def open_run_in_viewer(run_folder: Path, block: bool = True) -> Any:
     """
     viewer = napari.Viewer(title="Global explanations")
     viewer.window.resize(1400, 900)
-    explain, _ = dock_panels(viewer)
-    explain.open_run(Path(run_folder))
+    open_panel(viewer, OF_A_RUN[0]).open_run(Path(run_folder))
     open_panels_of_a_run(viewer)
     if block:
         napari.run()

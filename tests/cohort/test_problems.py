@@ -178,6 +178,31 @@ def test_missing_patients(tmp_path):
     assert problem.startswith(f"{path}: no column names the patients")
 
 
+def test_words_for_nobody_are_no_patient_that_many_images_are_of(tmp_path):
+    touch(tmp_path, *(f"{name}.png" for name in "abcdefg"))
+    rows = ["a.png,Unknown,0", "b.png,unknown,1", "c.png,?,0", "d.png,-,1", "e.png,-1,1"]
+    rows += ["f.png,999,0", "g.png,999,1"]
+    path = table(tmp_path, "\n".join(["filename,ID,AMD", *rows]))
+    cohort = read_cohort(path)
+    assert cohort.patients == (*(f"image-{row}" for row in range(5)), "999", "999")
+    assert cohort.problems == [
+        f"{path}: rows 1, 2, 3, 4, 5 name no patient ('Unknown', 'unknown', '?', '-', '-1') and "
+        "count as one each."
+    ]
+
+
+def test_patients_that_may_be_one_are_named(tmp_path):
+    touch(tmp_path, *(f"{name}.png" for name in "abcdefg"))
+    rows = ["a.png,7,0", "b.png,7.0,1", "c.png,007,0", "d.png,P-1,1", "e.png,p 1,1", "f.png,P1,0"]
+    path = table(tmp_path, "\n".join(["filename,ID,AMD", *rows, "g.png,P1,1"]))
+    cohort = read_cohort(path)
+    assert cohort.patients == ("7", "7.0", "007", "P-1", "p 1", "P1", "P1")
+    assert cohort.problems == [
+        f"{path}: '7' and '7.0' and '007', 'P-1' and 'p 1' are patients of their own, which may be "
+        "one; spell a patient in one way, since images of one are not independent."
+    ]
+
+
 def test_warnings_come_first(tmp_path):
     touch(tmp_path, "a.png", "b.png", "c.png")
     path = table(tmp_path, "filename,ID,LR,AMD\na.png,1,x,0\nb.png,1,R,1\nc.png,,R,9\n")

@@ -11,7 +11,7 @@ from faithfulness_cases import make_evaluation, sign_map
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from napari_globalxai.errors import InputError
+from napari_globalxai.errors import Cancelled, InputError
 from napari_globalxai.faithfulness.orders.map_orders import order_by_map, step_counts
 from napari_globalxai.faithfulness.questions.map_comparison import (
     Candidate,
@@ -116,6 +116,47 @@ def test_mean_and_spread_over_images(one_by_one, tmp_path):
     (shown,) = more_tables(tmp_path)
     assert "not the cohort's" in shown.text
     assert shown.rows[0]["Label"] == "left"
+
+
+def test_a_test_that_was_stopped_goes_on_to_the_same_bits(one_by_one, tmp_path):
+    evaluation, whole = one_by_one
+    asked = []
+
+    def counted(row):
+        asked.append(row)
+        return own_map(row)
+
+    def stopping(progress):
+        if progress.done == 3:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        run_per_image(
+            evaluation, "left", counted, SETTINGS, cache=tmp_path, maps_key="a", progress=stopping
+        )
+    before, done = list(asked), []
+    again = run_per_image(
+        evaluation, "left", counted, SETTINGS, cache=tmp_path, maps_key="a",
+        progress=lambda progress: done.append(progress.done),
+    )  # fmt: skip
+    # Each image once, and those of before are counted as done.
+    assert sorted(asked) == sorted(whole.rows)
+    assert done[0] == len(before) == 3
+    assert done[-1] == len(whole.rows)
+    for arm, values in whole.probabilities.items():
+        np.testing.assert_array_equal(again.probabilities[arm], values)
+    assert again.constant == whole.constant
+    assert again.summary() == whole.summary()
+    # Of other maps, steps or a fill, nothing is taken.
+    asked.clear()
+    run_per_image(evaluation, "left", counted, SETTINGS, cache=tmp_path, maps_key="b")
+    assert len(asked) == len(whole.rows)
+    # Half a file, as a full disk leaves it, is made again.
+    for path in sorted(tmp_path.glob("*.npy"))[:2]:
+        path.write_bytes(path.read_bytes()[:40])
+    for key in ("a", "b"):
+        mended = run_per_image(evaluation, "left", counted, SETTINGS, cache=tmp_path, maps_key=key)
+        np.testing.assert_array_equal(mended.areas["delta"], whole.areas["delta"])
 
 
 def test_no_image_carries_the_label(one_by_one):

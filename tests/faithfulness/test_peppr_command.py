@@ -48,6 +48,23 @@ def command(monkeypatch, capsys):
     return call
 
 
+def test_images_are_tested_with_each_fill_and_maps_say_that_they_are_not(run, command):
+    fills = ("--fill", "black", "--fill", "mean-image")
+    status, out, _ = command("peppr", run, "--per-image", "--map", "left", *fills, *QUICK, "--json")
+    assert status == 0
+    told = json.loads(out)
+    assert set(told["per_image_by_fill"]) == {"black", "mean-image"}
+    assert told["per_image"] == told["per_image_by_fill"]["black"]
+    for stem in ("left.black.per-image", "left.per-image"):
+        assert (run / "peppr" / f"{stem}.csv").is_file()
+    _, out, _ = command("peppr", run, "--per-image", "--map", "left", *fills, *QUICK)
+    assert "(fill black)." in out
+    assert "(fill mean-image)." in out
+    # Questions that take one say which.
+    _, out, _ = command("peppr", run, "--protocol", "paper", *fills, *QUICK)
+    assert "Of the fills, black alone is taken here." in out
+
+
 def said(run, name):
     return json.loads((run / "peppr" / f"{name}.json").read_text())
 
@@ -117,6 +134,26 @@ def test_regions(run, command, tmp_path):
     assert status == 0
     assert gx.open_run(run).peppr_names == ["left"]
     assert set(pd.read_csv(run / "peppr" / "regions.csv")["label"]) == {"left"}
+
+
+def test_a_second_file_of_regions_stands_beside_the_first(run, command, tmp_path):
+    image = np.zeros((tiny.HEIGHT, tiny.WIDTH), np.uint8)
+    for name, place in (("corner", np.s_[:5, :5]), ("mark", tiny.SIGNS["left"])):
+        image[:] = 0
+        image[place] = 1
+        tifffile.imwrite(tmp_path / f"{name}.tif", image)
+        asked = ("peppr", run, "--regions", tmp_path / f"{name}.tif", *QUICK)
+        _, out, _ = command(*asked, "--json")
+    told = json.loads(out)
+    assert {row["file"] for row in told["regions_kept"]} == {"corner.tif", "mark.tif"}
+    assert len(told["regions_kept"]) == 2 * len(told["regions"])
+    table = pd.read_csv(run / "peppr" / "regions.csv")
+    assert set(table["file"]) == {"corner.tif", "mark.tif"}
+    (shown,) = (each for each in more_tables(run / "peppr") if each.anchor == "regions")
+    assert {"corner", "mark"} <= {row["Region"] for row in shown.rows}
+    _, out, _ = command("peppr", run, "--regions", tmp_path / "corner.tif", *QUICK)
+    assert ".json, beside mark" in out
+    assert len(pd.read_csv(run / "peppr" / "regions.csv")) == len(table)
 
 
 def test_images_one_by_one(run, command):

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,12 @@ from sklearn.metrics import roc_auc_score
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.predictions.kept_predictions import predict_under
-from napari_globalxai.faithfulness.questions.region_tests import rank_regions, run_regions
+from napari_globalxai.faithfulness.questions.region_tests import (
+    REGION_COLUMNS,
+    rank_regions,
+    run_regions,
+)
+from napari_globalxai.faithfulness.questions.stored_regions import ALONE, stored_tests
 from napari_globalxai.images.regions_file import read_regions
 from napari_globalxai.report.region_facts import region_facts
 from napari_globalxai.settings.peppr_settings import PepprSettings
@@ -149,6 +155,49 @@ def test_files(case, tmp_path):
     assert rows[0]["Region"] == "region-1"
     assert any(row["Region"].startswith("first to ") for row in rows)
     assert region_facts(tmp_path / "nothing") == []
+
+
+def test_each_file_of_regions_keeps_its_rows_until_it_is_tested_again(case, tmp_path):
+    _, _, result = case
+    regions = {row.region for row in result.rows}
+
+    def tested(name, rows):
+        settings = {**result.settings, "file": str(tmp_path / name)}
+        own = replace(result, rows=rows, settings=settings)
+        before = tmp_path / "regions.json"
+        own.save(tmp_path, stored_tests(before) if before.is_file() else [])
+
+    one = [row for row in result.rows if row.region == "region-1" and row.ranked == ALONE]
+    tested("corner.tif", one)
+    tested("all.tif", result.rows)
+    tested("mark.tif", one[:2])
+    # Again, with fewer rows: those of before are gone, those of others are not.
+    tested("corner.tif", one[:1])
+    tests = stored_tests(tmp_path / "regions.json")
+    assert [(Path(each.file).name, len(each.rows)) for each in tests] == [
+        ("all.tif", len(result.rows)), ("mark.tif", 2), ("corner.tif", 1)
+    ]  # fmt: skip
+    table = pd.read_csv(tmp_path / "regions.csv")
+    assert tuple(table) == REGION_COLUMNS
+    assert table["file"].value_counts().to_dict() == {
+        "all.tif": len(result.rows), "mark.tif": 2, "corner.tif": 1
+    }  # fmt: skip
+    # Each sentence is of its row, by the name that people know.
+    for test in tests:
+        for row, words in test.by_row:
+            assert bool(words) == (row["ranked"] == ALONE)
+            if words:
+                assert test.name_of(row["region"]) in words
+                assert row["label"] in words
+    shown = {row["Region"] for row in region_facts(tmp_path)}
+    assert {"corner", "mark", *(f"all, {name}" for name in regions)} <= shown
+    # As an earlier version wrote it: the last test alone.
+    told = json.loads((tmp_path / "regions.json").read_text())
+    old = {**told, "regions": told["regions"][-1:], "sentences": told["sentences"][-1:]}
+    del old["tests"]
+    (tmp_path / "regions.json").write_text(json.dumps(old))
+    (kept,) = stored_tests(tmp_path / "regions.json")
+    assert (Path(kept.file).name, len(kept.rows)) == ("corner.tif", 1)
 
 
 def test_maps_without_mass_are_ranked_as_they_come():

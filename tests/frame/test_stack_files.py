@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 
 import numpy as np
@@ -13,6 +14,8 @@ from zarr.codecs import BloscCodec
 from napari_globalxai.cohort.table import read_cohort
 from napari_globalxai.errors import InputError
 from napari_globalxai.frame.alignment import align
+from napari_globalxai.frame.placement import Placements
+from napari_globalxai.frame.sources import Source
 from napari_globalxai.frame.stack import AlignedImage, AlignedStack
 from napari_globalxai.settings.frame_settings import FrameSettings
 
@@ -150,3 +153,27 @@ def test_arrays_that_are_no_images_are_refused(tmp_path, change):
         )  # fmt: skip
     with pytest.raises(InputError, match="as we write"):
         AlignedStack(folder)
+
+
+def test_an_image_is_no_object_that_python_walks_through_when_it_looks_for_cycles(tmp_path):
+    """With many thousand images open, that walk would hold up the window."""
+    count = 200
+    AlignedStack.create(tmp_path / "many.zarr", count, FRAME)
+    facts = {"matrix": np.eye(3).tolist(), "native_shape": [8, 8], "laterality": "L"}
+    AlignedStack(tmp_path / "many.zarr").note(
+        [(row, Source(f"{row:064x}", (row, 1, 1, 1), f"{row:032x}"), facts) for row in range(count)]
+    )
+
+    stack = AlignedStack(tmp_path / "many.zarr")
+    gc.collect()
+    before = len(gc.get_objects())
+    assert stack.status() == dict.fromkeys(range(count), "")
+    places = Placements(stack.facts())
+    gc.collect()
+    assert len(gc.get_objects()) - before < count / 2
+    assert stack.facts() == dict.fromkeys(range(count), facts)
+    assert stack.known_contents()[7, 1, 1, 1] == stack.contents()[7] == f"{7:064x}"
+    assert len(places) == count
+    assert places[7].shape == (8, 8)
+    np.testing.assert_array_equal(places[7].matrix, np.eye(3))
+    assert count not in places

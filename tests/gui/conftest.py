@@ -91,7 +91,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def panels(make_napari_viewer: Callable[..., Any], qtbot: Any) -> Panels:
-    from napari_globalxai.widgets.demo_viewer import dock_panels
+    from docked import dock_panels
+
     from napari_globalxai.widgets.jobs.event_turns import TURNS
 
     viewer = make_napari_viewer()

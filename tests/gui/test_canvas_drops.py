@@ -120,6 +120,42 @@ def test_a_part_of_a_run_names_the_run(
     assert str(said.message).endswith(f"is a part of the run {finished_run}; drop that folder.")
 
 
+@pytest.mark.parametrize(
+    "name", ["images.csv", "performance.csv", "maps/maps.csv", "peppr/left.csv"]
+)
+def test_a_table_of_results_opens_its_run(
+    viewer: Any, asked: list[str], finished_run: Path, name: str, qtbot: Any
+) -> None:
+    panel = open_panel(viewer, "Global explanations")
+    with qtbot.waitSignal(panel.runner.succeeded, timeout=TIMEOUT):
+        drop(viewer.window._qt_viewer, finished_run / name)
+    assert panel.session.run.folder == finished_run
+    # On the field of the table, too, which keeps what it had.
+    before = panel.cohort_field.path
+    with qtbot.waitSignal(panel.runner.succeeded, timeout=TIMEOUT):
+        drop(panel.cohort_field.line, finished_run / name)
+    assert panel.cohort_field.path == before != finished_run / name
+    assert not asked
+
+
+def test_a_table_of_results_that_is_typed_is_told(
+    viewer: Any, finished_run: Path, tmp_path: Path, qtbot: Any
+) -> None:
+    panel = open_panel(viewer, "Global explanations")
+    line, problems = panel.cohort_field.line, panel.form.preview.problems
+    line.setFocus()
+    line.setText(str(finished_run / "images.csv"))
+    line.editingFinished.emit()
+    words = f"images.csv: is a table of results of {finished_run}, not a cohort table"
+    qtbot.waitUntil(lambda: words in problems.text(), timeout=TIMEOUT)
+    # A copy is its owner's, and said to be read so.
+    copy = Path(shutil.copy(finished_run / "images.csv", tmp_path / "mine.csv"))
+    line.setText(str(copy))
+    line.editingFinished.emit()
+    words = "mine.csv: has the columns of a run's images.csv and is read as a cohort table"
+    qtbot.waitUntil(lambda: words in problems.text(), timeout=TIMEOUT)
+
+
 @pytest.mark.parametrize("content", [b"", b"\n \n", b"\xef\xbb\xbf"])
 def test_an_empty_table_is_said_where_tables_are_read(
     viewer: Any, asked: list[str], tmp_path: Path, content: bytes, qtbot: Any
@@ -150,7 +186,8 @@ def test_a_run_that_was_copied_in_part_says_what_is_missing(
     panel = open_panel(viewer, "Global explanations")
     with qtbot.waitSignal(panel.runner.failed, timeout=TIMEOUT):
         drop(viewer.window._qt_viewer, half)
-    assert panel.job_bar.status.text().startswith(f"{half}: is not a run folder")
+    said = panel.job_bar.status.text()
+    assert said.startswith(f"{half / 'run.json'}: is missing, and nothing can be made of attrib")
     assert not asked
 
 

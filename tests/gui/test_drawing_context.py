@@ -14,7 +14,7 @@ from qtpy.QtGui import QOpenGLContext
 
 from napari_globalxai.widgets.layers.adding import same_selection
 from napari_globalxai.widgets.workbench.drawing_context import draw_later
-from napari_globalxai.widgets.workbench.scenes import scenes_of
+from napari_globalxai.widgets.workbench.scenes import make_slider, scenes_of
 
 pytestmark = pytest.mark.gui
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.gui
 _WINDOW = """
 import napari, numpy as np
 from qtpy.QtTest import QTest
-from napari_globalxai.widgets.workbench.scenes import scenes_of
+from napari_globalxai.widgets.workbench.scenes import make_slider, scenes_of
 
 viewer = napari.Viewer(show_welcome_screen=False)
 viewer.window.resize(1000, 700)
@@ -108,6 +108,22 @@ def test_what_is_added_is_drawn_a_turn_later_and_selects_nothing(
             viewer.add_image(np.zeros((8, 8), np.float32))
         assert viewer.layers.selection == chosen
         assert viewer.layers.selection.active is None
+
+
+def test_the_canvas_is_drawn_a_turn_after_the_slider_is_made(
+    make_napari_viewer: Callable[..., Any], qtbot: Any
+) -> None:
+    """napari would draw it twice meanwhile: it makes the canvas smaller."""
+    viewer = make_napari_viewer(show=True)
+    canvas = viewer.window._qt_viewer.canvas
+    canvas.native.repaint()
+    drawn: list[object] = []
+    canvas._scene_canvas.events.draw.connect(drawn.append)
+    viewer.dims.events.ndim.connect(lambda: canvas.native.repaint())
+    make_slider(viewer)
+    assert viewer.dims.ndim == 3
+    assert drawn == []
+    qtbot.waitUntil(lambda: bool(drawn))
 
 
 def test_the_canvas_stays_on_the_screen_while_its_window_is_painted(

@@ -15,6 +15,8 @@ from qtpy.QtCore import Qt
 
 import napari_globalxai as gx
 from napari_globalxai.storage import read_json
+from napari_globalxai.widgets.jobs.event_turns import TURNS
+from napari_globalxai.widgets.session.run_view import open_view
 
 pytestmark = pytest.mark.gui
 
@@ -273,9 +275,8 @@ def test_every_method_of_the_core_is_offered(panels: Any) -> None:
 def test_closing_the_viewer_while_computing_stops_the_work(
     make_napari_viewer: Any, inputs: Any, tmp_path: Path, qtbot: Any
 ) -> None:
+    from docked import dock_panels
     from qtpy.QtCore import QThreadPool
-
-    from napari_globalxai.widgets.demo_viewer import dock_panels
 
     viewer = make_napari_viewer()
     explain, _ = dock_panels(viewer)
@@ -297,6 +298,32 @@ def test_panels_that_are_gone_are_told_nothing(opened: Any, qtbot: Any) -> None:
     opened.viewer.dims.set_current_step(0, 5)
     assert opened.session.row == 5
     opened.session.open(opened.session.view)
+
+
+def test_layers_that_are_there_show_another_run_in_turns_of_their_own(
+    opened: Any, finished_run: Path, qtbot: Any
+) -> None:
+    """All panels take it up before, which holds up the window as long again."""
+    layers, view = opened.explain.layers, open_view(finished_run)
+    qtbot.waitUntil(lambda: layers.layer("attribution") is not None, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: TURNS.is_idle, timeout=TIMEOUT)
+    taken: list[str] = []
+    for role in ("images", "global map"):
+        layers.layer(role).events.data.connect(lambda event, role=role: taken.append(role))
+    turns: list[int] = []
+
+    def end_of_turn() -> None:
+        turns.append(len(taken))
+
+    opened.session.open(view)
+    end_of_turn()
+    TURNS.go_on(end_of_turn)
+    qtbot.waitUntil(lambda: TURNS.is_idle, timeout=TIMEOUT)
+    end_of_turn()
+    assert turns == [0, 1, 2]
+    assert taken == ["images", "global map"]
+    assert layers.layer("images").data is view.images
+    np.testing.assert_array_equal(layers.layer("global map").data, view.maps["overall"])
 
 
 def test_two_viewers_do_not_share_a_session(

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
 
 from napari_globalxai import open_run, peppr
 from napari_globalxai.errors import Cancelled
@@ -16,6 +17,7 @@ from napari_globalxai.faithfulness.predictions.watching import watched_by
 from napari_globalxai.progress import Progress
 from napari_globalxai.runs.peppr.compare_maps import compare_maps
 from napari_globalxai.settings.peppr_settings import PepprSettings
+from napari_globalxai.widgets.jobs.event_turns import TURNS
 from napari_globalxai.widgets.panels.peppr.growing_curves import GrowingCurves, GrowingMaps
 
 pytestmark = pytest.mark.gui
@@ -199,3 +201,53 @@ def test_the_panel_shows_maps_that_are_compared_while_they_are(
     with qtbot.waitSignal(view.runner.succeeded, timeout=TIMEOUT):
         view.start_button.click()
     assert not view.curves.isVisibleTo(view)
+
+
+def test_the_curves_are_in_view_once_a_test_has_begun(
+    panels: Any, untested: Path, qtbot: Any
+) -> None:
+    """In a window 900 pixels high, also where the settings were unfolded to be chosen."""
+    peppr = panels.peppr
+    with qtbot.waitSignal(panels.explain.runner.succeeded, timeout=TIMEOUT):
+        panels.explain.open_run(untested)
+    panels.viewer.window.show()
+    panels.viewer.window.resize(1440, 900)
+    peppr.bring_forward()
+    fold = peppr.form.chosen
+    peppr.form.more_form.expand()
+    peppr.form.more_form.put({**CHOSEN, "adaptive": False})
+    peppr.steps_box.setValue(8)
+    peppr.controls_box.setValue(19)
+    qtbot.waitUntil(lambda: TURNS.is_idle, timeout=TIMEOUT)
+    assert fold.isExpanded()
+    assert share_in_view(peppr.plot) < 0.5
+    seen: list[float] = []
+
+    def look(result: Any) -> None:
+        if not seen:
+            # The panel scrolls in a turn of its own.
+            TURNS.add(lambda: seen.append(share_in_view(peppr.plot)))
+
+    peppr.growing.grown.connect(look)
+    with qtbot.waitSignal(peppr.runner.succeeded, timeout=TIMEOUT):
+        qtbot.mouseClick(peppr.compute_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: bool(seen) and TURNS.is_idle, timeout=TIMEOUT)
+    assert seen[0] > 0.95
+    assert not fold.isExpanded()
+    # From the verdict on, which is long here.
+    qtbot.waitUntil(lambda: share_in_view(peppr.plot) > 0.8, timeout=TIMEOUT)
+    assert share_in_view(peppr.badge) > 0.95
+    # Who unfolds them again keeps them, whatever is shown next, until the next test.
+    peppr.ensureWidgetVisible(fold.button)
+    qtbot.mouseClick(fold.button, Qt.MouseButton.LeftButton)
+    peppr.map_box.setCurrentText("left")
+    peppr.map_box.setCurrentText("overall")
+    qtbot.waitUntil(lambda: panels.session.result is not None and TURNS.is_idle, timeout=TIMEOUT)
+    assert fold.isExpanded()
+    with qtbot.waitSignal(peppr.runner.succeeded, timeout=TIMEOUT):
+        peppr.compute()
+    assert not fold.isExpanded()
+
+
+def share_in_view(part: Any) -> float:
+    return float(part.visibleRegion().boundingRect().height() / part.height())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -9,7 +10,11 @@ from qtpy.QtCore import Qt
 
 from napari_globalxai.widgets.fields.plain_table import PlainTable
 from napari_globalxai.widgets.panels.peppr.plot_names import drawable, of_name
-from napari_globalxai.widgets.words.table_words import probability
+from napari_globalxai.widgets.words.table_words import (
+    local_time,
+    probability,
+    share_in_percent,
+)
 
 pytestmark = pytest.mark.gui
 
@@ -39,6 +44,45 @@ def test_plots_spell_the_names_that_they_can(name: str, drawn: str) -> None:
 )  # fmt: skip
 def test_no_p_is_zero(value: Any, text: str) -> None:
     assert probability(value) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0, "0.0 %"), (0.0004, "0.0 %"), (0.028, "2.8 %"), (0.0994, "9.9 %"), (0.0996, "10 %"),
+     (0.244, "24 %"), (1, "100 %")],
+)  # fmt: skip
+def test_small_shares_have_a_tenth(share: float, text: str) -> None:
+    assert share_in_percent(share) == text
+
+
+@pytest.mark.parametrize(("zone", "shown"), [("UTC0", "23:50"), ("XST-5:30", "05:20")])
+def test_times_are_those_of_the_clock_on_the_wall(
+    zone: str, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A record holds those of Greenwich."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", zone)
+        time.tzset()
+        assert local_time("2026-11-26T23:50:12+00:00").endswith(shown)
+    time.tzset()
+
+
+def test_headings_of_what_is_marked_are_not_cut(qtbot: Any) -> None:
+    """As bold letters need more room than the column has."""
+    table = PlainTable({"Label": "", "Where": ""})
+    qtbot.addWidget(table)
+    assert not table.horizontalHeader().highlightSections()
+
+
+def test_columns_are_measured_as_soon_as_they_are_filled(qtbot: Any) -> None:
+    """Otherwise a bar stood below columns that fit, half cut off, until somebody clicked."""
+    table = PlainTable({"Label": "", "Where": "", "Among": "", "Times": "", "p": ""})
+    qtbot.addWidget(table)
+    table.fill([["Gla", "Bottom right corner", "cluster of 21", "17.3", "0.003"]])
+    table.resize(460, 300)
+    table.show()
+    table.fill([["Gla", "Corner", "all", "8.5", "0.002"]])
+    assert sum(map(table.columnWidth, range(5))) <= table.viewport().width()
 
 
 def test_long_names_are_told_from_each_other_in_a_narrow_table(qtbot: Any) -> None:

@@ -35,8 +35,8 @@ def test_of_a_difference_both_sides_are_told() -> None:
     little, much = Side("A", 0.049), Side("B", 0.48)
     assert outside_warning("left", [little, little]) == ""
     for sides, shares in (
-        ((little, much), "5 % in A and 48 % in B"),
-        ((much, little), "48 % in B and 5 % in A"),
+        ((little, much), "4.9 % in A and 48 % in B"),
+        ((much, little), "48 % in B and 4.9 % in A"),
         ((much, much), "48 % in B and 48 % in B"),
     ):
         assert outside_warning("left", sides).startswith(f"Of the mass of left, {shares} lie ")
@@ -103,8 +103,8 @@ def test_a_mark_is_flagged_in_the_difference_of_two_selections(
     ask_for(panels, "site == 'B'", "site == 'A'", qtbot)
     assert maps.outside.isVisibleTo(panels.explain)
     assert maps.outside.text().startswith(
-        f"⚑ Of the mass of L0, {100 * shares[0]:.0f} % in site == 'B' and "
-        f"{100 * shares[1]:.0f} % in site == 'A' lie outside the field of view"
+        f"⚑ Of the mass of L0, {percent(shares[0])} in site == 'B' and "
+        f"{percent(shares[1])} in site == 'A' lie outside the field of view"
     )
     panels.session.choose_map("L1")
     assert not maps.outside.isVisibleTo(panels.explain)
@@ -119,9 +119,12 @@ def test_a_mark_of_both_sides_is_flagged_though_their_difference_lacks_it(
     in_site = run.images["site"] == "B"
     for sex in "FM":
         share = share_of(run, "L0", in_site & (run.images["sex"] == sex))
-        assert f"{100 * share:.0f} % in site == 'B' and sex == '{sex}'" in maps.outside.text()
+        assert f"{percent(share)} in site == 'B' and sex == '{sex}'" in maps.outside.text()
     assert maps.outside.isVisibleTo(panels.explain)
-    # One selection alone is a map as any other.
+    # One selection alone is a map as any other, and is named: the rest of the panel may be folded.
+    ask_for(panels, "site == 'B'", "", qtbot)
+    assert " of the mass of L0 (site == 'B') lies outside" in maps.outside.text()
+    assert maps.more.button.accessibleName() == "Of which images: site == 'B'"
     ask_for(panels, "site == 'A'", "", qtbot)
     assert not maps.outside.isVisibleTo(panels.explain)
 
@@ -137,11 +140,11 @@ def test_the_run_below_is_flagged_and_so_is_the_difference(
     shares = [share_of(each, "L0", everywhere) for each in (run, beside.layers.run)]
     assert not panels.explain.maps.outside.isVisibleTo(panels.explain)
     assert beside.outside.isVisibleTo(panels.explain)
-    assert f"{100 * shares[1]:.0f} % of the mass of L0 in marked lies" in beside.outside.text()
+    assert f"{percent(shares[1])} of the mass of L0 in marked lies" in beside.outside.text()
     with qtbot.waitSignal(beside.runner.succeeded, timeout=TIMEOUT):
         choose(beside, "means")
     assert (
-        f"Of the mass of L0, {100 * shares[0]:.0f} % in A (honest) and {100 * shares[1]:.0f} % "
+        f"Of the mass of L0, {percent(shares[0])} in A (honest) and {percent(shares[1])} "
         "in B (marked) lie outside" in beside.outside.text()
     )
     assert beside.outside.isVisibleTo(panels.explain)
@@ -151,6 +154,10 @@ def test_the_run_below_is_flagged_and_so_is_the_difference(
     panels.session.choose_map("L0")
     choose(beside, "image")
     assert not beside.outside.isVisibleTo(panels.explain)
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.0f} %" if share >= 0.0995 else f"{100 * share:.1f} %"
 
 
 def choose(beside: Any, shown: str) -> None:

@@ -118,6 +118,19 @@ def test_no_panel_shows_a_refusal_as_a_command_says_it() -> None:
             "a.json: is damaged; press “Audit” in the panel “Regions” again.",
         ),
         (
+            "left.csv: is missing; run `peppr` again.",
+            "left.csv: is missing; press “Run PEPPR” in the panel “PEPPR” again.",
+        ),
+        (
+            "contrast.json: is missing; run `contrast` again.",
+            "contrast.json: is missing; press “Ask” under “What the run was asked” again.",
+        ),
+        (
+            "left.tif: is missing; explain the cohort again with --resume.",
+            "left.tif: is missing; explain the cohort again with Compute, which goes on where it "
+            "was.",
+        ),
+        (
             "r: cannot be written; give another folder with --out (out in Python).",
             "r: cannot be written; give another folder with the field “Run folder”.",
         ),

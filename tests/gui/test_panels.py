@@ -50,6 +50,7 @@ from napari_globalxai.widgets.fields.fold import Fold
 from napari_globalxai.widgets.jobs.event_turns import TURNS
 from napari_globalxai.widgets.words.panel_words import in_panel_words
 from napari_globalxai.widgets.words.seen_colours import TEXT, contrast
+from napari_globalxai.widgets.words.table_words import local_time
 from napari_globalxai.widgets.workbench.open_panels import PANELS, open_panel
 
 pytestmark = pytest.mark.gui
@@ -84,7 +85,7 @@ def test_every_panel_of_a_run_says_what_is_shown(
     opened.explain.model_field.path = inputs.model
     with qtbot.waitSignal(opened.explain.runner.succeeded, timeout=TIMEOUT):
         opened.explain.open_run(tmp_path / "second")
-    finished = opened.session.run.record.finished[:16].replace("T", " ")
+    finished = local_time(opened.session.run.record.finished)
     for panel in headed:
         assert panel.header.text() == (
             f"Shown: model.yaml · saliency · cohort.csv · 40 of 40 images · {finished}"

@@ -235,3 +235,33 @@ def test_curves_that_come_faster_than_they_are_drawn_are_shown(
     qtbot.waitUntil(lambda: not plot.is_drawing, timeout=TIMEOUT)
     assert len(ends) == 1
     assert plot.curves_axes.get_xlim() == pytest.approx((0, 100 - 0.1 * asked))
+
+
+def test_nothing_is_drawn_before_the_plot_has_its_place(
+    make_napari_viewer: Any, monkeypatch: pytest.MonkeyPatch, qtbot: Any
+) -> None:
+    """It would hold up the window as it lays out the panel, and have letters of another size."""
+    from napari_globalxai.widgets.panels.peppr import peppr_plot
+    from napari_globalxai.widgets.workbench.open_panels import open_panel
+
+    draw, sizes = peppr_plot.draw_result, []
+
+    def noting(wanted: Any) -> Any:
+        sizes.append(wanted.size)
+        return draw(wanted)
+
+    monkeypatch.setattr(peppr_plot, "draw_result", noting)
+    peppr = open_panel(make_napari_viewer(show=True), "PEPPR")
+    qtbot.waitUntil(lambda: bool(sizes) and not peppr.plot.is_drawing, timeout=TIMEOUT)
+    assert sizes[-1] == (peppr.plot.width(), peppr.plot.height())
+    assert all(width <= peppr.width() for width, _ in sizes)
+
+
+def test_a_plot_that_nobody_shows_is_drawn_as_well(qtbot: Any) -> None:
+    from napari_globalxai.widgets.panels.peppr.peppr_plot import PepprPlot
+
+    plot = PepprPlot("dark")
+    qtbot.addWidget(plot)
+    assert plot.is_drawing
+    qtbot.waitUntil(lambda: not plot.is_drawing, timeout=TIMEOUT)
+    assert plot.figure is not None

@@ -80,8 +80,9 @@ def answers(run: Path, stem: str) -> tuple[bytes, Any]:
     """The two files of an answer, but for where the run lies."""
     told = json.loads((run / "peppr" / f"{stem}.json").read_text())
     told["settings"].pop("runs", None)
-    if "file" in told["settings"]:
-        told["settings"]["file"] = Path(told["settings"]["file"]).relative_to(run).as_posix()
+    for settings in (told["settings"], *(each["settings"] for each in told.get("tests", ()))):
+        if "file" in settings:
+            settings["file"] = Path(settings["file"]).relative_to(run).as_posix()
     return (run / "peppr" / f"{stem}.csv").read_bytes(), told
 
 
@@ -257,7 +258,13 @@ def test_a_place_is_kept_as_a_region_and_tested(own: Any, tmp_path: Path, qtbot:
     assert listed() == [*expected[:-1], "Lower right corner", "File…"]
     assert form.regions_box.currentText() == "Lower right corner"
     qtbot.waitUntil(own.peppr.further.isExpanded, timeout=TIMEOUT)
-    assert {line[1] for line in own.peppr.further.regions.texts()} == {"lower-right-corner"}
+    further = own.peppr.further.regions
+    assert {line[1] for line in further.texts()} == {"lower-right-corner"}
+    # The next region does not take its place.
+    form.regions_box.setCurrentText("corner")
+    start(view, qtbot)
+    both = {"lower-right-corner", "corner"}
+    qtbot.waitUntil(lambda: {line[1] for line in further.texts()} == both, timeout=TIMEOUT)
 
 
 def test_cancelled_it_goes_on_by_command_and_is_shown(

@@ -114,6 +114,48 @@ def test_images_are_tested_listed_and_scrubbed_along_their_own_maps(
     assert not view.back_button.isEnabled()
 
 
+def test_each_fill_is_tested_and_a_stop_keeps_what_was(
+    own: Any, tmp_path: Path, qtbot: Any
+) -> None:
+    peppr, view, folder = own.peppr, own.peppr.images, tmp_path / "run"
+    fills = peppr.form.fills
+    peppr.fill_box.setCurrentText("black")
+    fills.more_button.setFocus()
+    qtbot.keyClick(fills.more_button, Qt.Key.Key_Space)
+    fills.others.setFocus()
+    fills.others.setCurrentRow(fills.others.names().index("mean-image"))
+    qtbot.keyClick(fills.others, Qt.Key.Key_Space)
+    peppr.steps_box.setValue(5)
+    qtbot.mouseClick(view.button, Qt.MouseButton.LeftButton)
+    stages: list[str] = []
+
+    def stop(progress: Any) -> None:
+        stages.append(progress.stage)
+        if progress.stage.startswith("mean-image: ") and progress.done >= 3:
+            view.cancel()
+
+    view.runner.progressed.connect(stop)
+    with qtbot.waitSignal(view.runner.finished, timeout=TIMEOUT):
+        qtbot.mouseClick(view.compute_button, Qt.MouseButton.LeftButton)
+    view.runner.progressed.disconnect(stop)
+    assert any(each.startswith("black: Single images") for each in stages)
+    assert (folder / "peppr" / "left.black.per-image.csv").is_file()
+    stopped = view.job_bar.status.text()
+    if not (folder / "peppr" / "left.per-image.csv").is_file():
+        assert stopped.startswith("Stopped. Images tested by then are kept")
+    done: list[int] = []
+    view.runner.progressed.connect(
+        lambda each: done.append(each.done) if each.stage.startswith("black: Single") else None
+    )
+    with qtbot.waitSignal(view.runner.succeeded, timeout=TIMEOUT):
+        qtbot.mouseClick(view.compute_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: view.label_box.count() == 2, timeout=TIMEOUT)
+    words = [view.label_box.itemText(at) for at in range(2)]
+    assert sorted(words) == ["left, black", "left, mean-image"]
+    # Which had been tested whole, so that the second start found all of it.
+    assert set(done) == {len(pd.read_csv(folder / "peppr" / "left.black.per-image.csv"))}
+
+
 def test_what_the_command_line_tested_is_shown_also_of_an_older_release(
     own: Any, tmp_path: Path, qtbot: Any
 ) -> None:

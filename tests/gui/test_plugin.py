@@ -182,7 +182,7 @@ def test_open_sample_mirrors_right_eyes(sample: Any) -> None:
 
 
 def test_a_run_takes_over_the_samples_layer(sample: Any, finished_run: Path, qtbot: Any) -> None:
-    from napari_globalxai.widgets.demo_viewer import dock_panels
+    from docked import dock_panels
 
     explain, _ = dock_panels(sample)
     with qtbot.waitSignal(explain.runner.succeeded, timeout=TIMEOUT):
@@ -191,20 +191,23 @@ def test_a_run_takes_over_the_samples_layer(sample: Any, finished_run: Path, qtb
     np.testing.assert_array_equal(sample.layers["Images"].data, explain.session.view.images)
 
 
-def test_open_run_in_viewer_docks_both_panels(
+def test_open_run_in_viewer_docks_the_panels_of_a_run(
     make_napari_viewer: Any, finished_run: Path, qtbot: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import napari
 
     from napari_globalxai.widgets import demo_viewer
+    from napari_globalxai.widgets.workbench.open_panels import OF_A_RUN
 
     # The fixture's viewer, so that pytest closes it and looks for what was left behind.
     monkeypatch.setattr(napari, "Viewer", lambda **options: make_napari_viewer())
     viewer = demo_viewer.open_run_in_viewer(finished_run, block=False)
-    assert {"Global explanations", "PEPPR"} <= set(viewer.window.dock_widgets)
     qtbot.waitUntil(lambda: "Global map: overall" in viewer.layers, timeout=TIMEOUT)
-    explain = viewer.window.dock_widgets["Global explanations"]
-    qtbot.waitUntil(explain.isVisibleTo(explain.parent()).__bool__, timeout=TIMEOUT)
+    # In the order of the work, as those of the sample, and under the names of the menu.
+    opened = [f"{name} (Global XAI)" for name in OF_A_RUN]
+    qtbot.waitUntil(lambda: list(viewer.window.dock_widgets) == opened, timeout=TIMEOUT)
+    explain = viewer.window.dock_widgets[opened[0]]
+    qtbot.waitUntil(lambda: explain.isVisibleTo(explain.parent()), timeout=TIMEOUT)
 
 
 def test_images_too_many_for_memory_are_read_from_the_run(

@@ -312,6 +312,62 @@ def test_zones_hold_the_mass_that_they_say() -> None:
 # Findings of an audit.
 
 
+def test_a_table_without_findings_is_a_sentence(
+    panels: Any, finished_run: Path, tmp_path: Path, qtbot: Any
+) -> None:
+    from napari_globalxai.storage import write_json
+    from napari_globalxai.widgets.panels.regions.first_sight import first_sight
+    from napari_globalxai.widgets.workbench.open_panels import open_panel
+
+    folder = Path(shutil.copytree(finished_run, tmp_path / "run"))
+    with qtbot.waitSignal(panels.explain.runner.succeeded, timeout=TIMEOUT):
+        panels.explain.open_run(folder)
+    assert first_sight(panels.session.run) == []
+    regions = open_panel(panels.viewer, "Regions")
+    said = regions.audit_view.said
+    qtbot.waitUntil(lambda: "“Audit” searches everywhere" in said.text(), timeout=TIMEOUT)
+    assert said.isVisibleTo(regions)
+    assert not regions.findings.isVisibleTo(regions)
+    # Once somebody has searched.
+    (folder / "audit").mkdir()
+    write_json(folder / "audit" / "audit.json", {"findings": []})
+    with qtbot.waitSignal(panels.explain.runner.succeeded, timeout=TIMEOUT):
+        panels.explain.open_run(folder)
+    qtbot.waitUntil(lambda: said.text().startswith("The audit found nothing"), timeout=TIMEOUT)
+
+
+def test_an_audit_takes_the_place_of_the_first_look(
+    panels: Any, finished_run: Path, tmp_path: Path, qtbot: Any
+) -> None:
+    """Also of those who asked elsewhere: the sentence above the maps told to audit from then on."""
+    from napari_globalxai.storage import write_json
+
+    folder = Path(shutil.copytree(finished_run, tmp_path / "run"))
+    with qtbot.waitSignal(panels.explain.runner.succeeded, timeout=TIMEOUT):
+        panels.explain.open_run(folder)
+    stands_out = panels.explain.stands_out
+    assert not stands_out.isVisibleTo(panels.explain)
+    finding = {"label": "right", "kind": "outside-field", "where": "corner-top-left", "effect": 9,
+               "query": "age > 70", "p": 0.004, "sentence": "right: a corner."}  # fmt: skip
+    (folder / "audit").mkdir()
+    write_json(folder / "audit" / "audit.json", {"findings": [finding]})
+    panels.session.answered.emit()
+    qtbot.waitUntil(lambda: stands_out.said.text() == "⚑ right: a corner.", timeout=TIMEOUT)
+    assert stands_out.isVisibleTo(panels.explain)
+
+
+@pytest.mark.parametrize(
+    ("kind", "among"),
+    [("outside-field", "all"), ("region", "all"), ("cluster", "cluster of 21"),
+     ("subgroup", "mark == 1")],
+)  # fmt: skip
+def test_a_finding_is_among_the_images_that_its_numbers_are_of(kind: str, among: str) -> None:
+    """Of places and clusters, the query is what goes with them."""
+    from napari_globalxai.widgets.panels.regions.findings_view import ShownFinding
+
+    assert ShownFinding({"kind": kind, "query": "mark == 1", "images": 21}, None).among == among
+
+
 def test_a_finding_shows_its_map_images_and_place(
     panels: Any, finished_run: Path, tmp_path: Path, qtbot: Any
 ) -> None:

@@ -13,6 +13,7 @@ from qtpy.QtGui import QDesktopServices
 import napari_globalxai as gx
 from napari_globalxai.runs.record import read_record
 from napari_globalxai.widgets.session.remembered import listed_runs, remember_run
+from napari_globalxai.widgets.words.table_words import local_time
 
 pytestmark = pytest.mark.gui
 
@@ -60,7 +61,7 @@ def test_runs_tell_what_they_are_and_are_opened_and_laid_beside(
     assert list(lines) == ["begun", "damaged", "gone", "whole"]
     assert lines["whole"][:3] == ["finished", Path(record.model.source).name, "saliency"]
     assert lines["whole"][3:5] == [Path(record.cohort.table).name, "40"]
-    assert lines["whole"][5] == record.finished[:16].replace("T", " ")
+    assert lines["whole"][5] == local_time(record.finished)
     assert [lines[name][0] for name in ("begun", "gone", "damaged")] == [
         "stopped",
         "not there",

@@ -91,6 +91,22 @@ def test_lists_that_were_moved_by_hand_stay(opened: Any, qtbot: Any) -> None:
     assert area_of(window, "layer list") == Qt.DockWidgetArea.BottomDockWidgetArea
 
 
+def test_a_title_is_shortened_before_it_is_cut(opened: Any, qtbot: Any) -> None:
+    dock = opened.explain.dock()
+    window = dock.parent()
+    window.resize(1440, 900)
+    window.show()
+    for width, said in ((460, "Global explanations"), (160, "Maps"), (460, "Global explanations")):
+        window.resizeDocks([dock], [width], Qt.Orientation.Horizontal)
+
+        def is_whole(said: str = said) -> bool:
+            title = dock.titleBarWidget().title
+            needed = title.fontMetrics().horizontalAdvance(said)
+            return title.text() == said and title.width() >= needed
+
+        qtbot.waitUntil(is_whole, timeout=5000)
+
+
 def test_words_are_wrapped_as_written_by_hand(qtbot: Any) -> None:
     metrics = QFontMetrics(QWidget().font())
     width = metrics.horizontalAdvance("one two")

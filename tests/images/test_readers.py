@@ -13,6 +13,7 @@ from monai.data import MetaTensor
 from monai.transforms import Flip, LoadImage, Resize
 from pictures import C8, C16, COLUMNS, FILES, G8, G16, PALETTE, ROWS, dicom
 from PIL import Image, ImageOps
+from pydicom.dataset import Dataset
 
 from napari_globalxai.cohort.table import read_cohort
 from napari_globalxai.frame.alignment import Aligner, align
@@ -21,6 +22,7 @@ from napari_globalxai.images.image_file import UnreadableImageError, split_page
 from napari_globalxai.images.readers import FundusReader
 from napari_globalxai.settings.frame_settings import FrameSettings
 
+CALLED_GREY = {"photometric": "minisblack", "planarconfig": "contig"}
 VOLUME = {"volumetric": True, "photometric": "minisblack", "tile": (2, 16, 16)}
 # Decoded by SimpleITK in a process of its own, which takes a fifth of a second.
 SLOW = (
@@ -128,6 +130,33 @@ def test_a_window_decides_black_and_white(tmp_path):
         exact = ((G16 * slope + 20 - wanted) / (width / 2) + 0.5).clip(0, 1) * 255
         image = load(write(tmp_path, f"c{slope}.dcm", rescaled))
         np.testing.assert_allclose(image[0].numpy(), exact, atol=0.01)
+
+
+def groups(slope, centre):
+    """The functional groups of a frame: a rescale and a window."""
+    group, rescale, window = Dataset(), Dataset(), Dataset()
+    rescale.RescaleSlope, rescale.RescaleIntercept, rescale.RescaleType = slope, 0, "US"
+    window.WindowCenter, window.WindowWidth = centre, 100
+    group.PixelValueTransformationSequence = [rescale]
+    group.FrameVOILUTSequence = [window]
+    return group
+
+
+def test_a_frame_has_its_own_window_and_rescale(tmp_path):
+    """As in files of many frames: beside no group, the same tells them of the whole file."""
+    pixels = {"pixels": np.stack([G8, G8]).tobytes(), "NumberOfFrames": 2}
+    both = dicom(
+        G8, SharedFunctionalGroupsSequence=[groups(1, 60)],
+        PerFrameFunctionalGroupsSequence=[Dataset(), groups(-1, -120)], **pixels,
+    )  # fmt: skip
+    write(tmp_path, "a.dcm", both)
+    for page, slope, centre in ((1, 1, 60), (2, -1, -120)):
+        plain = dicom(
+            G8, RescaleSlope=slope, RescaleIntercept=0, WindowCenter=centre, WindowWidth=100
+        )
+        expected = load(write(tmp_path, "b.dcm", plain)).numpy()
+        assert expected.std() > 1
+        np.testing.assert_array_equal(load(tmp_path / f"a.dcm#{page}").numpy(), expected)
 
 
 def test_a_window_of_signed_numbers_and_a_table_in_place_of_a_window(tmp_path):
@@ -417,6 +446,14 @@ def _without_pixels():
         ),
         (dicom(G8, EncapsulatedDocument=b"%PDF"), "it is a DICOM file with a document"),
         (dicom(G8, NumberOfFrames=2), "it holds 2 pages or frames"),
+        # The upper 12 of 16 bits, of which the lower would be shown.
+        (
+            dicom(G16 & 0xFFF0, BitsStored=12, HighBit=15),
+            "its samples lie in other bits than the lowest (High Bit is 15, Bits Stored 12)",
+        ),
+        # Two frames, or a picture cut off, that nothing tells.
+        (dicom(G8, pixels=2 * G8.tobytes()), "its pixels take 616 bytes, of which"),
+        (dicom(C8, Rows=10), "of which its rows, columns and frames tell 660"),
         (dicom(G8, Rows=60000, Columns=60000), "more than 400 million pixels are not read"),
         (dicom(G8, Rows=0), "its size is 0 × 22"),
         (
@@ -438,6 +475,9 @@ def _without_pixels():
         ),
         (pictures.tiff(*[G8] * 501), "it holds more than 500 pages"),
         (pictures.tiff(G8.astype(np.float32) * 3), "black and white are unknown"),
+        # A pixel above 1 of a picture in 0–1, which is black where 255 is taken for white.
+        (pictures.tiff(G8.astype(np.float32) / 200), "between 0.125 and 1.145"),
+        (pictures.tiff(C8.astype(np.float32) / 220, photometric="rgb"), "black and white are"),
         (pictures.tiff(-G8.astype(np.int16)), "black and white are unknown"),
         (pictures.tiff(np.full((9, 9), np.nan, np.float32)), "lie between nan and nan"),
         (pictures.tiff(G8.astype(np.uint32) * 3), "black and white are unknown"),
@@ -446,6 +486,10 @@ def _without_pixels():
             pictures.tiff(C16, photometric="cielab", planarconfig="contig"),
             "uint16 with colours by",
         ),
+        # Colours that are called grey, of which the first would be shown alone.
+        (pictures.tiff(C16, **CALLED_GREY), "it is called grey, but holds 3 samples a pixel"),
+        (pictures.tiff(C8[..., :2], **CALLED_GREY), "it is called grey, but holds 2 samples"),
+        (pictures.tiff(C16[..., :2], **CALLED_GREY), "it is called grey, but holds 2 samples"),
     ],
 )  # fmt: skip
 def test_what_is_refused_and_why(content, reason, tmp_path):
@@ -527,6 +571,17 @@ def test_broken_files_are_read_or_refused_in_one_sentence(name, tmp_path):
     assert refused
 
 
+@pytest.mark.parametrize("name", ["colour.png", "grey.png", "palette.png", "colour16.png"])
+def test_a_png_whose_pixels_are_damaged_is_refused_and_not_black(name, tmp_path):
+    """Damaged where Pillow, asked for the orientation, has put its error by."""
+    content = bytearray(FILES[name].content)
+    begin = content.index(b"IDAT") + 4
+    size = int.from_bytes(content[begin - 8 : begin - 4])
+    # As a faulty disk or network leaves it: zeros where the middle of the stream was.
+    content[begin + size // 3 : begin + size // 2] = bytes(size // 2 - size // 3)
+    assert refusal(write(tmp_path, name, bytes(content)))
+
+
 def test_a_broken_file_is_one_sentence_of_the_cohort(tmp_path):
     names = [name for name in FILES if name not in SLOW]
     for name in names:
@@ -552,6 +607,12 @@ def test_a_decoder_that_crashes_or_hangs_is_one_sentence(tmp_path, monkeypatch):
     script.write_text("import time\ntime.sleep(60)\n")
     monkeypatch.setattr("napari_globalxai.images.guarded_decoder.SECONDS", 0.5)
     assert refusal(path) == "its decoder did not end within 0.5 s"
+
+
+def test_floats_that_rise_above_1_by_rounding_are_of_0_to_1(tmp_path):
+    samples = G8.astype(np.float32) / G8.max() * np.float32(1.0001)
+    image = load(write(tmp_path, "a.tif", pictures.tiff(samples)))
+    np.testing.assert_allclose(image[0].numpy(), G8 * (255 / G8.max()), atol=0.1)
 
 
 def test_palettes_are_not_grey():

@@ -86,6 +86,7 @@ def changed_input(**changes):
         ("weights: w.pt\nlabels: [x, 010, 1.0]", "YAML reads a label as 8.*put labels in quotes"),
         ("weights: w.pt\nlabels: [x, null]", "YAML reads a label as None.*put labels in quotes"),
         (changed(activation="relu"), "activation is wrong.*'sigmoid', 'softmax' or 'none'"),
+        (changed(labels=["AMD"], activation="softmax"), "softmax of one output is 1 for every"),
         (changed(orientation="R"), "orientation is wrong"),
         (changed(layer="layer4"), "layer is wrong"),
         (changed(weights="gone.pt"), "weights gone.pt do not exist"),

@@ -112,6 +112,18 @@ REFUSED = {
         lambda: Net(after=lambda logits: logits - logits.mean(dim=0)),
         "answer for an image depends on the others in its batch",
     ),
+    "measured by the first of the batch": (
+        lambda: Net(after=lambda logits: logits - logits[:1].detach()),
+        "answer for an image depends on the others in its batch",
+    ),
+    "by the place in the batch": (
+        lambda: Net(after=lambda logits: logits + torch.arange(len(logits))[:, None]),
+        "answer for an image depends on the others in its batch",
+    ),
+    "faint noise": (
+        lambda: Net(after=lambda logits: logits + 1e-5 * torch.randn_like(logits)),
+        "answers differently each time",
+    ),
     "one batch size": (
         lambda: Net(after=lambda logits: logits.view(2, 2)),
         "does not take a batch of any size; export it with an example of two images",

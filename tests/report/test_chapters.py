@@ -194,7 +194,16 @@ def test_what_was_not_run_is_said_or_left_out(tmp_path):
         path.write_text('{"labels": 3' if path.suffix == ".json" else "a,b\n1\n2,3,4\n")
     chapters = collect_chapters(run)
     said = [warning for chapter in chapters.values() if chapter for warning in chapter.warnings]
-    assert sum("cannot be read; make it again" in each for each in said) == 9
+    for name, command in (
+        ("audit.json", "run `audit`"), ("stability.json", "run `stability`"),
+        ("contrast.json", "run `contrast`"), ("regions.csv", "run `audit`"),
+        ("clusters.csv", "run `audit`"), ("slices.json", "run `slices`"),
+        ("outliers.json", "run `outliers`"), ("sanity.json", "run `sanity`"),
+    ):  # fmt: skip
+        assert any(f"{name} cannot be read; {command} again." in each for each in said)
+    sentence = "selection.json cannot be read; make the selection again with `maps`."
+    assert any(sentence in each for each in said)
+    assert sum("cannot be read" in each for each in said) == 9
     assert write_report(run).is_file()
 
 

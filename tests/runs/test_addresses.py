@@ -279,12 +279,12 @@ def test_models_and_folders_of_classes_at_addresses_are_refused(inputs, bucket, 
 
 def test_a_journal_keeps_its_order_at_an_address():
     journal = Journal(place("memory://journals/rows.jsonl"))
-    assert journal.read() == []
+    assert list(journal.read()) == []
     for number in range(12):
         journal.append([{"row": number}])
     assert [each["row"] for each in journal.read()] == list(range(12))
     journal.delete()
-    assert journal.read() == []
+    assert list(journal.read()) == []
 
 
 @pytest.mark.parametrize(

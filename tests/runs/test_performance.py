@@ -93,6 +93,12 @@ def test_log_odds_do_not_tie_where_probabilities_do():
     np.testing.assert_array_equal(log_odds(three, "sigmoid"), three)
 
 
+def test_images_that_failed_have_no_log_odds_and_warn_of_nothing():
+    logits = np.array([[1.0, 2.0, 3.0], [np.nan] * 3])
+    found = log_odds(logits, "softmax")
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(logits))
+
+
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
     return tiny.write_cohort(tmp_path_factory.mktemp("cohort") / "cohort")

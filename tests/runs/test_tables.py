@@ -100,5 +100,5 @@ def test_a_table_that_lacks_an_image_is_refused(tmp_path, kept):
     folder = write_run(tmp_path / "run", Plan(images=40))
     lines = (folder / "images.csv").read_text().splitlines(keepends=True)
     (folder / "images.csv").write_text("".join([lines[0], *lines[1:][kept]]))
-    with pytest.raises(InputError, match=r"images\.csv: is damaged"):
+    with pytest.raises(InputError, match=r"images\.csv: (rows were left out|it has 39 rows)"):
         gx.open_run(folder).maps_of()

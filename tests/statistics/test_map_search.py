@@ -131,6 +131,7 @@ TABLE = pd.DataFrame(
         "mark": [0, 1, 1, 0] * 8,
         "age": np.arange(32) % 11 + 0.5,
         "three": ["x", "y", "z", "z"] * 8,
+        "gaps": ["u", "v", "w", None] * 8,
         "same": ["n", "m", "m", "n"] * 8,
         "constant": ["c"] * 32,
         "number": [f"n{row}" for row in range(32)],
@@ -141,11 +142,18 @@ TABLE = pd.DataFrame(
 
 def test_each_subgroup_is_a_query_for_just_its_images():
     found = find_subgroups(TABLE, list(TABLE), [f"P{row}" for row in range(32)], 4)
-    assert {each.column for each in found.groups} == {"site name", "mark", "age", "three", "flag"}
+    assert {each.column for each in found.groups} == {
+        "site name",
+        "mark",
+        "age",
+        "three",
+        "gaps",
+        "flag",
+    }
     for each in found.groups:
         assert np.array_equal(parse_query(each.query).mask(TABLE), each.inside), each.query
         turned = each.turned()
-        rest = parse_query(turned.query).mask(TABLE) & each.known
+        rest = parse_query(turned.query).mask(TABLE)
         assert np.array_equal(rest, turned.inside), turned.query
     queries = [each.query for each in found.groups]
     assert "`site name` == 'B'" in queries

@@ -137,6 +137,62 @@ def test_all_else_is_refused_in_a_sentence(text: str, words: str) -> None:
     assert "\n" not in message.replace(repr(text), "")
 
 
+@pytest.mark.parametrize(
+    ("values", "asked", "why"),
+    [
+        (["7", "60", "100", "unknown"], "60", "'7' and '60' are texts"),
+        (["70", "60", "unknown"], "60", "'unknown' stands among such as '70'"),
+        (["7", "60,5", "100"], "60", "'7' and '60,5' are texts"),
+        (["10%", "5%"], "6%", "'10%' and '5%' are texts"),
+        (["visit 2", "visit 10"], "visit 3", "'visit 2' and 'visit 10' are texts"),
+        (["A", "B"], "5", "'A' stands among such as '5'"),
+        (["31.01.2020", "01.02.2021"], "01.01.2021", "'31.01.2020' is a date that does not begin"),
+        (["2020-01-31", "3/4/22"], "2021-01-01", "'3/4/22' is a date that does not begin"),
+        (["2020-01-31", "2019-3-15"], "2021-01-01", "'2020-01-31' and '2019-3-15' are texts"),
+        (["01-Jan-2020", "01-Feb-2021"], "01-Mar-2020", "does not begin with the year"),
+        (["60+", "7"], "50", "'60+' and '7' are texts"),
+        (["2020-01-31", "2020/02/01"], "2021-01-01", "of two forms"),
+        (["2020-01-31", "unknown"], "2021-01-01", "'unknown' stands among such as '2020-01-31'"),
+    ],
+)
+def test_numbers_and_dates_are_not_put_in_the_order_of_their_letters(
+    values: list[str], asked: str, why: str
+) -> None:
+    table = pd.DataFrame({"value": [*values, None]})
+    for sign in ("<", "<=", ">", ">="):
+        with pytest.raises(InputError, match=r"images\.csv") as caught:
+            parse_query(f"value {sign} '{asked}'").rows(table)
+        assert why in str(caught.value)
+    assert parse_query(f"value == '{values[0]}'").rows(table).tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("values", "asked", "later"),
+    [
+        (["2020-01-31", "2021-02-01", "2021-01-01"], "2021-01-01", [1]),
+        (["2020-01-31", "2021-02-01", "2021-01-01"], "2021", [1, 2]),
+        (["2020-01-31T10:00", "2021-02-01T09:30"], "2021-01-01", [1]),
+        (["mild", "severe", "moderate"], "mild", [1, 2]),
+        (["1a", "2b", "3a"], "2a", [1, 2]),
+    ],
+)
+def test_words_and_dates_that_begin_with_the_year_have_an_order(
+    values: list[str], asked: str, later: list[int]
+) -> None:
+    table = pd.DataFrame({"value": [*values, None]})
+
+    assert parse_query(f"value > '{asked}'").rows(table).tolist() == later
+
+
+@pytest.mark.parametrize("odd", ["unknown", "60,5", "60+"])
+def test_a_column_that_one_text_keeps_from_being_numbers_names_it(odd: str) -> None:
+    table = pd.DataFrame({"age": ["7", odd, "100", None]})
+
+    with pytest.raises(InputError, match="column is one of numbers") as caught:
+        parse_query("age > 60").rows(table)
+    assert repr(odd) in str(caught.value)
+
+
 def test_what_grows_without_end_ends_at_infinity() -> None:
     assert parse_query("9 ** 9 ** 9 ** 9 > age").rows(TABLE).tolist() == [0, 1, 2, 3, 4]
     assert parse_query("age / 0 > 1").rows(TABLE).tolist() == [0, 1, 2, 3, 4]

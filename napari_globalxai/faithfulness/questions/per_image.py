@@ -27,6 +27,7 @@ from napari_globalxai.faithfulness.orders.map_orders import (
     order_by_map,
     step_counts,
 )
+from napari_globalxai.faithfulness.predictions.kept_images import KeptImages
 from napari_globalxai.faithfulness.predictions.masked_prediction import predict_masked
 from napari_globalxai.faithfulness.questions.stored_images import keep_curves
 from napari_globalxai.faithfulness.scores.auc_scores import FloatArray, area
@@ -35,7 +36,7 @@ from napari_globalxai.faithfulness.stored_results import result_stem
 from napari_globalxai.plain_text import numeral
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.settings.peppr_settings import PepprSettings
-from napari_globalxai.storage import write_json, write_table
+from napari_globalxai.storage import hash_value, write_json, write_table
 
 QUESTION = (
     "Each image along its own map, mean and spread over images. This is not the cohort's PEPPR: it "
@@ -199,6 +200,8 @@ def run_per_image(
     image_map: ImageMap,
     settings: PepprSettings,
     *,
+    cache: Path | None = None,
+    maps_key: str = "",
     progress: ProgressCallback = ignore_progress,
 ) -> PerImageResult:
     """Erase and restore each image that carries a label along its own map.
@@ -214,6 +217,10 @@ def run_per_image(
         can be pickled.
     settings : PepprSettings
         Steps and seed.
+    cache : pathlib.Path, optional
+        Folder for what became of the images, which a test that was stopped goes on from.
+    maps_key : str, optional
+        Hash of what the images' maps depend on; needed where a folder is given.
     progress : callable, optional
         May raise `Cancelled`.
 
@@ -230,22 +237,26 @@ def run_per_image(
     question = ImageQuestion(
         index, image_map, evaluation.valid, counts, settings.seed, evaluation.batch_size
     )
-    values = np.empty((len(chosen), len(ARMS), len(counts)))
-    constant = 0
-    stage = f"Single images with {label}"
-    progress(Progress(stage, 0, len(chosen)))
-    answers = _answers(evaluation, question, evaluation.rows[chosen].tolist())
-    for done, (number, answer) in enumerate(answers, start=1):
-        values[number] = answer.probabilities
-        constant += answer.is_constant
+    depends_on = [evaluation.identity, maps_key, label, counts.tolist(), settings.seed]
+    # Of each image its curves, and whether its map is constant.
+    shape = len(chosen), len(ARMS) * len(counts) + 1
+    kept = KeptImages(cache, hash_value(depends_on)[:32], shape)
+    stage, missing = f"Single images with {label}", list(kept.missing)
+    before = len(chosen) - len(missing)
+    progress(Progress(stage, before, len(chosen)))
+    answers = _answers(evaluation, question, evaluation.rows[chosen[missing]].tolist())
+    for done, (number, answer) in enumerate(answers, start=before + 1):
+        numbers = [*answer.probabilities.ravel(), float(answer.is_constant)]
+        kept.put(missing[number], np.asarray(numbers, np.float64))
         progress(Progress(stage, done, len(chosen)))
+    values = kept.values[:, :-1].reshape(len(chosen), len(ARMS), len(counts))
     patients = [evaluation.patients[at] for at in chosen]
     return PerImageResult(
         label,
         evaluation.rows[chosen],
         np.asarray(counts / counts[-1]),
         {arm: values[:, number] for number, arm in enumerate(ARMS)},
-        constant,
+        int(kept.values[:, -1].sum()),
         tuple(patients),
         {**settings.model_dump(), "patients": len(set(patients))},
     )

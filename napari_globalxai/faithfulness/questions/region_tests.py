@@ -19,6 +19,7 @@ from napari_globalxai.faithfulness.evaluation import Evaluation
 from napari_globalxai.faithfulness.numbers_in_words import in_interval, in_percent
 from napari_globalxai.faithfulness.orders.map_orders import Mask
 from napari_globalxai.faithfulness.predictions.kept_predictions import predict_under
+from napari_globalxai.faithfulness.questions.stored_regions import ALONE, ERASE, KEEP, RegionTest
 from napari_globalxai.faithfulness.scores.label_effects import Effect, LabelCases
 from napari_globalxai.faithfulness.stored_results import result_stem
 from napari_globalxai.faithfulness.verdict.outside import outputs_of
@@ -27,12 +28,11 @@ from napari_globalxai.progress import Progress, ProgressCallback, ignore_progres
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.storage import write_json, write_table
 
-ERASE, KEEP = "erase", "keep"
-ALONE, RANKED = "alone", "ranked"
+RANKED = "ranked"
 REGION_COLUMNS = (
     "label", "region", "arm", "ranked", "rank", "share", "area_share", "ratio", "auc_intact",
     "auc", "auc_change", "auc_ci_low", "auc_ci_high", "logit_change", "logit_ci_low",
-    "logit_ci_high", "probability_change", "probability_ci_low", "probability_ci_high",
+    "logit_ci_high", "probability_change", "probability_ci_low", "probability_ci_high", "file",
 )  # fmt: skip
 
 
@@ -114,21 +114,41 @@ class RegionResult:
         """Name of its files."""
         return result_stem("regions", str(self.settings["fill"]))
 
-    def save(self, folder: Path) -> Path:
-        """Write ``regions.csv`` and ``regions.json`` into a folder; return the table's path."""
+    def save(self, folder: Path, others: Sequence[RegionTest] = ()) -> Path:
+        """Write ``regions.csv`` and ``regions.json`` into a folder; return the table's path.
+
+        Parameters
+        ----------
+        folder : pathlib.Path
+            The folder.
+        others : sequence of RegionTest, optional
+            What was tested before; those of the same file are left out.
+        """
         # Takes half a second to import.
         import pandas as pd
 
-        stem = self.stem
-        cells = [row.cells() for row in self.rows]
+        stem, file = self.stem, Path(str(self.settings.get("file", "")))
+        own = RegionTest(
+            [{**row.cells(), "file": file.name} for row in self.rows],
+            [row.sentence for row in self.rows if row.ranked == ALONE],
+            self.left_out,
+            self.settings,
+        )
+        tests = [*(each for each in others if each.file != own.file), own]
+        cells = [row for each in tests for row in each.rows]
         write_table(folder / f"{stem}.csv", pd.DataFrame(cells, columns=list(REGION_COLUMNS)))
         write_json(
             folder / f"{stem}.json",
             {
                 "regions": cells,
-                "sentences": [row.sentence for row in self.rows if row.ranked == ALONE],
-                "left_out": self.left_out,
-                "settings": self.settings,
+                "sentences": [sentence for each in tests for sentence in each.sentences],
+                "left_out": own.left_out,
+                "settings": own.settings,
+                # What the rows of each file rest on, in their order.
+                "tests": [
+                    {"rows": len(each.rows), "left_out": each.left_out, "settings": each.settings}
+                    for each in tests
+                ],
             },
         )
         return folder / f"{stem}.csv"

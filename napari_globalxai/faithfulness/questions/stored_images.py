@@ -14,7 +14,8 @@ from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.saved_arrays import open_arrays
 from napari_globalxai.faithfulness.stored_results import fill_stem
 from napari_globalxai.settings.peppr_settings import PepprSettings
-from napari_globalxai.storage import as_we_write, atomic_path, read_json, read_table
+from napari_globalxai.storage import atomic_path, read_json, read_table
+from napari_globalxai.unusable import as_we_write
 
 SUFFIX = ".per-image.json"
 _ARMS = ("erase", "restore")
@@ -109,7 +110,9 @@ def _read(path: Path) -> list[StoredImages]:
     with as_we_write(path):
         told = read_json(path)
         fill = str(told["settings"]["fill"])
-        table = read_table(path.with_name(f"{name}.per-image.csv"), dtype={"label": str})
+        table = read_table(
+            path.with_name(f"{name}.per-image.csv"), ("label", "row", *_AREAS), dtype={"label": str}
+        )
         curves = _curves(path.with_name(f"{name}.per-image-curves.npz"))
         found = []
         for label, summary in told["per_image"].items():

@@ -121,10 +121,12 @@ def log_odds(logits: npt.NDArray[np.floating], activation: str) -> FloatArray:
     values = np.asarray(logits, np.float64)
     if activation != "softmax":
         return values
-    others = [
-        np.logaddexp.reduce(np.delete(values, label, axis=-1), axis=-1)
-        for label in range(values.shape[-1])
-    ]
+    # NumPy would warn of the NaNs of images that failed.
+    with np.errstate(invalid="ignore"):
+        others = [
+            np.logaddexp.reduce(np.delete(values, label, axis=-1), axis=-1)
+            for label in range(values.shape[-1])
+        ]
     return np.asarray(values - np.stack(others, axis=-1))
 
 

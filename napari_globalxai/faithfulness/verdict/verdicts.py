@@ -192,7 +192,8 @@ def _specific(evidence: Evidence, numbers: str, tested: str) -> Verdict:
     """Return the verdict on a map that beats all its controls."""
     level = [lead for lead in evidence.leads if not lead.low > 0]
     if level:
-        names = " and ".join(_WORDS.get(lead.name, lead.name) for lead in level)
+        *first, last = (_WORDS.get(lead.name, lead.name) for lead in level)
+        names = f"{', '.join(first)} and {last}" if first else last
         return Verdict(
             f"{WELL_PLACED} {names}",
             f"{numbers}; over the first fifth of the pixels its lead is not above 0: "
@@ -200,8 +201,8 @@ def _specific(evidence: Evidence, numbers: str, tested: str) -> Verdict:
             tested,
         )
     words = (
-        "faithful to the model: the model's performance rests on these places (whether it should "
-        f"is for you to judge); {numbers}"
+        "the model's performance rests on these places (whether it should is for you to judge); "
+        f"{numbers}"
     )
     if evidence.leads:
         least = min(evidence.leads, key=lambda lead: lead.low)

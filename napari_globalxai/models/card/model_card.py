@@ -12,6 +12,7 @@ from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_serializer,
     model_validator,
@@ -174,6 +175,17 @@ class ModelCard(BaseModel):
             raise ValueError(
                 f"YAML reads a label as {read[0]!r}, since No, Yes, On, Off, numbers and dates are "
                 'no text there; put labels in quotes, such as ["No", "1"]'
+            )
+        return value
+
+    @field_validator("activation")
+    @classmethod
+    def _tells_classes_apart(cls, value: str, others: ValidationInfo) -> str:
+        # Every probability would be 1, and no log-odds a number.
+        if value == "softmax" and len(others.data.get("labels", ())) == 1:
+            raise ValueError(
+                "the softmax of one output is 1 for every image; write sigmoid, or name the label "
+                "of each output"
             )
         return value
 

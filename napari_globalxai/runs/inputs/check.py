@@ -25,6 +25,7 @@ from napari_globalxai.models.loaders import load_model
 from napari_globalxai.progress import JobProgress, ProgressCallback, ignore_progress
 from napari_globalxai.runs.image_reading import ImageReading
 from napari_globalxai.runs.inputs.input_problems import input_problems
+from napari_globalxai.runs.inputs.refusals import refusals
 from napari_globalxai.runs.opened.run_warnings import expected_input
 from napari_globalxai.runs.performance import (
     LabelPerformance,
@@ -32,6 +33,7 @@ from napari_globalxai.runs.performance import (
     performance_warnings,
 )
 from napari_globalxai.settings.execution_settings import WorkerSettings
+from napari_globalxai.settings.explain_settings import ExplainSettings
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class CheckResult:
 def check_inputs(
     cohort: Cohort,
     model: Classifier | str | Path | None = None,
+    settings: ExplainSettings | None = None,
     *,
     device: str = "auto",
     trust: bool = False,
@@ -72,6 +75,8 @@ def check_inputs(
         The cohort.
     model : Classifier, str or pathlib.Path, optional
         The model, its card or its weights; without one, the cohort alone is looked at.
+    settings : ExplainSettings, optional
+        What would be explained, and how: what `explain` would refuse of it is listed as well.
     device : str, optional
         Where the model would run.
     trust : bool, optional
@@ -91,7 +96,8 @@ def check_inputs(
         When the model cannot be used at all.
     """
     if isinstance(model, str | Path):
-        model = load_model(model, device=device, trust=trust)
+        layer = None if settings is None else settings.cam_layer
+        model = load_model(model, device=device, trust=trust, cam_layer=layer)
     facts: list[str] = []
     if (note := side_note(cohort)) and (model is None or not model.card.modality):
         facts.append(note)
@@ -104,6 +110,8 @@ def check_inputs(
             return CheckResult(facts, cohort.problems + reading.unreadable(told, processes))
         problems = _check_model(cohort, model, facts)
         found = reading.predict(model, told, processes)
+    image = next((each.image for each in found.seen.values()), None)
+    problems += refusals(cohort, model, settings or ExplainSettings(), image)
     truth, activation = cohort.truth(model.labels), model.activation
     performance = measure_performance(
         model.labels, truth, log_odds(found.logits, activation), cohort.patients
@@ -117,7 +125,8 @@ def check_inputs(
     if read_images:
         # The cohort itself lists files that are not there.
         problems += [why for row, why in found.errors.items() if not absence(cohort, row)]
-    return CheckResult(facts, problems, performance)
+    # A network that cannot be split is refused by the method as well.
+    return CheckResult(facts, list(dict.fromkeys(problems)), performance)
 
 
 def _check_model(cohort: Cohort, classifier: Classifier, facts: list[str]) -> list[str]:

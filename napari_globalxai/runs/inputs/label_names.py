@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -11,6 +11,11 @@ from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.errors import InputError
 from napari_globalxai.runs.folder import file_stem
 from napari_globalxai.statistics.global_map import OVERALL
+
+# Of tables that stand among those of the labels, in maps/ and in peppr/.
+_NAMES_OF_OURS = ("maps", "verdicts", "compared", "regions")
+# What is written of a label in one folder: its map, SD and standard error, its nearest images.
+_KINDS_OF_FILES = ("", ".sd", ".se", ".nearest")
 
 
 def choose_labels(
@@ -48,18 +53,19 @@ def choose_labels(
     if not chosen:
         raise InputError("No label was chosen.")
     chosen = list(dict.fromkeys(chosen))
-    _check_files(chosen)
+    for clash in _clashes(chosen):
+        raise InputError(clash)
     return tuple(chosen)
 
 
-def _check_files(labels: Sequence[str]) -> None:
-    """Refuse labels whose files would take each other's place."""
-    taken = {OVERALL, "maps"}
+def _clashes(labels: Sequence[str]) -> Iterator[str]:
+    """Say which labels have files that would take the place of others."""
+    taken = {OVERALL, *_NAMES_OF_OURS}
     for label in labels:
-        # Each label has a map and an SD; some file systems do not tell upper from lower case.
-        files = {f"{file_stem(label)}{kind}".casefold() for kind in ("", ".sd")}
+        # Some file systems do not tell upper from lower case.
+        files = {f"{file_stem(label)}{kind}".casefold() for kind in _KINDS_OF_FILES}
         if files & taken:
-            raise InputError(
+            yield (
                 f"The label name {label!r} is taken by a file of the run folder; give the label "
                 "another name in the model's card and in the table."
             )

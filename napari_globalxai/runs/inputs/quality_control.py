@@ -42,6 +42,7 @@ from napari_globalxai.runs.write_maps import write_tiff
 from napari_globalxai.settings.execution_settings import WorkerSettings
 from napari_globalxai.settings.frame_settings import CohortFrameSettings
 from napari_globalxai.storage import read_json, write_json, write_table
+from napari_globalxai.unusable import as_we_write
 
 EFFORTS = {
     **ALIGN_EFFORTS,
@@ -97,7 +98,8 @@ class Quality:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.findings = Findings.model_validate(read_json(folder / QUALITY_FILE))
+        with as_we_write(folder / QUALITY_FILE):
+            self.findings = Findings.model_validate(read_json(folder / QUALITY_FILE))
         self.record = read_record_of(folder, AlignRecord)
 
     @property
@@ -127,7 +129,8 @@ class Quality:
     @cached_property
     def stack(self) -> AlignedStack:
         """The images in the frame."""
-        return AlignedStack(self.folder / STACK_FOLDER)
+        with as_we_write(self.folder / STACK_FOLDER):
+            return AlignedStack(self.folder / STACK_FOLDER)
 
     @property
     def _shape(self) -> tuple[int, int]:
@@ -247,6 +250,7 @@ def open_quality(folder: str | Path) -> Quality:
     record = read_record(path)
     if not isinstance(record, AlignRecord) or record.kind != "check":
         raise InputError(other_kind(path, record, "a quality control"))
+    # Which goes first where a cohort is checked again.
     if record.status != "finished" or not (path / QUALITY_FILE).is_file():
         raise InputError(f"{path}: its quality control was stopped; check the cohort again.")
     return Quality(path)

@@ -9,7 +9,7 @@ from typing import Any
 
 from napari_globalxai.addresses import place
 from napari_globalxai.attribution.precision import choose_batch_size
-from napari_globalxai.execution.dask_workers import SAME_AGAIN
+from napari_globalxai.execution.dask_workers import SAME_AGAIN, check_workers
 from napari_globalxai.faithfulness.evaluation import Evaluation
 from napari_globalxai.faithfulness.fills.fill_agreement import fill_agreement
 from napari_globalxai.faithfulness.fills.fill_kinds import fit_fill
@@ -118,6 +118,7 @@ def peppr(
     check_writable(kept, "give another folder with --out (out in Python)")
     check_within(kept.parent, PEPPR_FOLDER)
     found = find_map(run, map, map_from, judge_labels=chosen.judge_labels)
+    check_workers(workers)
     told = JobProgress(progress, _efforts_of_all(chosen))
     told(Progress("Loading the model", 0, 1))
     classifier = run.classifier(device=device, model=model, trust=trust)
@@ -131,7 +132,7 @@ def peppr(
                 PepprSettings.of(chosen, {"fill": fill}),
                 how,
                 kept / _CONTROLS,
-                _named(told, _before(fill, chosen)),
+                stages_of(told, before_fill(fill, chosen)),
             )
             for fill in chosen.fills
         }
@@ -210,13 +211,13 @@ def _random_rival(
     return random_rival(run, worker, labels, settings.seed, folder, progress)
 
 
-def _before(fill: str, settings: PepprSettings) -> str:
-    """Return what stands before the stages of a fill, where there are several."""
+def before_fill(fill: str, settings: PepprSettings) -> str:
+    """Return what stands before the names of a fill's stages, where there are several."""
     return f"{fill_stem(fill)}: " if len(settings.fills) > 1 else ""
 
 
-def _named(told: ProgressCallback, before: str) -> ProgressCallback:
-    """Return a callback that says whose the stages are."""
+def stages_of(told: ProgressCallback, before: str) -> ProgressCallback:
+    """Return a callback that says whose the stages are, by what stands before their names."""
     return lambda progress: told(replace(progress, stage=f"{before}{progress.stage}"))
 
 
@@ -227,7 +228,7 @@ def _efforts_of_all(settings: PepprSettings) -> dict[str, float]:
         for stage, effort in _efforts(settings).items():
             # Random weights are explained once.
             if not number or stage != EXPLAINING:
-                efforts[f"{_before(fill, settings)}{stage}"] = effort
+                efforts[f"{before_fill(fill, settings)}{stage}"] = effort
     return efforts
 
 

@@ -20,7 +20,13 @@ from napari_globalxai.faithfulness.questions.per_image import (
 )
 from napari_globalxai.progress import JobProgress, ProgressCallback, ignore_progress
 from napari_globalxai.runs.folder import PEPPR_FOLDER, file_stem
-from napari_globalxai.runs.peppr.evaluate import controls_of, make_evaluation, valid_share_of
+from napari_globalxai.runs.peppr.evaluate import (
+    before_fill,
+    controls_of,
+    make_evaluation,
+    stages_of,
+    valid_share_of,
+)
 from napari_globalxai.runs.peppr.spreading import passes_elsewhere
 from napari_globalxai.runs.run import Run, open_run
 from napari_globalxai.runs.tables import FILE
@@ -28,6 +34,7 @@ from napari_globalxai.runs.turns import made_aside
 from napari_globalxai.settings.execution_settings import WorkerSettings
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.statistics.global_map import OVERALL
+from napari_globalxai.storage import hash_value
 
 
 class OwnMaps:
@@ -75,37 +82,58 @@ def peppr_images(
     map : str, optional
         A label, or ``overall`` for all of them; of each, the images that carry it are tested.
     settings : PepprSettings, optional
-        What is chosen; fill, steps, area, images and seed count.
-    model, device, trust, batch_size, workers, progress, **keywords
+        What is chosen; fills, steps, area, images and seed count.
+    model, device, trust, batch_size, workers, **keywords
         As for `peppr`.
+    progress : callable, optional
+        May raise `Cancelled`. What was predicted by then is kept.
 
     Returns
     -------
     list of PerImageResult
-        One a label; kept in the run as ``peppr/<map>.per-image.csv`` and ``.json``.
+        One a fill and label; kept in the run as ``peppr/<map>.per-image.csv`` and ``.json``, those
+        of another fill than the mean image as ``peppr/<map>.<fill>.per-image.csv`` and ``.json``.
     """
     chosen = PepprSettings.of(settings, keywords)
     run = run if isinstance(run, Run) else open_run(run)
     if map not in run.maps:
         raise InputError(f"{map}: is no map of the run, but {', '.join(run.maps)} are.")
     labels = run.labels if map == OVERALL else (map,)
-    evaluation = _evaluation(run, labels, chosen, model, device, trust, batch_size)
-    carried = [
-        label
-        for label in labels
-        if (evaluation.truth[:, evaluation.classifier.labels.index(label)] == 1).any()
-    ]
     told = JobProgress(progress)
-    with passes_elsewhere(workers, run.folder / PEPPR_FOLDER, told) as elsewhere:
-        spread = replace(evaluation, elsewhere=elsewhere)
-        results = [
-            run_per_image(spread, label, OwnMaps(run, label), chosen, progress=told)
-            for label in carried or labels
+    # Each fill's results are written once they are there, whatever becomes of the next.
+    results: list[PerImageResult] = []
+    for fill in chosen.fills:
+        one_fill = PepprSettings.of(chosen, {"fill": fill})
+        evaluation = _evaluation(run, labels, one_fill, model, device, trust, batch_size)
+        carried = [
+            label
+            for label in labels
+            if (evaluation.truth[:, evaluation.classifier.labels.index(label)] == 1).any()
         ]
-    files = {int(row): str(run.images[FILE].iloc[row]) for row in evaluation.rows}
-    with made_aside(run.folder, PEPPR_FOLDER, whole=False) as aside:
-        save_per_image(aside, file_stem(map), results, files)
+        with passes_elsewhere(workers, run.folder / PEPPR_FOLDER, told) as elsewhere:
+            spread = replace(evaluation, elsewhere=elsewhere)
+            of_fill = [
+                run_per_image(
+                    spread,
+                    label,
+                    OwnMaps(run, label),
+                    one_fill,
+                    cache=controls_of(run),
+                    maps_key=_maps_key(run),
+                    progress=stages_of(told, before_fill(fill, chosen)),
+                )
+                for label in carried or labels
+            ]
+        files = {int(row): str(run.images[FILE].iloc[row]) for row in evaluation.rows}
+        with made_aside(run.folder, PEPPR_FOLDER, whole=False) as aside:
+            save_per_image(aside, file_stem(map), of_fill, files)
+        results += of_fill
     return results
+
+
+def _maps_key(run: Run) -> str:
+    """Return a hash of what the maps of single images depend on, as `Run.image_map` gives them."""
+    return hash_value([run.store.fingerprint, run.aggregation.model_dump(mode="json")])
 
 
 def peppr_as_published(
@@ -127,7 +155,7 @@ def peppr_as_published(
     run : Run, str or pathlib.Path
         The run or its folder.
     settings : PepprSettings, optional
-        What is chosen; fill, steps, area, images, bootstrap and seed count.
+        What is chosen; the first fill, steps, area, images, bootstrap and seed count.
     model, device, trust, batch_size, workers, progress, **keywords
         As for `peppr`.
 

@@ -9,13 +9,14 @@ from napari_globalxai.addresses import local_file
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.predictions.drawn_images import on_drawn_images
 from napari_globalxai.faithfulness.questions.region_tests import RegionResult, run_regions
+from napari_globalxai.faithfulness.questions.stored_regions import RegionTest, stored_tests
 from napari_globalxai.images.regions_file import read_regions
 from napari_globalxai.progress import JobProgress, ProgressCallback, ignore_progress
 from napari_globalxai.runs.folder import PEPPR_FOLDER
 from napari_globalxai.runs.peppr.evaluate import controls_of, make_evaluation
 from napari_globalxai.runs.peppr.spreading import passes_elsewhere
 from napari_globalxai.runs.run import Run, open_run
-from napari_globalxai.runs.turns import made_aside
+from napari_globalxai.runs.turns import made_aside, writing
 from napari_globalxai.settings.execution_settings import WorkerSettings
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.statistics.global_map import OVERALL
@@ -54,7 +55,8 @@ def peppr_regions(
     Returns
     -------
     list of RegionResult
-        One a fill; kept in the run as ``peppr/regions.csv`` and ``.json``.
+        One a fill; kept in the run as ``peppr/regions.csv`` and ``.json``, beside those of other
+        files; what was known of this file is replaced.
 
     Raises
     ------
@@ -92,7 +94,19 @@ def peppr_regions(
                 progress=told,
             )
             result.settings.update({"file": str(regions), "file_sha256": sha256})
-            with made_aside(run.folder, PEPPR_FOLDER, whole=False) as aside:
-                result.save(aside)
+            with (
+                writing(run.folder),
+                made_aside(run.folder, PEPPR_FOLDER, whole=False) as aside,
+            ):
+                result.save(aside, _kept_of(run, result))
             results.append(result)
     return results
+
+
+def _kept_of(run: Run, result: RegionResult) -> list[RegionTest]:
+    """Return what the run holds of other regions with that fill; nothing of a damaged file."""
+    path = run.folder / PEPPR_FOLDER / f"{result.stem}.json"
+    try:
+        return stored_tests(path) if path.is_file() else []
+    except InputError:
+        return []

@@ -39,6 +39,7 @@ from napari_globalxai.statistics.image_against_map import (
 )
 from napari_globalxai.statistics.prepared_cells import CellReader
 from napari_globalxai.storage import read_json, write_json, write_table
+from napari_globalxai.unusable import as_we_write, damaged
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -144,6 +145,8 @@ def open_outliers(run: Run) -> Outliers:
     path = run.folder / OUTLIERS_FOLDER / OUTLIERS_FILE
     with reading(run.folder):
         if not path.is_file():
+            if next(path.parent.glob("*.csv"), None) is not None:
+                raise damaged(path)
             raise InputError(f"{run.folder}: its images were not ranked yet; run `outliers`.")
         return _read(path)
 
@@ -151,21 +154,17 @@ def open_outliers(run: Run) -> Outliers:
 def _read(path: Path) -> Outliers:
     from napari_globalxai.storage import read_table
 
-    try:
+    with as_we_write(path):
         record = read_json(path)
         stems = {str(label): file_stem(str(label)) for label in record["labels"]}
         text = {tables.FILE: str, tables.PATIENT: str, "nearest_file": str}
         read = {
             kind: {
-                label: read_table(path.with_name(f"{stem}{kind}.csv"), dtype=text)
+                label: read_table(path.with_name(f"{stem}{kind}.csv"), (tables.FILE,), dtype=text)
                 for label, stem in stems.items()
             }
             for kind in ("", ".nearest")
         }
-    except (FileNotFoundError, ValueError, KeyError, TypeError) as why:
-        if isinstance(why, InputError):
-            raise
-        raise InputError(f"{path}: is damaged; run `outliers` again.") from why
     return Outliers(path.parent, record, read[""], read[".nearest"])
 
 

@@ -39,6 +39,7 @@ from napari_globalxai.statistics.stability import (
     measure_stability,
 )
 from napari_globalxai.storage import read_json, read_table, write_json, write_table
+from napari_globalxai.unusable import damaged
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,13 +79,13 @@ class StabilityResult:
     def table(self) -> pd.DataFrame:
         """Content of ``stability.csv``, one row a map."""
         with reading(self.home):
-            return read_table(self.folder / _TABLE, dtype={"label": str})
+            return read_table(self.folder / _TABLE, ("label",), dtype={"label": str})
 
     @cached_property
     def growth(self) -> pd.DataFrame:
         """Content of ``growth.csv``: agreement by the number of patients."""
         with reading(self.home):
-            return read_table(self.folder / _GROWTH, dtype={"label": str})
+            return read_table(self.folder / _GROWTH, ("label",), dtype={"label": str})
 
 
 @dataclass(frozen=True)
@@ -232,13 +233,15 @@ def open_stability(run: Run, selection: str | None = None) -> StabilityResult:
     path = home / STABILITY_FOLDER / STABILITY_FILE
     with reading(run.folder):
         if not path.is_file():
+            if (path.parent / _TABLE).is_file():
+                raise damaged(path)
             raise InputError(f"{home}: the stability of its maps is not known; run `stability`.")
         try:
             record = read_json(path)
             if not isinstance(record["labels"], dict):
                 raise ValueError("no labels")
         except (ValueError, KeyError, TypeError) as why:
-            raise InputError(f"{path}: is damaged; run `stability` again.") from why
+            raise damaged(path) from why
     return StabilityResult(path.parent, record, run.folder)
 
 

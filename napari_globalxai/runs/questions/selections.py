@@ -32,6 +32,7 @@ from napari_globalxai.storage import (
     write_json,
     write_table,
 )
+from napari_globalxai.unusable import damaged
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 SELECTION_FILE = "selection.json"
 _TABLE = "maps.csv"
 _FORMAT = 1
-_DAMAGED = "is damaged; make the selection again with `maps`."
 _AVERAGING = "Averaging maps"
 
 
@@ -74,7 +74,7 @@ class Selection:
             table = read_table(path, dtype={"map": str})
         # Other labels than the record's, too: the maps may have been made again since.
         if "map" not in table:
-            raise InputError(f"{path}: {_DAMAGED}")
+            raise damaged(path)
         return table
 
     @cached_property
@@ -160,6 +160,8 @@ def open_selection(run: Run, name: str) -> Selection:
     folder = run.folder / SELECTIONS_FOLDER / file_stem(name)
     with reading(run.folder):
         if not (folder / SELECTION_FILE).is_file():
+            if (folder / _TABLE).is_file():
+                raise damaged(folder / SELECTION_FILE)
             known = ", ".join(selection_names(run)) or "none yet"
             raise InputError(f"{run.folder}: has no selection {name!r}; selections are {known}.")
         return Selection(name, folder, _read(folder))
@@ -199,7 +201,7 @@ def _read(folder: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError) as why:
         if isinstance(why, InputError):
             raise
-        raise InputError(f"{path}: {_DAMAGED}") from why
+        raise damaged(path) from why
     return record
 
 

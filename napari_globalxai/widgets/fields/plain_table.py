@@ -36,6 +36,8 @@ class PlainTable(QTableWidget):
         self._across = cast(Any, self.horizontalHeader())
         self._down = cast(Any, self.verticalHeader())
         self._across.setMinimumSectionSize(30)
+        # Headings of what is marked would be bold, and no longer fit.
+        self._across.setHighlightSections(False)
         self._down.hide()
         self._down.setDefaultSectionSize(self._row_height)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -63,6 +65,8 @@ class PlainTable(QTableWidget):
         """Let the first column take what is left, unless heading and names need more."""
         if not self.columnCount():
             return
+        # Columns take the width of what is in them a turn later, unless the header is asked.
+        self._across.visualIndexAt(0)
         first = self.horizontalHeaderItem(0)
         words = "" if first is None else first.text()
         others = sum(self._across.sectionSize(index) for index in range(1, self.columnCount()))

@@ -69,6 +69,7 @@ _switch_interval = sys.getswitchinterval()
 _thread: threading.Thread | None = None
 _asked: set[str] = set()
 _ready: set[str] = set()
+_kept_out: set[str] = set()
 
 
 def warm_up(panel: QObject) -> None:
@@ -124,8 +125,10 @@ def import_beside(module: str) -> Any:
     """Import what a panel is made of, and return it; the window goes on meanwhile."""
     if module not in _ready:
         beside_window(lambda: _import_panel(module))
-        # Else the window would look through all of that as the panel is made; the last panel that
-        # closes ends it.
+    if module not in _kept_out:
+        _kept_out.add(module)
+        # Else the window would look through all of that as the panel is made, also where it was
+        # imported before; the last panel that closes ends it.
         gc.freeze()
     return import_module(module)
 

@@ -123,7 +123,8 @@ class AttributionLayers(NativeLayers):
 
     def _colour_attribution(self) -> None:
         view, layer = self.session.view, self.layer("attribution")
-        if view is not None and layer is not None:
+        # Not yet that of another run, which is about to be shown.
+        if view is not None and layer is not None and layer.data.shape == view.valid.shape:
             values = layer.data[view.valid]
             self._set_colormap("attribution", self._colormap("attribution", values, 1.0))
 

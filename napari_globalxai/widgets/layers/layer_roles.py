@@ -17,6 +17,15 @@ from napari_globalxai.widgets.workbench.drawing_context import draw_later
 from napari_globalxai.widgets.workbench.scenes import Scene, make_slider, ref_while_open, scenes_of
 
 GAP = 0.06  # between layers side by side, as a share of the image
+# Width and height of a colour bar, in pixels: beside and above the images, not over them.
+_BAR = (20.0, 90.0)
+
+
+def show_colour_bar(layer: Any, shown: bool = True) -> None:
+    """Show or hide the colour bar of a layer, None where it has gone with the window."""
+    if layer is not None:
+        layer.colorbar.size = _BAR
+        layer.colorbar.visible = shown
 
 
 class RoleLayers:
@@ -81,7 +90,14 @@ class RoleLayers:
         """Show the scene in place of others."""
         self.scenes.bring_forward(self.scene)
 
-    def _in_turn(self, role: str, show: Callable[[], None], on: str | None = None) -> None:
+    def _in_turn(
+        self,
+        role: str,
+        show: Callable[[], None],
+        on: str | None = None,
+        *,
+        at_once: bool = True,
+    ) -> None:
         """Call what shows a layer: now where the layer is there, else in a turn of its own.
 
         Parameters
@@ -92,8 +108,10 @@ class RoleLayers:
             Shows what is to be shown by then, or nothing.
         on : str, optional
             The role of what it lies on. A viewer that is closed meanwhile has no layers any more.
+        at_once : bool
+            Whether a layer that is there is shown now.
         """
-        if self.layer(role) is not None:
+        if at_once and self.layer(role) is not None:
             show()
         elif role not in self._coming:
             self._coming.add(role)

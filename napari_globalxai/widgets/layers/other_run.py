@@ -17,7 +17,7 @@ from napari_globalxai.progress import ProgressCallback
 from napari_globalxai.widgets.jobs.event_turns import TURNS
 from napari_globalxai.widgets.jobs.warm_up import import_in_worker
 from napari_globalxai.widgets.jobs.workers import LatestOnly
-from napari_globalxai.widgets.layers.layer_roles import GAP, RoleLayers
+from napari_globalxai.widgets.layers.layer_roles import GAP, RoleLayers, show_colour_bar
 from napari_globalxai.widgets.layers.run_difference import (
     IMAGE,
     MAP,
@@ -298,7 +298,7 @@ class OtherRunLayers(RoleLayers):
             contrast_limits=limits,
             visible=True,
         )
-        self.layer("other difference").colorbar.visible = True
+        show_colour_bar(self.layer("other difference"))
 
     def _show_map(self, other: OtherView, name: str, image: npt.NDArray[np.float32]) -> None:
         view = other.view

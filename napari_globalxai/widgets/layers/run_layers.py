@@ -12,6 +12,7 @@ from napari.layers import Image, Layer
 from napari_globalxai.widgets.jobs.event_turns import TURNS
 from napari_globalxai.widgets.jobs.workers import LatestOnly
 from napari_globalxai.widgets.layers.attribution_layers import AttributionLayers
+from napari_globalxai.widgets.layers.layer_roles import show_colour_bar
 from napari_globalxai.widgets.layers.outlines import ZONE_COLOURS, outline, rimmed_zones
 from napari_globalxai.widgets.layers.peppr_layers import peppr_layers_of
 from napari_globalxai.widgets.session.names import IMAGES, METADATA_KEY
@@ -128,9 +129,7 @@ class RunLayers(AttributionLayers):
     def show_colour_bar(self, shown: bool) -> None:
         """Show or hide the colour bar of the global map."""
         self._colour_bar = shown
-        layer = self.layer("global map")
-        if layer is not None:
-            layer.colorbar.visible = shown
+        show_colour_bar(self.layer("global map"), shown)
 
     def _on_colour_bar(self, *what: object) -> None:
         # napari switches it by a menu, too, and its releases tell of that in different words.
@@ -146,10 +145,9 @@ class RunLayers(AttributionLayers):
         self.bring_forward()
         if self.layer("images") is None:
             TURNS.add(self.make_slider)
-            self._in_turn("images", self._show_images)
-            self._in_turn("global map", self._show_map, on="images")
-        else:
-            self._show_images()
+        # Also where the layers are there: all panels take up the run before, in this turn.
+        self._in_turn("images", self._show_images, at_once=False)
+        self._in_turn("global map", self._show_map, on="images", at_once=False)
 
     def _show_images(self) -> None:
         view, before = self.session.view, self.layer("images")

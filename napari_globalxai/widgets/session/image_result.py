@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from napari_globalxai.faithfulness.result import CURVE_COLUMNS, PepprResult
 from napari_globalxai.widgets.words.table_words import number
@@ -53,6 +52,8 @@ class ImageResult(PepprResult):
 
 def image_result(run: Run, stored: StoredImages, row: int) -> ImageResult | None:
     """Return the result of one image, None where it was not tested. To be called in a worker."""
+    import pandas as pd
+
     from napari_globalxai.faithfulness.orders.map_orders import order_by_map, step_counts
     from napari_globalxai.runs.peppr.evaluate import valid_share_of
     from napari_globalxai.runs.peppr.fill_fitting import fitting_of, share_of_fields

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_globalxai.faithfulness.verdict.outside_share import outside_share
+from napari_globalxai.widgets.words.table_words import share_in_percent
 
 # From the innermost line to the outermost.
 CONTOUR_SHARES = (0.5, 0.8)
@@ -81,10 +82,9 @@ def outside_warning(name: str, sides: Sequence[Side]) -> str:
     if all(side.outside < _MOST_OUTSIDE for side in sides):
         return ""
     if len(sides) == 1:
-        said = (
-            f"{100 * sides[0].outside:.0f} % of the mass of {name} lies outside the field of view"
-        )
+        share = share_in_percent(sides[0].outside)
+        said = f"{share} of the mass of {name} lies outside the field of view"
     else:
-        shares = " and ".join(f"{100 * side.outside:.0f} % in {side.name}" for side in sides)
+        shares = " and ".join(f"{share_in_percent(side.outside)} in {side.name}" for side in sides)
         said = f"Of the mass of {name}, {shares} lie outside the field of view"
     return f"{said}: the model may look at a mark or a frame, not at what the images show."

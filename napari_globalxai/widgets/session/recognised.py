@@ -7,6 +7,7 @@ from pathlib import Path
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.card.model_card import MODEL_SUFFIXES
+from napari_globalxai.own_tables import own_table
 from napari_globalxai.runs.folder import STACK_FOLDER, STORE_FOLDER, whole_folder
 from napari_globalxai.runs.record import RunRecord, has_record, is_another_programs, read_record
 
@@ -31,9 +32,11 @@ def result_folder(path: Path) -> Path | None:
     Parameters
     ----------
     path : pathlib.Path
-        A run folder, its ``run.json``, its ``aligned.zarr`` or ``attributions.zarr``.
+        A run folder, its ``run.json``, its ``aligned.zarr`` or ``attributions.zarr``, or a table
+        of results in it.
     """
-    folder = whole_folder(path)
+    own = own_table(path)
+    folder = whole_folder(path) if own is None else own.folder
     if not has_record(folder) or (is_another_programs(folder) and not _has_parts(folder)):
         return None
     return folder

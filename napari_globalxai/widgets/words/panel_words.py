@@ -38,7 +38,12 @@ _COMMANDS = (
     (re.compile(r", (open it in the panel [^,]*), or give it to `explain --aligned`"), r" or \1"),
     (re.compile(r"with `report`, `peppr` or in napari"), "with “Open run…”"),
     (re.compile(r"run `audit`"), "press “Audit” in the panel “Regions”"),
-    (re.compile(r"run `(?:outliers|stability)`"), "press “Ask” under “What the run was asked”"),
+    (
+        re.compile(r"run `(?:outliers|stability|contrast|slices|compare)`"),
+        "press “Ask” under “What the run was asked”",
+    ),
+    (re.compile(r"run `peppr`"), "press “Run PEPPR” in the panel “PEPPR”"),
+    (re.compile(r"run `sanity`"), "press “Compare” under “Random weights” in the panel “PEPPR”"),
     (re.compile(r"with `maps`"), "with “Ask” under “What the run was asked”"),
 )
 

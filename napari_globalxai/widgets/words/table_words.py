@@ -1,5 +1,6 @@
 """Numbers and names as tables of the panels tell them."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +29,17 @@ def probability(value: object) -> str:
     """Return a p for a table: never 0, which no p is."""
     is_small = isinstance(value, int | float | np.number) and 0 <= float(value) < 0.0005
     return "< 0.001" if is_small else number(value, 3)
+
+
+def share_in_percent(share: float) -> str:
+    """Return a share of 0–1 in percent, with a tenth where it is below 10 %."""
+    # A tenth of a percent may be some times the share of a small area.
+    return f"{100 * share:.1f} %" if share < 0.0995 else f"{100 * share:.0f} %"
+
+
+def local_time(moment: str) -> str:
+    """Return a moment of a record, which holds that of Greenwich, as a clock on the wall has it."""
+    return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M}"
 
 
 def image_title(

@@ -9,6 +9,7 @@ from napari_globalxai.widgets.fields.parts import text_label
 from napari_globalxai.widgets.fields.wrapped import tip_lines
 from napari_globalxai.widgets.session.session import Session
 from napari_globalxai.widgets.words.plain_labels import plain
+from napari_globalxai.widgets.words.table_words import local_time
 
 if TYPE_CHECKING:
     from napari_globalxai.runs.run import Run
@@ -22,7 +23,7 @@ def identity_of(run: "Run") -> str:
     """Return a run in a line: model, method, cohort, images and date."""
     record = run.record
     model = Path(record.model.source).name if record.model.source else record.model.card.name
-    finished = (record.finished or record.started)[:16].replace("T", " ")
+    finished = local_time(record.finished or record.started)
     facts = [
         model or "model",
         record.settings.method,

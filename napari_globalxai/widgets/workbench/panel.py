@@ -10,8 +10,8 @@ from weakref import WeakMethod, ref
 
 from napari.settings import get_settings
 from napari.utils.theme import get_theme
-from qtpy.QtCore import QEvent, QObject, QSignalBlocker, QSize, Qt, QTimer
-from qtpy.QtGui import QFont, QShowEvent
+from qtpy.QtCore import QEvent, QObject, QPoint, QSignalBlocker, QSize, Qt, QTimer
+from qtpy.QtGui import QFont, QResizeEvent, QShowEvent
 from qtpy.QtWidgets import (
     QApplication,
     QDockWidget,
@@ -32,6 +32,8 @@ from napari_globalxai.widgets.workbench.small_window import USUAL_WIDTH, keep_ha
 from napari_globalxai.widgets.workbench.tab_key import let_tab_in, scroll_to_focus
 
 NARROWEST = 160
+# Around the words of napari's title bar, its line included.
+_TITLE_MARGIN = 24
 # Wide enough for most forms, narrow enough for a canvas beside it on a small screen.
 _USUAL = QSize(USUAL_WIDTH, 640)
 # What parts of a panel may take in one turn of the event loop.
@@ -69,6 +71,10 @@ class Panel(QScrollArea):
         self._tabs_settled.setSingleShot(True)
         self._tabs_settled.setInterval(0)
         self._tabs_settled.timeout.connect(self._share_keys)
+        self._title_fitted = QTimer(self)
+        self._title_fitted.setSingleShot(True)
+        self._title_fitted.setInterval(0)
+        self._title_fitted.timeout.connect(self._fit_title)
         QApplication.instance().focusChanged.connect(self._on_focus)  # type: ignore[union-attr]
         self._foot: Optional[JobFoot] = None  # noqa: UP045
         self._stressed: list[QPushButton] = []
@@ -115,6 +121,18 @@ class Panel(QScrollArea):
     def in_turn(self, piece: Callable[[], None]) -> None:
         """Do something in a turn of its own, unless the panel has gone by then."""
         TURNS.add(self._unless_gone(piece))
+
+    def bring_in_view(self, first: QWidget, last: QWidget) -> None:
+        """Scroll down until two parts and what is between are in view; of more, its beginning."""
+
+        def scroll() -> None:
+            inside, bar, room = self.widget(), self.verticalScrollBar(), self.viewport()
+            if inside is None or bar is None or room is None:
+                return
+            top, end = (part.mapTo(inside, QPoint(0, 0)).y() for part in (first, last))
+            bar.setValue(max(bar.value(), min(top, end + last.height() - room.height())))
+
+        self.in_turn(scroll)
 
     def _unless_gone(self, piece: Callable[[], None]) -> Callable[[], None]:
         is_gone = Event()
@@ -258,6 +276,25 @@ class Panel(QScrollArea):
 
         take_name(False)
         dock.topLevelChanged.connect(take_name)
+
+    def _fit_title(self) -> None:
+        """Have napari's title bar say the short name where it would cut the whole one."""
+        dock = self.dock()
+        bar: Any = None if dock is None else dock.titleBarWidget()
+        title, last = getattr(bar, "title", None), getattr(bar, "float_button", None)
+        if dock is None or title is None or last is None:
+            return
+        # napari adds the plugin's.
+        whole = str(getattr(dock, "name", dock.windowTitle())).partition(" (")[0]
+        room = bar.width() - last.geometry().right() - _TITLE_MARGIN
+        fits = title.fontMetrics().horizontalAdvance(whole) <= room
+        title.setText(whole if fits else self.short_name or whole)
+
+    def resizeEvent(self, event: Optional[QResizeEvent]) -> None:  # noqa: UP045
+        """Fit the title as well."""
+        super().resizeEvent(event)
+        # Once the bar has its new width, too.
+        self._title_fitted.start()
 
     def dock(self) -> Optional[QDockWidget]:  # noqa: UP045
         """Return the dock that it stands in, if any."""

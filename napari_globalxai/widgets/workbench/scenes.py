@@ -16,7 +16,7 @@ from napari.layers import Layer
 from psygnal import Signal
 
 from napari_globalxai.widgets.session.names import role_of
-from napari_globalxai.widgets.workbench.drawing_context import free_where_drawn
+from napari_globalxai.widgets.workbench.drawing_context import draw_later, free_where_drawn
 from napari_globalxai.widgets.workbench.kept_fit import KeptFit
 
 _MARGIN = 0.95  # as napari's own
@@ -65,6 +65,7 @@ def make_slider(viewer: Any) -> None:
     Beside other layers, napari would look for a third axis of theirs.
     """
     if not viewer.layers:
+        draw_later(viewer)
         viewer.dims.ndim = max(3, viewer.dims.ndim)
 
 

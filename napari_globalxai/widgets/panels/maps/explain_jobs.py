@@ -62,14 +62,16 @@ def _keeping_out(progress: ProgressCallback) -> ProgressCallback:
     return told
 
 
-def checking(table: Path, read: CohortSettings, model: Path | None, trust: bool) -> Work:
+def checking(
+    table: Path, read: CohortSettings, model: Path | None, settings: ExplainSettings, trust: bool
+) -> Work:
     """Return what lists what would go wrong: facts and problems."""
 
     def work(progress: ProgressCallback) -> tuple[list[str], list[str]]:
         import_models()
         from napari_globalxai.runs.inputs.check import check_inputs
 
-        found = check_inputs(reading(table, read), model, trust=trust, progress=progress)
+        found = check_inputs(reading(table, read), model, settings, trust=trust, progress=progress)
         return list(found.facts), list(found.problems)
 
     return work

@@ -149,13 +149,13 @@ class ExplainWidget(Panel):
             self.job_bar.say("Choose a cohort table.")
             return
         try:
-            reads = CohortSettings(**self.cohort_form.values())
+            reads, settings = CohortSettings(**self.cohort_form.values()), self.settings()
         except InputError as why:
             self.job_bar.say(in_panel_words(str(why)))
             return
 
         if not self.check_runner.is_running:
-            self.check_runner.run(checking(cohort, reads, model, trust))
+            self.check_runner.run(checking(cohort, reads, model, settings, trust))
 
     def settings(self) -> ExplainSettings:
         """Return what is chosen in the forms.
@@ -385,7 +385,8 @@ class ExplainWidget(Panel):
         self.verticalScrollBar().setValue(0)  # type: ignore[union-attr]
         self.runs.set_beside(True)
         self.runs.remember(view.run.folder)
-        remember_reader(view.run.folder)
+        # napari writes all its settings, which takes the window a moment.
+        self.in_turn(lambda: remember_reader(view.run.folder))
         self.maps.show_run(view)
         self.performance.show_run(view)
         self._on_row(self.session.row)

@@ -170,7 +170,10 @@ class MapView(QWidget):
         sides: tuple[Side, ...] = ()
         if view is not None and self.session.map_image is not None:
             sides = (Side(name, view.outside[name]),) if shown is None else shown.sides[name]
-        raise_flag(self.outside, outside_warning(name, sides))
+        # Both sides of a difference are named by themselves.
+        of_some = shown is not None and len(sides) == 1
+        whose = f"{name} ({shown.choice.title})" if shown is not None and of_some else name
+        raise_flag(self.outside, outside_warning(whose, sides))
 
     def _on_scale(self) -> None:
         self.layers.scale = self.scale_box.currentData()

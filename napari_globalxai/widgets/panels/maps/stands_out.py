@@ -55,6 +55,8 @@ class StandsOut(QWidget):
         box.addWidget(self.show_button)
         self.hide()
         panel.follow(session.view_changed, self._on_view)
+        # An audit says more than a first look.
+        panel.follow(session.answered, self._read)
         if session.view is not None:
             self._on_view(session.view)
 
@@ -67,8 +69,12 @@ class StandsOut(QWidget):
 
     def _on_view(self, view: Any) -> None:
         self.hide()
-        run = view.run
-        self._found.request(run, lambda: known_findings(run))
+        self._read()
+
+    def _read(self) -> None:
+        run = self._session.run
+        if run is not None:
+            self._found.request(run, lambda: known_findings(run))
 
     def _on_found(self, run: Any, findings: list[ShownFinding]) -> None:
         if run is not self._session.run:

@@ -20,6 +20,8 @@ from napari_globalxai.widgets.session.viewer_jobs import runner_of
 from napari_globalxai.widgets.words.panel_words import in_panel_words
 from napari_globalxai.widgets.workbench.panel import Panel
 
+_TITLE = "Of which images"
+
 
 class WhichImages(Fold):
     """Asks for maps of some of the images, less those of others, and keeps them in the run.
@@ -50,7 +52,7 @@ class WhichImages(Fold):
     refused = Signal(str)
 
     def __init__(self, panel: Panel, viewer: Any, session: Session) -> None:
-        super().__init__("Of which images")
+        super().__init__(_TITLE)
         self._session = session
         panel.follow(session.view_changed, self._show)
         panel.follow(session.map_changed, self._on_map)
@@ -93,15 +95,19 @@ class WhichImages(Fold):
         self._on_map(self._session.map_name)
 
     def _on_map(self, name: str) -> None:
+        shown = self._session.shown
+        # Told while it is folded, too: the maps are of some of the images.
+        self.set_title(_TITLE if shown is None else f"{_TITLE}: {shown.choice.title}")
         if not self.is_made:
             return
-        shown = self._session.shown
         if shown is None:
             self.counts.setText("")
         elif self._session.map_image is None:
             self.counts.setText(f"{name}: no image")
         else:
             self.counts.setText(f"{name}: {shown.counts.get(name, '')}")
+        # Without anything to say it takes no room.
+        self.counts.setVisible(bool(self.counts.text()))
 
     def _on_selection(self, selection: Optional[Selection]) -> None:  # noqa: UP045
         if self.is_made:

@@ -117,40 +117,31 @@ def map_of(name: str, runs: Mapping[str, Any]) -> str:
 
 
 def _regions(path: Path) -> Lines:
-    told = read_json(path)
-    fill, file = str(told["settings"]["fill"]), str(told["settings"]["file"])
-    alone = [row for row in told["regions"] if row["ranked"] == "alone"]
-    sentences = list(told["sentences"])
-    if len(sentences) != len(alone):
-        sentences = [""] * len(alone)
-    is_one = len({row["region"] for row in alone}) == 1
-    by_row = {
-        (row["label"], row["region"], row["arm"]): sentence
-        for row, sentence in zip(alone, sentences, strict=True)
-    }
+    from napari_globalxai.faithfulness.questions.stored_regions import ALONE, ERASE, stored_tests
+
     lines = []
-    for row in alone:
-        if row["arm"] != "erase":
-            continue
-        region = str(row["region"])
-        name = Path(file).stem if is_one else region
-        words = " ".join(
-            _sentence(by_row.get((row["label"], region, arm), "").replace(region, name))
-            for arm in ("erase", "keep")
-        )
-        lines.append(
-            Line(
-                (
-                    str(row["label"]),
-                    _with_fill(name, fill),
-                    number(row["ratio"], 1),
-                    _difference(row["auc_change"]),
-                    _interval(row["auc_ci_low"], row["auc_ci_high"]),
-                ),
-                words.strip(),
-                (REGION, file, region),
+    for test in stored_tests(path):
+        fill, file = str(test.settings["fill"]), str(test.settings["file"])
+        alone = [(row, words) for row, words in test.by_row if row["ranked"] == ALONE]
+        said = {(row["label"], row["region"], row["arm"]): words for row, words in alone}
+        for row, words in alone:
+            if row["arm"] != ERASE:
+                continue
+            region = str(row["region"])
+            kept = said.get((row["label"], region, "keep"), "")
+            lines.append(
+                Line(
+                    (
+                        str(row["label"]),
+                        _with_fill(test.name_of(region), fill),
+                        number(row["ratio"], 1),
+                        _difference(row["auc_change"]),
+                        _interval(row["auc_ci_low"], row["auc_ci_high"]),
+                    ),
+                    f"{_sentence(words)} {_sentence(kept)}".strip(),
+                    (REGION, file, region),
+                )
             )
-        )
     return lines
 
 

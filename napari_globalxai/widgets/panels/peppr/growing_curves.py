@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
-import pandas as pd
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
@@ -94,6 +93,8 @@ class GrowingCurves:
         label : str
             The label; another one where it cannot be measured. To be called in a worker.
         """
+        import pandas as pd
+
         from napari_globalxai.faithfulness.cases import Cases
         from napari_globalxai.faithfulness.result import CURVE_COLUMNS, PepprResult
 

@@ -75,6 +75,9 @@ class PepprForm(QWidget):
         inside.addWidget(self.more_form)
         self.chosen.show_content(content)
         self.chosen.expand()
+        # By a person, since the last test was begun.
+        self._is_wanted = False
+        self.chosen.button.clicked.connect(self._on_folded)
         above = FormRows()
         above.form.addRow("&Map", self.map_box)
         box = in_column(self, spacing=6)
@@ -108,7 +111,9 @@ class PepprForm(QWidget):
         return WorkerSettings(**self._more(WorkerSettings))
 
     def follow_settings(self, settings: dict[str, Any], fills: Sequence[str]) -> None:
-        """Let the boxes say what a result was made with, and make room for it.
+        """Let the boxes say what a result was made with, and make room for its curves.
+
+        Settings that somebody has unfolded stay so, until the next test.
 
         Parameters
         ----------
@@ -117,7 +122,8 @@ class PepprForm(QWidget):
         fills : sequence of str
             Its fill, and those that the map was tested with beside it.
         """
-        self.chosen.collapse()
+        if not self._is_wanted:
+            self.chosen.collapse()
         if fills:
             self.fills.put(fills)
         chosen = {name: value for name, value in settings.items() if name not in OF_THIS_MACHINE}
@@ -125,6 +131,14 @@ class PepprForm(QWidget):
             if name in chosen:
                 set_field(field, chosen[name])
         self.more_form.put(chosen)
+
+    def make_room(self) -> None:
+        """Fold the settings away, whoever unfolded them: the test that takes them has begun."""
+        self._is_wanted = False
+        self.chosen.collapse()
+
+    def _on_folded(self) -> None:
+        self._is_wanted = self.chosen.isExpanded()
 
     def _more(self, of: type[SettingsModel]) -> dict[str, Any]:
         known = of.model_fields

@@ -40,6 +40,9 @@ PLOT_TIP = (
 # Pixels of a page, and the size of its letters.
 _PRINTED, _POINTS_PRINTED = (700, 800), 10.5
 _MILLISECONDS_OF_RESIZING = 120
+# Of a panel that opens: to draw before it has its place takes Python from the window that lays it
+# out, and the picture would be of another size. First for one that nobody shows.
+_MILLISECONDS_UNSEEN, _MILLISECONDS_OF_PLACING = 400, 40
 _DOTS_AN_INCH = 100.0
 _LEAST_HEIGHT = 340
 # Without curves, in heights of a line: room for the sentence that says so.
@@ -93,9 +96,9 @@ class PepprPlot(QWidget):
         self._is_behind = False
         self._resized = QTimer(self)
         self._resized.setSingleShot(True)
-        self._resized.setInterval(_MILLISECONDS_OF_RESIZING)
-        self._resized.timeout.connect(self._draw_all)
-        self._draw_all()
+        self._resized.setInterval(_MILLISECONDS_UNSEEN)
+        self._resized.timeout.connect(self._draw_placed)
+        self._resized.start()
 
     def _offer_all(self) -> None:
         offer(self, "Save figure…", SAVE, self.save)
@@ -229,7 +232,14 @@ class PepprPlot(QWidget):
             called=self._called,
         )
 
+    def _draw_placed(self) -> None:
+        self._resized.setInterval(_MILLISECONDS_OF_RESIZING)
+        self._draw_all()
+
     def _draw_all(self) -> None:
+        if self._drawn is None and self._resized.isActive():
+            # All of it will be drawn then.
+            return
         # One under way is shown first: where curves come faster than they are drawn, each would
         # give way to the next, and none be shown.
         self._is_behind = self._figures.is_running
@@ -261,6 +271,8 @@ class PepprPlot(QWidget):
         """Draw anew once the size stays."""
         super().resizeEvent(event)
         self._fit_height()
+        if self._resized.interval() == _MILLISECONDS_UNSEEN:
+            self._resized.setInterval(_MILLISECONDS_OF_PLACING)
         self._resized.start()
 
     def changeEvent(self, event: QEvent | None) -> None:

@@ -11,6 +11,7 @@ from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.targets import MACRO
 from napari_globalxai.settings.declared import declared_fields
 from napari_globalxai.settings.peppr_question import PAPER, PROTOCOLS, PepprQuestion
+from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.widgets.fields.fold import Fold
 from napari_globalxai.widgets.fields.layouts import in_column
 from napari_globalxai.widgets.fields.parts import JobBar, text_label, tipped_button
@@ -200,8 +201,8 @@ class PepprQuestionView(Fold):
         clash = in_panel_words(question.clash, declared_fields(PepprQuestion))
         words = in_words(question, self.form.maps.words(), self.form.regions_box.currentText())
         fills = self._settings_form.fills.value
-        if words and not isinstance(fills, str) and question.regions is None:
-            words += f" Of the fills, {fills[0]} alone is taken here."
+        if words and question.regions is None:
+            words += f" {PepprSettings.model_construct(fill=fills).first_fill_alone}".rstrip()
         nothing_yet = _OPEN_A_RUN if run is None else _NOTHING_YET
         self.said.setText(f"⚠ {clash}" if clash else (words if run else "") or nothing_yet)
         can_start = bool(words) and not clash

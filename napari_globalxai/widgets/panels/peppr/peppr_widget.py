@@ -85,7 +85,7 @@ class PepprWidget(Panel):
         self.runner: JobRunner = runner_of(viewer, TESTING)
         self._stored = LatestOnly(self)
         self.growing: CurvesUnderWay = curves_under_way(viewer)
-        self._keep_result = False
+        self._keep_result = self._curves_to_come = False
         self._make_controls(viewer)
         self._lay_out()
         self._connect(viewer)
@@ -234,6 +234,9 @@ class PepprWidget(Panel):
 
     def _on_started(self) -> None:
         self.compute_button.setEnabled(False)
+        self._curves_to_come = True
+        self.form.make_room()
+        self.bring_in_view(self.compute_button, self.plot)
 
     def _on_finished(self) -> None:
         self.compute_button.setEnabled(self.session.view is not None)
@@ -327,6 +330,7 @@ class PepprWidget(Panel):
         if view is not None and self.session.result is result:
             self._list_results(view)
             self.results.mark(result, view.maps)
+            self.bring_in_view(self.verdict, self.plot)
 
     # The result.
 
@@ -365,6 +369,11 @@ class PepprWidget(Panel):
         self.label_box.setEnabled(True)
         self.verdict.show_verdict(None, with_curves)
         self.plot.show_result(result, with_curves)
+        if self._curves_to_come:
+            # Once: later, it is for whoever looks on to scroll.
+            self._curves_to_come = False
+            self.about.hide()
+            self.bring_in_view(self.compute_button, self.plot)
 
     def _grown(self) -> PepprResult | None:
         return self.growing.of(self.session.run, self.map_box.currentText())

@@ -150,7 +150,8 @@ class PerImageView(Fold):
     def _make_controls(self) -> QWidget:
         self.introduction = text_label(_INTRODUCTION)
         self.compute_button = tipped_button(
-            "Test images", "Test the images along their own maps, with the settings above"
+            "Test images",
+            "Test the images along their own maps, with the settings above and each fill chosen",
         )
         self.back_button = tipped_button(
             "Global map again", "Show the curves of the global map, as before"
@@ -217,7 +218,7 @@ class PerImageView(Fold):
         self.back_button.setEnabled(self.followed is not None)
 
     def _on_cancelled(self) -> None:
-        self.job_bar.say("Stopped; nothing of it is kept.")
+        self.job_bar.say("Stopped. Images tested by then are kept; Test images goes on from them.")
 
     def _on_tested(self, run: Run) -> None:
         self.job_bar.say("")

@@ -11,7 +11,8 @@ import numpy as np
 from napari_globalxai.faithfulness.result import PepprResult
 from napari_globalxai.runs.folder import PEPPR_FOLDER
 from napari_globalxai.settings.peppr_settings import PepprSettings
-from napari_globalxai.storage import as_we_write, read_json, read_table
+from napari_globalxai.storage import read_json, read_table
+from napari_globalxai.unusable import as_we_write
 
 if TYPE_CHECKING:
     from napari_globalxai.runs.run import Run

@@ -10,10 +10,10 @@ import numpy.typing as npt
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 
 from napari_globalxai.audit.findings import place_title
-from napari_globalxai.errors import InputError
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.runs.turns import reading
 from napari_globalxai.storage import read_json
+from napari_globalxai.unusable import damaged
 from napari_globalxai.widgets.fields.plain_table import PlainTable
 from napari_globalxai.widgets.jobs.warm_up import import_models
 from napari_globalxai.widgets.session.present_run import while_present
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from napari_globalxai.widgets.session.session import ModelUse
 
 AUDIT_FILE = "audit/audit.json"
+_REGIONS_TABLE = "regions.csv"
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,14 @@ class ShownFinding:
     def query(self) -> str:
         """The images that it is of, as a query; empty for all."""
         return str(self.facts.get("query") or "")
+
+    @property
+    def among(self) -> str:
+        """The images that its numbers are of, in words: what goes with it may be fewer."""
+        kind = self.facts.get("kind")
+        if kind == "cluster":
+            return f"cluster of {self.facts.get('images')}"
+        return self.query if kind == "subgroup" and self.query else "all"
 
     @property
     def place(self) -> str:
@@ -74,13 +83,15 @@ def read_findings(run: Run) -> list[ShownFinding]:
     path = run.folder / AUDIT_FILE
     with reading(run.folder):
         if not path.is_file():
+            if (path.parent / _REGIONS_TABLE).is_file():
+                raise damaged(path)
             return []
         try:
             found = list(read_json(path)["findings"])
             if not all(_is_whole(facts, len(run.images)) for facts in found):
                 raise ValueError("other values than an audit writes")
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as why:
-            raise InputError(f"{path}: is damaged; run `audit` again.") from why
+            raise damaged(path) from why
     places = _places(run)
     return [ShownFinding(facts, places.get(_place(facts))) for facts in found]
 
@@ -141,7 +152,8 @@ class FindingsTable(PlainTable):
             {
                 "Label": "Whose map",
                 "Where": "The place of the frame",
-                "Among": "The images that it is found in",
+                "Among": "The images that it is found in: all, those of a query, or some that are "
+                "explained alike",
                 "Times": "How many times its share of the area the place holds",
                 "p": "Corrected for the whole search",
             },
@@ -160,7 +172,7 @@ class FindingsTable(PlainTable):
                 [
                     str(each.facts["label"]),
                     each.place or NOTHING,
-                    each.query or "all",
+                    each.among,
                     number(each.facts.get("effect"), 1),
                     probability(each.facts.get("p")),
                 ]

@@ -14,6 +14,7 @@ from napari_globalxai.widgets.panels.regions.findings_view import (
     has_audit,
     read_findings,
 )
+from napari_globalxai.widgets.words.table_words import share_in_percent
 
 if TYPE_CHECKING:
     from napari_globalxai.runs.run import Run
@@ -74,8 +75,9 @@ def _strongest(
         "label": label,
         "where": where,
         "effect": outstanding[where],
-        "sentence": f"{label}: {holds_in_words(where)} {100 * share:.0f} % of the map on "
-        f"{100 * area:.1f} % of the area. “Audit” in “Regions” tells whether that may be chance.",
+        "sentence": f"{label}: {holds_in_words(where)} {share_in_percent(share)} of the map on "
+        f"{share_in_percent(area)} of the area. “Audit” in “Regions” tells whether that may be "
+        "chance.",
         "shown": _most_alike(run, label),
     }
     return [ShownFinding(facts, places[where])]

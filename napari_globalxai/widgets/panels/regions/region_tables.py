@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_globalxai.widgets.fields.plain_table import PlainTable
-from napari_globalxai.widgets.words.table_words import NOTHING, number
+from napari_globalxai.widgets.words.table_words import NOTHING, number, share_in_percent
 
 if TYPE_CHECKING:
     from napari_globalxai.faithfulness.questions.region_erasure import RegionEffect
@@ -62,18 +62,16 @@ class ImageShareTable(PlainTable):
             for at in order[:_MOST_IMAGES]:
                 rows.append(int(share.rows[at]))
                 known = np.isfinite(share.by_image[at])
-                text = f"{100 * share.by_image[at]:.0f} %" if known else NOTHING
+                text = share_in_percent(share.by_image[at]) if known else NOTHING
                 lines.append([str(files[rows[-1]]), text])
         self.fill(lines)
         return rows
 
 
 def _line(share: LabelShare, effect: RegionEffect | None) -> list[str]:
-    intact, erased, change = (
-        (NOTHING, NOTHING, NOTHING)
-        if effect is None
-        else map(number, (effect.intact_auc, effect.erased_auc, effect.logit_change))
-    )
-    mass = f"{100 * share.share:.0f} %" if np.isfinite(share.share) else NOTHING
-    area = f"{100 * share.area:.1f} %"
-    return [share.label, mass, area, number(share.ratio, 1), intact, erased, change]
+    mass = share_in_percent(share.share) if np.isfinite(share.share) else NOTHING
+    held = [share.label, mass, share_in_percent(share.area), number(share.ratio, 1)]
+    if effect is None:
+        return [*held, NOTHING, NOTHING, NOTHING]
+    aucs = (number(auc, 3) for auc in (effect.intact_auc, effect.erased_auc))
+    return [*held, *aucs, number(effect.logit_change)]

@@ -18,6 +18,7 @@ from napari_globalxai.statistics.global_map import OVERALL
 from napari_globalxai.storage import atomic_path, is_regular, write_json
 from napari_globalxai.widgets.jobs.warm_up import import_models
 from napari_globalxai.widgets.session.present_run import check_takes, telling_if_gone
+from napari_globalxai.widgets.words.table_words import share_in_percent
 
 if TYPE_CHECKING:
     from napari_globalxai.faithfulness.questions.region_erasure import RegionEffect
@@ -120,16 +121,15 @@ def sentence(share: LabelShare, effect: RegionEffect | None) -> str:
     if not np.isfinite(share.ratio):
         return f"{share.label}: none of these images has a map with any mass."
     text = (
-        f"{share.label}: the region holds {100 * share.share:.0f} % of the mass on "
-        f"{100 * share.area:.1f} % of the area, {share.ratio:.1f} times its share"
+        f"{share.label}: the region holds {share_in_percent(share.share)} of the map on "
+        f"{share_in_percent(share.area)} of the area, {share.ratio:.1f} times its share"
     )
     if effect is None:
         return f"{text}."
-    text += f"; erasing it changes ROC AUC from {effect.intact_auc:.2f} to {effect.erased_auc:.2f}"
+    text += f"; erasing it changes ROC AUC from {effect.intact_auc:.3f} to {effect.erased_auc:.3f}"
     gain, loss = effect.intact_auc - _CHANCE, effect.intact_auc - effect.erased_auc
     if gain > 0 and loss > 0:
-        # In hundredths, as the numbers before it.
-        text += f" and takes {100 * min(1.0, loss / gain):.0f} % of the gain over chance"
+        text += f" and takes {share_in_percent(min(1.0, loss / gain))} of the gain over chance"
     return f"{text}."
 
 

@@ -20,7 +20,7 @@ from napari_globalxai.widgets.fields.plain_table import PlainTable
 from napari_globalxai.widgets.jobs.workers import LatestOnly
 from napari_globalxai.widgets.session.remembered import forget_run, listed_runs, remember_run
 from napari_globalxai.widgets.words.plain_labels import plain
-from napari_globalxai.widgets.words.table_words import NOTHING
+from napari_globalxai.widgets.words.table_words import NOTHING, local_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +61,7 @@ class ListedRun:
             record.settings.method,
             Path(record.cohort.table).name,
             str(counts.explained or record.cohort.images),
-            (record.finished or record.started)[:16].replace("T", " "),
+            local_time(record.finished or record.started),
         ]
 
 
@@ -135,6 +135,7 @@ class RunsView(Fold):
         self.show_button = tipped_button("Show folder", "Open its folder in the file manager")
         self.forget_button = tipped_button("Off the list", "Its folder stays as it is")
         self.said = text_label()
+        self.said.hide()
         content = QWidget()
         box = in_column(content)
         box.addWidget(self.table)
@@ -142,7 +143,7 @@ class RunsView(Fold):
             flowing(self.open_button, self.beside_button, self.show_button, self.forget_button)
         )
         box.addWidget(self.said)
-        self._reads.failed.connect(self.said.setText)
+        self._reads.failed.connect(self._say)
         self.table.cellActivated.connect(self._on_activated)
         self.table.itemSelectionChanged.connect(self._on_marked)
         self.open_button.clicked.connect(self.open)
@@ -152,6 +153,11 @@ class RunsView(Fold):
         offer(self.table, "Off the list", "Del", self.forget)
         self._on_marked()
         return content
+
+    def _say(self, sentence: str) -> None:
+        """Show a sentence below the list; without one it takes no room."""
+        self.said.setText(sentence)
+        self.said.setVisible(bool(sentence))
 
     def refresh(self, *what: object) -> None:
         """Read the list anew, where somebody looks at it."""
@@ -198,7 +204,7 @@ class RunsView(Fold):
         if run is not None:
             url = QUrl.fromLocalFile(str(run.folder))
             if not QDesktopServices.openUrl(url):
-                self.said.setText(f"No file manager was found; the folder is {run.folder}.")
+                self._say(f"No file manager was found; the folder is {run.folder}.")
 
     def forget(self) -> None:
         """Take the run that is marked off the list."""
