@@ -97,6 +97,44 @@ def test_a_filter_is_a_selection_that_the_maps_follow(images: Any, opened: Any, 
     assert images.model.rowCount() == 40
 
 
+def test_a_warning_goes_with_the_query_that_it_is_about(
+    images: Any, opened: Any, qtbot: Any
+) -> None:
+    which = opened.explain.maps.more
+    which.expand()
+    for line, said in ((images.query_line, images.said), (which.among_line, which.counts)):
+        before = said.text()
+        line.setText("nosuch == 1")
+        line.editingFinished.emit()
+        assert "nosuch" in said.text()
+        line.setText("")
+        line.editingFinished.emit()
+        assert said.text() == before
+
+
+def test_a_map_that_no_image_gives_does_not_hide_those_that_come_after(
+    images: Any, opened: Any, qtbot: Any
+) -> None:
+    session, layers, maps = opened.session, opened.explain.layers, opened.explain.maps
+    session.choose_map("left")
+    # Of one image there is no SD; "right" is carried by two of these, "left" by one.
+    images.filter("row in [0, 2, 3]")
+    session.choose_statistic("sd")
+    qtbot.waitUntil(
+        lambda: session.shown is not None and session.shown.choice.statistic == "sd",
+        timeout=TIMEOUT,
+    )
+    assert session.map_image is None
+    # Nothing, rather than the map of another selection.
+    assert not layers.layer("global map").data.any()
+    session.choose_statistic("mean")
+    images.all_button.click()
+    qtbot.waitUntil(lambda: session.map_image is not None, timeout=TIMEOUT)
+    assert layers.layer("global map").visible
+    assert layers.layer("global map").data.any()
+    assert maps.global_map_box.isChecked()
+
+
 def test_a_difference_of_two_selections(opened: Any, qtbot: Any) -> None:
     maps, session, run = opened.explain.maps, opened.session, opened.session.run
     session.choose_map("right")

@@ -179,12 +179,13 @@ class RunLayers(AttributionLayers):
         name, view, image = self.session.map_name, self.session.view, self.session.map_image
         if view is None:
             return
+        is_there = image is not None
         if image is None:
-            # None of the images selected carries the label.
-            self.set_visible("global map", False)
+            # Too few of the images selected carry the label. Were the layer hidden, its eye would
+            # be closed for the next selection, too; and if left, be that of another map.
+            image = np.zeros(view.valid.shape, np.float32)
             self._remove("contours")
-            return
-        limit = self._limit(view, name)
+        limit = self._limit(view, name) if is_there else 1.0
         limits = self._limits(limit)
         shown = self.session.shown
         title = "" if shown is None else f" ({shown.choice.title})"

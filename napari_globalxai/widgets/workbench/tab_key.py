@@ -44,6 +44,7 @@ def scroll_to_focus(panel: QScrollArea, part: QWidget | None) -> None:
 
     Qt does so of what Tab goes to from within the panel, not where it comes from elsewhere.
     """
-    is_inside = part is not None and panel.isAncestorOf(part)
-    if is_inside and part.isVisible() and part.visibleRegion().isEmpty():
+    if part is None or not panel.isAncestorOf(part):
+        return
+    if part.isVisible() and part.visibleRegion().isEmpty():
         panel.ensureWidgetVisible(part)

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QTableView,
 )
 
+from napari_globalxai.cohort.wording import counted
 from napari_globalxai.errors import InputError
 from napari_globalxai.statistics.query import parse_query
 from napari_globalxai.storage import write_table
@@ -245,6 +246,9 @@ class ImagesWidget(Panel):
         text = self.query_line.text().strip()
         if text != ("" if known is None else known.where):
             self.filter(text)
+        elif self.said.text().startswith("⚠"):
+            # What was wrong has been taken back.
+            self._count()
 
     def _on_all(self) -> None:
         self.session.select(None)
@@ -289,11 +293,15 @@ class ImagesWidget(Panel):
             self.layers.step_to(int(self.model.order[index.row()]))
 
     def _on_reset(self) -> None:
+        self._count()
+        self._on_row(self.session.row)
+
+    def _count(self) -> None:
         count = self.model.rowCount()
         view = self.session.view
         total = 0 if view is None else len(view.run.images)
-        self.said.setText(f"{count} of {total} images" if count < total else f"{total} images")
-        self._on_row(self.session.row)
+        whole = counted(total, "image")
+        self.said.setText(f"{count} of {whole}" if count < total else whole)
 
     def _on_row(self, row: int) -> None:
         place, chosen = self.model.place_of(row), self.view.selectionModel()

@@ -125,12 +125,21 @@ class WhichImages(Fold):
             selection = self._selection(text)
             if selection is not None or not text:
                 self._session.select(selection)
+        else:
+            # What was wrong has been taken back.
+            self._on_map(self._session.map_name)
 
     def _on_less(self) -> None:
         text = self.less_line.text().strip()
         selection = self._selection(text)
         if selection is not None or not text:
+            self._on_map(self._session.map_name)
             self._session.compare_with(selection)
+
+    def _refuse(self, sentence: str) -> None:
+        # The panel's line may be scrolled out of view.
+        self.counts.setText(f"⚠ {sentence}")
+        self.refused.emit(sentence)
 
     def _selection(self, text: str) -> Optional[Selection]:  # noqa: UP045
         view = self._session.view
@@ -139,10 +148,10 @@ class WhichImages(Fold):
         try:
             rows = parse_query(text).rows(view.run.images)
         except InputError as why:
-            self.refused.emit(in_panel_words(str(why)))
+            self._refuse(in_panel_words(str(why)))
             return None
         if not len(rows):
-            self.refused.emit(f"No image is meant by {text}.")
+            self._refuse(f"No image is meant by {text}.")
             return None
         return Selection(text, tuple(rows.tolist()))
 
