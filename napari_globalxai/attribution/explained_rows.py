@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -130,7 +130,7 @@ def logits_so_far(path: Path) -> dict[int, list[float]]:
     return {row: entry["logits"] for row, entry in latest.items() if entry.get("source")}
 
 
-def _latest(lines: Sequence[dict[str, Any]]) -> dict[int, dict[str, Any]]:
+def _latest(lines: Iterable[dict[str, Any]]) -> dict[int, dict[str, Any]]:
     """Return the latest entry of each row, which counts."""
     found = {}
     for line in lines:
