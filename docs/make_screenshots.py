@@ -27,7 +27,7 @@ IMAGES = Path(__file__).parent / "images"
 WINDOW = (1440, 900)
 LABEL = "RVO"
 FRACTION = 0.06
-PICTURES = ("explain", "native", "peppr", "maps", "quality")
+PICTURES = ("explain", "peppr", "maps", "quality")
 PATIENCE = 3600
 
 
@@ -122,22 +122,12 @@ def draw_run(run_folder: Path, compute: bool, wanted: set[str]) -> None:
     QTest.qWait(500)
     if "explain" in wanted:
         save(viewer, "explain")
-    if "native" in wanted:
-        draw_native(viewer, explain)
     if "peppr" in wanted:
         draw_peppr(viewer, explain, peppr)
     viewer.close()
     if "maps" in wanted:
         write_report(open_run(run_folder))
         shutil.copyfile(run_folder / "figures" / "maps.png", IMAGES / "maps.png")
-
-
-def draw_native(viewer: Any, explain: Any) -> None:
-    explain.native_box.click()
-    native = explain.layers.layer
-    wait_for(lambda: native("native") is not None and native("native").visible)
-    save(viewer, "native")
-    explain.native_box.click()
 
 
 def draw_peppr(viewer: Any, explain: Any, peppr: Any) -> None:

@@ -69,6 +69,22 @@ def test_layers_are_listed_with_the_chosen_one_marked(inputs, command):
     assert "layer1 (4 × 32 × 48)" in lines
 
 
+def test_what_is_known_before_the_model_is_told_before_it(inputs, tmp_path, command, monkeypatch):
+    """In one line: what says that the model is being loaded would stand above it."""
+    out = tmp_path / "run"
+    assert command(*explain(inputs, out))[0] == 0
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    for asked, words in (
+        (explain(inputs, out), "holds a run already"),
+        (explain(inputs, tmp_path / "other", "--workers", "2"), "[dask]"),
+        (["peppr", out, "--workers", "2"], "[dask]"),
+        (["sanity", out, "--workers", "2"], "[dask]"),
+    ):
+        status, _, err = command(*asked)
+        assert (status, len(err.splitlines())) == (2, 1), err
+        assert words in the_error(err)
+
+
 def test_a_cam_layer_in_place_of_the_cards(inputs, tmp_path, command):
     model = inputs / "resnet" / "model.yaml"
     options = explain(inputs, tmp_path / "run", model=model, method="grad-cam")

@@ -84,7 +84,7 @@ def say_verdicts(result: PepprResult) -> None:
 def _test_regions(
     run: Path, question: PepprQuestion, settings: PepprSettings, **how: Any
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    from napari_globalxai.faithfulness.questions.region_tests import ALONE, stored_tests
+    from napari_globalxai.faithfulness.questions.stored_regions import ALONE, stored_tests
     from napari_globalxai.runs.peppr.evaluate_regions import peppr_regions
 
     results = peppr_regions(run, str(question.regions), question.one_map, settings, **how)

@@ -175,6 +175,28 @@ def _name_of(function: Callable[..., Any]) -> str:
     return f"{getattr(function, '__name__', 'part').lstrip('_')}-{uuid4()}"
 
 
+def check_workers(settings: WorkerSettings | int | None) -> None:
+    """Refuse workers where Dask is not installed, before a model is loaded for them.
+
+    Parameters
+    ----------
+    settings : WorkerSettings or int, optional
+        As for `open_workers`.
+    """
+    if not _are_asked_for(settings):
+        return
+    try:
+        import distributed  # noqa: F401
+    except ImportError as why:
+        raise InputError(_MISSING) from why
+
+
+def _are_asked_for(settings: WorkerSettings | int | None) -> bool:
+    if isinstance(settings, WorkerSettings):
+        return settings.workers is not None or settings.scheduler is not None
+    return settings is not None
+
+
 @contextmanager
 def open_workers(
     settings: WorkerSettings | int | None,
@@ -202,13 +224,12 @@ def open_workers(
     """
     if isinstance(settings, int):
         settings = WorkerSettings(workers=settings)
-    if settings is None or (settings.workers is None and settings.scheduler is None):
+    if settings is None or not _are_asked_for(settings):
         yield None
         return
-    try:
-        import distributed
-    except ImportError as why:
-        raise InputError(_MISSING) from why
+    check_workers(settings)
+    import distributed
+
     # They tell in many lines of what is no fault of the user, such as a worker that was lost.
     for name in _TALKERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -81,7 +81,7 @@ class Evaluation:
     fold_of : numpy.ndarray or None
         Under cross-fitting the fold of each of those images; then an order may be one a fold.
     together : tuple of int or None
-        Places of the labels that are pooled; by default all.
+        Places of the labels that are pooled, where they have both classes; by default all.
     elsewhere : PassRunner or None
         Predicts in place of this process; what comes out is the same.
     drawn_from : int
@@ -116,6 +116,25 @@ class Evaluation:
     def ends(self) -> Logits:
         """Logits (2, image, label) of what all orders share: all valid pixels kept, and none."""
         return self.predict([self.valid, np.zeros_like(self.valid)])
+
+    @property
+    def _has_one_class(self) -> bool:
+        """Whether some label has one class only."""
+        return bool(len(self._of_both_classes) < self.truth.shape[1])
+
+    @property
+    def _of_both_classes(self) -> list[int]:
+        known = [(self.truth == value).any(axis=0) for value in (0, 1)]
+        return np.flatnonzero(np.logical_and(*known)).tolist()
+
+    @property
+    def _pooled(self) -> list[int]:
+        """Places of the labels that are pooled: those of one class are in no average."""
+        return [
+            place
+            for place in self._of_both_classes
+            if self.together is None or place in self.together
+        ]
 
     @cached_property
     def _resident(self) -> ResidentInputs:
@@ -236,7 +255,7 @@ class Evaluation:
                 np.packbits(self.valid).tobytes().hex(),
                 self.rows.tolist(),
                 None if self.fold_of is None else self.fold_of.tolist(),
-                None if self.together is None else list(self.together),
+                self._pooled if self.together is not None or self._has_one_class else None,
                 # NaN is not equal to itself, text is.
                 [str(value) for value in self.truth.ravel()],
             ]
@@ -266,7 +285,7 @@ class Evaluation:
         result = np.full((len(ARMS), len(logits["erase"]), n_labels + 1), np.nan)
         everywhere = np.isfinite(self.truth)
         positive = self.truth == 1
-        together = list(range(n_labels) if self.together is None else self.together)
+        together = self._pooled
         both, of_both = everywhere[:, together], positive[:, together]
         for arm_index, arm in enumerate(ARMS):
             ranking = self.ranking(logits[arm])

@@ -278,6 +278,7 @@ def _usable_labels(evaluation: Evaluation) -> tuple[list[str], dict[str, dict[st
             }
     if not usable:
         raise InputError(
-            "No label has images with and without it, so PEPPR has nothing to measure."
+            "No label has images with and without it, so PEPPR has nothing to measure; explain "
+            "images of both kinds."
         )
     return usable, left_out

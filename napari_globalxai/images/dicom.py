@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from napari_globalxai.images.dicom_colours import decode_jpeg, note_on_colours
+from napari_globalxai.images.dicom_layout import check_layout, take_from_groups
 from napari_globalxai.images.dicom_stream import DeflatedError, picture_bytes, read_elements
 from napari_globalxai.images.guarded_decoder import decode_guarded
 from napari_globalxai.images.jpeg_stream import read_header
@@ -98,6 +99,8 @@ def read_dicom(path: Path, page: int | None, wanted: Wanted) -> Picture:
         # Broken files claim billions.
         shapes = [native] * min(frames, 1_000_000)
         index = choose_page(page, shapes, path.name)
+        check_layout(dataset)
+        take_from_groups(dataset, index)
         factor = reduction(native, wanted.at_least)
         if not size:
             held.enter_context(DECODING.hold(_decoding_bytes(dataset, factor)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -34,12 +35,15 @@ class LabelAnswer:
         Where the label's global map is strong.
     sentence : str
         Whether the decision rests on it.
+    numbers : str
+        What the verdict rests on; empty where that is said.
     """
 
     label: str
     word: str
     where: str
     sentence: str
+    numbers: str = ""
 
 
 def answer(run: Run, label: str, results: Mapping[str, PepprResult]) -> LabelAnswer:
@@ -62,7 +66,8 @@ def answer(run: Run, label: str, results: Mapping[str, PepprResult]) -> LabelAns
             sentence += "".join(f" But {caution}." for caution in result.cautions(label))
             if name != label:
                 sentence += " PEPPR was not run along the label's own map."
-            return LabelAnswer(label, result.word(label), where, sentence)
+            numbers = _numbers(label, result)
+            return LabelAnswer(label, result.word(label), where, sentence, numbers)
     sentence = (
         "PEPPR was not run along this map, so nothing here says whether the model's decision rests "
         "on the places it shows."
@@ -73,39 +78,48 @@ def answer(run: Run, label: str, results: Mapping[str, PepprResult]) -> LabelAns
 
 
 def _sentence(label: str, name: str, result: PepprResult) -> str:
+    """Return what the verdict says, without the numbers that it rests on."""
     verdict, areas = result.verdict[label], result.areas[label]
     along = "its own map" if name == label else "the overall map"
     tested = f" {verdict.tested}." if verdict.tested else ""
     if verdict.kind in (FAITHFUL, "faithful"):
-        text = f"Yes: along {along}, the decision rests on the places shown ({verdict.reason})."
+        text = f"Yes: along {along}, the decision rests on the places shown."
     elif verdict.kind == FAITHFUL_INSIDE:
         text = (
             f"In part: along {along}, the decision rests on the places shown inside the field of "
-            f"view ({verdict.reason}), but much of the map lies outside."
+            "view, but much of the map lies outside."
         )
     elif verdict.kind == WELL_PLACED:
-        return f"Not shown: {along} is {verdict.word} ({verdict.reason}).{tested}"
+        return f"Not shown: {along} is {verdict.word}.{tested}"
     elif verdict.kind in (NO_BETTER, "not faithful"):
         return (
-            f"No: {along} is no better than maps like it that lie elsewhere ({verdict.reason})."
-            f"{tested} Do not use it as an explanation."
+            f"No: {along} is no better than maps like it that lie elsewhere. Do not use it as an "
+            f"explanation.{tested}"
         )
     else:
         return f"Cannot say, along {along}: {verdict.reason}.{tested}"
-    text += tested
-    intact = number(areas.get("intact_auc"))
+    return f"{text}{_fractions(areas)}{tested}"
+
+
+def _numbers(label: str, result: PepprResult) -> str:
+    """Return what the verdict rests on; nothing where the sentence has said it."""
+    verdict = result.verdict[label]
+    says_why = (FAITHFUL, "faithful", FAITHFUL_INSIDE, WELL_PLACED, NO_BETTER, "not faithful")
+    return f"The verdict in numbers: {verdict.reason}." if verdict.kind in says_why else ""
+
+
+def _fractions(areas: Mapping[str, Any]) -> str:
+    """Return how much of the image carries the performance."""
     sufficient, necessary = areas.get("sufficient_fraction"), areas.get("necessary_fraction")
-    if not is_missing(sufficient):
-        text += (
-            f" Restoring the strongest {percent(sufficient, 1)} of the valid area brings back 95 % "
-            f"of what the ROC AUC of {intact} has above chance"
-        )
-        text += (
-            f"; erasing the strongest {percent(necessary, 1)} takes half of it."
-            if not is_missing(necessary)
-            else "."
-        )
-    return text
+    if is_missing(sufficient):
+        return ""
+    text = (
+        f" Restoring the strongest {percent(sufficient, 1)} of the valid area brings back 95 % "
+        f"of what the ROC AUC of {number(areas.get('intact_auc'))} has above chance"
+    )
+    if is_missing(necessary):
+        return f"{text}."
+    return f"{text}; erasing the strongest {percent(necessary, 1)} takes half of it."
 
 
 def place_in_words(image: FloatImage, valid: Mask) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from napari_globalxai.faithfulness.questions.region_tests import stored_tests
+from napari_globalxai.faithfulness.questions.stored_regions import stored_tests
 from napari_globalxai.report.peppr_facts import with_interval
 from napari_globalxai.report.style import number, percent
 

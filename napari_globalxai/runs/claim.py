@@ -56,9 +56,7 @@ def claim_folder(
                 f"{other_kind(folder, found, 'a run')} Choose another folder for the run."
             )
         if not resume:
-            raise InputError(
-                f"{folder}: holds a run already; use --resume to go on, or choose another folder."
-            )
+            raise _taken(folder)
         before = found
         if frame.is_outdated(before.settings.alignment):
             raise InputError(
@@ -71,6 +69,21 @@ def claim_folder(
     elif not is_unused(folder, LOCK_FILE):
         raise InputError(f"{folder}: is not empty and not a run; choose another folder.")
     return before
+
+
+def refuse_taken(folder: Path) -> None:
+    """Refuse a folder that holds a run, for one that goes on with none; `claim_folder` does, too.
+
+    Told before the model is loaded, a person need not wait for it.
+    """
+    if has_record(folder) and isinstance(read_record(folder), RunRecord):
+        raise _taken(folder)
+
+
+def _taken(folder: Path) -> InputError:
+    return InputError(
+        f"{folder}: holds a run already; use --resume to go on, or choose another folder."
+    )
 
 
 def recorded_weights(folder: Path) -> str | None:

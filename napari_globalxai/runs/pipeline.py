@@ -7,11 +7,11 @@ from typing import Any
 
 from napari_globalxai.addresses import place
 from napari_globalxai.cohort.table import Cohort, read_cohort
-from napari_globalxai.execution.dask_workers import RESUME, open_workers
+from napari_globalxai.execution.dask_workers import RESUME, check_workers, open_workers
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.loaders import OtherModelError, load_model
 from napari_globalxai.progress import JobProgress, Progress, ProgressCallback, ignore_progress
-from napari_globalxai.runs.claim import made_with_another, recorded_weights
+from napari_globalxai.runs.claim import made_with_another, recorded_weights, refuse_taken
 from napari_globalxai.runs.inputs.table_reading import gone_on_with
 from napari_globalxai.runs.plan import plan_run
 from napari_globalxai.runs.run import Run
@@ -76,6 +76,9 @@ def explain(
     if isinstance(cohort, str | Path):
         reading = CohortSettings()
         cohort = read_cohort(cohort, gone_on_with(folder, reading) if resume else reading)
+    if not resume:
+        refuse_taken(folder)
+    check_workers(chosen)
     told = JobProgress(progress, EFFORTS)
     told(Progress("Loading the model", 0, 1))
     if isinstance(model, str | Path):

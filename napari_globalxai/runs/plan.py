@@ -23,7 +23,7 @@ from napari_globalxai.runs import provenance
 from napari_globalxai.runs.claim import claim_folder
 from napari_globalxai.runs.clock import now
 from napari_globalxai.runs.folder import STACK_FOLDER
-from napari_globalxai.runs.inputs.refusals import labels_to_explain, method_for
+from napari_globalxai.runs.inputs.refusals import check_names, labels_to_explain, method_for
 from napari_globalxai.runs.record import RunRecord, RunSettings, write_record
 from napari_globalxai.runs.stages import Aligned
 from napari_globalxai.settings.aggregation_settings import AggregationSettings
@@ -180,6 +180,7 @@ def plan_run(
     """
     if settings.batch_size is not None:
         model = model.working_with(images_a_forward=settings.batch_size)
+    check_names(cohort, model)
     labels = labels_to_explain(cohort, model, settings)
     method, grid = method_for(model, settings)
     frame = settings.frame_of(model.card.input.frame)

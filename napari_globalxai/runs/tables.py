@@ -134,7 +134,7 @@ def read_images(path: Path) -> pd.DataFrame:
         When rows were left out, added or numbered otherwise: maps are found by their number.
     """
     table = read_table(path, (FILE,), dtype=dict.fromkeys(_TEXT, str), low_memory=False)
-    if any(table[name].dtype.kind == "O" for name in table if name.startswith(_FAMILIES)):
+    if any(table[name].dtype.kind == "O" for name in table if str(name).startswith(_FAMILIES)):
         # Where the fields are parted by commas, too, nothing else tells of it.
         table = with_points(table, _TEXT)
     if ROW in table:

@@ -575,6 +575,15 @@ def test_the_overall_map_is_judged_by_the_mean_over_labels(tmp_path):
         np.testing.assert_allclose(found, expected)
 
 
+def test_a_label_of_one_class_is_not_pooled_for_the_controls_either(tmp_path):
+    """Else the map's Δ and that of its controls are of other labels, and p compares them."""
+    evaluation = make_evaluation(tmp_path, count=40)
+    evaluation.truth[:, 1] = 1.0
+    result = run(tmp_path, evaluation, sign_map(), (MACRO,), controls=19, adaptive=False)
+    for name in ("delta", "delta_on_control_steps", "p_values", "control_deltas"):
+        assert result.areas[POOLED][name] == result.areas["left"][name], name
+
+
 def test_several_labels_on_one_map_have_corrected_p(tmp_path):
     evaluation = make_evaluation(tmp_path, count=40)
     image = gaussian_filter(sign_map(), 1)

@@ -17,12 +17,11 @@ from sklearn.metrics import roc_auc_score
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.predictions.kept_predictions import predict_under
 from napari_globalxai.faithfulness.questions.region_tests import (
-    ALONE,
     REGION_COLUMNS,
     rank_regions,
     run_regions,
-    stored_tests,
 )
+from napari_globalxai.faithfulness.questions.stored_regions import ALONE, stored_tests
 from napari_globalxai.images.regions_file import read_regions
 from napari_globalxai.report.region_facts import region_facts
 from napari_globalxai.settings.peppr_settings import PepprSettings

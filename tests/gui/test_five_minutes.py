@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from heartbeat import Heartbeat
 from qtpy.QtCore import Qt
@@ -19,6 +20,19 @@ pytestmark = [pytest.mark.gui, pytest.mark.slow, pytest.mark.timed]
 
 TIMEOUT = 280_000
 MANIFEST = Path(__file__).parents[2] / "napari.yaml"
+DOCS = Path(__file__).parents[2] / "docs"
+NUMBER = r"\d+(?:\.\d+)?"
+
+
+def differs(said: str) -> list[str]:
+    """Return what the page tells otherwise than it is said; processors differ a little."""
+    page = " ".join((DOCS / "find_a_shortcut.md").read_text(encoding="utf-8").split())
+    words = re.split(NUMBER, said)
+    found = re.search(NUMBER.join(map(re.escape, words)), page)
+    if found is None:
+        return [said]
+    told, is_so = (list(map(float, re.findall(NUMBER, text))) for text in (found[0], said))
+    return [] if told == pytest.approx(is_so, rel=0.05, abs=0.01) else [found[0], said]
 
 
 class Person:
@@ -96,6 +110,18 @@ def test_from_the_sample_to_the_shortcut_and_a_report(
         r"⚑ Gla: the (two )?bottom.* corners? of the frame holds? \d\d % of the map",
         stands_out.said.text(),
     )
+    # As the page says that it is, word by word, number by number.
+    assert differs(stands_out.said.text()) == []
+    assert differs(explain.maps.outside.text()) == []
+    performance = pd.read_csv(tmp_path / "run" / "performance.csv")
+    for row in performance.itertuples():
+        assert (
+            differs(
+                f"{row.label}: ROC AUC {row.roc_auc:.3f} ({row.ci_low:.3f} to {row.ci_high:.3f}; "
+                f"{row.positives} with, {row.negatives} without)"
+            )
+            == []
+        )
     person.click(stands_out.show_button)
     person.wait_for(lambda: TURNS.is_idle)
     assert explain.session.map_name == "Gla"

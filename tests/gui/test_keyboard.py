@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import dropwhile, pairwise, takewhile
+from itertools import dropwhile, islice, pairwise, takewhile
 from typing import Any
 
 import pytest
@@ -149,6 +149,28 @@ def test_tab_follows_the_eye_and_reaches_all_of_each_panel(in_window: Any, qtbot
             if not ((other[2] > one[2]) if same else (other[0] >= one[0])):
                 wrong.append(f"{name}: Tab goes from {one[3]} up to {other[3]}")
     assert not wrong, "\n".join(wrong)
+
+
+def test_tab_stops_at_nothing_that_is_not_seen(in_window: Any, qtbot: Any) -> None:
+    """Neither in panels in tabs behind, nor past the edge of the one in front."""
+    in_window.viewer.window.activate()
+    qtbot.waitUntil(in_window.viewer.window._qt_window.isActiveWindow, timeout=60_000)
+    panels = {name: open_panel(in_window.viewer, name) for name in PANELS}
+    for name, panel in panels.items():
+        panel.bring_forward()
+        unfold(panel)
+        qtbot.wait(100)
+        others = [other for other in panels.values() if other is not panel]
+        # What Tab comes to first, from elsewhere, is out of view.
+        panel.verticalScrollBar().setValue(panel.verticalScrollBar().maximum())
+        # napari's own widgets may go round among themselves.
+        stops = list(islice(focused(panel), 400))
+        assert any(map(panel.isAncestorOf, stops)), name
+        for each in stops:
+            behind = [type(other).__name__ for other in others if other.isAncestorOf(each)]
+            assert not behind, (name, described(each), behind)
+        for each in filter(panel.isAncestorOf, islice(focused(panel), 400)):
+            assert not each.visibleRegion().isEmpty(), (name, described(each))
 
 
 def test_keys_are_nobody_elses(in_window: Any) -> None:

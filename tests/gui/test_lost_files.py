@@ -104,3 +104,22 @@ def test_images_that_are_left_are_read_beside_lost_ones() -> None:
         found = reading(np.arange(5))
         assert [int(image.max()) for image in found] == [7, 7, 0, 7, 7]
     assert told == ["2 is lost"]
+
+
+def test_a_map_that_is_missing_is_named_with_what_makes_it_again(
+    panels: Any, finished_run: Path, tmp_path: Path, qtbot: Any, notifications: Any
+) -> None:
+    folder = Path(shutil.copytree(finished_run, tmp_path / "run"))
+    lost = folder / "maps" / "right.tif"
+    lost.unlink()
+    panel = panels.explain
+    with qtbot.waitSignal(panel.runner.finished, timeout=TIMEOUT):
+        panel.open_run(folder)
+
+    def said() -> str:
+        words = [panel.job_bar.status.text(), *(str(each.message) for each in notifications)]
+        return " ".join(words)
+
+    qtbot.waitUntil(lambda: "right.tif" in said(), timeout=TIMEOUT)
+    assert f"{lost}: is missing; explain the cohort again with Compute" in said()
+    assert "damaged" not in said()

@@ -13,6 +13,7 @@ from monai.data import MetaTensor
 from monai.transforms import Flip, LoadImage, Resize
 from pictures import C8, C16, COLUMNS, FILES, G8, G16, PALETTE, ROWS, dicom
 from PIL import Image, ImageOps
+from pydicom.dataset import Dataset
 
 from napari_globalxai.cohort.table import read_cohort
 from napari_globalxai.frame.alignment import Aligner, align
@@ -129,6 +130,33 @@ def test_a_window_decides_black_and_white(tmp_path):
         exact = ((G16 * slope + 20 - wanted) / (width / 2) + 0.5).clip(0, 1) * 255
         image = load(write(tmp_path, f"c{slope}.dcm", rescaled))
         np.testing.assert_allclose(image[0].numpy(), exact, atol=0.01)
+
+
+def groups(slope, centre):
+    """The functional groups of a frame: a rescale and a window."""
+    group, rescale, window = Dataset(), Dataset(), Dataset()
+    rescale.RescaleSlope, rescale.RescaleIntercept, rescale.RescaleType = slope, 0, "US"
+    window.WindowCenter, window.WindowWidth = centre, 100
+    group.PixelValueTransformationSequence = [rescale]
+    group.FrameVOILUTSequence = [window]
+    return group
+
+
+def test_a_frame_has_its_own_window_and_rescale(tmp_path):
+    """As in files of many frames: beside no group, the same tells them of the whole file."""
+    pixels = {"pixels": np.stack([G8, G8]).tobytes(), "NumberOfFrames": 2}
+    both = dicom(
+        G8, SharedFunctionalGroupsSequence=[groups(1, 60)],
+        PerFrameFunctionalGroupsSequence=[Dataset(), groups(-1, -120)], **pixels,
+    )  # fmt: skip
+    write(tmp_path, "a.dcm", both)
+    for page, slope, centre in ((1, 1, 60), (2, -1, -120)):
+        plain = dicom(
+            G8, RescaleSlope=slope, RescaleIntercept=0, WindowCenter=centre, WindowWidth=100
+        )
+        expected = load(write(tmp_path, "b.dcm", plain)).numpy()
+        assert expected.std() > 1
+        np.testing.assert_array_equal(load(tmp_path / f"a.dcm#{page}").numpy(), expected)
 
 
 def test_a_window_of_signed_numbers_and_a_table_in_place_of_a_window(tmp_path):
@@ -418,6 +446,14 @@ def _without_pixels():
         ),
         (dicom(G8, EncapsulatedDocument=b"%PDF"), "it is a DICOM file with a document"),
         (dicom(G8, NumberOfFrames=2), "it holds 2 pages or frames"),
+        # The upper 12 of 16 bits, of which the lower would be shown.
+        (
+            dicom(G16 & 0xFFF0, BitsStored=12, HighBit=15),
+            "its samples lie in other bits than the lowest (High Bit is 15, Bits Stored 12)",
+        ),
+        # Two frames, or a picture cut off, that nothing tells.
+        (dicom(G8, pixels=2 * G8.tobytes()), "its pixels take 616 bytes, of which"),
+        (dicom(C8, Rows=10), "of which its rows, columns and frames tell 660"),
         (dicom(G8, Rows=60000, Columns=60000), "more than 400 million pixels are not read"),
         (dicom(G8, Rows=0), "its size is 0 × 22"),
         (

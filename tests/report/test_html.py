@@ -154,7 +154,12 @@ def test_the_plain_answer_comes_first(faithful):
     word = "well placed, but no better than mean intensity"
     assert run.peppr_result("left").verdict["left"].word.startswith(word)
     answer = page.text.index(f"left: {word}")
-    assert "Not shown: its own map is well placed" in page.text
+    # In words first: what it rests on comes after where the map is strong.
+    plain = page.text.index("Not shown: its own map is well placed, but no better than")
+    strong = page.text.index("Its global map is strongest at")
+    numbers = page.text.index("The verdict in numbers: Δ = ")
+    assert answer < plain < strong < numbers
+    assert "Δ = " not in page.text[plain:strong]
     assert answer < page.text.index("Global maps")
     # PEPPR was not run along the map of the other label, and the overall map is judged by both.
     assert "right: not tested PEPPR was not run along this map" in page.text

@@ -51,7 +51,9 @@ def test_such_a_label_is_explained_and_its_file_is_told(tmp_path, label):
     assert gx.open_run(run.folder).maps[label].shape == (tiny.HEIGHT, tiny.WIDTH)
 
 
-@pytest.mark.parametrize("label", ["OVERALL", "Overall", "right.sd", "MAPS"])
+@pytest.mark.parametrize(
+    "label", ["OVERALL", "Overall", "right.sd", "MAPS", "Verdicts", "compared", "regions"]
+)
 def test_a_label_named_like_a_file_of_the_run_is_refused_before_work(tmp_path, label):
     with pytest.raises(InputError, match=r"is taken by a file of the run folder"):
         explained(tmp_path, (label, "right"))

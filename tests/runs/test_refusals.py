@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -81,6 +84,21 @@ def test_what_explain_refuses_is_listed_by_check(tmp_path: Path, case: str) -> N
     # By how much a rule misses depends on the image that it is tried on.
     without_numbers = [re.sub(r"by [\d.e+-]+", "", each) for each in (sentence, *problems)]
     assert without_numbers[1:].count(without_numbers[0]) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_names_that_no_table_can_hold_are_told_before_anything_is_computed(tmp_path: Path) -> None:
+    table = tiny.write_cohort(tmp_path / "cohort", 4)
+    for number, label in enumerate(("a", "b", "a", "b")):
+        folder = tmp_path / "classes" / label
+        folder.mkdir(parents=True, exist_ok=True)
+        name = os.fsdecode(b"caf\xe9.png") if number == 2 else f"{number}.png"
+        shutil.copy(table.parent / "images" / f"00{number}.png", folder / name)
+    cohort, model = gx.read_cohort(tmp_path / "classes"), model_of(("a", "b"))
+    with pytest.raises(InputError, match=r"caf.udce9\.png' has letters that are no text") as why:
+        gx.explain(cohort, model, tmp_path / "run", "saliency")
+    assert not (tmp_path / "run").exists()
+    assert str(why.value) in check_inputs(cohort, model).problems
 
 
 def test_what_explain_takes_has_no_such_problem(tmp_path: Path) -> None:

@@ -201,8 +201,8 @@ def _specific(evidence: Evidence, numbers: str, tested: str) -> Verdict:
             tested,
         )
     words = (
-        "faithful to the model: the model's performance rests on these places (whether it should "
-        f"is for you to judge); {numbers}"
+        "the model's performance rests on these places (whether it should is for you to judge); "
+        f"{numbers}"
     )
     if evidence.leads:
         least = min(evidence.leads, key=lambda lead: lead.low)

@@ -12,6 +12,8 @@ from napari_globalxai.errors import InputError
 from napari_globalxai.runs.folder import file_stem
 from napari_globalxai.statistics.global_map import OVERALL
 
+# Of tables that stand among those of the labels, in maps/ and in peppr/.
+_NAMES_OF_OURS = ("maps", "verdicts", "compared", "regions")
 # What is written of a label in one folder: its map, SD and standard error, its nearest images.
 _KINDS_OF_FILES = ("", ".sd", ".se", ".nearest")
 
@@ -58,7 +60,7 @@ def choose_labels(
 
 def _clashes(labels: Sequence[str]) -> Iterator[str]:
     """Say which labels have files that would take the place of others."""
-    taken = {OVERALL, "maps"}
+    taken = {OVERALL, *_NAMES_OF_OURS}
     for label in labels:
         # Some file systems do not tell upper from lower case.
         files = {f"{file_stem(label)}{kind}".casefold() for kind in _KINDS_OF_FILES}

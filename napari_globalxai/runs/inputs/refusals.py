@@ -17,6 +17,23 @@ from napari_globalxai.settings.explain_settings import ExplainSettings
 from napari_globalxai.statistics.recorded_statistics import declared_statistics
 
 
+def check_names(cohort: Cohort, model: Classifier) -> None:
+    """Refuse files whose names no table and no record can hold, as names on Linux may be.
+
+    Raises
+    ------
+    InputError
+        When there is one.
+    """
+    for path in (model.source, cohort.source, *cohort.files):
+        try:
+            str(path).encode()
+        except UnicodeEncodeError as why:
+            raise InputError(
+                f"{str(path)!a} has letters that are no text (UTF-8); rename the file or folder."
+            ) from why
+
+
 def labels_to_explain(
     cohort: Cohort, model: Classifier, settings: ExplainSettings
 ) -> tuple[str, ...]:
@@ -81,6 +98,7 @@ def refusals(
             return False
         return True
 
+    told(lambda: check_names(cohort, model))
     told(lambda: labels_to_explain(cohort, model, settings))
     if told(lambda: method_for(model, settings)) and image is not None:
         told(lambda: _try(model, settings, image))

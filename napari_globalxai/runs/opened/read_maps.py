@@ -52,12 +52,13 @@ def _read(path: Path, shape: tuple[int, ...] | None, *, planes: bool) -> npt.NDA
                 raise damaged(path)
             part = file.series[0] if planes else file.pages[0]
             return np.asarray(part.asarray(), np.float32)
-    except (FileNotFoundError, *no_tiff()) as why:
+    except no_tiff() as why:
         raise damaged(path) from why
 
 
 def no_tiff() -> tuple[type[Exception], ...]:
-    """Return what tifffile raises of a file that is no TIFF, which has as many ways as parts."""
+    """Return what tifffile raises of a file that is no TIFF or not there: as many ways as parts."""
     import tifffile
 
-    return tifffile.TiffFileError, ValueError, IndexError, KeyError, RuntimeError, struct.error
+    wrong = ValueError, IndexError, KeyError, RuntimeError, struct.error
+    return tifffile.TiffFileError, *wrong, FileNotFoundError

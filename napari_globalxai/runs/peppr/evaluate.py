@@ -9,7 +9,7 @@ from typing import Any
 
 from napari_globalxai.addresses import place
 from napari_globalxai.attribution.precision import choose_batch_size
-from napari_globalxai.execution.dask_workers import SAME_AGAIN
+from napari_globalxai.execution.dask_workers import SAME_AGAIN, check_workers
 from napari_globalxai.faithfulness.evaluation import Evaluation
 from napari_globalxai.faithfulness.fills.fill_agreement import fill_agreement
 from napari_globalxai.faithfulness.fills.fill_kinds import fit_fill
@@ -118,6 +118,7 @@ def peppr(
     check_writable(kept, "give another folder with --out (out in Python)")
     check_within(kept.parent, PEPPR_FOLDER)
     found = find_map(run, map, map_from, judge_labels=chosen.judge_labels)
+    check_workers(workers)
     told = JobProgress(progress, _efforts_of_all(chosen))
     told(Progress("Loading the model", 0, 1))
     classifier = run.classifier(device=device, model=model, trust=trust)

@@ -8,12 +8,8 @@ from typing import Any
 from napari_globalxai.addresses import local_file
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.predictions.drawn_images import on_drawn_images
-from napari_globalxai.faithfulness.questions.region_tests import (
-    RegionResult,
-    RegionTest,
-    run_regions,
-    stored_tests,
-)
+from napari_globalxai.faithfulness.questions.region_tests import RegionResult, run_regions
+from napari_globalxai.faithfulness.questions.stored_regions import RegionTest, stored_tests
 from napari_globalxai.images.regions_file import read_regions
 from napari_globalxai.progress import JobProgress, ProgressCallback, ignore_progress
 from napari_globalxai.runs.folder import PEPPR_FOLDER

@@ -12,7 +12,7 @@ import numpy as np
 from napari_globalxai.attribution.method import Method, make_method
 from napari_globalxai.attribution.precision import choose_batch_size
 from napari_globalxai.errors import InputError
-from napari_globalxai.execution.dask_workers import SAME_AGAIN, Workers, open_workers
+from napari_globalxai.execution.dask_workers import SAME_AGAIN, Workers, check_workers, open_workers
 from napari_globalxai.execution.kept import IN_THIS_PROCESS
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.elsewhere import ModelElsewhere
@@ -92,6 +92,7 @@ def sanity(
     chosen = SanitySettings.of(settings, keywords)
     if not isinstance(run, Run):
         run = open_run(run)
+    check_workers(workers)
     told = JobProgress(progress)
     told(Progress("Loading the model", 0, 1))
     classifier = run.classifier(device=device, model=model, trust=trust)

@@ -56,7 +56,7 @@ class AttributionLayers(NativeLayers):
     def __init__(self, viewer: Any, scene: Scene, session: Session) -> None:
         super().__init__(viewer, scene, session)
         self._scale = "linear"
-        self._residual = False
+        self._residual = self._is_asked = False
         self._attributions = LatestOnly()
         self._attributions.ready.connect(self._on_attribution)
         self._attributions.failed.connect(self._on_no_attribution)
@@ -72,10 +72,12 @@ class AttributionLayers(NativeLayers):
         self._request_attribution()
 
     def set_visible(self, role: str, visible: bool) -> None:
-        """Show or hide a layer, where it is there."""
+        """Show or hide a layer; an attribution that somebody took away is shown anew."""
         super().set_visible(role, visible)
-        if role == "attribution" and visible:
-            self._request_attribution()
+        if role == "attribution":
+            self._is_asked = visible
+            if visible:
+                self._request_attribution()
 
     def _request_attribution(self) -> None:
         view, name, row = self.session.view, self.session.map_name, self.session.row
@@ -99,10 +101,11 @@ class AttributionLayers(NativeLayers):
             return
         limits = (-1.0, 1.0) if self._attribution_signed else (0.0, 1.0)
         colormap = self._colormap("attribution", image[view.valid], 1.0)
+        seen = residual or self._is_asked
         self._show(
             "attribution",
             lambda: Image(
-                image, colormap=colormap, contrast_limits=limits, opacity=0.75, visible=residual
+                image, colormap=colormap, contrast_limits=limits, opacity=0.75, visible=seen
             ),
             data=image,
             name=attribution_name(name, residual),

@@ -17,7 +17,7 @@ from qtpy.QtCore import QTimer
 from napari_globalxai.errors import InputError
 from napari_globalxai.widgets.jobs.workers import LatestOnly
 from napari_globalxai.widgets.layers.layer_roles import RoleLayers
-from napari_globalxai.widgets.session.names import METADATA_KEY
+from napari_globalxai.widgets.session.names import METADATA_KEY, give_role
 from napari_globalxai.widgets.session.run_view import to_rgb
 from napari_globalxai.widgets.session.session import OVERALL, Session, plain_viewer, session_of
 from napari_globalxai.widgets.session.viewer_jobs import EXPLAINING, runner_of
@@ -168,10 +168,8 @@ class GrowingLayers(RoleLayers):
         viewer, layer = self._viewer(), self.layer("growing map")
         if viewer is not None and layer is not None and self.layer("global map") is None:
             known = layer.metadata[METADATA_KEY]
-            layer.metadata[METADATA_KEY] = {
-                **{name: known[name] for name in ("asked", "name") if name in known},
-                "role": "global map",
-            }
+            noted = {name: known[name] for name in ("asked", "name") if name in known}
+            give_role(layer, "global map", **noted)
             viewer.layers.move(viewer.layers.index(layer), self._position("global map"))
         self.stop()
 

@@ -12,7 +12,7 @@ from psygnal import Signal
 
 from napari_globalxai.widgets.jobs.event_turns import TURNS
 from napari_globalxai.widgets.layers.adding import add_in_turns, select_in_turn
-from napari_globalxai.widgets.session.names import METADATA_KEY, role_of
+from napari_globalxai.widgets.session.names import METADATA_KEY, give_role, role_of
 from napari_globalxai.widgets.workbench.drawing_context import draw_later
 from napari_globalxai.widgets.workbench.scenes import Scene, make_slider, ref_while_open, scenes_of
 
@@ -46,7 +46,7 @@ class RoleLayers:
         The one that is looked after here.
     visibility_changed : psygnal.Signal
         A role, and whether its layer can be seen while the scene is in front: by the eye in
-        napari's list as well.
+        napari's list as well, or because somebody took it off that list.
     """
 
     visibility_changed = Signal(str, bool)
@@ -57,6 +57,8 @@ class RoleLayers:
         self.scenes.add(scene)
         self._coming: set[str] = set()
         self._to_choose: Layer | None = None
+        self._removes = False
+        viewer.layers.events.removed.connect(self._on_removed)
 
     @property
     def in_front(self) -> bool:
@@ -149,7 +151,7 @@ class RoleLayers:
             layer.data = data
         else:
             layer = make()
-            layer.metadata[METADATA_KEY] = {"role": role}
+            give_role(layer, role)
             self._place(layer, role)
             if self.scenes.front and not self.in_front:
                 visible = layer.visible if visible is None else visible
@@ -178,6 +180,7 @@ class RoleLayers:
         if known.get("is_heard"):
             return
         known["is_heard"] = True
+        known.setdefault("of", layer.unique_id)
         this = ref(self)
 
         def on_visible(event: Any) -> None:
@@ -208,7 +211,17 @@ class RoleLayers:
         viewer, layer = self._viewer(), self.layer(role)
         if viewer is not None and layer is not None:
             draw_later(viewer)
-            viewer.layers.remove(layer)
+            self._removes = True
+            try:
+                viewer.layers.remove(layer)
+            finally:
+                self._removes = False
+
+    def _on_removed(self, event: Any) -> None:
+        """Tell of what somebody else took away."""
+        role = role_of(event.value)
+        if role in self.scene.roles and not self._removes and self._viewer() is not None:
+            self.visibility_changed.emit(role, False)
 
     def _remove_in_turn(self, is_wanted: Callable[[], bool]) -> None:
         """Take all layers of the scene away, each in a turn of its own.

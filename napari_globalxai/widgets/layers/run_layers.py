@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
 from napari.layers import Image, Layer
@@ -54,7 +54,8 @@ class RunLayers(AttributionLayers):
         super().__init__(viewer, SCENE, session)
         self._shared_scale = True
         self._map_was_visible = False
-        self._contours = False
+        self._contours = self._colour_bar = False
+        self._with_bar: WeakSet[Layer] = WeakSet()
         self._averages = LatestOnly()
         self._averages.ready.connect(self._on_maps_made)
         self._averages.failed.connect(self.maps_failed.emit)
@@ -98,8 +99,16 @@ class RunLayers(AttributionLayers):
         self._contours = contours
         if contours:
             self._show_contours()
+            # Those whose eye was closed are there already.
+            self.set_visible("contours", True)
         else:
             self._remove("contours")
+
+    def set_visible(self, role: str, visible: bool) -> None:
+        """Show or hide a layer; a map that somebody took away is shown anew."""
+        super().set_visible(role, visible)
+        if role == "global map" and visible and self.layer(role) is None:
+            self._on_map(self.session.map_name)
 
     def step_to(self, row: int) -> None:
         """Bring an image into view by moving the slider."""
@@ -112,9 +121,22 @@ class RunLayers(AttributionLayers):
             # The stack's image axis is the third from the end of the viewer's axes.
             viewer.dims.set_point(viewer.dims.ndim - 3, row)
 
+    @property
+    def colour_bar(self) -> bool:
+        """Whether the global map has a colour bar."""
+        return self._colour_bar
+
     def show_colour_bar(self, shown: bool) -> None:
         """Show or hide the colour bar of the global map."""
+        self._colour_bar = shown
         show_colour_bar(self.layer("global map"), shown)
+
+    def _on_colour_bar(self, *what: object) -> None:
+        # napari switches it by a menu, too, and its releases tell of that in different words.
+        layer = self.layer("global map")
+        if layer is not None:
+            self._colour_bar = bool(layer.colorbar.visible)
+            self.visibility_changed.emit("colour bar", self._colour_bar)
 
     # The run.
 
@@ -178,6 +200,11 @@ class RunLayers(AttributionLayers):
             contrast_limits=limits,
         )
         self._set_colormap("global map", colormap)
+        layer = self.layer("global map")
+        if layer is not None and layer not in self._with_bar:
+            self._with_bar.add(layer)
+            layer.colorbar.visible = self._colour_bar
+            layer.colorbar.events.visible.connect(self._on_colour_bar)
         if self._contours:
             self._show_contours()
         self._request_attribution()

@@ -13,6 +13,7 @@ from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, QObject, QPoint, QSignalBlocker, QSize, Qt, QTimer
 from qtpy.QtGui import QFont, QResizeEvent, QShowEvent
 from qtpy.QtWidgets import (
+    QApplication,
     QDockWidget,
     QMainWindow,
     QPushButton,
@@ -28,6 +29,7 @@ from napari_globalxai.widgets.jobs.warm_up import warm_up
 from napari_globalxai.widgets.workbench.alt_keys import give_keys
 from napari_globalxai.widgets.workbench.job_foot import JobFoot
 from napari_globalxai.widgets.workbench.small_window import USUAL_WIDTH, keep_half_for_canvas
+from napari_globalxai.widgets.workbench.tab_key import let_tab_in, scroll_to_focus
 
 NARROWEST = 160
 # Around the words of napari's title bar, its line included.
@@ -73,6 +75,7 @@ class Panel(QScrollArea):
         self._title_fitted.setSingleShot(True)
         self._title_fitted.setInterval(0)
         self._title_fitted.timeout.connect(self._fit_title)
+        QApplication.instance().focusChanged.connect(self._on_focus)  # type: ignore[union-attr]
         self._foot: Optional[JobFoot] = None  # noqa: UP045
         self._stressed: list[QPushButton] = []
         self.follow(get_settings().appearance.events.font_size, self.take_letters)
@@ -101,7 +104,7 @@ class Panel(QScrollArea):
                 TURNS.go_on(there._unless_gone(lambda: go_on(parts)))
             elif there is not None:
                 there._foot = JobFoot(there)
-                give_keys(there, is_in_front=there._is_in_front)
+                there._take_keys()
                 if there.font().pointSize() != QFont().pointSize():
                     there.take_letters()
 
@@ -111,7 +114,7 @@ class Panel(QScrollArea):
         """Give a part that is made late its letters and keys, and its bars a place at the foot."""
         if self.font().pointSize() != QFont().pointSize():
             self.take_letters()
-        give_keys(self, is_in_front=self._is_in_front)
+        self._take_keys()
         if self._foot is not None:
             self._foot.take_in(part)
 
@@ -252,7 +255,14 @@ class Panel(QScrollArea):
             panel, is_in_front = other.widget(), other.isFloating() or other.geometry().right() >= 0
             if isinstance(panel, Panel) and panel._is_in_front != is_in_front:
                 panel._is_in_front = is_in_front
-                give_keys(panel, is_in_front=is_in_front)
+                panel._take_keys()
+
+    def _take_keys(self) -> None:
+        give_keys(self, is_in_front=self._is_in_front)
+        let_tab_in(self.dock() or self, is_in_front=self._is_in_front)
+
+    def _on_focus(self, before: Optional[QWidget], part: Optional[QWidget]) -> None:  # noqa: UP045
+        scroll_to_focus(self, part)
 
     def _name_dock(self, dock: QDockWidget) -> None:
         """Have a short name on the tab; window, title bar and menu tell the whole one."""

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QSignalBlocker, Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QCheckBox, QWidget
 
 from napari_globalxai.settings.aggregation_settings import SELECTIONS
@@ -67,8 +67,24 @@ class MapView(QWidget):
         self.session, self.layers = session, layers
         self._make_controls()
         self.more = WhichImages(panel, viewer, session)
+        self._take_over()
         self._lay_out()
         self._connect(panel)
+
+    def _take_over(self) -> None:
+        """Tick what is shown already: the panel may have been closed and opened again."""
+        layers = self.layers
+        self.scale_box.setCurrentIndex(self.scale_box.findData(layers.scale))
+        self.shared_scale_box.setChecked(layers.shared_scale)
+        self.residual_box.setChecked(layers.residual)
+        self.colour_bar_box.setChecked(layers.colour_bar)
+        for box, role, otherwise in (
+            (self.global_map_box, "global map", self.session.view is None),
+            (self.attribution_box, "attribution", False),
+            (self.contour_box, "contours", False),
+        ):
+            layer = layers.layer(role)
+            box.setChecked(otherwise if layer is None else layer.visible)
 
     def _make_controls(self) -> None:
         self.map_box = choice_box("Map", "The global map to show: of all labels together or of one")
@@ -77,7 +93,6 @@ class MapView(QWidget):
             self.scale_box.addItem(name.capitalize(), name)
             self.scale_box.setItemData(self.scale_box.count() - 1, words, _TOOLTIP)
         self.global_map_box = _box("Global map", "Show the mean over the images that carry it")
-        self.global_map_box.setChecked(True)
         self.attribution_box = _box(
             "This image's attribution", "Show where the model looked in the image in view"
         )
@@ -92,7 +107,6 @@ class MapView(QWidget):
         self.shared_scale_box = _box(
             "One scale for all labels", "Otherwise each map's own brightest pixel is the top"
         )
-        self.shared_scale_box.setChecked(self.layers.shared_scale)
         self.map_table = MapTable()
         self.map_table.setAccessibleName("Global maps")
         self.entering = text_label()
@@ -189,9 +203,17 @@ class MapView(QWidget):
         self.layers.contours = shown
 
     def _on_visibility(self, role: str, visible: bool) -> None:
-        boxes = {"global map": self.global_map_box, "attribution": self.attribution_box}
+        boxes = {
+            "global map": self.global_map_box,
+            "attribution": self.attribution_box,
+            "colour bar": self.colour_bar_box,
+        }
         if role in boxes:
             boxes[role].setChecked(visible)
+        elif role == "contours":
+            # They are not to be taken away by closing their eye.
+            with QSignalBlocker(self.contour_box):
+                self.contour_box.setChecked(visible)
 
 
 def _entering(view: RunView) -> str:

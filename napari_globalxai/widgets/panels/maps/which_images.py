@@ -100,11 +100,14 @@ class WhichImages(Fold):
         self.set_title(_TITLE if shown is None else f"{_TITLE}: {shown.choice.title}")
         if not self.is_made:
             return
-        self.counts.setVisible(shown is not None)
-        if shown is not None and self._session.map_image is None:
+        if shown is None:
+            self.counts.setText("")
+        elif self._session.map_image is None:
             self.counts.setText(f"{name}: no image")
-        elif shown is not None:
+        else:
             self.counts.setText(f"{name}: {shown.counts.get(name, '')}")
+        # Without anything to say it takes no room.
+        self.counts.setVisible(bool(self.counts.text()))
 
     def _on_selection(self, selection: Optional[Selection]) -> None:  # noqa: UP045
         if self.is_made:

@@ -117,7 +117,7 @@ def map_of(name: str, runs: Mapping[str, Any]) -> str:
 
 
 def _regions(path: Path) -> Lines:
-    from napari_globalxai.faithfulness.questions.region_tests import ALONE, ERASE, stored_tests
+    from napari_globalxai.faithfulness.questions.stored_regions import ALONE, ERASE, stored_tests
 
     lines = []
     for test in stored_tests(path):

@@ -157,7 +157,7 @@ def _of_regions(
     settings: PepprSettings,
     how: dict[str, Any],
 ) -> Answered:
-    from napari_globalxai.faithfulness.questions.region_tests import ALONE, ERASE
+    from napari_globalxai.faithfulness.questions.stored_regions import ALONE, ERASE
     from napari_globalxai.runs.peppr.evaluate_regions import peppr_regions
     from napari_globalxai.widgets.panels.regions.region_view import keep_region
 

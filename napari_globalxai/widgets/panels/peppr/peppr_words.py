@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_globalxai.widgets.panels.peppr.published_result import PublishedResult
 from napari_globalxai.widgets.session.image_result import ImageResult
-from napari_globalxai.widgets.words.table_words import number
+from napari_globalxai.widgets.words.table_words import number, share_in_percent
 
 if TYPE_CHECKING:
     from napari_globalxai.faithfulness.result import PepprResult
@@ -21,7 +21,7 @@ def reason_text(result: PepprResult, label: str, verdict: Verdict) -> str:
     """Return the numbers behind a verdict, with what was tested and what to be careful about."""
     areas, reason = result.areas[label], verdict.reason
     if np.isfinite(areas.get("sufficient_fraction", np.nan)):
-        reason += f". {100 * areas['sufficient_fraction']:.0f} % of the pixels suffice"
+        reason += f". {share_in_percent(areas['sufficient_fraction'])} of the pixels suffice"
     told = [reason, verdict.tested] if verdict.tested else [reason]
     if agreement := result.agreement(label):
         told.append(f"{agreement[0].upper()}{agreement[1:]}")
