@@ -263,5 +263,9 @@ def test_a_plot_that_nobody_shows_is_drawn_as_well(qtbot: Any) -> None:
     plot = PepprPlot("dark")
     qtbot.addWidget(plot)
     assert plot.is_drawing
+    # Until then it says by itself that there are no curves.
+    begun = plot.grab().toImage()
+    colours = {begun.pixel(x, y) for x in range(begun.width()) for y in range(begun.height())}
+    assert len(colours) > 2
     qtbot.waitUntil(lambda: not plot.is_drawing, timeout=TIMEOUT)
     assert plot.figure is not None

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from napari_globalxai.faithfulness.orders.order_families import FamilyLook, family_look
 from napari_globalxai.faithfulness.verdict.verdicts import over_the_first
-from napari_globalxai.widgets.panels.peppr.plot_names import drawable, of_name
+from napari_globalxai.widgets.panels.peppr.plot_names import NO_CURVES, drawable, of_name
 from napari_globalxai.widgets.words.colours import ARM_COLOURS, ARM_DASHES, OTHER_COLOURS
 from napari_globalxai.widgets.words.seen_colours import seen_on
 
@@ -222,7 +222,7 @@ class CurvesDrawing:
     def _draw_nothing(self) -> None:
         for axes in (self.curves_axes, self.deltas_axes):
             axes.set_axis_off()
-        sentence = "No curves yet: they fill in as PEPPR runs along the map chosen."
+        sentence = NO_CURVES
         if self.result is not None:
             spelt = drawable(self.label) or "This label"
             sentence = f"{spelt} has no curves: it needs images with and without the label."

@@ -24,6 +24,7 @@ from napari_globalxai.widgets.fields.exporting import COPY, SAVE, offer, save_fi
 from napari_globalxai.widgets.jobs.workers import LatestOnly
 from napari_globalxai.widgets.panels.peppr.image_curves_figure import draw_result
 from napari_globalxai.widgets.panels.peppr.peppr_figure import WHOLE, Drawn, Wanted, least_height
+from napari_globalxai.widgets.panels.peppr.plot_names import NO_CURVES
 from napari_globalxai.widgets.words.colours import ARM_COLOURS
 from napari_globalxai.widgets.words.seen_colours import seen_on
 
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
     from napari_globalxai.faithfulness.result import PepprResult
 
 _DOT = 4.5
+_TOP = int(
+    Qt.AlignmentFlag.AlignHCenter.value
+    | Qt.AlignmentFlag.AlignTop.value
+    | Qt.TextFlag.TextWordWrap.value
+)
 # Of zooming: a step, the part of the view that is moved by, and the smallest range of fractions.
 _STEP, _PART, _NARROWEST = 1.25, 0.2, 0.02
 PLOT_TIP = (
@@ -293,9 +299,15 @@ class PepprPlot(QWidget):
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Paint the finished picture and the line of the fraction onto it."""
         drawn, picture = self._drawn, self._picture
-        if drawn is None or picture is None:
-            return
         painter = QPainter(self)
+        if drawn is None or picture is None:
+            if self._result is None:
+                # As the figure says it in a moment.
+                painter.setPen(QColor(get_theme(self._theme).text.as_hex()))
+                room = self.rect().adjusted(0, self.height() // 20, 0, 0)
+                painter.drawText(room, _TOP, NO_CURVES)
+            painter.end()
+            return
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         painter.drawImage(QRectF(self.rect()), picture)
         first, last = self._across

@@ -1,9 +1,10 @@
-"""Somebody's names in a plot: short enough, and only where its letters can draw them."""
+"""Words in a plot: somebody's names, short enough, and only where its letters can draw them."""
 
 from __future__ import annotations
 
 from unicodedata import bidirectional
 
+NO_CURVES = "No curves yet: they fill in as PEPPR runs along the map chosen."
 _MOST_LETTERS = 28
 _FROM_RIGHT_TO_LEFT = ("R", "AL")
 
