@@ -28,8 +28,8 @@ from unfolding import unfold_once
 from napari_globalxai.widgets.fields.fold import Fold
 from napari_globalxai.widgets.jobs.event_turns import TURNS
 from napari_globalxai.widgets.panels.answers.ask_view import AskView
-from napari_globalxai.widgets.workbench.keys import BACK, FORWARD, NEXT, TOGGLE
-from napari_globalxai.widgets.workbench.open_panels import PANELS, open_panel
+from napari_globalxai.widgets.workbench.keys import BACK, FORWARD, NEXT, PANEL_KEYS, TOGGLE
+from napari_globalxai.widgets.workbench.open_panels import PANELS, find_panel, open_panel
 
 pytestmark = pytest.mark.gui
 
@@ -176,7 +176,7 @@ def test_tab_stops_at_nothing_that_is_not_seen(in_window: Any, qtbot: Any) -> No
 def test_keys_are_nobody_elses(in_window: Any) -> None:
     from napari._app_model import get_app_model
 
-    ours = {*NEXT, TOGGLE, BACK, FORWARD, *(f"Shift+{key}" for key in NEXT)}
+    ours = {*NEXT, TOGGLE, BACK, FORWARD, *PANEL_KEYS, *(f"Shift+{key}" for key in NEXT)}
     known = {
         str(binding.keybinding) for binding in get_app_model().keybindings if binding.keybinding
     }
@@ -201,7 +201,7 @@ def test_each_key_has_a_command_in_the_palette(in_window: Any) -> None:
         for name, command in get_app_model().commands
         if str(name).startswith("napari-globalxai")
     )
-    for key in (*NEXT, *(f"Shift+{each}" for each in NEXT), TOGGLE, BACK, FORWARD):
+    for key in (*NEXT, *(f"Shift+{each}" for each in NEXT), TOGGLE, BACK, FORWARD, *PANEL_KEYS):
         assert f"({key})" in titles, key
     for panel in PANELS:
         assert panel.split()[-1].lower() in titles.lower(), panel
@@ -230,3 +230,39 @@ def test_labels_with_a_key_lead_to_their_field(in_window: Any, qtbot: Any) -> No
             assert QApplication.focusWidget() is field, (name, label.text())
             found += 1
     assert found > 12
+
+
+def test_keys_lead_from_the_canvas_into_each_panel(in_window: Any, qtbot: Any) -> None:
+    """From where Tab may go round among napari's own widgets."""
+    window = in_window.viewer.window
+    window.activate()
+    qtbot.waitUntil(window._qt_window.isActiveWindow, timeout=60_000)
+    canvas = window._qt_viewer.canvas.native
+    assert list(PANEL_KEYS.values()) == list(PANELS)
+    for number, name in enumerate(PANELS, 1):
+        panel = find_panel(in_window.viewer, name)
+        assert panel is not None
+        if name == "PEPPR":
+            # Closed before, it comes back.
+            window.remove_dock_widget(panel)
+        canvas.setFocus()
+        key = Qt.Key(ord(str(number)))
+        qtbot.keyClick(canvas, key, Qt.KeyboardModifier.AltModifier)
+        qtbot.waitUntil(lambda: TURNS.is_idle, timeout=60_000)
+        panel = find_panel(in_window.viewer, name)
+        assert panel is not None
+        part = QApplication.focusWidget()
+        assert part is not None
+        assert panel.isAncestorOf(part), name
+        assert not part.visibleRegion().isEmpty(), (name, described(part))
+        assert (part if part in controls(panel) else part.parent()) in controls(panel), name
+        # From there, Tab stays in the panel; and the key leads back to where one was.
+        qtbot.keyClick(part, Qt.Key.Key_Tab)
+        after = QApplication.focusWidget()
+        assert after is not None
+        assert after is not part, name
+        assert panel.isAncestorOf(after), name
+        canvas.setFocus()
+        qtbot.keyClick(canvas, key, Qt.KeyboardModifier.AltModifier)
+        qtbot.waitUntil(lambda: TURNS.is_idle, timeout=60_000)
+        assert QApplication.focusWidget() is after, name

@@ -16,6 +16,14 @@ from napari_globalxai.widgets.session.looked_at import looked_at
 NEXT = {"F6": "label", "F7": "error", "F8": "outlier"}
 TOGGLE = "F9"
 BACK, FORWARD = "Alt+Left", "Alt+Right"
+# The panels, in the order of `open_panels.PANELS`, whose imports are not for here.
+PANEL_KEYS = {
+    "Alt+1": "Global explanations",
+    "Alt+2": "All images",
+    "Alt+3": "Regions",
+    "Alt+4": "PEPPR",
+    "Alt+5": "Quality control",
+}
 
 
 def bind_keys(viewer: Any) -> None:
@@ -28,6 +36,8 @@ def bind_keys(viewer: Any) -> None:
     for key, kind in NEXT.items():
         _bind(window, key, _going(viewer, kind, 1))
         _bind(window, f"Shift+{key}", _going(viewer, kind, -1))
+    for key, name in PANEL_KEYS.items():
+        _bind(window, key, _leading(viewer, name))
     _bind(window, TOGGLE, _toggling(viewer))
     _bind(window, BACK, _stepping(viewer, -1))
     _bind(window, FORWARD, _stepping(viewer, 1))
@@ -51,6 +61,20 @@ def _going(viewer: Any, kind: str, step: int) -> Callable[[], None]:
             go_to_next(there, kind, step)
 
     return go
+
+
+def _leading(viewer: Any, name: str) -> Callable[[], None]:
+    known = ref(viewer)
+
+    def lead() -> None:
+        # Imports the panels, which bind these keys.
+        from napari_globalxai.widgets.workbench.open_panels import go_to_panel
+
+        there = known()
+        if there is not None:
+            go_to_panel(there, name)
+
+    return lead
 
 
 def _toggling(viewer: Any) -> Callable[[], None]:

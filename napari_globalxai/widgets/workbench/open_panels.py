@@ -14,6 +14,7 @@ from napari_globalxai.widgets.jobs.warm_up import import_beside, is_ready
 from napari_globalxai.widgets.session.session import plain_viewer
 from napari_globalxai.widgets.workbench.drawing_context import draw_later
 from napari_globalxai.widgets.workbench.panel import Panel
+from napari_globalxai.widgets.workbench.panel_focus import give_focus
 from napari_globalxai.widgets.workbench.scenes import scenes_of
 
 # In the order of the work: names as in the manifest, modules in `panels/`, which are imported when
@@ -58,6 +59,13 @@ def open_panel(viewer: Any, name: str) -> Any:
         viewer.window.add_dock_widget(panel, name=f"{name} ({_PLUGIN})", area="right")
     panel.bring_forward()
     return panel
+
+
+def go_to_panel(viewer: Any, name: str) -> None:
+    """Open a panel, or bring it to the front, and give it the focus."""
+    panel = open_panel(viewer, name)
+    # After what it is made of, whose turns go before all that wait.
+    panel.in_turn(lambda: give_focus(panel))
 
 
 def open_panels_of_a_run(viewer: Any) -> None:

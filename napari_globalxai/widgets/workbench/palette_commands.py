@@ -99,6 +99,31 @@ def toggle_overlay() -> None:
         toggle_map(viewer)
 
 
+def to_explanations() -> None:
+    """Open the global explanations, or bring them to the front, with the focus."""
+    _lead_to("Global explanations")
+
+
+def to_images() -> None:
+    """Open the table of all images, or bring it to the front, with the focus."""
+    _lead_to("All images")
+
+
+def to_regions() -> None:
+    """Open the regions, or bring them to the front, with the focus."""
+    _lead_to("Regions")
+
+
+def to_peppr() -> None:
+    """Open PEPPR, or bring it to the front, with the focus."""
+    _lead_to("PEPPR")
+
+
+def to_quality() -> None:
+    """Open the quality control, or bring it to the front, with the focus."""
+    _lead_to("Quality control")
+
+
 def go_back() -> None:
     """Go back to the map and the images that were looked at before."""
     import napari
@@ -115,6 +140,17 @@ def go_forward() -> None:
     viewer = napari.current_viewer()
     if viewer is not None:
         looked_at(viewer).forward()
+
+
+def _lead_to(panel: str) -> None:
+    import napari
+
+    # Whose panels import this.
+    from napari_globalxai.widgets.workbench.open_panels import go_to_panel
+
+    viewer = napari.current_viewer()
+    if viewer is not None:
+        go_to_panel(viewer, panel)
 
 
 def _in_front(kind: str, step: int = 1) -> None:
