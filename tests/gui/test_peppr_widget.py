@@ -12,6 +12,7 @@ import pytest
 from qtpy.QtCore import Qt
 
 from napari_globalxai.widgets.jobs.event_turns import TURNS
+from napari_globalxai.widgets.session.shown_maps import Selection
 
 pytestmark = pytest.mark.gui
 
@@ -259,3 +260,20 @@ def test_every_setting_is_in_the_panel_at_its_default(panels: Any) -> None:
     assert peppr.settings() == PepprSettings()
     assert peppr.computing() == DeviceSettings()
     assert peppr.form.workers() == WorkerSettings()
+
+
+def test_the_panel_says_that_a_selection_is_not_what_is_tested(opened: Any) -> None:
+    note, session = opened.peppr.whole_run_note, opened.session
+    assert note.isHidden()
+    session.select(Selection("age > 60", (1, 2, 3)))
+    assert not note.isHidden()
+    assert "age > 60" in note.text()
+    assert "tests the run's own, of all images" in note.text()
+    # So is the other side of a difference, and another statistic.
+    session.select(None)
+    assert note.isHidden()
+    session.compare_with(Selection("age > 50", (4,)))
+    assert "all images − age > 50" in note.text()
+    session.compare_with(None)
+    session.choose_statistic("sd")
+    assert not note.isHidden()

@@ -27,6 +27,7 @@ from napari_globalxai.widgets.panels.peppr.per_image_view import PerImageView
 from napari_globalxai.widgets.panels.peppr.sanity_view import SanityView
 from napari_globalxai.widgets.panels.peppr.scrubber import Scrubber
 from napari_globalxai.widgets.panels.peppr.verdict_view import VerdictView
+from napari_globalxai.widgets.panels.peppr.whole_run_note import make_whole_run_note
 from napari_globalxai.widgets.panels.runs.moved_model import MovedModel
 from napari_globalxai.widgets.session.image_result import ImageResult
 from napari_globalxai.widgets.session.run_view import RunView, stored_result
@@ -154,6 +155,7 @@ class PepprWidget(Panel):
 
     def _make_controls(self, viewer: Any) -> None:
         self.header = make_header(self, self.session)
+        self.whole_run_note = make_whole_run_note(self, self.session)
         self.moved_model = MovedModel(self, viewer, self.session)
         self.form = form = PepprForm()
         self.map_box, self.more_form = form.map_box, form.more_form
@@ -184,6 +186,7 @@ class PepprWidget(Panel):
         shown.form.addRow("La&bel", self.label_box)
         self.content.addWidget(self.header)
         self.content.addWidget(self.about)
+        self.content.addWidget(self.whole_run_note)
         self.content.addWidget(self.moved_model)
         self.content.addWidget(self.form)
         self.content.addWidget(self.compute_button)
