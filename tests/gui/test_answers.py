@@ -155,3 +155,18 @@ def test_a_damaged_file_is_said_and_nothing_breaks(own: Any, tmp_path: Path, qtb
     answers.expand()
     qtbot.waitUntil(lambda: answers.box.count() == 1, timeout=TIMEOUT)
     assert "sanity.json cannot be read" in answers.chapter.said.text()
+
+
+def test_of_many_findings_the_surest_are_told_and_the_rest_counted(panels: Any) -> None:
+    """Qt lays all of a text out anew for each width that a panel is tried in."""
+    from napari_globalxai.report.chapter import Chapter
+
+    panels.explain.answers.ensure_made()
+    view = panels.explain.answers.chapter
+    view.show_chapter(Chapter("findings", "Findings", points=[f"No. {n}." for n in range(1200)]))
+    lines = view.said.text().splitlines()
+    assert lines[0] == "• No. 0."
+    assert len(lines) < 40
+    assert lines[-1] == f"… and {1200 - (len(lines) - 1):,} more, which the report tells of."
+    view.show_chapter(Chapter("findings", "Findings", points=["No. 0."]))
+    assert view.said.text() == "• No. 0."

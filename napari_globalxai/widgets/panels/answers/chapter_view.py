@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from napari_globalxai.report.chapter import Chapter, ChapterTable
 
 _MOST_ROWS = 8
+# More are for the report: Qt lays a text out anew for each width, a hundred lines in milliseconds.
+_MOST_POINTS = 20
 # Longer texts than this, in letters, are read below a table of few rows.
 _LONG = 40
 
@@ -51,7 +53,10 @@ class ChapterView(QWidget):
         before, self._content, self.tables = self._content, QWidget(), []
         inside = in_column(self._content)
         if chapter is not None:
-            points = [f"• {point}" for point in chapter.points]
+            points = [f"• {point}" for point in chapter.points[:_MOST_POINTS]]
+            more = len(chapter.points) - len(points)
+            if more:
+                points.append(f"… and {more:,} more, which the report tells of.")
             warnings = [f"⚠ {in_panel_words(warning)}" for warning in chapter.warnings]
             self.said.setText("\n".join([*chapter.text, *points, *warnings]))
             self.said.setAccessibleName(chapter.title)

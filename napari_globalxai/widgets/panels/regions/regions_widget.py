@@ -1,5 +1,6 @@
 """The panel that measures and erases what somebody drew."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Optional
 from weakref import WeakSet
@@ -332,29 +333,42 @@ class RegionsWidget(Panel):
             self.numbers.take(region, shares, effects)
 
     def show_finding(self, finding: ShownFinding) -> None:
-        """Show a finding: its map, its images, its place, and one that shows it best."""
+        """Show a finding: its map, its images, its place, and one that shows it best.
+
+        In turns of their own, as all of that draws the window and fills tables several times.
+        """
         view = self.session.view
         label = str(finding.facts.get("label"))
         if view is None:
             return
         if label in view.maps:
             self.session.choose_map(label)
-        selection = None
-        if finding.query:
-            rows = parse_query(finding.query).rows(view.run.images)
-            selection = Selection(finding.query, tuple(rows.tolist()))
-        self.session.select(selection)
-        if finding.rows:
+
+        def go_on(piece: Callable[[], None]) -> None:
+            # Another run may be on show by then.
+            self.in_turn(lambda: piece() if self.session.view is view else None)
+
+        def select() -> None:
+            selection = None
+            if finding.query:
+                rows = parse_query(finding.query).rows(view.run.images)
+                selection = Selection(finding.query, tuple(rows.tolist()))
+            self.session.select(selection)
+            self._tell(finding)
+
+        def step() -> None:
             self.layers.step_to(finding.rows[0])
+
+        def draw() -> None:
+            if finding.region is not None:
+                self._draw(finding.region, finding.place)
+            self._tell(finding)
+
         self._tell(finding)
-        region = finding.region
-        if region is not None:
-
-            def draw() -> None:
-                self._draw(region, finding.place)
-                self._tell(finding)
-
-            self.in_turn(draw)
+        go_on(select)
+        if finding.rows:
+            go_on(step)
+        go_on(draw)
 
     def _tell(self, finding: ShownFinding) -> None:
         label = str(finding.facts.get("label"))
