@@ -158,3 +158,21 @@ def test_what_cannot_be_read_is_said(panels: Any, tmp_path: Path, qtbot: Any) ->
     card = choose(panels, tmp_path / "model.yaml", qtbot)
     assert "is not a YAML file" in card.said.text()
     assert not card.check_button.isVisibleTo(card)
+
+
+def test_a_decimal_comma_is_no_list(panels: Any, inputs: Any, weights: Path, qtbot: Any) -> None:
+    """Where 0,5 is written for a half, it must not become 0 for one channel and 5 for the other."""
+    card = choose(panels, weights, qtbot)
+    panels.explain.cohort_field.path = inputs.cohort
+    for name, text in (
+        ("labels", "left, right"), ("input.channels", "red, green"), ("input.mean", "0,3"),
+        ("input.std", "0.1"),
+    ):  # fmt: skip
+        say(card, name, text)
+    card.check_button.click()
+    assert "0,3: may be numbers with a decimal comma" in card.job_bar.status.text()
+    assert not card.runner.is_running
+    say(card, "input.mean", "0.3,0.3")
+    say(card, "input.range", "0,255")
+    assert card.draft().content["input"]["mean"] == [0.3, 0.3]
+    assert card.draft().content["input"]["range"] == [0, 255]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 from pydantic import Field
+from qtpy.QtCore import QLocale, Qt
+from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QSpinBox
 
 from napari_globalxai.attribution.method import make_method
@@ -114,3 +117,29 @@ def test_what_is_taken_stands_in_the_fields_and_what_is_not_is_left_open(qtbot: 
     assert told[1:] == [{"names": ("C",)}]
     form.take({})
     assert form.values() == {}
+
+
+@pytest.fixture
+def with_comma() -> Iterator[None]:
+    """The language of a computer on which a half is written 0,5."""
+    before = QLocale()
+    QLocale.setDefault(QLocale(QLocale.Language.German, QLocale.Country.Germany))
+    yield
+    QLocale.setDefault(before)
+
+
+@pytest.mark.parametrize("typed", ["0.25", "0,25", "0.250", "0,250", ".25"])
+def test_a_number_is_what_was_typed_wherever_the_window_runs(
+    with_comma: None, typed: str, qtbot: Any
+) -> None:
+    form = SettingsForm("Settings", declared_fields(OfEachKind))
+    qtbot.addWidget(form)
+    box = form.fields["number"]
+    assert isinstance(box, QDoubleSpinBox)
+    box.selectAll()
+    QTest.keyClicks(box, typed)
+    QTest.keyClick(box, Qt.Key.Key_Return)
+    assert box.value() == 0.25
+    assert form.arguments()["number"] == 0.25
+    # As it stands in tables and queries.
+    assert box.text() == "0.250"

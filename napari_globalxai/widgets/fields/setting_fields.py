@@ -21,6 +21,7 @@ from napari_globalxai.settings.lists import join_names
 from napari_globalxai.widgets.fields.choice_box import keep_wheel_for_focus
 from napari_globalxai.widgets.fields.elided_box import ElidedBox
 from napari_globalxai.widgets.fields.layouts import in_row
+from napari_globalxai.widgets.fields.number_box import NumberBox
 from napari_globalxai.widgets.fields.path_field import PathField
 from napari_globalxai.widgets.fields.wrapped import WrappedBox, tip_lines
 
@@ -119,7 +120,7 @@ def _choice_box(setting: Declared) -> QComboBox:
 
 
 def _number_box(setting: Declared) -> QAbstractSpinBox:
-    box: Any = QSpinBox() if setting.kind == "whole" else QDoubleSpinBox()
+    box: Any = QSpinBox() if setting.kind == "whole" else NumberBox()
     step: float = 1
     if setting.kind == "number":
         step = 0.001

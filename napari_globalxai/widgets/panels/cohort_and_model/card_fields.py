@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -24,7 +25,8 @@ from napari_globalxai.widgets.fields.settings_form import add_setting
 
 _TO_SAY = "To be said"
 _NAMES = frozenset(("labels", "input.channels"))
-_NUMBERS = frozenset(("input.range", "input.mean", "input.std"))
+_DECIMALS = frozenset(("input.mean", "input.std"))
+_NUMBERS = frozenset((*_DECIMALS, "input.range"))
 # As they would stand in the card.
 _YAML = frozenset(("input.transforms", "network.arguments"))
 # Facts of few models stand in a fold of their own.
@@ -200,6 +202,16 @@ def _numbers(text: str) -> list[float]:
         ) from why
 
 
+def _decimals(text: str) -> list[float]:
+    if "." not in text and re.search(r"\d,\d", text):
+        # By half of the world, 0,5 is a half; as a list, it would be 0 and 5.
+        raise InputError(
+            f"{text}: may be numbers with a decimal comma, or a list of whole ones; write decimals "
+            "with a point and a space after each comma, such as 0.2, 0.3."
+        )
+    return _numbers(text)
+
+
 def _yaml(text: str) -> Any:
     try:
         return parse_text(text.encode())
@@ -210,6 +222,7 @@ def _yaml(text: str) -> Any:
 _READERS: tuple[tuple[frozenset[str], Callable[[str], Any]], ...] = (
     (frozenset(("input.channels",)), _names),
     (_NAMES, split_names),
+    (_DECIMALS, _decimals),
     (_NUMBERS, _numbers),
     (_YAML, _yaml),
 )
