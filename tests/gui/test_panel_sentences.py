@@ -110,6 +110,11 @@ def test_no_panel_shows_a_refusal_as_a_command_says_it() -> None:
             "panel Quality control.",
         ),
         (
+            "a: holds aligned images, not a run; give it to `explain --aligned`.",
+            "a: holds aligned images, not a run; “Compute” aligns the images itself, and the "
+            "command `explain --aligned` alone takes these.",
+        ),
+        (
             "r: holds a run; open it as a run, with `report`, `peppr` or in napari.",
             "r: holds a run; open it as a run, with “Open run…”.",
         ),

@@ -36,6 +36,10 @@ _IN_PYTHON = re.compile(r" \([\w=]+ in Python[^)]*\)")
 # What a command does that panels do, too.
 _COMMANDS = (
     (re.compile(r", (open it in the panel [^,]*), or give it to `explain --aligned`"), r" or \1"),
+    (
+        re.compile(r"give it to `explain --aligned`"),
+        "“Compute” aligns the images itself, and the command `explain --aligned` alone takes these",
+    ),
     (re.compile(r"with `report`, `peppr` or in napari"), "with “Open run…”"),
     (re.compile(r"run `audit`"), "press “Audit” in the panel “Regions”"),
     (
