@@ -18,7 +18,7 @@ def give_focus(panel: QScrollArea) -> None:
     panel : QScrollArea
         The panel, in front.
     """
-    panel.window().activateWindow()
+    panel.activateWindow()
     # The last of its parts that had it, while another part of the window has it.
     last = panel.focusWidget()
     part = last if last is not None and _takes_focus(panel, last) else _first(panel)
