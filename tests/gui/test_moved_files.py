@@ -138,7 +138,12 @@ def test_a_run_that_cannot_be_written_to_says_what_to_do(
     regions.regions.layer.add_rectangles([[[5, 5], [12, 15]]])
     regions.keep()
     assert regions.said.text() == f"⚠ {said}"
+    opened.explain.answers.ensure_made()
+    ask = opened.explain.answers.ask
+    ask.ensure_made()
+    ask.box.setCurrentIndex(ask.box.findData("audit"))
     for runner, start in (
+        (ask.runner, ask.ask_button.click),
         (regions.auditor, regions.audit_view.audit),
         (opened.explain.report_runner, opened.explain.write_report),
         (opened.peppr.runner, opened.peppr.compute),

@@ -21,6 +21,7 @@ from napari_globalxai.widgets.fields.wrapped import tip_lines
 from napari_globalxai.widgets.jobs.warm_up import import_models
 from napari_globalxai.widgets.jobs.workers import JobRunner, Work
 from napari_globalxai.widgets.layers.other_run import OtherRunLayers, other_run_of
+from napari_globalxai.widgets.session.present_run import while_present
 from napari_globalxai.widgets.session.session import Session
 from napari_globalxai.widgets.session.viewer_jobs import ASKING, runner_of
 from napari_globalxai.widgets.words.panel_words import in_panel_words
@@ -44,8 +45,9 @@ def asking(run: Run, question: Question, chosen: Sequence[Any], trust: bool) -> 
 
     def work(progress: ProgressCallback) -> str:
         import_models()
+        told = while_present(run, progress)
         try:
-            question.ask(run, chosen, trust, progress)
+            question.ask(run, chosen, trust, told)
         except InputError as why:
             # In the words of this form, which other forms have of the same settings.
             raise InputError(in_panel_words(str(why), question.fields())) from why
