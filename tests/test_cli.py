@@ -97,7 +97,8 @@ def test_a_cam_layer_in_place_of_the_cards(inputs, tmp_path, command):
     status, _, err = command(*options, "--resume")
     assert status == 2
     assert "run" in the_error(err)
-    status, _, err = command(*options[:-2], "--cam-layer", "layer9")
+    options = explain(inputs, tmp_path / "other", model=model, method="grad-cam")
+    status, _, err = command(*options, "--cam-layer", "layer9")
     assert status == 2
     said = the_error(err)
     assert "has no layer 'layer9' (did you mean 'layer4'?); layers with a map are conv1 (" in said

@@ -227,7 +227,8 @@ def test_a_class_called_none_is_a_class(inputs, tmp_path):
     run = open_run(run.folder)
     assert list(run.maps) == ["overall", "None", "AMD"]
     assert (run.statistics["n"] == [12, 6, 6]).all()
-    assert set(run.images["patient"]) == {"None"}
+    # For a class it is a name, for a patient it says that nobody knows.
+    assert set(run.images["patient"]) == {f"image-{row}" for row in range(12)}
     result = peppr(run, "None", device="cpu", **QUICK)
     assert result.verdict["None"].word
     assert set(run.peppr_result("None").curves["label"]) == {"None", "AMD"}
