@@ -446,7 +446,7 @@ def test_contours_and_colour_bar(opened: Any) -> None:
             "m.pt: used only where you say that you trust it: --trust (trust=True in Python).",
             "m.pt: used only where you say that you trust it: “Trust this model's code”.",
         ),
-        ("give it to `explain --aligned`.", "give it to `explain --aligned`."),
+        ("as `explain --aligned` does.", "as `explain --aligned` does."),
     ],
 )  # fmt: skip
 def test_sentences_name_fields_of_the_panel(sentence: str, said: str) -> None:

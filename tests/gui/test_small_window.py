@@ -80,6 +80,25 @@ def test_a_small_window_keeps_half_for_the_canvas(
     qtbot.waitUntil(lambda: panel.dock().height() > 0.8 * window.height(), timeout=5000)
 
 
+def test_larger_letters_make_a_window_small(opened: Any, qtbot: Any) -> None:
+    areas = Qt.DockWidgetArea
+    window = opened.explain.window()
+    opened.viewer.window.show()
+    opened.viewer.window.resize(1300, 800)
+    qtbot.waitUntil(lambda: TURNS.is_idle, timeout=60_000)
+    qtbot.wait(300)
+    assert area_of(window, "layer list") == areas.LeftDockWidgetArea
+    usual = get_settings().appearance.font_size
+    get_settings().appearance.font_size = 20
+    try:
+        right = areas.RightDockWidgetArea
+        qtbot.waitUntil(lambda: area_of(window, "layer list") == right, timeout=5000)
+    finally:
+        get_settings().appearance.font_size = usual
+    left = areas.LeftDockWidgetArea
+    qtbot.waitUntil(lambda: area_of(window, "layer list") == left, timeout=5000)
+
+
 def test_lists_that_were_moved_by_hand_stay(opened: Any, qtbot: Any) -> None:
     window = opened.explain.window()
     docks = {each.objectName(): each for each in window.findChildren(QDockWidget)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
+from qtpy.QtCore import QCoreApplication, QEvent, QObject, QSize, Qt, QTimer
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QScrollArea
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ class SmallWindow(QObject):
         return window
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Arrange once the window keeps its size."""
-        if event is not None and event.type() == QEvent.Type.Resize:
+        """Arrange once the window keeps its size, and its letters theirs."""
+        if event is not None and event.type() in (QEvent.Type.Resize, QEvent.Type.StyleChange):
             self.arrange_soon()
         return False
 
@@ -57,6 +57,8 @@ class SmallWindow(QObject):
 
     def arrange(self) -> None:
         """Put napari's lists where they leave half of the window to the canvas."""
+        # Else, what they ask for may still be that of letters of another size.
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest.value)
         lists = self._lists()
         panels = self._panels()
         if not panels or not lists:
@@ -189,6 +191,6 @@ def _let_stand(dock: QDockWidget) -> None:
 
 
 def keep_half_for_canvas(window: QMainWindow) -> None:
-    """Arrange a window with panels, soon and whenever it gets another size."""
+    """Arrange a window with panels, soon and whenever it or its letters get another size."""
     known: SmallWindow | None = window.findChild(SmallWindow)
     (SmallWindow(window) if known is None else known).arrange_soon()
