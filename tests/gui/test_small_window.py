@@ -97,6 +97,10 @@ def test_larger_letters_make_a_window_small(opened: Any, qtbot: Any) -> None:
         get_settings().appearance.font_size = usual
     left = areas.LeftDockWidgetArea
     qtbot.waitUntil(lambda: area_of(window, "layer list") == left, timeout=5000)
+    # And stays there, whatever the docks remember of the larger ones.
+    opened.viewer.window.resize(1310, 800)
+    qtbot.wait(600)
+    assert area_of(window, "layer list") == left
 
 
 def test_lists_that_were_moved_by_hand_stay(opened: Any, qtbot: Any) -> None:

@@ -136,10 +136,14 @@ class SmallWindow(QObject):
 
 
 def _own_width(dock: QDockWidget) -> int:
-    """Return the least width that a list asks for by itself."""
+    """Return the least width that a list asks for by itself.
+
+    The dock itself may still tell what it was with larger letters.
+    """
     inside = dock.widget()
     held = inside.widget() if isinstance(inside, _Bars) else None
-    return int((dock if held is None else held).minimumSizeHint().width())
+    asking = held or inside or dock
+    return int(asking.minimumSizeHint().width())
 
 
 class _Bars(QScrollArea):
