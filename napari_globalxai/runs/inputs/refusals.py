@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -90,23 +90,19 @@ def refusals(
     """
     found: list[str] = []
 
-    def told(step: Callable[[], object]) -> bool:
+    def told(step: Callable[[], object]) -> None:
         try:
             step()
         except InputError as why:
             found.append(str(why))
-            return False
-        return True
+
+    def fit_method() -> None:
+        method, _ = method_for(model, settings)
+        if image is not None:
+            # One label of one image, as `explain` would.
+            method.attribute(model, model.to_input(image[None]), (0,))
 
     told(lambda: check_names(cohort, model))
     told(lambda: labels_to_explain(cohort, model, settings))
-    if told(lambda: method_for(model, settings)) and image is not None:
-        told(lambda: _try(model, settings, image))
+    told(fit_method)
     return found
-
-
-def _try(model: Classifier, settings: ExplainSettings, image: npt.NDArray[np.uint8]) -> None:
-    """Explain one label of one image, as `explain` would."""
-    method, _ = method_for(model, settings)
-    labels: Sequence[int] = (0,)
-    method.attribute(model, model.to_input(image[None]), labels)
