@@ -379,6 +379,32 @@ def test_the_map_of_all_and_that_of_one_have_colours_of_their_own(opened: Any, q
         assert np.abs(one - other).max() > 0.3
 
 
+def test_colours_of_images_that_were_looked_at_do_not_stay_in_the_lists_of_napari(
+    panels: Any, inputs: Any, tmp_path: Path, qtbot: Any
+) -> None:
+    from napari.utils.colormaps import AVAILABLE_COLORMAPS
+
+    from napari_globalxai import explain
+
+    # Of a linear model, what differs between images.
+    explain(inputs.cohort, inputs.model, tmp_path / "run", "input-x-gradient")
+    panels.explain.open_run(tmp_path / "run")
+    layers, viewer = panels.explain.layers, panels.viewer
+    qtbot.waitUntil(lambda: layers.layer("attribution") is not None, timeout=TIMEOUT)
+    panels.explain.attribution_box.setChecked(True)
+    panels.explain.maps.scale_box.setCurrentText("Percentile")
+    qtbot.waitUntil(lambda: TURNS.is_idle, timeout=TIMEOUT)
+    known, seen = len(AVAILABLE_COLORMAPS), []
+    for row in range(6):
+        viewer.dims.set_current_step(0, row)
+        qtbot.wait(20)
+        qtbot.waitUntil(lambda: TURNS.is_idle, timeout=TIMEOUT)
+        seen.append(layers.layer("attribution").colormap.colors.tobytes())
+    assert len(set(seen)) > 3
+    assert len(AVAILABLE_COLORMAPS) == known
+    assert layers.layer("attribution").colormap.name.endswith("attribution, percentile")
+
+
 @pytest.mark.parametrize(
     ("scale", "shows"), [("linear", False), ("logarithm", True), ("percentile", True)]
 )

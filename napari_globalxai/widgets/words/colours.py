@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from napari.utils import Colormap
-from napari.utils.colormaps import ensure_colormap
+from napari.utils.colormaps import AVAILABLE_COLORMAPS, ensure_colormap
 
 from napari_globalxai.faithfulness.verdict.verdicts import (
     FAITHFUL,
@@ -102,7 +102,11 @@ def map_colormap(
     clear, opaque = _CLEAR_AND_OPAQUE[scale]
     colours[:, 3] = np.clip((strength - clear) / (opaque - clear), 0, 1)
     kind = "signed " if signed else ""
-    return Colormap(colours, name=f"{kind}{role}, {scale}")
+    colormap = Colormap(colours, name=f"{kind}{role}, {scale}")
+    # napari keeps colours by their names, for good, and numbers others of a name that it knows:
+    # on percentiles, each image that was looked at would stay in its list of colours.
+    AVAILABLE_COLORMAPS.pop(colormap.name, None)
+    return colormap
 
 
 def _strength(
