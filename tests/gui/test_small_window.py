@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from napari.settings import get_settings
+from napari.utils import Colormap
+from napari.utils.colormaps import AVAILABLE_COLORMAPS
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QFontMetrics
-from qtpy.QtWidgets import QDockWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QDockWidget, QScrollArea, QVBoxLayout, QWidget
 
 from napari_globalxai.widgets.fields.wrapped import WrappedBox, wrapped
 from napari_globalxai.widgets.jobs.event_turns import TURNS
@@ -69,7 +72,7 @@ def test_a_small_window_keeps_half_for_the_canvas(
     assert opened.viewer.window._qt_viewer.canvas.native.width() > 0.49 * window.width()
     assert controls.horizontalScrollBar().maximum() > 0
     get_settings().appearance.font_size = 16
-    opened.viewer.window.resize(1800, 900)
+    opened.viewer.window.resize(2600, 900)
     qtbot.waitUntil(lambda: area_of(window, "layer list") == left, timeout=5000)
     assert area_of(window, "layer controls") == left
     assert inside_of(window, "layer controls") is held
@@ -80,27 +83,66 @@ def test_a_small_window_keeps_half_for_the_canvas(
     qtbot.waitUntil(lambda: panel.dock().height() > 0.8 * window.height(), timeout=5000)
 
 
+def width_of_controls(window: Any) -> int:
+    inside = inside_of(window, "layer controls")
+    asking = inside.widget() if isinstance(inside, QScrollArea) else inside
+    return int(asking.minimumSizeHint().width())
+
+
+def width_for(column: float) -> int:
+    """The window of which half is a column of lists and a panel, and what is between."""
+    return round(2 * (column + LEAST_WIDTH + 40))
+
+
 def test_larger_letters_make_a_window_small(opened: Any, qtbot: Any) -> None:
-    areas = Qt.DockWidgetArea
+    right, left = Qt.DockWidgetArea.RightDockWidgetArea, Qt.DockWidgetArea.LeftDockWidgetArea
     window = opened.explain.window()
     opened.viewer.window.show()
-    opened.viewer.window.resize(1300, 800)
+    opened.viewer.window.resize(2600, 800)
     qtbot.waitUntil(lambda: TURNS.is_idle, timeout=60_000)
-    qtbot.wait(300)
-    assert area_of(window, "layer list") == areas.LeftDockWidgetArea
-    usual = get_settings().appearance.font_size
-    get_settings().appearance.font_size = 20
-    try:
-        right = areas.RightDockWidgetArea
-        qtbot.waitUntil(lambda: area_of(window, "layer list") == right, timeout=5000)
-    finally:
-        get_settings().appearance.font_size = usual
-    left = areas.LeftDockWidgetArea
-    qtbot.waitUntil(lambda: area_of(window, "layer list") == left, timeout=5000)
-    # And stays there, whatever the docks remember of the larger ones.
-    opened.viewer.window.resize(1310, 800)
+    appearance = get_settings().appearance
+    usual, before = appearance.font_size, width_of_controls(window)
+    # What controls ask for changes with the colours that napari knows, hence with other tests.
+    appearance.font_size = 20
+    qtbot.waitUntil(lambda: width_of_controls(window) > before + 100, timeout=5000)
+    large = width_of_controls(window)
+    appearance.font_size = usual
+    qtbot.waitUntil(lambda: width_of_controls(window) < large - 100, timeout=5000)
+    width = width_for((large + width_of_controls(window)) / 2)
+    opened.viewer.window.resize(width, 800)
     qtbot.wait(600)
     assert area_of(window, "layer list") == left
+    appearance.font_size = 20
+    try:
+        qtbot.waitUntil(lambda: area_of(window, "layer list") == right, timeout=5000)
+    finally:
+        appearance.font_size = usual
+    qtbot.waitUntil(lambda: area_of(window, "layer list") == left, timeout=5000)
+    # And stays there, whatever the docks remember of the larger ones.
+    opened.viewer.window.resize(width + 10, 800)
+    qtbot.wait(600)
+    assert area_of(window, "layer list") == left
+
+
+def test_controls_that_grow_make_a_window_small(opened: Any, qtbot: Any) -> None:
+    right, left = Qt.DockWidgetArea.RightDockWidgetArea, Qt.DockWidgetArea.LeftDockWidgetArea
+    window = opened.explain.window()
+    opened.viewer.window.show()
+    opened.viewer.window.resize(2600, 800)
+    qtbot.waitUntil(lambda: TURNS.is_idle, timeout=60_000)
+    opened.viewer.window.resize(width_for(width_of_controls(window)) + 100, 800)
+    qtbot.wait(600)
+    assert area_of(window, "layer list") == left
+    name = "a name of colours as long as that of a file somewhere on a disk, and wide"
+    try:
+        opened.viewer.add_image(
+            np.eye(8), colormap=Colormap([[0, 0, 0, 1], [1, 0, 0, 1]], name=name)
+        )
+        qtbot.waitUntil(lambda: area_of(window, "layer list") == right, timeout=5000)
+    finally:
+        AVAILABLE_COLORMAPS.pop(name, None)
+    opened.viewer.layers.pop()
+    qtbot.waitUntil(lambda: area_of(window, "layer list") == left, timeout=5000)
 
 
 def test_lists_that_were_moved_by_hand_stay(opened: Any, qtbot: Any) -> None:

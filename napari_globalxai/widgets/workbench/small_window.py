@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QCoreApplication, QEvent, QObject, QSize, Qt, QTimer
-from qtpy.QtWidgets import QDockWidget, QMainWindow, QScrollArea
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QScrollArea, QWidget
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +15,8 @@ _CONTROLS, _LIST = "layer controls", "layer list"
 LEAST_WIDTH, USUAL_WIDTH = 280, 360
 # Between docks and canvas.
 _EDGES = 28
+# More than is needed, before lists go back: where they stand changes a little what they ask for.
+_SLACK = 24
 _SHARE_OF_LIST = 0.3
 _MILLISECONDS_OF_CHANGE = 150
 
@@ -46,8 +48,15 @@ class SmallWindow(QObject):
         return window
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Arrange once the window keeps its size, and its letters theirs."""
-        if event is not None and event.type() in (QEvent.Type.Resize, QEvent.Type.StyleChange):
+        """Arrange once the window keeps its size, its letters theirs, and the lists their content.
+
+        napari's controls get wider with what is in them: a name of colours, another kind of layer.
+        """
+        if event is not None and event.type() in (
+            (QEvent.Type.Resize, QEvent.Type.StyleChange)
+            if watched is self.parent()
+            else (QEvent.Type.LayoutRequest,)
+        ):
             self.arrange_soon()
         return False
 
@@ -65,11 +74,14 @@ class SmallWindow(QObject):
             if self._has_moved and lists:
                 self._move_back(lists)
             return
-        column = max(map(_own_width, lists))
+        for dock in lists:
+            # Of a filter that is there, this only changes the turn.
+            _asking(dock).installEventFilter(self)
+        column = max(_asking(dock).minimumSizeHint().width() for dock in lists)
         for bars in self._window.findChildren(_Bars):
             bars.updateGeometry()
         half = self._window.width() // 2
-        is_small = column + LEAST_WIDTH + _EDGES > half
+        is_small = column + LEAST_WIDTH + _EDGES + (_SLACK if self._has_moved else 0) > half
         if is_small and not self._has_moved:
             self._move_below(panels, lists)
             self._give_width(panels[0], min(max(column, USUAL_WIDTH), half - _EDGES))
@@ -135,15 +147,14 @@ class SmallWindow(QObject):
         self._window.resizeDocks([dock], [max(width, LEAST_WIDTH)], Qt.Orientation.Horizontal)
 
 
-def _own_width(dock: QDockWidget) -> int:
-    """Return the least width that a list asks for by itself.
+def _asking(dock: QDockWidget) -> QWidget:
+    """Return what a list asks for its width by itself.
 
     The dock itself may still tell what it was with larger letters.
     """
     inside = dock.widget()
     held = inside.widget() if isinstance(inside, _Bars) else None
-    asking = held or inside or dock
-    return int(asking.minimumSizeHint().width())
+    return held or inside or dock
 
 
 class _Bars(QScrollArea):
