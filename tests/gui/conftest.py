@@ -111,6 +111,31 @@ def opened(panels: Panels, finished_run: Path, qtbot: Any) -> Panels:
 
 
 @pytest.fixture
+def stops_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, Any, Callable[[Any], bool]], None]:
+    """Have a button clicked at a report of progress; no job gets past it, however fast it is."""
+    from napari_globalxai.widgets.jobs.workers import Job
+
+    def prepare(runner: Any, button: Any, is_there: Callable[[Any], bool]) -> None:
+        report = Job._report
+
+        def report_and_wait(job: Job, progress: Any) -> None:
+            report(job, progress)
+            if job is runner._job and is_there(progress):
+                job.progressed.emit(progress)
+                job._stop.wait(60)
+                job._check()
+
+        def click(progress: Any) -> None:
+            if is_there(progress) and not runner._job._stop.is_set():
+                button.click()
+
+        monkeypatch.setattr(Job, "_report", report_and_wait)
+        runner.progressed.connect(click)
+
+    return prepare
+
+
+@pytest.fixture
 def notifications() -> Any:
     from napari.utils.notifications import notification_manager
 
