@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_globalxai.report.audit_chapters import AUDIT_FOLDER, clusters_in
+from napari_globalxai.audit.strategy_files import AUDIT_FOLDER
+from napari_globalxai.report.audit_chapters import clusters_in
 from napari_globalxai.report.chapter import Damaged, entries, mapping_in, named_entries
 from napari_globalxai.report.chapter_maps import (
     contrast_maps,
@@ -250,7 +251,7 @@ QUESTION_FIGURES: dict[str, Callable[[Run, FloatImage], Iterator[ReportFigure]]]
 def _group_sizes(run: Run, table: pd.DataFrame) -> dict[tuple[str, int], tuple[int, int]]:
     patients = run.images["patient"].to_numpy()
     return {
-        (label, number): (len(rows), len(set(patients[rows["row"].to_numpy(int)])))
+        (str(label), int(number)): (len(rows), len(set(patients[rows["row"].to_numpy(int)])))
         for (label, number), rows in table.groupby(["label", "cluster"])
         if rows["row"].between(0, len(patients) - 1).all()
     }
