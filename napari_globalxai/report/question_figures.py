@@ -251,7 +251,7 @@ QUESTION_FIGURES: dict[str, Callable[[Run, FloatImage], Iterator[ReportFigure]]]
 def _group_sizes(run: Run, table: pd.DataFrame) -> dict[tuple[str, int], tuple[int, int]]:
     patients = run.images["patient"].to_numpy()
     return {
-        (str(label), int(number)): (len(rows), len(set(patients[rows["row"].to_numpy(int)])))
+        (str(label), int(str(number))): (len(rows), len(set(patients[rows["row"].to_numpy(int)])))
         for (label, number), rows in table.groupby(["label", "cluster"])
         if rows["row"].between(0, len(patients) - 1).all()
     }
