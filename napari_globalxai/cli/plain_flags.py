@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class _Command(TyperCommand):
@@ -24,9 +27,10 @@ class App(typer.Typer):
     def __init__(self, **settings: Any) -> None:
         super().__init__(cls=_Group, **settings)
 
-    def command(self, *names: Any, **settings: Any) -> Any:
+    def command(self, *names: Any, **settings: Any) -> Callable[[Function], Function]:
         """Return what makes a command of a function."""
-        return super().command(*names, cls=_Command, **settings)
+        made: Callable[[Function], Function] = super().command(*names, cls=_Command, **settings)
+        return made
 
 
 def _without_types(parameters: list[Any]) -> list[Any]:
