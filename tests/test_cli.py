@@ -392,6 +392,43 @@ CASES = [
 ]  # fmt: skip
 
 
+def test_a_model_that_is_not_there_is_not_said_to_be_loaded(inputs, command, tmp_path):
+    weights = yaml.safe_load((inputs / "linear" / "linear.yaml").read_text())
+    card = tmp_path / "card.yaml"
+    card.write_text(yaml.safe_dump({**weights, "weights": "gone.pt"}))
+    run = tmp_path / "run"
+    for model in (tmp_path / "gone.pt", inputs / "cohort" / "cohort.csv", card):
+        status, _, err = command(*explain(inputs, run, model=model))
+        assert (status, err.splitlines()) == (2, [the_error(err)])
+    assert command(*explain(inputs, run))[0] == 0
+    for words in (["peppr", run, *PEPPR], ["sanity", run]):
+        status, _, err = command(*words, "--model", tmp_path / "gone.pt")
+        assert (status, err.splitlines()) == (2, [the_error(err)])
+
+
+def test_what_is_asked_for_counts_where_it_is_the_default_as_well(inputs, command, tmp_path):
+    """Left open, a frame that is no stretch is not registered; asked for, that is refused."""
+    align = ["align", inputs / "cohort" / "cohort.csv", "--out", tmp_path / "aligned"]
+    status, _, err = command(*align, "--fit", "letterbox", "--register", "landmarks")
+    assert status == 2
+    assert "images that fit by letterbox cannot be registered" in the_error(err).casefold()
+
+
+def test_a_scheduler_that_is_no_address_is_refused_at_once(inputs, command, tmp_path):
+    align = ["align", inputs / "cohort" / "cohort.csv", "--out", tmp_path / "aligned"]
+    status, _, err = command(*align, "--scheduler", "cluster")
+    assert status == 2
+    assert err.splitlines() == [the_error(err)]
+    assert "--scheduler: 'cluster' is no address such as tcp://cluster:8786." in err
+
+
+@pytest.mark.parametrize("words", [[], ["explain"], ["view"], ["peppr"]])
+def test_help_names_no_type_behind_a_flag(words, command):
+    _, out, _ = command(*words, "--help")
+    assert "--help" in out
+    assert "bool" not in out.casefold()
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_bad_input_is_status_2_and_one_line(case, inputs, command, tmp_path):
     cases = broken_inputs(inputs, tmp_path)

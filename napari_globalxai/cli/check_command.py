@@ -16,7 +16,8 @@ from napari_globalxai.cli.options import (
     folder_option,
     with_settings,
 )
-from napari_globalxai.cli.printing import ProgressPrinter, counted, read_table, say, say_quality
+from napari_globalxai.cli.printing import ProgressPrinter, read_table, say, say_quality
+from napari_globalxai.cohort.wording import counted
 from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.settings.execution_settings import WorkerSettings
 from napari_globalxai.settings.explain_settings import ExplainSettings, MethodChoice

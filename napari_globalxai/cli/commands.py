@@ -34,6 +34,7 @@ from napari_globalxai.cli.options import (
     with_settings,
 )
 from napari_globalxai.cli.peppr_questions import ask_peppr
+from napari_globalxai.cli.plain_flags import App
 from napari_globalxai.cli.printing import (
     ProgressPrinter,
     complain,
@@ -54,7 +55,7 @@ from napari_globalxai.settings.peppr_settings import PepprPlaces, PepprSettings
 if TYPE_CHECKING:
     from napari_globalxai.models.classifier import Classifier
 
-app = typer.Typer(
+app = App(
     name="napari-globalxai",
     help="Global explanations of image classifiers, and the proof that they are faithful.",
     no_args_is_help=True,

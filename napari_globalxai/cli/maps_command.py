@@ -9,7 +9,8 @@ import typer
 from napari_globalxai.cli.machine_answers import records
 from napari_globalxai.cli.machine_output import tell, with_json
 from napari_globalxai.cli.options import RunArgument, with_settings
-from napari_globalxai.cli.printing import ProgressPrinter, counted, say
+from napari_globalxai.cli.printing import ProgressPrinter, say
+from napari_globalxai.cohort.wording import counted
 from napari_globalxai.settings.map_settings import MapsSettings, SelectionName
 
 _NAME = SelectionName.model_fields["name"]

@@ -22,6 +22,9 @@ from napari_globalxai.settings.declared import (
 from napari_globalxai.settings.execution_settings import DeviceSettings
 from napari_globalxai.settings.lists import split_names
 
+# A name that no setting has.
+_CONTEXT = "typer_context"
+
 CohortArgument = Annotated[
     Path,
     typer.Argument(
@@ -80,8 +83,15 @@ def with_settings(
 
         @wraps(command)
         def called(**given: Any) -> None:
+            source = given.pop(_CONTEXT).get_parameter_source
             for name, model in models.items():
-                values = {each.name: given.pop(each.name) for each in fields[name]}
+                values = {
+                    each.name: value
+                    for each in fields[name]
+                    # What is asked for may be the default where others leave it open.
+                    if (value := given.pop(each.name)) is not None
+                    and source(each.name).name != "DEFAULT"
+                }
                 given[name] = _settings(model, fields[name], values)
             command(**given)
 
@@ -93,6 +103,9 @@ def with_settings(
             if each.name not in models
         ]
         parameters += [_parameter(each) for name in models for each in fields[name]]
+        parameters.append(
+            inspect.Parameter(_CONTEXT, inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+        )
         # Typer makes its options from the signature.
         called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         called.__annotations__ = {each.name: each.annotation for each in parameters}
@@ -156,12 +169,12 @@ def _choices(field: Declared) -> str:
 
 
 def _chosen(fields: tuple[Declared, ...], values: dict[str, Any]) -> dict[str, Any]:
-    """Return what was chosen, as the settings take it; defaults are left out."""
+    """Return what was asked for, as the settings take it."""
     chosen: dict[str, Any] = {}
     for field in fields:
-        value = values[field.name]
-        if value is None or value == _default(field):
+        if field.name not in values:
             continue
+        value = values[field.name]
         if field.repeatable:
             is_one = len(value) == 1 and field.kind != "names"
             value = value[0] if is_one else tuple(value)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from napari_globalxai.cli.machine_answers import records
 from napari_globalxai.cli.machine_output import tell, with_json
 from napari_globalxai.cli.options import RunArgument, with_settings
-from napari_globalxai.cli.printing import ProgressPrinter, counted, say
+from napari_globalxai.cli.printing import ProgressPrinter, say
+from napari_globalxai.cohort.wording import counted
 from napari_globalxai.plain_text import numeral
 from napari_globalxai.settings.outlier_settings import OutlierSettings
 

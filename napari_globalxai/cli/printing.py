@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from napari_globalxai.cli.machine_output import for_machines
+from napari_globalxai.cohort.wording import counted
 from napari_globalxai.plain_text import printable
 from napari_globalxai.progress import Progress, format_seconds
 
@@ -30,11 +31,6 @@ def say(line: str) -> None:
 def complain(sentence: str) -> None:
     """Print what is wrong on stderr."""
     typer.echo(f"napari-globalxai: {printable(sentence)}", err=True)
-
-
-def counted(number: object, noun: str) -> str:
-    """Return a number with its noun, in the plural where it is due."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def say_problems(cohort: Cohort) -> None:

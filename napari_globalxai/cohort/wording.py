@@ -12,7 +12,7 @@ def named(items: Iterable[object], most: int = 5) -> str:
     return ", ".join(texts[:most]) + more
 
 
-def counted(number: int, noun: str) -> str:
+def counted(number: object, noun: str) -> str:
     """Return a number with its noun, such as ``1 row`` or ``2 rows``."""
     return f"{number} {noun if number == 1 else noun + 's'}"
 

@@ -22,8 +22,10 @@ from napari_globalxai.models.files.weights import read_weights
 from napari_globalxai.models.files.weights_file import WeightsFile, hash_weights
 from napari_globalxai.models.prepared import KnownNetwork
 from napari_globalxai.models.running.building import bounded_building
+from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 
 # A hundred times what classifiers of images take.
+_LOADING = "Loading the model"
 _MOST_MEMORY = 8 << 30
 _TIMES_ITS_SIZE = 8
 
@@ -66,6 +68,7 @@ def load_model(
     cam_layer: str | None = None,
     sha256: str | None = None,
     content: Mapping[str, Any] | None = None,
+    progress: ProgressCallback = ignore_progress,
 ) -> Classifier:
     """Load a classifier and check its card against it.
 
@@ -90,6 +93,8 @@ def load_model(
         not opened.
     content : mapping, optional
         What the card is to say, in place of what is written; of weights, not of bundles.
+    progress : callable, optional
+        Told once the files are there and as they must be.
 
     Returns
     -------
@@ -103,8 +108,12 @@ def load_model(
     OtherModelError
         When the hash is another.
     """
-    loaded = load_network(path, trust=trust, cam_layer=cam_layer, sha256=sha256, content=content)
-    return make_classifier(loaded, path, device=device, precision=precision, trust=trust)
+    loaded = load_network(
+        path, trust=trust, cam_layer=cam_layer, sha256=sha256, content=content, progress=progress
+    )
+    classifier = make_classifier(loaded, path, device=device, precision=precision, trust=trust)
+    progress(Progress(_LOADING, 1, 1))
+    return classifier
 
 
 def make_classifier(
@@ -157,6 +166,7 @@ def load_network(
     cam_layer: str | None = None,
     sha256: str | None = None,
     content: Mapping[str, Any] | None = None,
+    progress: ProgressCallback = ignore_progress,
 ) -> LoadedNetwork:
     """Load a network and its card, and hold neither against the other; see `load_model`."""
     given = local_path(path, "the model")
@@ -178,6 +188,7 @@ def load_network(
     if cam_layer is not None:
         card = card.model_copy(update={"cam_layer": cam_layer})
     file = weights.path if weights.content is None else given
+    progress(Progress(_LOADING, 0, 1))
     with _bounded(given, weights.size):
         module, told = _assemble(weights, network, trust, card.weights_key)
     return LoadedNetwork(module, card, file, digest, (*notes, *told))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_globalxai.audit.findings import place_title
+from napari_globalxai.audit.strategy_files import AUDIT_FOLDER, CLUSTERS_TABLE
 from napari_globalxai.report.chapter import (
     Chapter,
     ChapterTable,
@@ -20,12 +21,14 @@ from napari_globalxai.report.chapter import (
     table_in,
     texts,
 )
+from napari_globalxai.report.chapter_maps import strategy_maps, unusable_maps
 from napari_globalxai.runs.folder import REGIONS_FOLDER
 
 if TYPE_CHECKING:
     import pandas as pd
 
-AUDIT_FOLDER = "audit"
+    from napari_globalxai.runs.run import Run
+
 _FINDINGS = "Findings"
 _MOST_ROWS = 20
 _NOT_RUN = "The audit was not run, so that nothing here says whether a shortcut is behind the maps."
@@ -154,9 +157,19 @@ def _duplicate_tables(table: pd.DataFrame | Damaged | None) -> list[ChapterTable
     return [ChapterTable(["Image", "Other image", "Correlation"], rows, title)]
 
 
-def strategies_chapter(folder: Path) -> Chapter | None:
+def clusters_in(folder: Path) -> pd.DataFrame | Damaged | None:
+    """Read which images an audit put into which group; None where it looked for none."""
+    path = folder / CLUSTERS_TABLE
+    table = table_in(path, ("label",), ("row", "cluster"))
+    if table is None or isinstance(table, Damaged) or not len(table):
+        return table
+    return table if table["cluster"].dtype.kind in "iu" else Damaged(path)
+
+
+def strategies_chapter(run: Run) -> Chapter | None:
     """Return the groups of images that were decided alike; None where none were looked for."""
-    table = table_in(folder / AUDIT_FOLDER / "clusters.csv", ("row", "label", "cluster"))
+    folder = run.folder / AUDIT_FOLDER
+    table = clusters_in(folder)
     if table is None:
         return None
     title = "Strategies: images that are decided alike"
@@ -178,6 +191,7 @@ def strategies_chapter(folder: Path) -> Chapter | None:
         "strategies",
         title,
         [said],
+        warnings=unusable_maps(strategy_maps(folder, table, run).values(), run),
         tables=[ChapterTable(["Label", "Group", "Images"], rows)],
         figures=["strategies"],
     )

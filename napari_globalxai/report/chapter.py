@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_globalxai.cohort.wording import form, named
 from napari_globalxai.plain_text import numeral
 from napari_globalxai.report.style import DASH, number, percent
 from napari_globalxai.storage import read_json, read_table
@@ -77,8 +78,14 @@ class Damaged:
     @property
     def sentence(self) -> str:
         """What the report says of it."""
-        what = "cannot be read" if self.path.exists() else "is missing"
-        return f"{self.path.name} {what}; {made_again(self.path)}."
+        return damaged_sentence([self.path])
+
+
+def damaged_sentence(paths: Sequence[Path]) -> str:
+    """Return what the report says of files that were written together and are damaged alike."""
+    missing = f"{form(len(paths), 'is', 'are')} missing"
+    what = "cannot be read" if paths[0].exists() else missing
+    return f"{named((path.name for path in paths), 3)} {what}; {made_again(paths[0])}."
 
 
 def mapping_in(path: Path) -> Mapping[str, Any] | Damaged | None:

@@ -20,9 +20,10 @@ from napari_globalxai.report.chapter import (
     share_text,
     texts,
 )
+from napari_globalxai.report.chapter_maps import comparison_maps, image_in, unusable_maps
 from napari_globalxai.report.map_figures import MapPanel, difference_figure
 from napari_globalxai.report.page import ReportFigure
-from napari_globalxai.report.question_figures import image_in, whole_number
+from napari_globalxai.report.question_figures import whole_number
 from napari_globalxai.report.style import FloatImage
 from napari_globalxai.runs.folder import file_stem
 from napari_globalxai.storage import hash_value
@@ -62,7 +63,8 @@ def comparisons_chapter(run: Run, folders: Sequence[Path]) -> Chapter | None:
             tables.append(_labels_table(name, record))
             if peppr := entries(record.get("peppr")):
                 tables.append(_peppr_table(name, peppr))
-            warnings += [f"{name}: {each}" for each in texts(record.get("warnings"))]
+            lost = unusable_maps(comparison_maps(folder, record).values(), run)
+            warnings += [f"{name}: {each}" for each in (*texts(record.get("warnings")), *lost)]
             if run.folder.resolve().name not in _run_names(record):
                 warnings.append(f"{name}: compares other runs than this one.")
             figures.append(_figure_name(folder))
@@ -91,9 +93,9 @@ def draw_comparison_figures(
         record = mapping_in(folder / _FILE)
         if not isinstance(record, dict):
             continue
-        panels = []
+        panels, maps = [], comparison_maps(folder, record)
         for label, each in named_entries(record.get("labels")).items():
-            image = image_in(folder / f"{file_stem(label)}.difference.tif", run)
+            image = image_in(maps[label], run)
             images, patients = (whole_number(each.get(key)) for key in ("n", "patients"))
             if image is not None:
                 panels.append(MapPanel(label, image, images, patients))

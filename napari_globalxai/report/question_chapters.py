@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_globalxai.report.chapter import (
     Chapter,
@@ -19,6 +20,7 @@ from napari_globalxai.report.chapter import (
     share_text,
     texts,
 )
+from napari_globalxai.report.chapter_maps import contrast_maps, selection_maps, unusable_maps
 from napari_globalxai.runs.folder import (
     CONTRASTS_FOLDER,
     OUTLIERS_FOLDER,
@@ -26,6 +28,9 @@ from napari_globalxai.runs.folder import (
     SELECTIONS_FOLDER,
     STABILITY_FOLDER,
 )
+
+if TYPE_CHECKING:
+    from napari_globalxai.runs.run import Run
 
 _STABILITY = "stability.json"
 _RELIABILITY = (
@@ -90,16 +95,17 @@ def _stability_table(labels: Mapping[str, Mapping[str, Any]], title: str) -> Cha
     return ChapterTable(columns, rows, title)
 
 
-def selections_chapter(folder: Path) -> Chapter | None:
+def selections_chapter(run: Run) -> Chapter | None:
     """Return the maps of subgroups; None where there are none."""
     rows, warnings, figures = [], [], []
-    for path, record in _each(folder / SELECTIONS_FOLDER, "selection.json"):
+    for path, record in _each(run.folder / SELECTIONS_FOLDER, "selection.json"):
         if isinstance(record, Damaged):
             warnings.append(f"{path.parent.name}: {record.sentence}")
             continue
         name = str(record.get("name"))
         figures.append(f"selection_{path.parent.name}")
-        warnings += [f"{name}: {each}" for each in texts(record.get("warnings"))]
+        lost = unusable_maps(selection_maps(path.parent, record).values(), run)
+        warnings += [f"{name}: {each}" for each in (*texts(record.get("warnings")), *lost)]
         for label, each in named_entries(record.get("labels")).items():
             counts = [figure_text(each.get(key)) for key in ("n", "n_patients", "n_constant")]
             rows.append([name, selected_images(record), label, *counts])
@@ -127,14 +133,17 @@ def selected_images(record: Mapping[str, Any]) -> str:
     return ", ".join(said) or "all images"
 
 
-def contrasts_chapter(folder: Path) -> Chapter | None:
+def contrasts_chapter(run: Run) -> Chapter | None:
     """Return where the maps of two sides differ; None where none were compared."""
     tables, warnings, figures = [], [], []
-    for path, record in _each(folder / CONTRASTS_FOLDER, "contrast.json"):
+    for path, record in _each(run.folder / CONTRASTS_FOLDER, "contrast.json"):
         if isinstance(record, Damaged):
             warnings.append(f"{path.parent.name}: {record.sentence}")
             continue
-        warnings += [f"{path.parent.name}: {each}" for each in texts(record.get("warnings"))]
+        lost = unusable_maps(chain(*contrast_maps(path.parent, record).values()), run)
+        warnings += [
+            f"{path.parent.name}: {each}" for each in (*texts(record.get("warnings")), *lost)
+        ]
         figures.append(f"contrast_{path.parent.name}")
         tables.append(_contrast_table(path.parent.name, record))
     if not tables and not warnings:

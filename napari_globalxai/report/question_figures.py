@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
-from napari_globalxai.errors import InputError
-from napari_globalxai.report.audit_chapters import AUDIT_FOLDER
-from napari_globalxai.report.chapter import Damaged, entries, mapping_in, named_entries, table_in
+from napari_globalxai.audit.strategy_files import AUDIT_FOLDER
+from napari_globalxai.report.audit_chapters import clusters_in
+from napari_globalxai.report.chapter import Damaged, entries, mapping_in, named_entries
+from napari_globalxai.report.chapter_maps import (
+    contrast_maps,
+    image_in,
+    selection_maps,
+    strategy_maps,
+)
 from napari_globalxai.report.image_figures import Example, examples_figure
 from napari_globalxai.report.map_figures import MapPanel, difference_figure, maps_figure
 from napari_globalxai.report.page import ReportFigure
@@ -21,12 +25,11 @@ from napari_globalxai.runs.folder import (
     CONTRASTS_FOLDER,
     SELECTIONS_FOLDER,
     STABILITY_FOLDER,
-    file_stem,
 )
-from napari_globalxai.runs.opened.read_maps import read_map
 from napari_globalxai.statistics.global_map import OVERALL
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
     from napari_globalxai.runs.run import Run
@@ -168,12 +171,13 @@ def _selections(run: Run, mean: FloatImage) -> Iterator[ReportFigure]:
         record = mapping_in(path)
         if not isinstance(record, dict):
             continue
+        maps = selection_maps(path.parent, record)
         panels = [
             MapPanel(
                 label, image, whole_number(each.get("n")), whole_number(each.get("n_patients"))
             )
             for label, each in named_entries(record.get("labels")).items()
-            if (image := image_in(path.parent / f"{file_stem(label)}.tif", run)) is not None
+            if (image := image_in(maps[label], run)) is not None
         ]
         if panels:
             settings = record.get("settings")
@@ -193,10 +197,9 @@ def _contrasts(run: Run, mean: FloatImage) -> Iterator[ReportFigure]:
         if not isinstance(record, dict):
             continue
         panels, sure = [], []
+        maps = contrast_maps(path.parent, record)
         for label, each in named_entries(record.get("labels")).items():
-            stem = path.parent / file_stem(label)
-            difference = image_in(stem.with_name(f"{stem.name}.difference.tif"), run)
-            p = image_in(stem.with_name(f"{stem.name}.p.tif"), run)
+            difference, p = (image_in(each, run) for each in maps[label])
             if difference is None or p is None:
                 continue
             counts = [
@@ -214,28 +217,23 @@ def _contrasts(run: Run, mean: FloatImage) -> Iterator[ReportFigure]:
 
 
 def _strategies(run: Run, mean: FloatImage) -> Iterator[ReportFigure]:
-    panels = []
-    for label in run.labels:
-        stem = file_stem(label)
-        for path in sorted((run.folder / AUDIT_FOLDER / "clusters").glob(f"{stem}-*.tif")):
-            number = path.stem.removeprefix(f"{stem}-")
-            image = image_in(path, run)
-            if image is not None and number.lstrip("-").isdecimal():
-                panels.append((f"{label}, group {number}", image))
+    folder = run.folder / AUDIT_FOLDER
+    table = clusters_in(folder)
+    if table is None or isinstance(table, Damaged):
+        return
+    sizes = _group_sizes(run, table)
+    panels = [
+        MapPanel(f"{group[0]}, group {group[1]}", image, *sizes.get(group, (0, 0)))
+        for group, path in strategy_maps(folder, table, run).items()
+        if (image := image_in(path, run)) is not None
+    ]
     if panels:
-        sizes = _group_sizes(run)
         yield ReportFigure(
             "strategies",
             "Mean map of each group of images that are decided alike, each on the scale of its own "
             "maximum.",
             maps_figure(
-                [
-                    MapPanel(name, image, *sizes.get(name, (0, 0)))
-                    for name, image in panels[:_MOST_GROUPS]
-                ],
-                mean,
-                run.valid,
-                signed=run.aggregation.part == "signed",
+                panels[:_MOST_GROUPS], mean, run.valid, signed=run.aggregation.part == "signed"
             ),
         )
 
@@ -250,24 +248,13 @@ QUESTION_FIGURES: dict[str, Callable[[Run, FloatImage], Iterator[ReportFigure]]]
 }
 
 
-def _group_sizes(run: Run) -> dict[str, tuple[int, int]]:
-    table = table_in(run.folder / AUDIT_FOLDER / "clusters.csv", ("row", "label", "cluster"))
-    if table is None or isinstance(table, Damaged):
-        return {}
+def _group_sizes(run: Run, table: pd.DataFrame) -> dict[tuple[str, int], tuple[int, int]]:
     patients = run.images["patient"].to_numpy()
     return {
-        f"{label}, group {number}": (len(rows), len(set(patients[rows["row"].to_numpy(int)])))
+        (str(label), int(str(number))): (len(rows), len(set(patients[rows["row"].to_numpy(int)])))
         for (label, number), rows in table.groupby(["label", "cluster"])
         if rows["row"].between(0, len(patients) - 1).all()
     }
-
-
-def image_in(path: Path, run: Run) -> npt.NDArray[np.float32] | None:
-    """Read a map of the frame; None where it is not there or does not fit."""
-    try:
-        return read_map(path, run.stack.shape)
-    except (OSError, InputError):
-        return None
 
 
 def whole_number(value: object) -> int:

@@ -18,9 +18,10 @@ from napari_globalxai.report.chapter import (
     p_text,
     table_in,
 )
+from napari_globalxai.report.chapter_maps import image_in, slice_maps, unusable_maps
 from napari_globalxai.report.map_figures import MapPanel, maps_figure
 from napari_globalxai.report.page import ReportFigure
-from napari_globalxai.report.question_figures import image_in, whole_number
+from napari_globalxai.report.question_figures import whole_number
 from napari_globalxai.report.style import (
     BLUE,
     BODY,
@@ -48,9 +49,10 @@ _MOST_MAPS = 12
 _COLUMNS, _PANEL = 4, 2.5
 
 
-def slices_chapter(folder: Path) -> Chapter | None:
+def slices_chapter(run: Run) -> Chapter | None:
     """Return where the model is worse than in the rest; None where that was not searched."""
-    found = mapping_in(folder / SLICES_FOLDER / "slices.json")
+    folder = run.folder / SLICES_FOLDER
+    found = mapping_in(folder / "slices.json")
     if found is None:
         return None
     title = "Where the model fails"
@@ -64,7 +66,9 @@ def slices_chapter(folder: Path) -> Chapter | None:
         else f"{searched}: none in which the model is worse beyond chance and by enough to matter."
     )
     thresholds = _threshold_table(folder)
-    warnings = [thresholds.sentence] if isinstance(thresholds, Damaged) else []
+    read = thresholds, _calibration_in(folder)
+    warnings = [each.sentence for each in read if isinstance(each, Damaged)]
+    warnings += unusable_maps((path for _, path in slice_maps(folder, found)), run)
     tables = [_slice_table(slices)] if slices else []
     return Chapter(
         "slices",
@@ -99,7 +103,7 @@ def _slice_table(slices: list[Mapping[str, Any]]) -> ChapterTable:
 
 
 def _threshold_table(folder: Path) -> ChapterTable | Damaged | None:
-    table = table_in(folder / SLICES_FOLDER / "thresholds.csv", ("label", "threshold", *_RATES))
+    table = table_in(folder / "thresholds.csv", ("label", "threshold", *_RATES))
     if table is None or isinstance(table, Damaged):
         return table
     shown = table[table["threshold"].isin(_SHOWN_THRESHOLDS)]
@@ -109,6 +113,10 @@ def _threshold_table(folder: Path) -> ChapterTable | Damaged | None:
     ]
     columns = ["Label", "From a probability of", "Sensitivity", "Specificity", "PPV", "NPV"]
     return ChapterTable(columns, rows, "What happens at each threshold; more in thresholds.csv")
+
+
+def _calibration_in(folder: Path) -> pd.DataFrame | Damaged | None:
+    return table_in(folder / "calibration.csv", _CURVE, _CURVE[1:])
 
 
 def draw_slice_figures(run: Run, mean: FloatImage) -> Iterator[ReportFigure]:
@@ -124,10 +132,8 @@ def draw_slice_figures(run: Run, mean: FloatImage) -> Iterator[ReportFigure]:
     folder = run.folder / SLICES_FOLDER
     found = mapping_in(folder / "slices.json")
     panels = []
-    for each in entries(found.get("slices")) if isinstance(found, dict) else []:
-        name = str(each.get("map") or "")
-        # What a file says of where its map lies must not lead out of the folder.
-        image = image_in(folder / name, run) if name and Path(name).name == name else None
+    for each, path in slice_maps(folder, found) if isinstance(found, dict) else []:
+        image = image_in(path, run)
         if image is not None:
             images, patients = (whole_number(each.get(key)) for key in ("images", "patients"))
             panels.append(
@@ -141,7 +147,7 @@ def draw_slice_figures(run: Run, mean: FloatImage) -> Iterator[ReportFigure]:
                 panels[:_MOST_MAPS], mean, run.valid, signed=run.aggregation.part == "signed"
             ),
         )
-    table = table_in(folder / "calibration.csv", _CURVE, _CURVE[1:])
+    table = _calibration_in(folder)
     if table is not None and not isinstance(table, Damaged):
         table = table[table["label"].isin(run.record.model.card.labels)]
     if table is not None and not isinstance(table, Damaged) and len(table):

@@ -10,7 +10,7 @@ from napari_globalxai.cohort.table import Cohort, read_cohort
 from napari_globalxai.execution.dask_workers import RESUME, check_workers, open_workers
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.loaders import OtherModelError, load_model
-from napari_globalxai.progress import JobProgress, Progress, ProgressCallback, ignore_progress
+from napari_globalxai.progress import JobProgress, ProgressCallback, ignore_progress
 from napari_globalxai.runs.claim import made_with_another, recorded_weights, refuse_taken
 from napari_globalxai.runs.inputs.table_reading import gone_on_with
 from napari_globalxai.runs.plan import plan_run
@@ -80,7 +80,6 @@ def explain(
         refuse_taken(folder)
     check_workers(chosen)
     told = JobProgress(progress, EFFORTS)
-    told(Progress("Loading the model", 0, 1))
     if isinstance(model, str | Path):
         try:
             model = load_model(
@@ -90,10 +89,10 @@ def explain(
                 trust=trust,
                 cam_layer=chosen.cam_layer,
                 sha256=recorded_weights(folder) if resume else None,
+                progress=told,
             )
         except OtherModelError as why:
             raise made_with_another(folder, "model") from why
-    told(Progress("Loading the model", 1, 1))
     plan = plan_run(cohort, model, folder, chosen, None if aligned is None else place(aligned))
     with writing_throughout(folder), open_workers(chosen, told, RESUME) as workers:
         aligned_images = plan.align(resume=resume, progress=told, workers=workers)

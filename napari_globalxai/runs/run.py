@@ -14,6 +14,7 @@ from napari_globalxai.addresses import place
 from napari_globalxai.errors import InputError
 from napari_globalxai.maps.preparing import prepare_maps
 from napari_globalxai.maps.upsampling import smooth, upsample
+from napari_globalxai.progress import ProgressCallback, ignore_progress
 from napari_globalxai.runs import tables
 from napari_globalxai.runs.folder import (
     IMAGES_TABLE,
@@ -336,7 +337,12 @@ class Run:
         return native_image(self, row, store, folder)
 
     def classifier(
-        self, *, device: str = "auto", model: str | Path | None = None, trust: bool = False
+        self,
+        *,
+        device: str = "auto",
+        model: str | Path | None = None,
+        trust: bool = False,
+        progress: ProgressCallback = ignore_progress,
     ) -> Classifier:
         """Return the model of the run, loaded once for a device.
 
@@ -349,6 +355,8 @@ class Run:
         trust : bool, optional
             As for `load_model`. That the run was made with it does not count: its folder may come
             from somebody else.
+        progress : callable, optional
+            Told where it is loaded, once its files are there.
 
         Raises
         ------
@@ -366,7 +374,7 @@ class Run:
             )
         from napari_globalxai.runs.opened.run_model import load_run_model
 
-        self._classifier = load_run_model(self, device, model, trust=trust)
+        self._classifier = load_run_model(self, device, model, trust=trust, progress=progress)
         return self._classifier
 
     @property

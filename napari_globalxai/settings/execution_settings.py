@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from napari_globalxai.settings.declared import Choices, Placeholder, SettingsModel
 
+_ADDRESS = re.compile(r".+://.+|.+:\d+")
 PRECISIONS = {
     "auto": "The fastest that a trial on some of the images shows to be harmless",
     "float32": "Full precision",
@@ -65,10 +67,18 @@ class WorkerSettings(SettingsModel):
         "tcp://cluster:8786; its workers must see the same files",
     )
 
+    @field_validator("scheduler")
+    @classmethod
+    def _is_an_address(cls, value: str | None) -> str | None:
+        # Of a name alone Dask tells after a minute, with a traceback.
+        if value is not None and not _ADDRESS.fullmatch(value):
+            raise ValueError(f"{value!r} is no address such as tcp://cluster:8786")
+        return value
+
     @model_validator(mode="after")
     def _one_of_both(self) -> WorkerSettings:
         if self.workers is not None and self.scheduler is not None:
             raise ValueError(
-                "workers: a cluster has its own; give either their number or the scheduler"
+                "a cluster has its own workers; give either their number or the scheduler"
             )
         return self

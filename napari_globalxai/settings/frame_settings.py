@@ -79,9 +79,11 @@ class AlignmentSettings(SettingsModel):
         if self.template is None or self.is_record:
             return self
         if self.registration == "none":
-            raise ValueError(f"{self.template}: a template needs a registration, such as landmarks")
+            raise ValueError(
+                f"the template {self.template} needs a registration, such as landmarks"
+            )
         if why := absence_of_file(split_page(self.template)[0]):
-            raise ValueError(f"{self.template}: the template {why}")
+            raise ValueError(f"the template {self.template} {why}")
         return self
 
 

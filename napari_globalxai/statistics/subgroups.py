@@ -6,13 +6,14 @@ it.
 
 from __future__ import annotations
 
-import keyword
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+
+from napari_globalxai.statistics.query_names import quoted
 
 # A column with more values than this names images or dates, unless it holds numbers.
 _MOST_LEVELS = 12
@@ -131,15 +132,10 @@ def has_enough(group: Subgroup, owner: npt.NDArray[np.intp], fewest: int) -> boo
     return all(len(np.unique(owner[side])) >= fewest for side in sides)
 
 
-def quoted(column: str) -> str:
-    """Return a column's name as a query takes it."""
-    plain = column.isidentifier() and not keyword.iskeyword(column)
-    return column if plain else f"`{column}`"
-
-
 def _of_column(values: pd.Series, column: str) -> tuple[list[Subgroup], str]:
     """Return the subgroups of a column, else why there are none."""
-    if "`" in column or "\n" in column:
+    # Queries are written in fields and files of one line.
+    if "\n" in column:
         return [], "its name cannot be written in a query"
     if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
         numbers = values.to_numpy(dtype=float, na_value=np.nan)

@@ -157,6 +157,19 @@ def test_a_damaged_file_is_said_and_nothing_breaks(own: Any, tmp_path: Path, qtb
     assert "sanity.json cannot be read" in answers.chapter.said.text()
 
 
+def test_a_map_that_is_missing_is_named_where_its_figure_would_be(
+    own: Any, tmp_path: Path, qtbot: Any
+) -> None:
+    folder, answers = tmp_path / "run", own.explain.answers
+    made = gx.contrast(folder, "odd", label_a="left", label_b="right", permutations=19)
+    lost = next(made.folder.glob("*.difference.tif"))
+    lost.unlink()
+    answers.expand()
+    qtbot.waitUntil(lambda: answers.box.count() == 1, timeout=TIMEOUT)
+    mend = "press “Ask” under “What the run was asked” again"
+    assert f"⚠ odd: {lost.name} is missing; {mend}." in answers.chapter.said.text()
+
+
 def test_of_many_findings_the_surest_are_told_and_the_rest_counted(panels: Any) -> None:
     """Qt lays all of a text out anew for each width that a panel is tried in."""
     from napari_globalxai.report.chapter import Chapter

@@ -112,6 +112,26 @@ def test_a_warning_goes_with_the_query_that_it_is_about(
         assert said.text() == before
 
 
+def test_what_is_odd_about_a_query_is_told_where_it_chooses_images(
+    images: Any, opened: Any, qtbot: Any
+) -> None:
+    session, which = opened.session, opened.explain.maps.more
+    which.expand()
+    first = session.run.images["file"][0]
+    for line, said in ((images.query_line, images.said), (which.among_line, which.counts)):
+        line.setText("age / row > 20 or LR == 'l'")
+        line.editingFinished.emit()
+        qtbot.waitUntil(lambda said=said: "⚠" in said.text(), timeout=TIMEOUT)
+        assert "no image has LR 'l', but " in said.text()
+        assert f"⚠ division by zero in age / row: {first} is chosen all the same; row != 0" in (
+            said.text()
+        )
+        assert said.text().count(" of 40 images\n") == (said is images.said)
+        images.all_button.click()
+        qtbot.waitUntil(lambda: session.shown is None, timeout=TIMEOUT)
+        assert "⚠" not in said.text()
+
+
 def test_a_map_that_no_image_gives_does_not_hide_those_that_come_after(
     images: Any, opened: Any, qtbot: Any
 ) -> None:

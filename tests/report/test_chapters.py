@@ -16,6 +16,7 @@ from napari_globalxai.report.chapters import collect_chapters
 from napari_globalxai.report.html import write_report
 from napari_globalxai.report.question_chapters import contrast_side, selected_images
 from napari_globalxai.report.slice_chapter import calibration_figure
+from napari_globalxai.runs.folder import file_stem
 from napari_globalxai.storage import write_json
 
 HOSTILE = '<img src=x onerror="alert(1)"> & {{ 7 * 7 }} $\\frac{'
@@ -299,3 +300,71 @@ def test_drawn_regions_are_told_with_what_erasing_them_took(run):
     assert rows[0][5:] == ["–", "–", "–"]
     (folder / "odd.json").write_text("[")
     assert "odd.json cannot be read" in collect_chapters(run)["drawn"].warnings[0]
+
+
+@pytest.fixture(params=["missing", "no map", "of another size"])
+def without(request):
+    """Take the use of files away until the test is over; what is said of them then, comes back."""
+    kept = {}
+
+    def take(*paths):
+        for path in paths:
+            kept[path] = path.read_bytes()
+            path.unlink()
+            if request.param == "no map":
+                path.write_bytes(b"II*\0 and no more")
+            elif request.param == "of another size":
+                tifffile.imwrite(path, np.zeros((3, 5), np.float32))
+        return "missing" if request.param == "missing" else "cannot be read"
+
+    yield take
+    for path, content in kept.items():
+        path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("chapter", "place", "mend"),
+    [
+        ("strategies", "audit/clusters/left-2.tif", "run `audit` again"),
+        ("contrasts", "contrasts/sides/left.p.tif", "run `contrast` again"),
+        ("contrasts", "contrasts/sides/left.difference.tif", "run `contrast` again"),
+        ("slices", "slices/worse.tif", "run `slices` again"),
+        ("comparisons", "comparisons/whole/right.difference.tif", "run `compare` again"),
+        ("selections", "selections/{}/right.tif", "make the selection again with `maps`"),
+    ],
+)
+def test_a_map_that_a_figure_lacks_is_named(run, without, chapter, place, mend):
+    """A figure without it looks as if there had been nothing to show."""
+    if not (run.folder / "comparisons" / "whole").exists():
+        gx.compare(run, run, run.folder / "comparisons" / "whole", permutations=19)
+    before = collect_chapters(run)[chapter]
+    path = run.folder / place.format(file_stem(HOSTILE))
+    said = without(path)
+    after = collect_chapters(run)[chapter]
+    (sentence,) = set(after.warnings) - set(before.warnings)
+    verb = "is " * (said == "missing")
+    assert sentence.endswith(f"{path.name} {verb}{said}; {mend}.")
+    assert (after.figures, after.tables) == (before.figures, before.tables)
+
+
+def test_many_maps_that_are_lost_are_one_sentence(run, without):
+    said = without(*(run.folder / "audit" / "clusters").glob("left-*.tif"))
+    chapter = collect_chapters(run)["strategies"]
+    verb = "are " * (said == "missing")
+    assert chapter.warnings == [f"left-1.tif, left-2.tif {verb}{said}; run `audit` again."]
+    page = write_report(run)
+    assert f"left-2.tif {verb}{said}; run `audit` again." in page.read_text(encoding="utf-8")
+    twin = json.loads((run.folder / "report.json").read_text())
+    assert twin["chapters"]["strategies"]["warnings"] == chapter.warnings
+    assert "strategies" not in twin["figures"]
+    assert "contrast_sides" in twin["figures"]
+
+
+def test_lost_calibration_is_named(run):
+    path = run.folder / "slices" / "calibration.csv"
+    kept = path.read_bytes()
+    path.unlink()
+    sentence = "calibration.csv is missing; run `slices` again."
+    assert sentence in collect_chapters(run)["slices"].warnings
+    path.write_bytes(kept)
+    assert sentence not in collect_chapters(run)["slices"].warnings

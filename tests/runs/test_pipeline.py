@@ -26,6 +26,7 @@ from napari_globalxai.runs.inputs.check import check_inputs
 from napari_globalxai.runs.peppr.evaluate import make_evaluation, peppr
 from napari_globalxai.runs.pipeline import explain
 from napari_globalxai.runs.run import open_run
+from napari_globalxai.settings.explain_settings import ExplainSettings
 from napari_globalxai.storage import hash_file
 
 QUICK = {"steps": 4, "control_steps": 3, "controls": 1, "bootstrap": 20, "fewest_positives": 2}
@@ -645,6 +646,17 @@ def test_check_lists_every_problem_at_once(inputs, tmp_path):
     ):
         assert part in text
     assert any("left: 4 images with it, 4 without" in fact for fact in found.facts)
+
+
+@pytest.mark.parametrize("method", ["saliency", "grad-cam"])
+def test_check_lists_that_there_is_no_cam_layer_where_one_is_needed(inputs, method):
+    found = check_inputs(
+        read_cohort(inputs / "cohort" / "cohort.csv"), inputs / "linear" / "linear.yaml",
+        ExplainSettings(method=method), device="cpu",
+    )  # fmt: skip
+    needs = [each for each in found.problems if "methods that need no split" in each]
+    assert len(needs) == (method == "grad-cam")
+    assert not any("Grad-CAM" in fact for fact in found.facts)
 
 
 def test_check_finds_nothing_where_nothing_is_wrong(inputs):

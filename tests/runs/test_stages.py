@@ -40,7 +40,7 @@ def test_every_report_of_progress_can_carry_the_remaining_time(tmp_path):
     told = []
     gx.explain(
         tiny.write_cohort(tmp_path / "cohort"),
-        tiny.linear_classifier(),
+        tiny.write_linear(tmp_path / "model"),
         tmp_path / "run",
         "saliency",
         progress=told.append,

@@ -163,6 +163,15 @@ def test_each_subgroup_is_a_query_for_just_its_images():
     ]  # fmt: skip
 
 
+def test_a_column_with_a_backtick_is_searched():
+    table = TABLE.rename(columns={"mark": "o`clock", "age": "`"})
+    found = find_subgroups(table, ["o`clock", "`"], [f"P{row}" for row in range(32)], 4)
+    assert {each.column for each in found.groups} == {"o`clock", "`"}
+    assert found.left_out == {}
+    for each in found.groups:
+        assert np.array_equal(parse_query(each.query).mask(table), each.inside), each.query
+
+
 def test_what_is_not_searched_is_said():
     found = find_subgroups(TABLE, list(TABLE), [f"P{row}" for row in range(32)], 4)
     assert found.left_out["constant"] == "has one value only"

@@ -6,6 +6,7 @@ import pytest
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.statistics.query import parse_query
+from napari_globalxai.statistics.query_names import in_backticks, quoted
 
 TABLE = pd.DataFrame(
     {
@@ -62,6 +63,42 @@ def test_names_in_backticks_may_hold_quotes_and_text_may_hold_backticks() -> Non
     assert parse_query("`it's` == 1").rows(TABLE).tolist() == [0, 3]
     assert parse_query("site != '`age`' and `age` == 50").rows(TABLE).tolist() == [0]
     assert parse_query("`it's` == 1 and column0 == 1").columns == ("it's", "column0")
+
+
+@pytest.mark.parametrize("name", ["a`b", "`", "``", "`a b`", "o`clock 'x'", "plain"])
+def test_a_backtick_in_a_name_is_doubled(name: str) -> None:
+    table = pd.DataFrame({name: [1, 2, 3], "b": [3, 1, 2]})
+    text = f"{in_backticks(name)} > 1 and b == 1"
+    query = parse_query(text)
+
+    assert query.columns == (name, "b")
+    assert query.rows(table).tolist() == [1]
+    if name != "plain":
+        assert quoted(name) == in_backticks(name)
+    # What is shown of it can be asked again.
+    with pytest.raises(InputError, match="has ") as caught:
+        parse_query(f"{in_backticks(name)} and b == 1").rows(table)
+    assert in_backticks(name) in str(caught.value)
+    with pytest.raises(InputError, match="which is not there, but ") as caught:
+        parse_query("`b!` == 1").rows(table.rename(columns={"b": f"b{name}"}))
+    assert in_backticks(f"b{name}") in str(caught.value)
+
+
+def test_doubled_backticks_are_those_of_pandas() -> None:
+    table = pd.DataFrame({"a`b c": [1, 2, 3]})
+    text = "`a``b c` > 1"
+    # Releases before knew no such names.
+    if int(pd.__version__.split(".")[0]) >= 3:
+        assert table.query(text, engine="python").index.tolist() == [1, 2]
+    assert parse_query(text).rows(table).tolist() == [1, 2]
+
+
+def test_a_single_backtick_in_a_name_is_told_how_to_double_it() -> None:
+    for text in ("`a`b` == 1", "`age == 1"):
+        with pytest.raises(InputError, match="backticks, where one that a name holds is doubled"):
+            parse_query(text)
+    with pytest.raises(InputError, match=r"in backticks\.$"):
+        parse_query("age >")
 
 
 def test_a_column_of_yes_no_and_gaps_is_equal_to_nothing_where_it_is_missing() -> None:
@@ -199,14 +236,47 @@ def test_what_grows_without_end_ends_at_infinity() -> None:
 
 
 def test_values_that_no_image_has_are_remarked() -> None:
-    query = parse_query("site in ['a', 'B'] and age != 40 and `years of schooling` == 9")
+    query = parse_query("site in ['a', 'B'] and age != -40 and `years of schooling` == 9")
 
     assert query.remarks(TABLE) == [
         "no image has site 'a', but 'A', 'B', 'C'",
-        "no image has age 40, but 50, 61, 72, 60, 39",
+        "no image has age -40, but 50, 61, 72, 60, 39",
         "no image has years of schooling 9, but 1, 2, 3, 4, 5",
     ]
     assert parse_query("site == 'B' and dose > 9").remarks(TABLE) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "images"),
+    [
+        ("age / dose > 20", ": b.png, d.png are chosen all the same; dose != 0 leaves them out"),
+        ("age // (dose * `in mg`) >= 20", "(dose * `in mg`)"),
+        ("not age % dose < 5", "age % dose: b.png, d.png are chosen"),
+        ("dose != 0 and age / dose > 20", ""),
+        ("age / dose < 100", ""),
+        ("age / 2 > 1", ""),
+        ("age / 0 > 1", "age / 0: all images are chosen all the same"),
+    ],
+)
+def test_a_division_by_zero_that_chooses_images_is_remarked(text: str, images: str) -> None:
+    table = pd.DataFrame(
+        {
+            "file": ["a.png", "b.png", "c.png", "d.png"],
+            "age": [60, 70, 80, 90],
+            "dose": [2.0, 0.0, np.nan, 0.0],
+            "in mg": [1, 1, 1, 1],
+        }
+    )
+    query = parse_query(text)
+
+    # As pandas chooses them.
+    assert query.rows(table).tolist() == table.query(text, engine="python").index.tolist()
+    remarks = query.remarks(table)
+    assert len(remarks) == bool(images)
+    assert all("division by zero in " in each and images in each for each in remarks)
+    if images and "0 leaves" in remarks[0]:
+        mended = f"{text} and {remarks[0].split('; ')[1].removesuffix(' leaves them out')}"
+        assert parse_query(mended).remarks(table) == []
 
 
 def test_the_mask_has_a_value_for_every_row_even_of_a_constant() -> None:

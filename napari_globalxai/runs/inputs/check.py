@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_globalxai.attribution.base import split_of
+from napari_globalxai.attribution.method import make_method
 from napari_globalxai.cohort.problems import side_note
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.errors import InputError
@@ -95,9 +96,9 @@ def check_inputs(
     InputError
         When the model cannot be used at all.
     """
+    settings = settings or ExplainSettings()
     if isinstance(model, str | Path):
-        layer = None if settings is None else settings.cam_layer
-        model = load_model(model, device=device, trust=trust, cam_layer=layer)
+        model = load_model(model, device=device, trust=trust, cam_layer=settings.cam_layer)
     facts: list[str] = []
     if (note := side_note(cohort)) and (model is None or not model.card.modality):
         facts.append(note)
@@ -108,10 +109,10 @@ def check_inputs(
         reading = ImageReading(cohort, stored_bits)
         if model is None:
             return CheckResult(facts, cohort.problems + reading.unreadable(told, processes))
-        problems = _check_model(cohort, model, facts)
+        problems = _check_model(cohort, model, settings, facts)
         found = reading.predict(model, told, processes)
     image = next((each.image for each in found.seen.values()), None)
-    problems += refusals(cohort, model, settings or ExplainSettings(), image)
+    problems += refusals(cohort, model, settings, image)
     truth, activation = cohort.truth(model.labels), model.activation
     performance = measure_performance(
         model.labels, truth, log_odds(found.logits, activation), cohort.patients
@@ -125,14 +126,16 @@ def check_inputs(
     if read_images:
         # The cohort itself lists files that are not there.
         problems += [why for row, why in found.errors.items() if not absence(cohort, row)]
-    # A network that cannot be split is refused by the method as well.
+    # What the model tells of the method is refused as well.
     return CheckResult(facts, list(dict.fromkeys(problems)), performance)
 
 
-def _check_model(cohort: Cohort, classifier: Classifier, facts: list[str]) -> list[str]:
+def _check_model(
+    cohort: Cohort, classifier: Classifier, settings: ExplainSettings, facts: list[str]
+) -> list[str]:
     """Add what a model tells, and return what is wrong with it and the cohort."""
     truth = cohort.truth(classifier.labels)
-    told = describe_model(classifier)
+    told = describe_model(classifier, settings)
     facts += told.facts
     for index, label in enumerate(classifier.labels):
         with_label = int((truth[:, index] == 1).sum())
@@ -143,8 +146,8 @@ def _check_model(cohort: Cohort, classifier: Classifier, facts: list[str]) -> li
     return [*input_problems(cohort, classifier), *told.problems]
 
 
-def describe_model(classifier: Classifier) -> CheckResult:
-    """Return what a model tells without any image, and what is odd about it."""
+def describe_model(classifier: Classifier, settings: ExplainSettings) -> CheckResult:
+    """Return what a model tells without any image, and what is odd about it for a method."""
     facts = [
         f"model: {', '.join(classifier.labels)}; input "
         f"{'+'.join(classifier.card.input.channels)}, {classifier.card.input.height} × "
@@ -152,7 +155,8 @@ def describe_model(classifier: Classifier) -> CheckResult:
     ]
     problems = []
     try:
-        facts.append(f"Grad-CAM layer: {split_of(classifier).layer}")
+        if make_method(settings.method, **settings.method_settings).needs_split:
+            facts.append(f"Grad-CAM layer: {split_of(classifier).layer}")
     except InputError as why:
         problems.append(str(why))
     # After the split, which may have something to say.

@@ -14,6 +14,7 @@ from napari_globalxai.models.card.card_draft import CardDraft
 from napari_globalxai.models.loaders import load_model
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.runs.inputs.check import CheckResult, check_inputs, describe_model
+from napari_globalxai.settings.explain_settings import ExplainSettings
 from napari_globalxai.storage import absence_of_file
 
 # With as many without, a chance result is told from a card that is wrong.
@@ -63,7 +64,7 @@ def check_card(
         classifier = load_model(draft.model, device=device, trust=trust, content=draft.content)
     outputs = f"The network takes the input and gives {len(card.labels)} outputs, one a label."
     if cohort is None:
-        told = describe_model(classifier)
+        told = describe_model(classifier, ExplainSettings())
         return CheckResult([outputs, *told.facts], told.problems)
     rows = _some_rows(cohort, card.labels)
     known = set(cohort.problems)

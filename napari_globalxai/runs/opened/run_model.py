@@ -8,13 +8,21 @@ from typing import TYPE_CHECKING
 from napari_globalxai.errors import InputError
 from napari_globalxai.models.classifier import Classifier
 from napari_globalxai.models.loaders import OtherModelError, load_model
+from napari_globalxai.progress import ProgressCallback, ignore_progress
 from napari_globalxai.runs.opened.model_place import not_the_model
 
 if TYPE_CHECKING:
     from napari_globalxai.runs.run import Run
 
 
-def load_run_model(run: Run, device: str, model: str | Path | None, *, trust: bool) -> Classifier:
+def load_run_model(
+    run: Run,
+    device: str,
+    model: str | Path | None,
+    *,
+    trust: bool,
+    progress: ProgressCallback = ignore_progress,
+) -> Classifier:
     """Load the model of a run: `Run.classifier`."""
     known = run.record.model
     source = model or known.source
@@ -29,6 +37,7 @@ def load_run_model(run: Run, device: str, model: str | Path | None, *, trust: bo
             trust=trust,
             cam_layer=known.card.cam_layer,
             sha256=known.sha256,
+            progress=progress,
         )
     except OtherModelError as why:
         raise other from why

@@ -22,7 +22,7 @@ from napari_globalxai.faithfulness.predictions.passes import PassRunner
 from napari_globalxai.faithfulness.result import PepprResult
 from napari_globalxai.faithfulness.stored_results import fill_stem
 from napari_globalxai.models.classifier import Classifier
-from napari_globalxai.progress import JobProgress, Progress, ProgressCallback, ignore_progress
+from napari_globalxai.progress import JobProgress, ProgressCallback, ignore_progress
 from napari_globalxai.runs.folder import PEPPR_FOLDER
 from napari_globalxai.runs.peppr.fill_fitting import fitting_of, share_of_fields
 from napari_globalxai.runs.peppr.peppr_verdicts import write_verdicts
@@ -120,9 +120,7 @@ def peppr(
     found = find_map(run, map, map_from, judge_labels=chosen.judge_labels)
     check_workers(workers)
     told = JobProgress(progress, _efforts_of_all(chosen))
-    told(Progress("Loading the model", 0, 1))
-    classifier = run.classifier(device=device, model=model, trust=trust)
-    told(Progress("Loading the model", 1, 1))
+    classifier = run.classifier(device=device, model=model, trust=trust, progress=told)
     with passes_elsewhere(workers, kept, told, SAME_AGAIN) as elsewhere:
         how = {"batch_size": batch_size, "classifier": classifier, "elsewhere": elsewhere}
         results = {

@@ -147,11 +147,12 @@ class _Work:
         self._patients = images[PATIENT].astype(str).tolist()
         self._files = images[FILE].astype(str).tolist()
         self._chosen: npt.NDArray[np.bool_] | None = None
+        self.remarks: list[str] = []
         if settings.where:
             query = parse_query(settings.where)
             self._chosen = query.mask(first.images)[matched.first]
-        self.remarks: list[str] = []
-        if settings.where:
+            odd = query.remarks(first.images)
+            self.remarks += [f"{each[:1].upper()}{each[1:]}." for each in odd]
             self.remarks.append(
                 "ROC AUC, changed answers and PEPPR are of all images in common; maps are of those "
                 f"where {settings.where}."

@@ -94,9 +94,7 @@ def sanity(
         run = open_run(run)
     check_workers(workers)
     told = JobProgress(progress)
-    told(Progress("Loading the model", 0, 1))
-    classifier = run.classifier(device=device, model=model, trust=trust)
-    told(Progress("Loading the model", 1, 1))
+    classifier = run.classifier(device=device, model=model, trust=trust, progress=told)
     worker = classifier.working_with(
         precision=run.record.precision or None,
         images_a_forward=choose_batch_size(classifier) if batch_size is None else batch_size,

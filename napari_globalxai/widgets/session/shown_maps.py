@@ -13,6 +13,7 @@ from napari_globalxai.cohort.wording import counted
 from napari_globalxai.errors import InputError
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 from napari_globalxai.runs.folder import file_stem
+from napari_globalxai.statistics.query import parse_query
 from napari_globalxai.widgets.session.mass import Side, mass_outside
 from napari_globalxai.widgets.session.present_run import telling_if_gone
 
@@ -32,10 +33,28 @@ class Selection:
         How they were chosen, in words or as a query.
     rows : tuple of int
         Their rows.
+    remarks : tuple of str
+        What is odd about the query, a clause each.
     """
 
     where: str
     rows: tuple[int, ...]
+    remarks: tuple[str, ...] = ()
+
+
+def selection_of(query: str, run: Run) -> Selection:
+    """Return the images that a query chooses.
+
+    Raises
+    ------
+    InputError
+        When it cannot be used, or chooses none.
+    """
+    parsed = parse_query(query)
+    rows, remarks = parsed.rows(run.images), parsed.remarks(run.images)
+    if not len(rows):
+        raise InputError(f"{'; '.join(remarks) or f'No image is meant by {query}'}.")
+    return Selection(query, tuple(rows.tolist()), tuple(remarks))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from qtpy.QtWidgets import (
 
 from napari_globalxai.cohort.wording import counted
 from napari_globalxai.errors import InputError
-from napari_globalxai.statistics.query import parse_query
 from napari_globalxai.storage import write_table
 from napari_globalxai.widgets.fields.choice_box import choice_box
 from napari_globalxai.widgets.fields.parts import flowing, side_by_side, text_label
@@ -27,7 +26,7 @@ from napari_globalxai.widgets.panels.images.images_model import ImagesModel
 from napari_globalxai.widgets.session.image_clusters import cluster_of
 from napari_globalxai.widgets.session.run_view import RunView
 from napari_globalxai.widgets.session.session import Session, session_of
-from napari_globalxai.widgets.session.shown_maps import Selection
+from napari_globalxai.widgets.session.shown_maps import Selection, selection_of
 from napari_globalxai.widgets.words.panel_words import in_panel_words
 from napari_globalxai.widgets.workbench.identity import make_header
 from napari_globalxai.widgets.workbench.panel import Panel
@@ -92,16 +91,9 @@ class ImagesWidget(Panel):
             self.session.select(None)
             return
         try:
-            query = parse_query(text)
-            rows = query.rows(view.run.images)
-            remarks = query.remarks(view.run.images)
+            self.session.select(selection_of(text, view.run))
         except InputError as why:
             self.said.setText(f"⚠ {in_panel_words(str(why))}")
-            return
-        if not len(rows):
-            self.said.setText("⚠ " + ("; ".join(remarks) or f"No image is meant by {text}") + ".")
-            return
-        self.session.select(Selection(text, tuple(rows.tolist())))
 
     def save(self) -> None:
         """Save the rows that are shown, in their order, as a table."""
@@ -301,7 +293,9 @@ class ImagesWidget(Panel):
         view = self.session.view
         total = 0 if view is None else len(view.run.images)
         whole = counted(total, "image")
-        self.said.setText(f"{count} of {whole}" if count < total else whole)
+        chosen = self.session.selection
+        odd = [] if chosen is None else [f"⚠ {remark}." for remark in chosen.remarks]
+        self.said.setText("\n".join([f"{count} of {whole}" if count < total else whole, *odd]))
 
     def _on_row(self, row: int) -> None:
         place, chosen = self.model.place_of(row), self.view.selectionModel()

@@ -7,7 +7,6 @@ from qtpy.QtWidgets import QLineEdit, QWidget
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.settings.map_settings import STATISTICS_OF_CELLS
-from napari_globalxai.statistics.query import parse_query
 from napari_globalxai.widgets.fields.choice_box import choice_box
 from napari_globalxai.widgets.fields.fold import Fold
 from napari_globalxai.widgets.fields.parts import text_label
@@ -15,7 +14,7 @@ from napari_globalxai.widgets.fields.settings_form import FormRows
 from napari_globalxai.widgets.fields.wrapped import tip_lines
 from napari_globalxai.widgets.panels.maps.keep_selection import KEEPING, KeepSelection
 from napari_globalxai.widgets.session.session import Session
-from napari_globalxai.widgets.session.shown_maps import MapChoice, Selection
+from napari_globalxai.widgets.session.shown_maps import MapChoice, Selection, selection_of
 from napari_globalxai.widgets.session.viewer_jobs import runner_of
 from napari_globalxai.widgets.words.panel_words import in_panel_words
 from napari_globalxai.widgets.workbench.panel import Panel
@@ -105,7 +104,9 @@ class WhichImages(Fold):
         elif self._session.map_image is None:
             self.counts.setText(f"{name}: no image")
         else:
-            self.counts.setText(f"{name}: {shown.counts.get(name, '')}")
+            sides = [side for side in (shown.choice.among, shown.choice.less) if side is not None]
+            odd = [f"⚠ {remark}." for side in sides for remark in side.remarks]
+            self.counts.setText("\n".join([f"{name}: {shown.counts.get(name, '')}", *odd]))
         # Without anything to say it takes no room.
         self.counts.setVisible(bool(self.counts.text()))
 
@@ -146,14 +147,10 @@ class WhichImages(Fold):
         if view is None or not text:
             return None
         try:
-            rows = parse_query(text).rows(view.run.images)
+            return selection_of(text, view.run)
         except InputError as why:
             self._refuse(in_panel_words(str(why)))
             return None
-        if not len(rows):
-            self._refuse(f"No image is meant by {text}.")
-            return None
-        return Selection(text, tuple(rows.tolist()))
 
     def _on_statistic(self) -> None:
         self._session.choose_statistic(self.statistic_box.currentData())
