@@ -80,7 +80,8 @@ docs: $(VENV)/.installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 screenshots: $(VENV)/.installed-dev gui-dependencies
-	scripts/with_display.sh $(BIN)/python docs/make_screenshots.py
+	$(BIN)/napari-globalxai demo --headless --out demo-run
+	scripts/with_display.sh $(BIN)/python docs/make_screenshots.py demo-run
 
 benchmark: $(VENV)/.installed-dev
 	$(BIN)/python -m pip install --quiet --no-deps $(PEERS_WITHOUT_TORCHVISION)

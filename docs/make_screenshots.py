@@ -1,6 +1,9 @@
 """Draw the README's pictures: real napari windows on the phantom cohort.
 
-Run it where there is a display (`make screenshots` starts a virtual one where there is none).
+    python docs/make_screenshots.py demo-run
+
+Run it where there is a display (`make screenshots` starts a virtual one where there is none, and
+runs the demo before).
 """
 
 from __future__ import annotations
@@ -42,9 +45,9 @@ def wait_for(done: Callable[[], bool]) -> None:
     raise SystemExit("The work did not end.")
 
 
-def typical_row(run: Any, label: str) -> int:
-    """Return the image with one label only whose attribution is most like the global map."""
-    images = run.images
+def typical_row(run: Any, label: str, rows: Any) -> int:
+    """Return which image of one label alone has the attribution most like the global map."""
+    images = run.images.loc[rows]
     others = [other for other in run.labels if other != label]
     alone = images[(images[label] == 1) & (images[others].sum(axis=1) == 0)]
     return int(alone[f"similarity_{label}"].idxmax())
@@ -69,16 +72,16 @@ def show(viewer: Any, panel: Any) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--run", type=Path, help="a run of the phantom cohort, such as demo-run")
+    parser.add_argument("run", type=Path, help="what the demo made, such as demo-run")
     parser.add_argument("--only", nargs="+", choices=PICTURES, default=PICTURES)
     given = parser.parse_args()
     wanted = set(given.only)
     # As napari comes, whatever theme and letters whoever draws them has.
     get_settings(None)
-    with tempfile.TemporaryDirectory() as temporary:
-        if wanted != {"quality"}:
-            draw_run(given.run or Path(temporary) / "run", given.run is None, wanted)
-        if "quality" in wanted:
+    if wanted != {"quality"}:
+        draw_run(given.run, wanted)
+    if "quality" in wanted:
+        with tempfile.TemporaryDirectory() as temporary:
             draw_quality(Path(temporary) / "quality")
 
 
@@ -98,7 +101,7 @@ def run_job(panel: Any, start: Callable[[], None]) -> None:
         raise SystemExit(failures[0])
 
 
-def draw_run(run_folder: Path, compute: bool, wanted: set[str]) -> None:
+def draw_run(run_folder: Path, wanted: set[str]) -> None:
     viewer = new_viewer()
     panels = {name: open_panel(viewer, name) for name in OF_A_RUN}
     explain, peppr = panels["Global explanations"], panels["PEPPR"]
@@ -109,14 +112,16 @@ def draw_run(run_folder: Path, compute: bool, wanted: set[str]) -> None:
     explain.model_field.path = folder / "models" / "honest.yaml"
     explain.output_field.path = run_folder
     QTest.qWait(300)
-    run_job(explain, explain.compute if compute else lambda: explain.open_run(run_folder))
+    run_job(explain, lambda: explain.open_run(run_folder))
     # The paths of this machine are nobody's business.
     explain.cohort_field.line.setText("sample_data/cohort/cohort.csv")
     explain.model_field.line.setText("sample_data/models/honest.yaml")
     explain.output_field.line.setText("demo-run")
     run = explain.session.run
     explain.session.choose_map(LABEL)
-    viewer.dims.set_current_step(0, typical_row(run, LABEL))
+    wait_for(lambda: explain.session.result is not None)
+    # Of those that PEPPR predicted: its panel tells the probability of the image in view.
+    viewer.dims.set_current_step(0, typical_row(run, LABEL, explain.session.result.rows))
     wait_for(lambda: explain.layers.layer("attribution") is not None)
     viewer.reset_view()
     QTest.qWait(500)
@@ -132,8 +137,6 @@ def draw_run(run_folder: Path, compute: bool, wanted: set[str]) -> None:
 
 def draw_peppr(viewer: Any, explain: Any, peppr: Any) -> None:
     show(viewer, peppr)
-    if explain.session.result is None:
-        run_job(peppr, peppr.compute)
     explain.session.scrub(FRACTION, "restore")
     viewer.reset_view()
     QTest.qWait(800)

@@ -43,8 +43,7 @@ class JobFoot(QWidget):
         self._box.setSpacing(4)
         for scroll in (panel.verticalScrollBar(), panel.horizontalScrollBar()):
             scroll.valueChanged.connect(self._look)  # type: ignore[union-attr]
-        self._viewport: Any = panel.viewport()
-        for part in (self._viewport, self._content):
+        for part in (panel.viewport(), self._content):
             part.installEventFilter(self)  # type: ignore[union-attr]
         self.hide()
         self.take_in(panel)
@@ -78,7 +77,7 @@ class JobFoot(QWidget):
         height = self.sizeHint().height() if shown else 0
         if self._panel.viewportMargins().bottom() != height:
             self._panel.setViewportMargins(0, 0, 0, height)
-        view = self._viewport.geometry()
+        view = self._viewport().geometry()
         self.setGeometry(view.x(), view.y() + view.height(), view.width(), height)
 
     def _is_needed(self, bar: JobBar) -> bool:
@@ -89,7 +88,11 @@ class JobFoot(QWidget):
             return True
         seen = QRect(bar.bar.mapTo(self._content, bar.bar.rect().topLeft()), bar.bar.size())
         seen.translate(self._content.pos())
-        return not self._viewport.rect().contains(seen)
+        return not self._viewport().rect().contains(seen)
+
+    def _viewport(self) -> Any:
+        """Return where the content is seen; what PySide6 gave before is dead once a dock closed."""
+        return self._panel.viewport()
 
 
 class _Line(QWidget):

@@ -78,8 +78,9 @@ class SmallWindow(QObject):
             # Of a filter that is there, this only changes the turn.
             _asking(dock).installEventFilter(self)
         column = max(_asking(dock).minimumSizeHint().width() for dock in lists)
-        for bars in self._window.findChildren(_Bars):
-            bars.updateGeometry()
+        for bars in (dock.widget() for dock in lists):
+            if isinstance(bars, _Bars):
+                bars.updateGeometry()
         half = self._window.width() // 2
         is_small = column + LEAST_WIDTH + _EDGES + (_SLACK if self._has_moved else 0) > half
         if is_small and not self._has_moved:
@@ -115,7 +116,8 @@ class SmallWindow(QObject):
         ]
 
     def _docks(self) -> Sequence[QDockWidget]:
-        return self._window.findChildren(QDockWidget)
+        # Its own only: all that is in a window is thousands.
+        return [each for each in self._window.children() if isinstance(each, QDockWidget)]
 
     def _move_below(self, panels: list[QDockWidget], lists: list[QDockWidget]) -> None:
         """Put the list of layers below the panels, and the controls, which are high, beside."""
