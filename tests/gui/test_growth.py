@@ -62,6 +62,19 @@ def test_a_region_that_is_taken_off_is_followed_no_more(opened: Any, qtbot: Any)
     assert counts == counts[:1] * 4
 
 
+def test_work_that_is_done_is_taken_off_the_list_of_napari(
+    opened: Any, finished_run: Any, qtbot: Any
+) -> None:
+    manager = opened.viewer.window._task_status_manager
+    before, while_open = dict(manager._tasks), []
+    opened.explain.runner.started.connect(lambda: while_open.append(manager.get_status()))
+    for _ in range(3):
+        with qtbot.waitSignal(opened.explain.runner.finished, timeout=TIMEOUT):
+            opened.explain.open_run(finished_run)
+    assert [len(each) for each in while_open] == [1, 1, 1]
+    assert dict(manager._tasks) == before == {}
+
+
 def test_jobs_keep_nothing_out_of_the_search_for_cycles_that_was_not_imported(
     panels: Any,
 ) -> None:
