@@ -26,12 +26,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from napari.settings import get_settings
 from napari.utils.theme import get_theme
-from qtpy.QtCore import QPoint, QPointF, Qt
-from qtpy.QtGui import QWheelEvent
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QAbstractButton,
     QAbstractSpinBox,
-    QApplication,
     QComboBox,
     QDockWidget,
     QLabel,
@@ -106,28 +104,6 @@ def test_alt_keys_are_one_a_panel_and_none_of_naparis(all_panels: dict[str, Any]
         keys = list(mnemonics(unfold_once(panel)))
         assert len(keys) == len(set(keys)), name
         assert not MENUS & set(keys), name
-
-
-def test_the_wheel_changes_nothing_without_focus(all_panels: dict[str, Any]) -> None:
-    tried = 0
-    for panel in all_panels.values():
-        for box in unfold_once(panel).findChildren(QWidget):
-            if not isinstance(box, QComboBox | QAbstractSpinBox | QSlider) or box.hasFocus():
-                continue
-            before = state(box)
-            turn = QWheelEvent(
-                QPointF(5, 5), QPointF(5, 5), QPoint(0, -120), QPoint(0, -120),
-                Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier,
-                Qt.ScrollPhase.NoScrollPhase, False,
-            )  # fmt: skip
-            QApplication.sendEvent(box, turn)
-            assert state(box) == before, box.accessibleName()
-            tried += 1
-    assert tried > 20
-
-
-def state(box: Any) -> Any:
-    return box.currentIndex() if isinstance(box, QComboBox) else box.value()
 
 
 def test_what_is_asked_for_has_a_name_for_screen_readers(all_panels: dict[str, Any]) -> None:

@@ -18,13 +18,14 @@ from qtpy.QtGui import (
 from qtpy.QtWidgets import QApplication, QSizePolicy, QWidget
 
 from napari_globalxai.widgets.fields.exporting import COPY, SAVE, offer, save_figure
+from napari_globalxai.widgets.fields.wheel_zoom import STEP, wheel_zoom
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     from matplotlib.figure import Figure
 
-_CLOSEST, _STEP = 8.0, 1.25
+_CLOSEST = 8.0
 _TIP = "Ctrl and wheel, + and −: closer; drag or arrow keys: move; 0: all of it; Ctrl+S: save"
 _MOVES = {"Left": (-1, 0), "Right": (1, 0), "Up": (0, -1), "Down": (0, 1)}
 _PART = 0.2
@@ -73,8 +74,8 @@ class PictureView(QWidget):
         self.setSizePolicy(policy)
         offer(self, "Save figure…", SAVE, self.save)
         offer(self, "Copy figure", COPY, self.copy)
-        offer(self, "Closer", "+", lambda: self.zoom_by(_STEP))
-        offer(self, "Farther", "-", lambda: self.zoom_by(1 / _STEP))
+        offer(self, "Closer", "+", lambda: self.zoom_by(STEP))
+        offer(self, "Farther", "-", lambda: self.zoom_by(1 / STEP))
         offer(self, "All of it", "0", lambda: self.zoom_by(0))
         for key, (x, y) in _MOVES.items():
             offer(self, f"Move {key.lower()}", key, lambda x=x, y=y: self._move(x, y))  # type: ignore[misc]
@@ -136,10 +137,9 @@ class PictureView(QWidget):
         """Come closer with Ctrl; otherwise the panel scrolls."""
         if event is None:
             return
-        if event.modifiers() & Qt.KeyboardModifier.ControlModifier and event.angleDelta().y():
-            self.zoom_by(
-                _STEP if event.angleDelta().y() > 0 else 1 / _STEP, self._share(event.position())
-            )
+        factor = wheel_zoom(event)
+        if factor != 1:
+            self.zoom_by(factor, self._share(event.position()))
             event.accept()
         else:
             event.ignore()

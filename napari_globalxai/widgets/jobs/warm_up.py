@@ -70,6 +70,8 @@ _thread: threading.Thread | None = None
 _asked: set[str] = set()
 _ready: set[str] = set()
 _kept_out: set[str] = set()
+# How many modules there were when all that was there was kept out last.
+_modules_out = 0
 
 
 def warm_up(panel: QObject) -> None:
@@ -96,11 +98,12 @@ def warm_up(panel: QObject) -> None:
 
 
 def _leave() -> None:
-    global _panels
+    global _panels, _modules_out
     with _lock:
         _panels -= 1
         if _panels == 0:
             gc.unfreeze()
+            _modules_out = 0
             sys.setswitchinterval(_switch_interval)
 
 
@@ -212,10 +215,16 @@ def _import(names: Iterable[str]) -> None:
 
 
 def keep_out() -> None:
-    """Keep all that is there now out of the search for cycles, while panels are open."""
+    """Keep what was imported since the last time out of the search for cycles, with all there is.
+
+    Where nothing was, nothing is kept out: what nobody needs any more at that moment would stay
+    until the last panel closes, each time anew.
+    """
+    global _modules_out
     with _lock:
-        if _panels:
+        if _panels and len(sys.modules) > _modules_out:
             gc.freeze()
+            _modules_out = len(sys.modules)
 
 
 @contextmanager

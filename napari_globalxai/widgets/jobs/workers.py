@@ -89,6 +89,20 @@ class Job(WorkerBase):  # type: ignore[misc]
             self.progressed.emit(progress)
 
 
+class _UnderWay:
+    """The job of a runner, which Qt may take away."""
+
+    def __init__(self) -> None:
+        self.job: Job | None = None
+        self.is_gone = False
+
+    def end(self) -> None:
+        """Ask the job to quit: nobody is left to be told."""
+        self.is_gone = True
+        if self.job is not None:
+            self.job.quit()
+
+
 class JobRunner(QObject):
     """Runs one job at a time and tells how it went, in the GUI thread.
 
@@ -115,17 +129,26 @@ class JobRunner(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._job: Job | None = None
+        self._under_way = _UnderWay()
         self._then: Callable[[Any], None] | None = None
         self._progress: Progress | None = None
         self._workers_shown = ""
-        self._is_gone = threading.Event()
-        self.destroyed.connect(self._is_gone.set)
+        # A widget that is closed takes its job along; Qt drops the connections to one by itself.
+        # Connected once: the connection of each job would stay as long as the runner.
+        self.destroyed.connect(self._under_way.end)
 
     @property
     def is_running(self) -> bool:
         """Whether a job is under way."""
         return self._job is not None
+
+    @property
+    def _job(self) -> Job | None:
+        return self._under_way.job
+
+    @_job.setter
+    def _job(self, job: Job | None) -> None:
+        self._under_way.job = job
 
     @property
     def progress(self) -> Progress | None:
@@ -155,8 +178,6 @@ class JobRunner(QObject):
         job.progressed.connect(self._on_progressed)
         job.returned.connect(self._on_returned)
         job.errored.connect(self._on_errored)
-        # A widget that is closed takes its job along; Qt drops the connections above by itself.
-        self.destroyed.connect(job.quit)
         self._job = job
         self.started.emit()
         job.start()
@@ -184,7 +205,7 @@ class JobRunner(QObject):
         TURNS.after(lambda: self._tell(result))
 
     def _tell(self, result: Any) -> None:
-        if self._is_gone.is_set():
+        if self._under_way.is_gone:
             return
         self._job = None
         self.succeeded.emit(result)

@@ -78,7 +78,7 @@ class _Tasks:
         self._listed: list[tuple[Any, Any]] = []
 
     def stop(self) -> None:
-        """Stop the work; napari keeps this for good."""
+        """Stop the work; napari may keep this for good."""
         if (cancel := self._cancel()) is not None:
             cancel()
 
@@ -98,6 +98,9 @@ class _Tasks:
             there, task = self._listed.pop()
             if (window := there()) is not None:
                 window._update_task_status(task, Status.COMPLETED)
+                # napari keeps what is done as long as the window: each region that is measured.
+                manager = getattr(window, "_task_status_manager", None)
+                getattr(manager, "_tasks", {}).pop(task, None)
 
     def on_destroyed(self) -> None:
         """Take it off the list, and tell no more."""

@@ -3,7 +3,6 @@
 import time
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from threading import Event
 from typing import Any, Optional
 from weakref import WeakMethod, ref
@@ -55,7 +54,11 @@ class Panel(QScrollArea):
 
     def __init__(self) -> None:
         super().__init__()
-        self._followed: list[_Following] = []
+        self._followed = _AllFollowed()
+        # Once, and not for each of them: connections stay as long as the panel.
+        self.destroyed.connect(self._followed.leave)
+        self._is_gone = Event()
+        self.destroyed.connect(self._is_gone.set)
         inside = QWidget()
         self.content = QVBoxLayout(inside)
         self.content.setContentsMargins(8, 8, 8, 8)
@@ -135,8 +138,7 @@ class Panel(QScrollArea):
         self.in_turn(scroll)
 
     def _unless_gone(self, piece: Callable[[], None]) -> Callable[[], None]:
-        is_gone = Event()
-        self.destroyed.connect(is_gone.set)
+        is_gone = self._is_gone
 
         def unless_gone() -> None:
             if not is_gone.is_set():
@@ -182,11 +184,11 @@ class Panel(QScrollArea):
         slot : callable
             A method of the panel.
         """
-        following = _Following(signal, slot)
-        following.turn(True)
-        self._followed.append(following)
-        # Python's half of a panel that Qt has deleted may still be there, and would be called.
-        self.destroyed.connect(partial(following.turn, False))
+        self._followed.add(_Following(signal, slot))
+
+    def leave(self, signal: Any) -> None:
+        """Follow a signal no more, such as that of a layer that was taken away."""
+        self._followed.drop(signal)
 
     def event(self, event: Optional[QEvent]) -> bool:  # noqa: UP045
         """Follow nothing while no window has the panel.
@@ -195,8 +197,7 @@ class Panel(QScrollArea):
         go on choosing maps and results for whoever works in the panel that was opened since.
         """
         if event is not None and event.type() == QEvent.Type.ParentChange:
-            for each in self._followed:
-                each.turn(self.parent() is not None)
+            self._followed.turn(self.parent() is not None)
         return super().event(event)
 
     def sizeHint(self) -> QSize:
@@ -315,14 +316,45 @@ class _Following:
     """A signal that a part of a panel follows, or not for the time being."""
 
     def __init__(self, signal: Any, slot: Callable[..., None]) -> None:
-        self._signal, self._slot, self._is_on = signal, WeakMethod(slot), False
+        self.signal, self._slot, self._is_on = signal, WeakMethod(slot), False
 
-    def turn(self, on: bool, gone: object = None) -> None:
+    def turn(self, on: bool) -> None:
         """Follow the signal or leave it."""
         slot = self._slot()
         if slot is not None and on != self._is_on:
             self._is_on = on
-            (self._signal.connect if on else self._signal.disconnect)(slot)
+            (self.signal.connect if on else self.signal.disconnect)(slot)
+
+
+class _AllFollowed:
+    """All that a panel follows.
+
+    Python's half of a panel that Qt has deleted may still be there, and would be called.
+    """
+
+    def __init__(self) -> None:
+        self._all: list[_Following] = []
+
+    def add(self, following: _Following) -> None:
+        """Follow one more."""
+        following.turn(True)
+        self._all.append(following)
+
+    def drop(self, signal: Any) -> None:
+        """Leave a signal for good."""
+        for each in self._all:
+            if each.signal is signal:
+                each.turn(False)
+        self._all = [each for each in self._all if each.signal is not signal]
+
+    def turn(self, on: bool) -> None:
+        """Follow all of them, or none for the time being."""
+        for each in self._all:
+            each.turn(on)
+
+    def leave(self, gone: object = None) -> None:
+        """Follow none."""
+        self.turn(False)
 
 
 class _Waiting:

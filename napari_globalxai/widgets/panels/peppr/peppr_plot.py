@@ -21,6 +21,7 @@ from qtpy.QtGui import (
 from qtpy.QtWidgets import QApplication, QSizePolicy, QWidget
 
 from napari_globalxai.widgets.fields.exporting import COPY, SAVE, offer, save_figure
+from napari_globalxai.widgets.fields.wheel_zoom import STEP, wheel_zoom
 from napari_globalxai.widgets.jobs.workers import LatestOnly
 from napari_globalxai.widgets.panels.peppr.image_curves_figure import draw_result
 from napari_globalxai.widgets.panels.peppr.peppr_figure import WHOLE, Drawn, Wanted, least_height
@@ -38,7 +39,7 @@ _TOP = int(
     | Qt.TextFlag.TextWordWrap.value
 )
 # Of zooming: a step, the part of the view that is moved by, and the smallest range of fractions.
-_STEP, _PART, _NARROWEST = 1.25, 0.2, 0.02
+_PART, _NARROWEST = 0.2, 0.02
 PLOT_TIP = (
     "Click or drag in the curves to go to a fraction; Ctrl and wheel, + and −: closer;\n"
     "arrow keys: move; 0: all of it; Ctrl+S: save"
@@ -109,8 +110,8 @@ class PepprPlot(QWidget):
     def _offer_all(self) -> None:
         offer(self, "Save figure…", SAVE, self.save)
         offer(self, "Copy figure", COPY, self.copy)
-        offer(self, "Closer", "+", lambda: self.zoom_by(_STEP))
-        offer(self, "Farther", "-", lambda: self.zoom_by(1 / _STEP))
+        offer(self, "Closer", "+", lambda: self.zoom_by(STEP))
+        offer(self, "Farther", "-", lambda: self.zoom_by(1 / STEP))
         offer(self, "All of it", "0", lambda: self.zoom_by(0))
         offer(self, "Move left", "Left", lambda: self.show_part(self._moved(-1)))
         offer(self, "Move right", "Right", lambda: self.show_part(self._moved(1)))
@@ -358,11 +359,11 @@ class PepprPlot(QWidget):
         """Come closer with Ctrl; otherwise the panel scrolls."""
         if event is None:
             return
-        ticks = event.angleDelta().y()
+        factor = wheel_zoom(event)
         has_curves = self._drawn is not None and self._drawn.curve is not None
-        if event.modifiers() & Qt.KeyboardModifier.ControlModifier and ticks and has_curves:
+        if factor != 1 and has_curves:
             at = float(np.clip(self._fraction_at(event.position().x()), *self._across))
-            self.zoom_by(_STEP if ticks > 0 else 1 / _STEP, at)
+            self.zoom_by(factor, at)
             event.accept()
         else:
             event.ignore()

@@ -229,6 +229,7 @@ class RegionsWidget(Panel):
         self.regions.listed.connect(self._on_listed)
         self.follow(self.session.view_changed, self._on_view)
         self.follow(self.session.selection_changed, self._on_selection)
+        self.follow(self._viewer.layers.events.removed, self._on_removed)
 
     # The region.
 
@@ -272,10 +273,15 @@ class RegionsWidget(Panel):
         """Measure anew what is drawn on a layer."""
         if layer not in self._watched:
             self._watched.add(layer)
-            # Layers of labels tell of strokes, those of shapes of their data.
-            for event in (layer.events.data, getattr(layer.events, "paint", None)):
-                if event is not None:
-                    self.follow(event, self._on_data)
+            for event in _told_of_drawing(layer):
+                self.follow(event, self._on_data)
+
+    def _on_removed(self, event: Any) -> None:
+        layer = event.value
+        if layer in self._watched:
+            self._watched.discard(layer)
+            for each in _told_of_drawing(layer):
+                self.leave(each)
 
     def _on_layer(self) -> None:
         self._forget()
@@ -387,3 +393,8 @@ class RegionsWidget(Panel):
     def _on_selection(self, selection: object) -> None:
         if self.numbers.is_there:
             self._drawn.start()
+
+
+def _told_of_drawing(layer: Any) -> list[Any]:
+    """Return the events of a layer: of labels, strokes as well; of shapes, their data."""
+    return [each for name in ("data", "paint") if (each := getattr(layer.events, name, None))]
