@@ -292,7 +292,8 @@ class PepprPlot(QWidget):
         """Be as high as axes and words need; the panel scrolls."""
         needed = _LINES_OF_NOTHING * self.fontMetrics().height()
         if self._result is not None:
-            of_axes = least_height(self.font().pointSizeF(), self.width(), _DOTS_AN_INCH)
+            named = len(self._others or self._result.judged_by)
+            of_axes = least_height(self.font().pointSizeF(), self.width(), _DOTS_AN_INCH, named)
             needed = max(_LEAST_HEIGHT, of_axes)
         self.setMinimumHeight(needed)
 

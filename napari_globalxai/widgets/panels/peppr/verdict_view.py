@@ -1,4 +1,4 @@
-"""The verdict of PEPPR, and the numbers behind it."""
+"""The verdict of PEPPR: its word and a plain sentence, and elsewhere the numbers behind it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QWidget
 
+from napari_globalxai.faithfulness.verdict.plain_verdict import plain_verdict
 from napari_globalxai.faithfulness.verdict.verdicts import NOT_ENOUGH_DATA, kind_of
 from napari_globalxai.widgets.fields.layouts import in_column
 from napari_globalxai.widgets.fields.parts import text_label
@@ -21,10 +22,15 @@ if TYPE_CHECKING:
 class VerdictView(QWidget):
     """A word on a coloured ground, and a sentence below it.
 
+    The numbers behind it take many lines: the panel puts them below the curves, which are to be in
+    view on a small screen.
+
     Attributes
     ----------
-    badge, reason : QLabel
-        The word; the sentence.
+    badge, sentence : QLabel
+        The word; what it says in short.
+    reason : QLabel
+        The numbers behind it; the panel has it below the curves.
     """
 
     def __init__(self) -> None:
@@ -34,15 +40,16 @@ class VerdictView(QWidget):
         # Verdicts are of several words.
         self.badge.setWordWrap(True)
         self.badge.setAccessibleName("Verdict")
-        self.reason = text_label()
+        self.sentence, self.reason = text_label(), text_label()
+        self.sentence.setAccessibleName("Verdict in short")
+        self.reason.setAccessibleName("Verdict in numbers")
         box = in_column(self)
         box.addWidget(self.badge)
-        box.addWidget(self.reason)
+        box.addWidget(self.sentence)
         self.show_verdict(None, "")
 
     def show_verdict(self, result: PepprResult | None, label: str) -> None:
         """Show the verdict on a label, or nothing."""
-        self.badge.setVisible(result is not None)
         self.reason.setVisible(result is not None)
         self.setVisible(result is not None)
         if result is None:
@@ -55,6 +62,9 @@ class VerdictView(QWidget):
             f"background: {colour}; color: white; border-radius: 4px; padding: 3px 8px;"
             "font-weight: bold;"
         )
+        short = "" if verdict is None else plain_verdict(verdict, "this map")
+        self.sentence.setText(short)
+        self.sentence.setVisible(bool(short))
         if verdict is None:
             self.reason.setText(unjudged_text(result))
         else:
