@@ -51,6 +51,8 @@ _GAPS_BELOW = 1.5
 # so many families of controls; each has a line below the curves and one below Δ.
 _AXES, _LINES_OF_ONE, _LINES_OF_TWO = 150, 22, 16
 _USUAL_FAMILIES = 2
+# In letters: a width below which words have more lines, and how many more.
+_TIGHT, _LINES_OF_TIGHT = 20, 3
 
 
 def size_of_letters(points: float, width: float) -> float:
@@ -74,6 +76,7 @@ def least_height(
     small = size_of_letters(points, in_points)
     columns = 2 if in_points / small > _WIDE else 1
     lines = _LINES_OF_TWO if columns == 2 else _LINES_OF_ONE
+    lines += _LINES_OF_TIGHT if in_points / small < _TIGHT else 0
     lines -= 2 * max(0, _USUAL_FAMILIES - families) // columns
     return round(_AXES + lines * _LINE * small * dots_an_inch / _POINTS_AN_INCH)
 

@@ -205,6 +205,9 @@ class PepprPlot(QWidget):
             self._others = others
         self._called = called
         self._result, self._label = result, label
+        if result is None:
+            # Not to be taken for those of what comes next.
+            self._drawn = self._picture = None
         self._fit_height()
         self._draw_all()
 
@@ -238,12 +241,21 @@ class PepprPlot(QWidget):
             called=self._called,
         )
 
+    def setVisible(self, visible: bool) -> None:
+        """Draw once it has its place: hidden, it has none, and nothing is drawn."""
+        comes = visible and self.isHidden()
+        super().setVisible(visible)
+        if comes:
+            self._resized.start()
+
     def _draw_placed(self) -> None:
+        if self.isHidden():
+            return
         self._resized.setInterval(_MILLISECONDS_OF_RESIZING)
         self._draw_all()
 
     def _draw_all(self) -> None:
-        if self._drawn is None and self._resized.isActive():
+        if self.isHidden() or (self._drawn is None and self._resized.isActive()):
             # All of it will be drawn then.
             return
         # One under way is shown first: where curves come faster than they are drawn, each would

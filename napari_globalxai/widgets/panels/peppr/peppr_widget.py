@@ -382,8 +382,8 @@ class PepprWidget(Panel):
         with_curves = str(result.curves["label"].iloc[0])
         self._list_labels(list(result.areas), with_curves)
         self.verdict.show_verdict(None, with_curves)
-        self.plot.show_result(result, with_curves)
         self._show_parts(result)
+        self.plot.show_result(result, with_curves)
         if self._curves_to_come:
             # Once: later, it is for whoever looks on to scroll.
             self._curves_to_come = False
