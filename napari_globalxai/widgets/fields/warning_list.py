@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from qtpy.QtWidgets import QWidget
-
 from napari_globalxai.widgets.fields.fold import Fold
 from napari_globalxai.widgets.fields.layouts import in_column
 from napari_globalxai.widgets.fields.parts import text_label
+from napari_globalxai.widgets.fields.tall_column import TallColumn
 from napari_globalxai.widgets.words.kinds_of_warnings import by_kind, kinds_in_words
 from napari_globalxai.widgets.words.panel_words import in_panel_words
 
@@ -16,7 +15,7 @@ from napari_globalxai.widgets.words.panel_words import in_panel_words
 _MOST_IN_VIEW = 3
 
 
-class WarningList(QWidget):
+class WarningList(TallColumn):
     """Errors, then a few warnings, and a heading that unfolds the others.
 
     Parameters

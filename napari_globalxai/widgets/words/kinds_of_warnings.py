@@ -49,7 +49,7 @@ def kinds_in_words(kinds: Mapping[str, Sequence[str]], *, is_more: bool) -> str:
         Whether others stand above them.
     """
     counts = sorted(((len(each), kind) for kind, each in kinds.items()), key=lambda one: -one[0])
-    told = [f"{number} × {kind}" for number, kind in counts[:_MOST_NAMED]]
+    told = [f"{number} × {kind}" if number > 1 else kind for number, kind in counts[:_MOST_NAMED]]
     if others := sum(number for number, _ in counts[_MOST_NAMED:]):
         told.append(f"{others} of other kinds")
     total = counted(sum(number for number, _ in counts), "more warning" if is_more else "warning")

@@ -36,14 +36,12 @@ class SmallWindow(QObject):
     def __init__(self, window: QMainWindow) -> None:
         super().__init__(window)
         self._has_moved = False
+        # How many panels there were when the list of layers got its height.
+        self._panels_known = 0
         self._settled = QTimer(self)
         self._settled.setSingleShot(True)
         self._settled.setInterval(_MILLISECONDS_OF_CHANGE)
         self._settled.timeout.connect(self.arrange)
-        self._moved = QTimer(self)
-        self._moved.setSingleShot(True)
-        self._moved.setInterval(_MILLISECONDS_OF_CHANGE)
-        self._moved.timeout.connect(self._share_height)
         window.installEventFilter(self)
 
     @property
@@ -90,6 +88,13 @@ class SmallWindow(QObject):
         if is_small and not self._has_moved:
             self._move_below(panels, lists)
             self._give_width(panels[0], min(max(column, USUAL_WIDTH), half - _EDGES))
+            # Before they have their places, Qt would share the height of what stood there.
+            self._panels_known = 0
+            self.arrange_soon()
+        elif is_small and len(panels) != self._panels_known:
+            # Whoever gives the list another height keeps it, until another panel comes.
+            self._panels_known = len(panels)
+            self._share_height()
         elif not is_small and self._has_moved:
             self._move_back(lists)
             self._give_width(panels[0], min(USUAL_WIDTH, half - column - _EDGES))
@@ -135,8 +140,6 @@ class SmallWindow(QObject):
         for dock in front[:1]:
             dock.raise_()
         self._has_moved = True
-        # Before they have their places, Qt would share the height of what stood there.
-        self._moved.start()
 
     def _share_height(self) -> None:
         """Give the list of layers little of a low window: panels are read, the list is known."""

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtWidgets import QWidget
-
 from napari_globalxai.cohort.wording import counted
 from napari_globalxai.errors import InputError
 from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.widgets.fields.layouts import in_column
 from napari_globalxai.widgets.fields.parts import text_label
+from napari_globalxai.widgets.fields.tall_column import TallColumn
 from napari_globalxai.widgets.fields.warning_list import WarningList
 from napari_globalxai.widgets.jobs.workers import LatestOnly
 
@@ -26,7 +25,7 @@ class _Seen:
     errors: Sequence[str] = ()
 
 
-class CohortPreview(QWidget):
+class CohortPreview(TallColumn):
     """Reads a table in the background and tells what it was taken for.
 
     Attributes

@@ -52,7 +52,7 @@ _GAPS_BELOW = 1.5
 _AXES, _LINES_OF_ONE, _LINES_OF_TWO = 150, 22, 16
 _USUAL_FAMILIES = 2
 # In letters: a width below which words have more lines, and how many more.
-_TIGHT, _LINES_OF_TIGHT = 20, 3
+_TIGHT, _LINES_OF_TIGHT = 22, 3
 
 
 def size_of_letters(points: float, width: float) -> float:

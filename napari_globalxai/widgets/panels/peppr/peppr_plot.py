@@ -99,7 +99,8 @@ class PepprPlot(QWidget):
         self._figures = LatestOnly(self)
         self._figures.ready.connect(self._on_drawn)
         self._figures.failed.connect(self._catch_up)
-        self._is_behind = False
+        # A part that nobody shows yet is not put away.
+        self._is_behind = self._is_away = False
         self._resized = QTimer(self)
         self._resized.setSingleShot(True)
         self._resized.setInterval(_MILLISECONDS_UNSEEN)
@@ -242,20 +243,20 @@ class PepprPlot(QWidget):
         )
 
     def setVisible(self, visible: bool) -> None:
-        """Draw once it has its place: hidden, it has none, and nothing is drawn."""
-        comes = visible and self.isHidden()
+        """Draw once it has its place: put away it has none, and nothing is drawn."""
+        comes, self._is_away = visible and self._is_away, not visible
         super().setVisible(visible)
         if comes:
             self._resized.start()
 
     def _draw_placed(self) -> None:
-        if self.isHidden():
+        if self._is_away:
             return
         self._resized.setInterval(_MILLISECONDS_OF_RESIZING)
         self._draw_all()
 
     def _draw_all(self) -> None:
-        if self.isHidden() or (self._drawn is None and self._resized.isActive()):
+        if self._is_away or (self._drawn is None and self._resized.isActive()):
             # All of it will be drawn then.
             return
         # One under way is shown first: where curves come faster than they are drawn, each would
