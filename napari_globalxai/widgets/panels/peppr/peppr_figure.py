@@ -345,6 +345,7 @@ class CurvesDrawing:
         everything = np.concatenate([*values, [own, 0.0]])
         span = max(float(np.ptp(everything)), 0.05)
         edges = np.linspace(everything.min() - 0.05 * span, everything.max() + 0.05 * span, 31)
+        part = over_the_first(areas.get("judged_up_to", 1))
         axes.hist(
             values,
             bins=edges.tolist(),
@@ -353,13 +354,13 @@ class CurvesDrawing:
             alpha=0.85,
             label=[look.title for look in families],
         )
-        axes.axvline(
-            own, color=self.seen(ARM_COLOURS["restore"]), lw=2, label=f"This map, {own:.2f}"
-        )
+        # Controls have fewer steps: Δ of all steps, which stands beside the verdict, is another.
+        is_other = part == over_the_first(1) and f"{own:.2f}" != f"{areas.get('delta', own):.2f}"
+        named = f"This map{' at the same steps' if is_other else ''}, {own:.2f}"
+        axes.axvline(own, color=self.seen(ARM_COLOURS["restore"]), lw=2, label=named)
         axes.set_xlim(edges[0], edges[-1])
         axes.margins(y=0.1)
         axes.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
-        part = over_the_first(areas.get("judged_up_to", 1))
         self.name_axes(axes, f"Δ = area restored − area erased, {part}", "Orders")
         self.name_lines(axes, *axes.get_legend_handles_labels(), length=1.2)
 

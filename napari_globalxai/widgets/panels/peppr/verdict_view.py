@@ -11,7 +11,7 @@ from napari_globalxai.faithfulness.verdict.plain_verdict import plain_verdict
 from napari_globalxai.faithfulness.verdict.verdicts import NOT_ENOUGH_DATA, kind_of
 from napari_globalxai.widgets.fields.layouts import in_column
 from napari_globalxai.widgets.fields.parts import text_label
-from napari_globalxai.widgets.panels.peppr.peppr_words import reason_text, unjudged_text
+from napari_globalxai.widgets.panels.peppr.peppr_words import reason_text, unjudged_texts
 from napari_globalxai.widgets.words.colours import VERDICT_COLOURS
 from napari_globalxai.widgets.words.plain_labels import plain_label
 
@@ -50,9 +50,9 @@ class VerdictView(QWidget):
 
     def show_verdict(self, result: PepprResult | None, label: str) -> None:
         """Show the verdict on a label, or nothing."""
-        self.reason.setVisible(result is not None)
         self.setVisible(result is not None)
         if result is None:
+            self.reason.hide()
             return
         verdict = result.verdict.get(label)
         word = "not judged" if verdict is None else result.word(label)
@@ -62,10 +62,11 @@ class VerdictView(QWidget):
             f"background: {colour}; color: white; border-radius: 4px; padding: 3px 8px;"
             "font-weight: bold;"
         )
-        short = "" if verdict is None else plain_verdict(verdict, "this map")
-        self.sentence.setText(short)
-        self.sentence.setVisible(bool(short))
         if verdict is None:
-            self.reason.setText(unjudged_text(result))
+            short, numbers = unjudged_texts(result)
         else:
-            self.reason.setText(reason_text(result, label, verdict))
+            short = plain_verdict(verdict, "this map")
+            numbers = reason_text(result, label, verdict)
+        for part, text in ((self.sentence, short), (self.reason, numbers)):
+            part.setText(text)
+            part.setVisible(bool(text))
