@@ -12,7 +12,7 @@ from napari_globalxai.faithfulness.verdict.verdicts import (
 )
 
 
-def plain_verdict(verdict: Verdict, along: str) -> str:
+def plain_verdict(verdict: Verdict, along: str, *, beside_word: bool = False) -> str:
     """Return a verdict as an answer to whether the model decides by what a map shows.
 
     Parameters
@@ -21,6 +21,8 @@ def plain_verdict(verdict: Verdict, along: str) -> str:
         The verdict.
     along : str
         What the map is called in the sentence, such as ``its own map``.
+    beside_word : bool, optional
+        Whether the verdict's word stands beside it, and need not be said again.
     """
     # Of version 0.1 the words are shorter.
     if verdict.kind in (FAITHFUL, "faithful"):
@@ -31,6 +33,8 @@ def plain_verdict(verdict: Verdict, along: str) -> str:
             "view, but much of the map lies outside."
         )
     if verdict.kind == WELL_PLACED:
+        if beside_word:
+            return "Not shown: a map that never saw the model serves as well."
         return f"Not shown: {along} is {verdict.word}."
     if verdict.kind in (NO_BETTER, "not faithful"):
         return (

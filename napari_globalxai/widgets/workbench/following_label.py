@@ -55,6 +55,7 @@ class _Teller:
         said = self._say(what)
         self.label.setText(said.text)
         self.label.setToolTip(said.tip)
+        self.label.setAccessibleDescription(said.tip)
         # Shown before a panel has it, it would be a window.
         if not said.text:
             self.label.hide()

@@ -65,7 +65,7 @@ class VerdictView(QWidget):
         if verdict is None:
             short, numbers = unjudged_texts(result)
         else:
-            short = plain_verdict(verdict, "this map")
+            short = plain_verdict(verdict, "this map", beside_word=True)
             numbers = reason_text(result, label, verdict)
         for part, text in ((self.sentence, short), (self.reason, numbers)):
             part.setText(text)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from qtpy.QtWidgets import QLabel
 
+from napari_globalxai.widgets.fields.wrapped import tip_lines
 from napari_globalxai.widgets.session.session import Session
 from napari_globalxai.widgets.session.shown_maps import MapChoice
 from napari_globalxai.widgets.words.plain_labels import plain
 from napari_globalxai.widgets.workbench.following_label import Said, following_label
 from napari_globalxai.widgets.workbench.panel import Panel
 
-_WORDS = (
-    "The maps on show are others: {title}. PEPPR tests the run's own, of all images. To test "
-    "others, keep them by “Of which images” in “Global explanations”, and choose their files in "
-    "“Compare maps, test regions, as published”."
+_WORDS = "The maps on show are others: {title}. PEPPR tests the run's own, of all images."
+# In a tooltip, as the curves are to be in view below.
+_HOW = (
+    "To test others, keep them by “Of which images” in “Global explanations”, and choose their "
+    "files in “Compare maps, test regions, as published”."
 )
 
 
@@ -33,4 +35,6 @@ def make_whole_run_note(panel: Panel, session: Session) -> QLabel:
 
 
 def _say_what(choice: MapChoice) -> Said:
-    return Said("" if choice.is_own else plain(_WORDS.format(title=choice.title)))
+    if choice.is_own:
+        return Said()
+    return Said(plain(_WORDS.format(title=choice.title)), tip_lines(_HOW))
