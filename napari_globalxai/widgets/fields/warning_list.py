@@ -36,7 +36,7 @@ class WarningList(TallColumn):
         self.first, self._others = text_label(), text_label()
         self.first.setAccessibleName(name)
         self._others.setAccessibleName(f"{name}: the others")
-        self.rest = Fold("")
+        self.rest = Fold(f"{name}: more")
         self.rest.show_content(self._others)
         box = in_column(self, spacing=2)
         box.addWidget(self.first)
@@ -60,7 +60,8 @@ class WarningList(TallColumn):
             "\n".join(_marked(line for lines in others.values() for line in lines))
         )
         self.rest.collapse()
-        self.rest.set_title(kinds_in_words(others, is_more=bool(wrong or seen)) if others else "")
+        if others:
+            self.rest.set_title(kinds_in_words(others, is_more=bool(wrong or seen)))
         self.rest.setVisible(bool(others))
         self.setVisible(bool(wrong or kinds))
 
