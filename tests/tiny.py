@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -160,6 +161,15 @@ def write_linear(folder: Path, weight: Tensor | None = None) -> Path:
     }
     (folder / "linear.yaml").write_text(yaml.safe_dump(card))
     return folder / "linear.yaml"
+
+
+def with_card(model: Path, folder: Path, **other: Any) -> Path:
+    """Copy a model with another card; its weights may do what they like."""
+    shutil.copytree(model.parent, folder)
+    card = yaml.safe_load((folder / model.name).read_text())
+    card["input"] |= other.pop("input", {})
+    (folder / model.name).write_text(yaml.safe_dump({**card, **other}))
+    return folder / model.name
 
 
 def make_stack(folder: Path, images: np.ndarray, fields: np.ndarray | None = None) -> AlignedStack:

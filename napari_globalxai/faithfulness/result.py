@@ -25,7 +25,7 @@ from napari_globalxai.faithfulness.orders.map_orders import Mask, kept_pixels
 from napari_globalxai.faithfulness.saved_arrays import open_arrays
 from napari_globalxai.faithfulness.stored_results import DEFAULT_FILL, result_stem
 from napari_globalxai.faithfulness.targets import MACRO, POOLED
-from napari_globalxai.faithfulness.verdict.verdicts import FAITHFUL, WITH_A_CAUTION, Verdict
+from napari_globalxai.faithfulness.verdict.verdicts import Verdict, shown_word
 from napari_globalxai.storage import (
     atomic_path,
     read_json,
@@ -139,11 +139,8 @@ class PepprResult:
 
     def word(self, label: str) -> str:
         """Return the verdict's word on a judged label as it is shown: never bare with a caution."""
-        verdict = self.verdict[label]
-        # Of version 0.1 the word is shorter.
-        faithful = verdict.kind == FAITHFUL or verdict.word == "faithful"
-        with_caution = faithful and self.areas[label].get("cautioned")
-        return f"{verdict.word}, {WITH_A_CAUTION}" if with_caution else verdict.word
+        cautioned = bool(self.areas[label].get("cautioned"))
+        return shown_word(self.verdict[label].word, cautioned=cautioned)
 
     @property
     def fills(self) -> tuple[str, ...]:

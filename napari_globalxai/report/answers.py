@@ -10,11 +10,11 @@ import numpy as np
 
 from napari_globalxai.faithfulness.result import PepprResult
 from napari_globalxai.faithfulness.verdict.outside_share import MASS_WORTH_SAYING, outside_share
+from napari_globalxai.faithfulness.verdict.plain_verdict import plain_verdict
 from napari_globalxai.faithfulness.verdict.verdicts import (
     FAITHFUL,
     FAITHFUL_INSIDE,
-    NO_BETTER,
-    WELL_PLACED,
+    NOT_ENOUGH_DATA,
 )
 from napari_globalxai.report.style import FloatImage, Mask, is_missing, number, percent
 from napari_globalxai.runs.run import Run
@@ -79,33 +79,18 @@ def answer(run: Run, label: str, results: Mapping[str, PepprResult]) -> LabelAns
 
 def _sentence(label: str, name: str, result: PepprResult) -> str:
     """Return what the verdict says, without the numbers that it rests on."""
-    verdict, areas = result.verdict[label], result.areas[label]
-    along = "its own map" if name == label else "the overall map"
+    verdict = result.verdict[label]
+    text = plain_verdict(verdict, "its own map" if name == label else "the overall map")
     tested = f" {verdict.tested}." if verdict.tested else ""
-    if verdict.kind in (FAITHFUL, "faithful"):
-        text = f"Yes: along {along}, the decision rests on the places shown."
-    elif verdict.kind == FAITHFUL_INSIDE:
-        text = (
-            f"In part: along {along}, the decision rests on the places shown inside the field of "
-            "view, but much of the map lies outside."
-        )
-    elif verdict.kind == WELL_PLACED:
-        return f"Not shown: {along} is {verdict.word}.{tested}"
-    elif verdict.kind in (NO_BETTER, "not faithful"):
-        return (
-            f"No: {along} is no better than maps like it that lie elsewhere. Do not use it as an "
-            f"explanation.{tested}"
-        )
-    else:
-        return f"Cannot say, along {along}: {verdict.reason}.{tested}"
-    return f"{text}{_fractions(areas)}{tested}"
+    rests_on_it = verdict.kind in (FAITHFUL, FAITHFUL_INSIDE, "faithful")
+    return f"{text}{_fractions(result.areas[label]) if rests_on_it else ''}{tested}"
 
 
 def _numbers(label: str, result: PepprResult) -> str:
     """Return what the verdict rests on; nothing where the sentence has said it."""
     verdict = result.verdict[label]
-    says_why = (FAITHFUL, "faithful", FAITHFUL_INSIDE, WELL_PLACED, NO_BETTER, "not faithful")
-    return f"The verdict in numbers: {verdict.reason}." if verdict.kind in says_why else ""
+    is_said = verdict.kind == NOT_ENOUGH_DATA
+    return "" if is_said else f"The verdict in numbers: {verdict.reason}."
 
 
 def _fractions(areas: Mapping[str, Any]) -> str:

@@ -8,16 +8,16 @@ from napari_globalxai.addresses import move
 from napari_globalxai.cohort.table import Cohort
 from napari_globalxai.errors import InputError
 from napari_globalxai.frame.reuse import continues
-from napari_globalxai.runs.folder import LOCK_FILE, PEPPR_FOLDER, STACK_FOLDER
+from napari_globalxai.runs.folder import PEPPR_FOLDER, STACK_FOLDER
+from napari_globalxai.runs.free_folder import run_in
 from napari_globalxai.runs.record import (
     CohortRecord,
     RunRecord,
     has_record,
-    other_kind,
     read_record,
 )
 from napari_globalxai.settings.frame_settings import FrameSettings
-from napari_globalxai.storage import hash_value, is_unused
+from napari_globalxai.storage import hash_value
 
 
 def claim_folder(
@@ -48,16 +48,10 @@ def claim_folder(
     InputError
         When the folder holds something else, or a run that differs in more than new images.
     """
-    before: RunRecord | None = None
-    if has_record(folder):
-        found = read_record(folder)
-        if not isinstance(found, RunRecord):
-            raise InputError(
-                f"{other_kind(folder, found, 'a run')} Choose another folder for the run."
-            )
+    before = run_in(folder)
+    if before is not None:
         if not resume:
             raise _taken(folder)
-        before = found
         if frame.is_outdated(before.settings.alignment):
             raise InputError(
                 f"{folder}: its images were aligned by a version that read some files otherwise; "
@@ -66,8 +60,6 @@ def claim_folder(
         if (other := _differs(before, record)) is not None:
             raise made_with_another(folder, other)
         _check_cohort(folder, before.cohort, record.cohort, cohort)
-    elif not is_unused(folder, LOCK_FILE):
-        raise InputError(f"{folder}: is not empty and not a run; choose another folder.")
     return before
 
 

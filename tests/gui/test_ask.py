@@ -8,10 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
+import tiny
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QLabel
 
 import napari_globalxai as gx
+from napari_globalxai.errors import InputError
 from napari_globalxai.widgets.jobs.event_turns import TURNS
 from napari_globalxai.widgets.session.shown_maps import Selection
 from napari_globalxai.widgets.words.questions import QUESTIONS
@@ -227,3 +231,43 @@ def test_a_question_is_cancelled_and_outlives_its_panel(
     viewer.window.remove_dock_widget(panel.dock())
     qtbot.waitUntil(lambda: bool(answered), timeout=TIMEOUT)
     assert (tmp_path / "run" / "selections" / "old" / "left.tif").is_file()
+
+
+def test_a_run_that_differs_is_compared_or_refused_by_what_differs(
+    own: Any, inputs: Any, tmp_path: Path, qtbot: Any
+) -> None:
+    explain, ask = own.explain, own.explain.answers.ask
+    usual, height = tiny.write_resnet(tmp_path / "resnet"), 2 * tiny.HEIGHT
+    large = tiny.with_card(usual, tmp_path / "large", input={"height": height})
+    gx.explain(inputs.cohort, large, tmp_path / "large-run", "saliency")
+    choose(ask, "compare", {"name": "large"}, qtbot)
+    ask.first.fields["other"].path = tmp_path / "large-run"
+    with qtbot.waitSignal(ask.runner.failed, timeout=TIMEOUT):
+        ask.ask_button.click()
+    with pytest.raises(InputError) as refused:
+        gx.compare(tmp_path / "run", tmp_path / "large-run", tmp_path / "out")
+    assert ask.job_bar.status.text() == str(refused.value)
+    assert f"{height} × {tiny.WIDTH} pixels" in str(refused.value)
+    # Beside each other they are not laid, either.
+    runner = explain.beside.runner
+    with qtbot.waitSignal(runner.failed, timeout=TIMEOUT) as told:
+        explain.beside.open_run(tmp_path / "large-run")
+    assert told.args == [str(refused.value)]
+
+    table = pd.read_csv(inputs.cohort)
+    table["nose"] = table["right"]
+    table["filename"] = [str(inputs.cohort.parent / name) for name in table["filename"]]
+    table.to_csv(tmp_path / "renamed.csv", index=False)
+    renamed = tiny.with_card(inputs.model, tmp_path / "renamed", labels=["left", "nose"])
+    gx.explain(tmp_path / "renamed.csv", renamed, tmp_path / "renamed-run", "saliency")
+    choose(ask, "compare", {"name": "renamed", "permutations": 19}, qtbot)
+    ask.first.fields["other"].path = tmp_path / "renamed-run"
+    answer(ask, qtbot)
+    kept = json.loads((tmp_path / "run/comparisons/renamed/comparison.json").read_text())
+    assert list(kept["labels"]) == ["left"]
+    answers = explain.answers
+    qtbot.waitUntil(lambda: answers.box.currentData() == "comparisons", timeout=TIMEOUT)
+    words = "is not in the other run (nose)"
+    qtbot.waitUntil(
+        lambda: any(words in each.text() for each in answers.findChildren(QLabel)), timeout=TIMEOUT
+    )

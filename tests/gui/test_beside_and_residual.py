@@ -13,6 +13,7 @@ import tifffile
 from scipy.stats import spearmanr
 
 from napari_globalxai.runs.questions.image_residual import image_residual
+from napari_globalxai.widgets.session.shown_maps import Selection
 
 pytestmark = pytest.mark.gui
 
@@ -53,6 +54,12 @@ def test_a_second_run_lies_below_and_follows_map_and_slider(
     valid = own.valid & beside.layers.run.valid
     expected = spearmanr(own.maps["left"][valid], own.maps["left"][::-1][valid]).statistic
     assert f"{expected:.2f}" in beside.said.text()
+    # Of which images: those above may be others.
+    assert "above are others" not in beside.said.text()
+    opened.session.select(Selection("age > 60", (1, 2, 3)))
+    assert "own maps, of all images; above are others: age > 60." in beside.said.text()
+    opened.session.select(None)
+    assert "above are others" not in beside.said.text()
     opened.session.show_native(True)
     assert not images.visible
     opened.session.show_native(False)

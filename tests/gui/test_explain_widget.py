@@ -245,8 +245,8 @@ def test_failed_images_are_listed(panels: Any, inputs: Any, tmp_path: Path, qtbo
     explain.output_field.path = tmp_path / "run"
     with qtbot.waitSignal(explain.runner.succeeded, timeout=TIMEOUT):
         explain.compute()
-    assert "1 of 40 images failed" in explain.notes.text()
-    assert "gone.png" in explain.notes.text()
+    assert "1 of 40 images failed" in explain.warnings.text()
+    assert "gone.png" in explain.warnings.text()
     panels.viewer.dims.set_current_step(0, 2)
     assert "Failed: gone.png" in explain.image_panel.title.text()
 

@@ -238,7 +238,7 @@ def test_curves_that_come_faster_than_they_are_drawn_are_shown(
 
 
 def test_nothing_is_drawn_before_the_plot_has_its_place(
-    make_napari_viewer: Any, monkeypatch: pytest.MonkeyPatch, qtbot: Any
+    make_napari_viewer: Any, finished_run: Path, monkeypatch: pytest.MonkeyPatch, qtbot: Any
 ) -> None:
     """It would hold up the window as it lays out the panel, and have letters of another size."""
     from napari_globalxai.widgets.panels.peppr import peppr_plot
@@ -253,7 +253,16 @@ def test_nothing_is_drawn_before_the_plot_has_its_place(
         return draw(wanted)
 
     monkeypatch.setattr(peppr_plot, "draw_result", noting)
-    peppr = open_panel(make_napari_viewer(show=True), "PEPPR")
+    viewer = make_napari_viewer(show=True)
+    peppr, explain = (open_panel(viewer, name) for name in ("PEPPR", "Global explanations"))
+    with qtbot.waitSignal(explain.runner.succeeded, timeout=TIMEOUT):
+        explain.open_run(finished_run)
+    # Without a result there is nothing to draw.
+    qtbot.wait(600)
+    assert peppr.plot.isHidden()
+    assert not sizes
+    peppr.bring_forward()
+    peppr.session.choose_map("left")
     qtbot.waitUntil(lambda: bool(sizes) and not peppr.plot.is_drawing, timeout=TIMEOUT)
     assert sizes[-1] == (peppr.plot.width(), peppr.plot.height())
     assert all(size[0] <= room for size, room in zip(sizes, rooms, strict=True))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +12,7 @@ import pytest
 from napari.settings import get_settings
 from napari.utils import Colormap
 from napari.utils.colormaps import AVAILABLE_COLORMAPS
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QPoint, Qt
 from qtpy.QtGui import QFontMetrics
 from qtpy.QtWidgets import QDockWidget, QScrollArea, QVBoxLayout, QWidget
 
@@ -199,3 +202,48 @@ def test_a_box_is_as_high_as_its_lines(qtbot: Any) -> None:
     assert box.accessibleName() == "Less the mean of all the other images of the cohort"
     panel.resize(2000, 300)
     qtbot.waitUntil(lambda: "\n" not in box.text())
+
+
+def test_curves_and_verdict_are_in_view_on_a_small_screen(
+    panels: Any, finished_run: Path, tmp_path: Path, qtbot: Any
+) -> None:
+    """At 1024 × 768 in letters of 12 points, without scrolling, however long the verdict is."""
+    appearance = get_settings().appearance
+    before = appearance.font_size
+    appearance.font_size = 12
+    try:
+        run = Path(shutil.copytree(finished_run, tmp_path / "run"))
+        told = json.loads((run / "peppr" / "left.json").read_text())
+        told["labels"]["left"] |= {"verdict": "no better than its shifts"}
+        told["labels"]["left"]["reason"] = "lengthy " * 200
+        (run / "peppr" / "left.json").write_text(json.dumps(told))
+        panels.viewer.window.show()
+        panels.viewer.window.resize(1024, 768)
+        for name in PANELS:
+            open_panel(panels.viewer, name)
+        with qtbot.waitSignal(panels.explain.runner.succeeded, timeout=60_000):
+            panels.explain.open_run(run)
+        peppr = panels.peppr
+        peppr.bring_forward()
+        panels.session.choose_map("left")
+        qtbot.waitUntil(lambda: panels.session.result is not None and TURNS.is_idle, timeout=60_000)
+        plot, room = peppr.plot, peppr.viewport()
+        qtbot.waitUntil(lambda: plot.isVisible() and not plot.is_drawing, timeout=60_000)
+        qtbot.wait(500)
+        qtbot.waitUntil(lambda: not plot.is_drawing, timeout=60_000)
+        assert peppr.verticalScrollBar().value() == 0
+
+        def end_in_view(part: Any, height: float) -> float:
+            return float(part.mapTo(room, QPoint(0, round(height))).y())
+
+        for part in (peppr.header, peppr.badge, peppr.verdict.sentence):
+            assert part.height() >= part.heightForWidth(part.width())
+            assert end_in_view(part, part.height()) <= room.height()
+        # The figure's bottom is 0.
+        low, high = plot.figure.bbox.height, plot.curves_axes.bbox.y0
+        assert end_in_view(plot, plot.height() * (1 - high / low)) <= room.height()
+        # All of the reason is there, below.
+        assert peppr.reason.text().count("lengthy") == 200
+        assert peppr.reason.isVisible()
+    finally:
+        appearance.font_size = before

@@ -190,3 +190,41 @@ def test_other_images_and_folders_are_refused(runs, folder, tmp_path):
         gx.compare(runs[0], other, tmp_path / "out")
     with pytest.raises(InputError, match="holds something else"):
         gx.compare(runs[0], runs[1], tmp_path / "cohort")
+
+
+def test_another_frame_is_refused_by_its_size(runs, folder, tmp_path):
+    model = tiny.with_card(folder / "model0" / "model.yaml", tmp_path / "large",
+                      input={"height": 2 * tiny.HEIGHT})  # fmt: skip
+    other = gx.explain(folder / "cohort" / "cohort.csv", model, tmp_path / "run")
+    sizes = f"{tiny.HEIGHT} × {tiny.WIDTH} and {2 * tiny.HEIGHT} × {tiny.WIDTH} pixels"
+    with pytest.raises(InputError, match=f"has another frame than .*{sizes}"):
+        gx.compare(runs[0], other, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_labels_of_one_run_alone_are_named_and_left_out(runs, folder, tmp_path):
+    table = pd.read_csv(folder / "cohort" / "cohort.csv")
+    table["nose"] = table["right"]
+    table.to_csv(folder / "cohort" / "renamed.csv", index=False)
+    model = tiny.with_card(
+        folder / "model1" / "model.yaml", tmp_path / "renamed", labels=["left", "nose"]
+    )
+    other = gx.explain(folder / "cohort" / "renamed.csv", model, tmp_path / "run")
+    known = gx.explain(folder / "cohort" / "cohort.csv", folder / "model1" / "model.yaml",
+                       tmp_path / "known")  # fmt: skip
+    found = gx.compare(runs[0], other, tmp_path / "out", permutations=19)
+    assert list(found.labels) == ["left"]
+    # As if both had the same labels.
+    whole = gx.compare(runs[0], known, tmp_path / "whole", permutations=19)
+    assert found.labels["left"].facts == whole.labels["left"].facts
+    said = " ".join(found.remarks)
+    assert f"1 label of {runs[0].folder} is not in the other run (right)" in said
+    assert f"1 label of {other.folder} is not in the other run (nose)" in said
+    assert not any("label of" in each for each in whole.remarks)
+    strange = tiny.with_card(
+        folder / "model1" / "model.yaml", tmp_path / "strange", labels=["nose", "ear"]
+    )
+    table.rename(columns={"left": "ear"}).to_csv(folder / "cohort" / "strange.csv", index=False)
+    third = gx.explain(folder / "cohort" / "strange.csv", strange, tmp_path / "third")
+    with pytest.raises(InputError, match=r"has no label in common with .*\(nose, ear and left"):
+        gx.compare(runs[0], third, tmp_path / "none")

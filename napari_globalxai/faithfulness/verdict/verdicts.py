@@ -75,6 +75,30 @@ def kind_of(word: str) -> str:
     return next((kind for kind in KINDS if word.startswith(kind)), word)
 
 
+def is_faithful(word: str) -> bool:
+    """Return whether a word says that a map is faithful all over, or did so in older results.
+
+    Parameters
+    ----------
+    word : str
+        The word, with a caution or without.
+    """
+    return word.startswith(FAITHFUL) or word == "faithful"
+
+
+def shown_word(word: str, *, cautioned: bool) -> str:
+    """Return a verdict's word as it is shown: never bare with a caution.
+
+    Parameters
+    ----------
+    word : str
+        The word as it is kept.
+    cautioned : bool
+        Whether something keeps it from saying all.
+    """
+    return f"{word}, {WITH_A_CAUTION}" if cautioned and is_faithful(word) else word
+
+
 @dataclass(frozen=True)
 class Lead:
     """By how much a map's early Δ exceeds that of a simple order, over patients.

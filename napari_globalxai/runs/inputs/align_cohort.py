@@ -21,13 +21,11 @@ from napari_globalxai.progress import JobProgress, ProgressCallback, ignore_prog
 from napari_globalxai.runs import provenance, tables
 from napari_globalxai.runs.clock import now
 from napari_globalxai.runs.folder import IMAGES_TABLE, QUALITY_FILE, STACK_FOLDER
+from napari_globalxai.runs.free_folder import refuse_other_folder
 from napari_globalxai.runs.record import (
     AlignCounts,
     AlignmentRecordSettings,
     AlignRecord,
-    has_record,
-    other_kind,
-    read_record,
     write_record,
 )
 from napari_globalxai.settings.execution_settings import WorkerSettings
@@ -36,7 +34,7 @@ from napari_globalxai.settings.frame_settings import (
     CohortFrameSettings,
     FrameSettings,
 )
-from napari_globalxai.storage import hash_value, is_unused, read_json, write_json
+from napari_globalxai.storage import hash_value, read_json, write_json
 
 # An image is said to be of the other side where it fits it this much better.
 _CLEARLY_OTHER = -0.1
@@ -99,7 +97,7 @@ def align_into(
     workers: Workers | None = None,
 ) -> AlignRecord:
     """Align a cohort into a folder that is to hold that, or a quality control; see `align`."""
-    _claim(folder)
+    refuse_other_folder(folder)
     record = AlignRecord(
         kind=kind,
         started=now(),
@@ -228,16 +226,3 @@ def describe_images(
             }
         )
     return pd.DataFrame(rows)
-
-
-def _claim(folder: Path) -> None:
-    """Refuse a folder that holds something else."""
-    if folder.is_file():
-        raise InputError(f"{folder}: is a file; choose a folder.")
-    if is_unused(folder):
-        return
-    if not has_record(folder):
-        raise InputError(f"{folder}: holds something else than aligned images; choose another one.")
-    found = read_record(folder)
-    if not isinstance(found, AlignRecord):
-        raise InputError(f"{other_kind(folder, found, 'aligned images')} Choose another folder.")

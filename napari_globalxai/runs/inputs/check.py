@@ -46,14 +46,27 @@ class CheckResult:
     facts : sequence of str
         What was understood, a line each.
     problems : sequence of str
-        What would go wrong, a sentence each.
+        What would go wrong, a sentence each; first what `explain` would refuse.
     performance : sequence of LabelPerformance
         How well the model tells each label apart; empty without a model.
+    refused : int
+        How many of the problems keep `explain` from starting.
     """
 
     facts: Sequence[str]
     problems: Sequence[str]
     performance: Sequence[LabelPerformance] = ()
+    refused: int = 0
+
+    @property
+    def refusals(self) -> Sequence[str]:
+        """The problems that keep `explain` from starting."""
+        return self.problems[: self.refused]
+
+    @property
+    def others(self) -> Sequence[str]:
+        """The problems that it starts with."""
+        return self.problems[self.refused :]
 
 
 def check_inputs(
@@ -112,7 +125,7 @@ def check_inputs(
         problems = _check_model(cohort, model, settings, facts)
         found = reading.predict(model, told, processes)
     image = next((each.image for each in found.seen.values()), None)
-    problems += refusals(cohort, model, settings, image)
+    refused = list(dict.fromkeys(refusals(cohort, model, settings, image)))
     truth, activation = cohort.truth(model.labels), model.activation
     performance = measure_performance(
         model.labels, truth, log_odds(found.logits, activation), cohort.patients
@@ -127,7 +140,8 @@ def check_inputs(
         # The cohort itself lists files that are not there.
         problems += [why for row, why in found.errors.items() if not absence(cohort, row)]
     # What the model tells of the method is refused as well.
-    return CheckResult(facts, list(dict.fromkeys(problems)), performance)
+    problems = list(dict.fromkeys([*refused, *problems]))
+    return CheckResult(facts, problems, performance, len(refused))
 
 
 def _check_model(

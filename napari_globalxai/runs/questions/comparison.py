@@ -94,8 +94,8 @@ def compare_runs(
     InputError
         When they have no image, no label or not the same frame in common.
     """
-    labels = _labels(first, second, settings.labels)
     matched = match_images(first, second)
+    labels = _labels(matched, settings.labels)
     work = _Work(first, second, matched, settings, progress)
     found = {label: work.label(number, label, len(labels)) for number, label in enumerate(labels)}
     peppr = PepprDifferences((first, second), matched, labels)
@@ -113,14 +113,8 @@ def compare_runs(
     )
 
 
-def _labels(first: Run, second: Run, asked: Sequence[str] | None) -> tuple[str, ...]:
-    common = tuple(label for label in first.labels if label in second.labels)
-    if not common:
-        raise InputError(
-            f"{second.folder}: has no label in common with {first.folder} "
-            f"({', '.join(second.labels)} and {', '.join(first.labels)}); compare models of the "
-            "same labels."
-        )
+def _labels(matched: Matched, asked: Sequence[str] | None) -> tuple[str, ...]:
+    common = matched.labels
     unknown = [label for label in asked or () if label not in common]
     if unknown:
         raise InputError(

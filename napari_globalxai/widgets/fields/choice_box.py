@@ -26,12 +26,16 @@ def keep_wheel_for_focus(box: QWidget) -> None:
     box.installEventFilter(_WheelForFocus(box))
 
 
+# Of a choice, in the narrowest box.
+_FEWEST_LETTERS = 5
+
+
 def choice_box(name: str, tip: str) -> QComboBox:
     """Return a box to choose from that the wheel leaves alone and long names do not widen."""
     box = ElidedBox()
     box.setAccessibleName(name)
     box.setToolTip(tip)
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(8)
+    box.setMinimumContentsLength(_FEWEST_LETTERS)
     keep_wheel_for_focus(box)
     return box

@@ -2,13 +2,20 @@
 
 from typing import Optional
 
-from qtpy.QtCore import QEvent, Qt
+from qtpy.QtCore import QEvent, QMargins, QSize, Qt
 from qtpy.QtGui import QHelpEvent, QPaintEvent
 from qtpy.QtWidgets import QComboBox, QStyle, QStyleOptionComboBox, QStylePainter, QToolTip
 
 
 class ElidedBox(QComboBox):
     """A box whose choice is cut in its middle, where Qt's would be cut through a letter."""
+
+    def sizeHint(self) -> QSize:
+        """Return the size in which each of its choices is whole, as far as a row has room."""
+        hint, metrics = super().sizeHint(), self.fontMetrics()
+        letters = self.minimumContentsLength() * metrics.horizontalAdvance("X")
+        names = (metrics.horizontalAdvance(self.itemText(at)) for at in range(self.count()))
+        return hint.grownBy(QMargins(0, 0, max(0, max(names, default=0) - letters), 0))
 
     @property
     def shown_text(self) -> str:

@@ -6,7 +6,7 @@ Qt asks for it then. superqt's `QFlowLayout` is such a one.
 
 from typing import Optional
 
-from qtpy.QtCore import QEvent, QRect, QSize
+from qtpy.QtCore import QEvent, QMargins, QRect, QSize
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
@@ -20,11 +20,13 @@ class FlowRow(QWidget):
     ----------
     parts : sequence of QWidget
         The widgets, in order.
+    fills : bool, optional
+        Whether those of a line share what it has left of the row's width.
     """
 
-    def __init__(self, *parts: QWidget) -> None:
+    def __init__(self, *parts: QWidget, fills: bool = False) -> None:
         super().__init__()
-        self._parts = parts
+        self._parts, self._fills = parts, fills
         for part in parts:
             part.setParent(self)
         # Not fixed: a layout would give it the hint's one line, however many it needs.
@@ -39,8 +41,7 @@ class FlowRow(QWidget):
     def sizeHint(self) -> QSize:
         """Return the size of one line."""
         hints = [part.sizeHint() for part in self._shown()]
-        width = sum(hint.width() + _BETWEEN for hint in hints) - _BETWEEN
-        return QSize(max(width, 0), max((hint.height() for hint in hints), default=0))
+        return QSize(max(_width_of(hints), 0), max((hint.height() for hint in hints), default=0))
 
     def minimumSizeHint(self) -> QSize:
         """Return the width of the widest part, and the height of the lines as they are."""
@@ -83,7 +84,9 @@ class FlowRow(QWidget):
         places, top = [], 0
         for line in lines:
             height, left = max(size.height() for size in line), 0
+            more = self._fills * (width - _width_of(line)) // len(line)
             for size in line:
+                size = size.grownBy(QMargins(0, 0, more, 0))
                 places.append(QRect(left, top + (height - size.height()) // 2, *_sides(size)))
                 left += size.width() + _BETWEEN
             top += height + _BETWEEN
@@ -92,3 +95,7 @@ class FlowRow(QWidget):
 
 def _sides(size: QSize) -> tuple[int, int]:
     return size.width(), size.height()
+
+
+def _width_of(line: list[QSize]) -> int:
+    return sum(size.width() + _BETWEEN for size in line) - _BETWEEN

@@ -241,6 +241,13 @@ def settings_layout(content: QWidget | None = None) -> QFormLayout:
     return form
 
 
+def named_field(name: str, field: QWidget) -> QWidget:
+    """Return a field with its name before it, and the key in that, for a row of several."""
+    pair = QWidget()
+    settings_layout(pair).addRow(name, field)
+    return pair
+
+
 def add_setting(form: QFormLayout, setting: Declared, title: str | None = None) -> QWidget:
     """Add the input of a setting to a form, and return it.
 

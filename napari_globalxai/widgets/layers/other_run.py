@@ -137,6 +137,7 @@ class OtherRunLayers(RoleLayers):
         self._of_images.ready.connect(self._on_image_difference)
         session.row_changed.connect(self._on_row)
         session.map_changed.connect(self._on_map)
+        session.choice_changed.connect(self._on_choice)
         session.view_changed.connect(self._on_view)
         session.native_changed.connect(self._on_native)
 
@@ -151,7 +152,14 @@ class OtherRunLayers(RoleLayers):
         other, name = self._other, self._session.map_name
         if other is None:
             return ""
-        sentences = [f"Below: {identity_of(other.view.run)}"]
+        one, two = (identity_of(view.run) for view in (other.first, other.view))
+        # Told alike, they are known by their folders.
+        sentences = [f"Below: {two}" + (f", in {other.view.run.folder.name}" if one == two else "")]
+        choice = self._session.choice
+        if self._shown != IMAGE and not choice.is_own:
+            sentences.append(
+                f"This is of both runs' own maps, of all images; above are others: {choice.title}."
+            )
         if name not in other.view.maps:
             sentences.append(f"It has no map of {name}.")
         elif self._shown == MEANS and self._differences is not None:
@@ -243,6 +251,10 @@ class OtherRunLayers(RoleLayers):
 
     def _show_maps(self) -> None:
         self._on_map(self._session.map_name)
+
+    def _on_choice(self, choice: object) -> None:
+        if self._other is not None:
+            self.changed.emit()
 
     def _on_map(self, name: str) -> None:
         other = self._other

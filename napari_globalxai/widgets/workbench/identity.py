@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QLabel
 
-from napari_globalxai.widgets.fields.parts import text_label
 from napari_globalxai.widgets.fields.wrapped import tip_lines
 from napari_globalxai.widgets.session.session import Session
 from napari_globalxai.widgets.words.plain_labels import plain
 from napari_globalxai.widgets.words.table_words import local_time
+from napari_globalxai.widgets.workbench.following_label import Said, following_label
 
 if TYPE_CHECKING:
     from napari_globalxai.runs.run import Run
@@ -46,23 +46,10 @@ def make_header(panel: "Panel", session: Session, without: str = NO_RUN) -> QLab
     without : str, optional
         What it says while no run is on show.
     """
-    header = _Identity(session, without)
-    panel.follow(session.view_changed, header.on_view)
-    return header.label
 
+    def say(view: Any) -> Said:
+        if view is None:
+            return Said(without)
+        return Said(f"Shown: {identity_of(view.run)}", tip_lines(plain(str(view.run.folder))))
 
-class _Identity:
-    """Keeps a label in step with a session."""
-
-    def __init__(self, session: Session, without: str) -> None:
-        self.label = text_label(without)
-        self.label.setAccessibleName("Run on show")
-        # The label keeps what keeps it, as the session knows its method weakly.
-        self.label.identity = self  # type: ignore[attr-defined]
-        if session.view is not None:
-            self.on_view(session.view)
-
-    def on_view(self, view: Any) -> None:
-        """Tell of another run."""
-        self.label.setText(f"Shown: {identity_of(view.run)}")
-        self.label.setToolTip(tip_lines(plain(str(view.run.folder))))
+    return following_label(panel, "Run on show", session.view_changed, say, session.view)

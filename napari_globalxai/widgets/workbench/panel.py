@@ -126,14 +126,15 @@ class Panel(QScrollArea):
         TURNS.add(self._unless_gone(piece))
 
     def bring_in_view(self, first: QWidget, last: QWidget) -> None:
-        """Scroll down until two parts and what is between are in view; of more, its beginning."""
+        """Scroll until two parts and what is between are in view; of more, its beginning."""
 
         def scroll() -> None:
             inside, bar, room = self.widget(), self.verticalScrollBar(), self.viewport()
             if inside is None or bar is None or room is None:
                 return
             top, end = (part.mapTo(inside, QPoint(0, 0)).y() for part in (first, last))
-            bar.setValue(max(bar.value(), min(top, end + last.height() - room.height())))
+            lowest = max(bar.value(), end + last.height() - room.height())
+            bar.setValue(min(top, lowest))
 
         self.in_turn(scroll)
 

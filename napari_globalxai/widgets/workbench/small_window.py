@@ -17,7 +17,8 @@ LEAST_WIDTH, USUAL_WIDTH = 280, 360
 _EDGES = 28
 # More than is needed, before lists go back: where they stand changes a little what they ask for.
 _SLACK = 24
-_SHARE_OF_LIST = 0.3
+# Of the column, below the panels; less where these would have less than suits them.
+_SHARE_OF_LIST, _PANEL_HEIGHT = 0.3, 510
 _MILLISECONDS_OF_CHANGE = 150
 
 
@@ -35,6 +36,8 @@ class SmallWindow(QObject):
     def __init__(self, window: QMainWindow) -> None:
         super().__init__(window)
         self._has_moved = False
+        # How many panels there were when the list of layers got its height.
+        self._panels_known = 0
         self._settled = QTimer(self)
         self._settled.setSingleShot(True)
         self._settled.setInterval(_MILLISECONDS_OF_CHANGE)
@@ -86,6 +89,13 @@ class SmallWindow(QObject):
         if is_small and not self._has_moved:
             self._move_below(panels, lists)
             self._give_width(panels[0], min(max(column, USUAL_WIDTH), half - _EDGES))
+            # Before they have their places, Qt would share the height of what stood there.
+            self._panels_known = 0
+            self.arrange_soon()
+        elif is_small and len(panels) != self._panels_known:
+            # Whoever gives the list another height keeps it, until another panel comes.
+            self._panels_known = len(panels)
+            self._share_height()
         elif not is_small and self._has_moved:
             self._move_back(lists)
             self._give_width(panels[0], min(USUAL_WIDTH, half - column - _EDGES))
@@ -121,20 +131,31 @@ class SmallWindow(QObject):
 
     def _move_below(self, panels: list[QDockWidget], lists: list[QDockWidget]) -> None:
         """Put the list of layers below the panels, and the controls, which are high, beside."""
-        front = [dock for dock in panels if not dock.visibleRegion().isEmpty()]
+        front = [dock for dock in panels if _is_seen(dock)]
         for dock in lists:
             if dock.objectName() == _LIST:
                 area = Qt.DockWidgetArea.RightDockWidgetArea
                 self._window.addDockWidget(area, dock, Qt.Orientation.Vertical)
-                height = self._window.height()
-                heights = [round((1 - _SHARE_OF_LIST) * height), round(_SHARE_OF_LIST * height)]
-                self._window.resizeDocks([panels[0], dock], heights, Qt.Orientation.Vertical)
             else:
                 _let_scroll(dock)
                 self._window.tabifyDockWidget(panels[0], dock)
         for dock in front[:1]:
             dock.raise_()
         self._has_moved = True
+
+    def _share_height(self) -> None:
+        """Give the list of layers little of a low window: panels are read, the list is known."""
+        lists = self._lists()
+        below = [dock for dock in lists if dock.objectName() == _LIST]
+        # Those in tabs behind keep the height that they had before.
+        beside = [dock for dock in (*self._panels(), *lists) if dock not in below]
+        front = [dock for dock in beside if _is_seen(dock)]
+        if self._has_moved and below and front:
+            height = front[0].height() + below[0].height()
+            of_list = min(_SHARE_OF_LIST * height, height - _PANEL_HEIGHT)
+            of_list = max(below[0].minimumSizeHint().height(), round(of_list))
+            heights = [height - of_list, of_list]
+            self._window.resizeDocks([front[0], below[0]], heights, Qt.Orientation.Vertical)
 
     def _move_back(self, lists: list[QDockWidget]) -> None:
         for dock in lists:
@@ -147,6 +168,10 @@ class SmallWindow(QObject):
 
     def _give_width(self, dock: QDockWidget, width: int) -> None:
         self._window.resizeDocks([dock], [max(width, LEAST_WIDTH)], Qt.Orientation.Horizontal)
+
+
+def _is_seen(dock: QDockWidget) -> bool:
+    return not dock.visibleRegion().isEmpty()
 
 
 def _asking(dock: QDockWidget) -> QWidget:

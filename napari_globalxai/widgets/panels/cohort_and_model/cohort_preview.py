@@ -7,33 +7,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtWidgets import QWidget
-
 from napari_globalxai.cohort.wording import counted
 from napari_globalxai.errors import InputError
 from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.widgets.fields.layouts import in_column
 from napari_globalxai.widgets.fields.parts import text_label
+from napari_globalxai.widgets.fields.tall_column import TallColumn
+from napari_globalxai.widgets.fields.warning_list import WarningList
 from napari_globalxai.widgets.jobs.workers import LatestOnly
-from napari_globalxai.widgets.words.panel_words import in_panel_words
-
-_MOST_SHOWN = 5
 
 
 @dataclass(frozen=True)
 class _Seen:
-    facts: Sequence[str]
-    problems: Sequence[str]
+    facts: Sequence[str] = ()
+    problems: Sequence[str] = ()
+    # Why it cannot be read at all.
+    errors: Sequence[str] = ()
 
 
-class CohortPreview(QWidget):
+class CohortPreview(TallColumn):
     """Reads a table in the background and tells what it was taken for.
 
     Attributes
     ----------
     facts : QLabel
         Images, and which column was taken for what.
-    problems : QLabel
+    problems : WarningList
         What is wrong, a line each, in the words of the panel.
     """
 
@@ -43,12 +42,11 @@ class CohortPreview(QWidget):
         self._asked: Any = None
         self.facts = text_label()
         self.facts.setAccessibleName("What was recognised in the table")
-        self.problems = text_label()
-        self.problems.setAccessibleName("Problems of the table")
+        self.problems = WarningList("Problems of the table")
         box = in_column(self, spacing=2)
         box.addWidget(self.facts)
         box.addWidget(self.problems)
-        self._show(_Seen((), ()))
+        self._show(_Seen())
         self._reading.ready.connect(self._on_read)
 
     def look_at(self, table: Path | None, reading: Mapping[str, Any]) -> None:
@@ -58,7 +56,7 @@ class CohortPreview(QWidget):
             return
         self._asked = asked
         if table is None:
-            self._show(_Seen((), ()))
+            self._show(_Seen())
         else:
             self._reading.request(asked, lambda: _look(table, reading))
 
@@ -69,11 +67,7 @@ class CohortPreview(QWidget):
     def _show(self, seen: _Seen) -> None:
         self.facts.setText(" · ".join(seen.facts))
         self.facts.setVisible(bool(seen.facts))
-        lines = [f"⚠ {in_panel_words(each)}" for each in seen.problems[:_MOST_SHOWN]]
-        if len(seen.problems) > _MOST_SHOWN:
-            lines.append(f"and {len(seen.problems) - _MOST_SHOWN} more problems, see Check")
-        self.problems.setText("\n".join(lines))
-        self.problems.setVisible(bool(lines))
+        self.problems.show_lines(seen.errors, seen.problems)
 
 
 def _changed(table: Path | None) -> float:
@@ -94,6 +88,6 @@ def _look(table: Path, reading: Mapping[str, Any]) -> _Seen:
         facts += [f"{role}: {column}" for role, column in cohort.guesses.items()]
         return _Seen(facts, cohort.problems)
     except InputError as why:
-        return _Seen((), (str(why),))
+        return _Seen(errors=(str(why),))
     except OSError as why:
-        return _Seen((), (f"{table}: cannot be read ({why.strerror}).",))
+        return _Seen(errors=(f"{table}: cannot be read ({why.strerror}).",))

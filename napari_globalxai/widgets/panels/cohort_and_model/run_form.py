@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QCheckBox, QWidget
 
 from napari_globalxai.catalogue import METHODS
 from napari_globalxai.models.card.model_card import MODEL_SUFFIXES
+from napari_globalxai.runs.free_folder import run_in
 from napari_globalxai.runs.inputs.table_reading import recorded_reading
 from napari_globalxai.runs.record import RunRecord
 from napari_globalxai.settings.cohort_settings import CohortSettings
@@ -23,6 +24,7 @@ from napari_globalxai.settings.execution_settings import (
 from napari_globalxai.settings.explain_settings import ExplainSettings
 from napari_globalxai.widgets.fields.choice_box import choice_box
 from napari_globalxai.widgets.fields.fold import Fold
+from napari_globalxai.widgets.fields.folder_note import FolderNote
 from napari_globalxai.widgets.fields.layouts import in_column
 from napari_globalxai.widgets.fields.path_field import PathField
 from napari_globalxai.widgets.fields.settings_form import FormRows, MethodForm, SettingsForm
@@ -91,6 +93,8 @@ class RunForm(Fold):
         The model's card, to be mended and tried.
     preview : CohortPreview
         What was recognised in the table, and its problems.
+    output_note : FolderNote
+        Why the run folder cannot be taken.
     """
 
     run_dropped = Signal(object)
@@ -191,6 +195,9 @@ class RunForm(Fold):
             [each for each in chosen if each.name in computing],
         )
         self.preview = CohortPreview()
+        self.output_note = FolderNote(
+            "Why the run folder cannot be taken", self.output_field, run_in
+        )
         self.card = CardView(
             self._session, lambda: (self.cohort_field.path, self.cohort_form.values())
         )
@@ -212,6 +219,7 @@ class RunForm(Fold):
         form.form.addRow(self.alignment_form)
         form.form.addRow(self.computing_form)
         form.form.addRow("R&un folder", self.output_field)
+        form.form.addRow(self.output_note)
         box.addWidget(form)
         self.show_content(content)
 

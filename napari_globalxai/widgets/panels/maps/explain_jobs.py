@@ -10,6 +10,7 @@ from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.settings.explain_settings import ExplainSettings
 from napari_globalxai.widgets.jobs.warm_up import import_models, keep_out
 from napari_globalxai.widgets.jobs.workers import Work
+from napari_globalxai.widgets.panels.cohort_and_model.check_view import Checked
 from napari_globalxai.widgets.session.present_run import while_present
 from napari_globalxai.widgets.session.run_view import RunView, read_view
 
@@ -65,14 +66,14 @@ def _keeping_out(progress: ProgressCallback) -> ProgressCallback:
 def checking(
     table: Path, read: CohortSettings, model: Path | None, settings: ExplainSettings, trust: bool
 ) -> Work:
-    """Return what lists what would go wrong: facts and problems."""
+    """Return what lists what would go wrong."""
 
-    def work(progress: ProgressCallback) -> tuple[list[str], list[str]]:
+    def work(progress: ProgressCallback) -> Checked:
         import_models()
         from napari_globalxai.runs.inputs.check import check_inputs
 
         found = check_inputs(reading(table, read), model, settings, trust=trust, progress=progress)
-        return list(found.facts), list(found.problems)
+        return found.facts, found.refusals, found.others
 
     return work
 

@@ -9,7 +9,6 @@ from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QPushButton
 
-from napari_globalxai.cohort.wording import counted
 from napari_globalxai.errors import InputError
 from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.settings.explain_settings import ExplainSettings
@@ -18,6 +17,7 @@ from napari_globalxai.widgets.jobs.workers import JobRunner
 from napari_globalxai.widgets.layers.growing_layers import growing_layers_of
 from napari_globalxai.widgets.layers.run_layers import RunLayers, layers_of, sample_paths
 from napari_globalxai.widgets.panels.answers.answers_view import AnswersView
+from napari_globalxai.widgets.panels.cohort_and_model.check_view import CheckView
 from napari_globalxai.widgets.panels.cohort_and_model.run_form import RunForm, default_run_folder
 from napari_globalxai.widgets.panels.maps.explain_jobs import (
     checking,
@@ -216,9 +216,8 @@ class ExplainWidget(Panel):
         self.runs = RunsView()
         self.job_bar = JobBar(self.runner)
         self.growing = GrowingView(self, growing_layers_of(viewer))
-        self.check_bar, self.report_bar = JobBar(self.check_runner), JobBar(self.report_runner)
+        self.checked, self.report_bar = CheckView(self.check_runner), JobBar(self.report_runner)
         self.warnings = RunNotes()
-        self.notes = self.warnings.notes
         self.step_buttons = step_buttons(self, viewer)
         self.maps = MapView(self, viewer, self.session, self.layers)
         self.map_box, self.map_table = self.maps.map_box, self.maps.map_table
@@ -249,7 +248,7 @@ class ExplainWidget(Panel):
         self.content.addWidget(self.runs)
         self.content.addWidget(self.job_bar)
         self.content.addWidget(self.growing)
-        self.content.addWidget(self.check_bar)
+        self.content.addWidget(self.checked)
         self.content.addWidget(self.report_bar)
         self.content.addWidget(flowing(heading("Global maps"), side_by_side(*self.step_buttons)))
         self.content.addWidget(self.stands_out)
@@ -287,7 +286,6 @@ class ExplainWidget(Panel):
         self.runner.succeeded.connect(self._on_succeeded)
         self.runner.cancelled.connect(self._on_cancelled)
         self.runner.failed.connect(self._on_failed)
-        self.check_runner.succeeded.connect(self._on_checked)
         self.report_runner.succeeded.connect(self._on_report)
         self.report_runner.cancelled.connect(self._on_no_report)
         self.form.run_dropped.connect(self.open_run)
@@ -360,12 +358,6 @@ class ExplainWidget(Panel):
 
     def _on_cancelled(self) -> None:
         self.job_bar.say("Stopped. What is finished is kept: Compute goes on from there.")
-
-    def _on_checked(self, found: tuple[list[str], list[str]]) -> None:
-        facts, problems = found
-        lines = [f"⚠ {in_panel_words(problem)}" for problem in problems]
-        first = counted(len(problems), "problem") if problems else "No problem was found."
-        self.check_bar.say("\n".join([first, *lines, *facts]))
 
     def _on_no_report(self) -> None:
         self.report_bar.say("Stopped. No report was written.")

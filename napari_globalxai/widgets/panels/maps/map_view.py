@@ -18,7 +18,9 @@ from napari_globalxai.widgets.panels.maps.which_images import WhichImages
 from napari_globalxai.widgets.session.mass import Side, outside_warning
 from napari_globalxai.widgets.session.run_view import RunView
 from napari_globalxai.widgets.session.session import Session
+from napari_globalxai.widgets.session.shown_maps import MapChoice
 from napari_globalxai.widgets.words.colours import SCALES
+from napari_globalxai.widgets.words.plain_labels import plain
 from napari_globalxai.widgets.workbench.panel import Panel
 
 _TOOLTIP = Qt.ItemDataRole.ToolTipRole
@@ -146,6 +148,7 @@ class MapView(QWidget):
         self.colour_bar_box.toggled.connect(self.layers.show_colour_bar)
         self.more.refused.connect(self.refused)
         panel.follow(self.session.map_changed, self._on_map)
+        panel.follow(self.session.choice_changed, self._on_choice)
         panel.follow(self.layers.visibility_changed, self._on_visibility)
 
     def show_run(self, view: RunView) -> None:
@@ -155,9 +158,15 @@ class MapView(QWidget):
         self.map_box.addItems(list(view.maps))
         self.map_box.blockSignals(False)
         self.map_table.show_run(view)
-        self.entering.setText(_entering(view))
+        self._on_choice(self.session.choice)
         self.meanings.make_content(lambda: text_label("\n".join(self.map_table.meanings)))
         self._on_map(self.session.map_name)
+
+    def _on_choice(self, choice: MapChoice) -> None:
+        view = self.session.view
+        if view is not None:
+            # A query may hold what a label would take for markup.
+            self.entering.setText(plain(_entering(view, choice)))
 
     def _on_map_chosen(self, name: str) -> None:
         if self.session.view is not None and name in self.session.view.maps:
@@ -216,11 +225,12 @@ class MapView(QWidget):
                 self.contour_box.setChecked(visible)
 
 
-def _entering(view: RunView) -> str:
-    """Return what the numbers of images in the table count."""
+def _entering(view: RunView, choice: MapChoice) -> str:
+    """Return what the numbers of images in the table count, and of which maps."""
     record = view.run.record
     which = SELECTIONS[view.run.aggregation.selection]
-    return (
+    others = f"These are the run's own maps, not those on show ({choice.title}). "
+    return ("" if choice.is_own else others) + (
         f"“Images” counts those that enter a map: of the {record.counts.explained} explained, "
         f"{which[0].lower()}{which[1:]}."
     )

@@ -60,7 +60,7 @@ class ImageDrawing(CurvesDrawing):
         self.limit_axes(axes, -0.02, 1.02)
         across = "Valid pixels restored or erased (%)"
         self.name_axes(axes, across, of_name("Probability", self.label))
-        self.name_lines(axes, *axes.get_legend_handles_labels(), above=1.0)
+        self.name_lines(axes, *axes.get_legend_handles_labels())
 
     def _draw_mean(self, axes: Axes, result: ImageResult, arm: str, colour: str) -> None:
         told = result.means.get(arm)
@@ -88,4 +88,4 @@ class ImageDrawing(CurvesDrawing):
         axes.axvline(own, color=self.seen(ARM_COLOURS["restore"]), lw=2, label=named)
         axes.set_xlim(edges[0], edges[-1])
         self.name_axes(axes, "Δ = area restored − area erased, image by image", "Images")
-        self.name_lines(axes, *axes.get_legend_handles_labels(), above=0.96)
+        self.name_lines(axes, *axes.get_legend_handles_labels())

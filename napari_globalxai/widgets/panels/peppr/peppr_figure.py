@@ -45,8 +45,14 @@ _WIDE = 36
 _WHOLE_NUMBER, _NUMBER, _MOST_NUMBERS = 6, 9, 9
 # Rounds after which a figure whose numbers still change its layout is left as it is.
 _MOST_ROUNDS = 4
-# What axes need at least in pixels, and lines around them where legends have a column, or two.
+# Between axes, numbers, their name and what is below it, in sizes of a letter.
+_GAPS_BELOW = 1.5
+# What axes need at least in pixels, and lines around them where legends have a column, or two, for
+# so many families of controls; each has a line below the curves and one below Δ.
 _AXES, _LINES_OF_ONE, _LINES_OF_TWO = 150, 22, 16
+_USUAL_FAMILIES = 2
+# In letters: a width below which words have more lines, and how many more.
+_TIGHT, _LINES_OF_TIGHT = 22, 3
 
 
 def size_of_letters(points: float, width: float) -> float:
@@ -62,11 +68,16 @@ def size_of_letters(points: float, width: float) -> float:
     return max(_SMALLEST, min(points - _SMALLER, width / _ACROSS))
 
 
-def least_height(points: float, width: int, dots_an_inch: float) -> int:
+def least_height(
+    points: float, width: int, dots_an_inch: float, families: int = _USUAL_FAMILIES
+) -> int:
     """Return the height in pixels that a plot of a width needs for its axes and its words."""
     in_points = width / dots_an_inch * _POINTS_AN_INCH
     small = size_of_letters(points, in_points)
-    lines = _LINES_OF_TWO if in_points / small > _WIDE else _LINES_OF_ONE
+    columns = 2 if in_points / small > _WIDE else 1
+    lines = _LINES_OF_TWO if columns == 2 else _LINES_OF_ONE
+    lines += _LINES_OF_TIGHT if in_points / small < _TIGHT else 0
+    lines -= 2 * max(0, _USUAL_FAMILIES - families) // columns
     return round(_AXES + lines * _LINE * small * dots_an_inch / _POINTS_AN_INCH)
 
 
@@ -301,7 +312,7 @@ class CurvesDrawing:
         # The map's curves come first in the legend, though they are drawn last.
         handles, names = axes.get_legend_handles_labels()
         ranks = sorted(range(len(names)), key=lambda index: f"along {along}" not in names[index])
-        self.name_lines(axes, [handles[at] for at in ranks], [names[at] for at in ranks], above=1.0)
+        self.name_lines(axes, [handles[at] for at in ranks], [names[at] for at in ranks])
 
     def _draw_others(self) -> None:
         looks = zip(cycle(OTHER_COLOURS), cycle(_DASHES))
@@ -334,6 +345,7 @@ class CurvesDrawing:
         everything = np.concatenate([*values, [own, 0.0]])
         span = max(float(np.ptp(everything)), 0.05)
         edges = np.linspace(everything.min() - 0.05 * span, everything.max() + 0.05 * span, 31)
+        part = over_the_first(areas.get("judged_up_to", 1))
         axes.hist(
             values,
             bins=edges.tolist(),
@@ -342,15 +354,15 @@ class CurvesDrawing:
             alpha=0.85,
             label=[look.title for look in families],
         )
-        axes.axvline(
-            own, color=self.seen(ARM_COLOURS["restore"]), lw=2, label=f"This map, {own:.2f}"
-        )
+        # Controls have fewer steps: Δ of all steps, which stands beside the verdict, is another.
+        is_other = part == over_the_first(1) and f"{own:.2f}" != f"{areas.get('delta', own):.2f}"
+        named = f"This map{' at the same steps' if is_other else ''}, {own:.2f}"
+        axes.axvline(own, color=self.seen(ARM_COLOURS["restore"]), lw=2, label=named)
         axes.set_xlim(edges[0], edges[-1])
         axes.margins(y=0.1)
         axes.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
-        part = over_the_first(areas.get("judged_up_to", 1))
         self.name_axes(axes, f"Δ = area restored − area erased, {part}", "Orders")
-        self.name_lines(axes, *axes.get_legend_handles_labels(), above=0.96, length=1.2)
+        self.name_lines(axes, *axes.get_legend_handles_labels(), length=1.2)
 
     def limit_axes(self, axes: Any, low: float, high: float) -> None:
         """Show the fractions that are asked for, and of a part of them what lies there."""
@@ -377,17 +389,24 @@ class CurvesDrawing:
         axes.set_ylabel(up, color=self.text, fontsize=self.small)
 
     def name_lines(
-        self, axes: Any, handles: list[Any], names: list[str], above: float, length: float = 1.8
+        self, axes: Any, handles: list[Any], names: list[str], length: float = 1.8
     ) -> None:
-        """Name what is drawn, above the axes, where it covers nothing."""
+        """Name what is drawn, below the axes: what is looked at first comes first."""
+        from matplotlib.transforms import ScaledTranslation
+
+        lines = 1 + axes.get_xlabel().count("\n") + 1
+        down = (_GAPS_BELOW + _LINE * lines) * self.small / _POINTS_AN_INCH
         axes.legend(
             handles,
             [fill(name, max(_BEFORE, self._letters // self._columns - _BEFORE)) for name in names],
             fontsize=self.small - 0.5,
             frameon=False,
             labelcolor=self.text,
-            loc="lower center",
-            bbox_to_anchor=(0.46, above),
+            loc="upper center",
+            bbox_to_anchor=(0.46, 0),
+            bbox_transform=axes.transAxes
+            + ScaledTranslation(0, -down, self.figure.dpi_scale_trans),
+            borderaxespad=0,
             ncols=self._columns,
             columnspacing=1.2,
             handlelength=length,

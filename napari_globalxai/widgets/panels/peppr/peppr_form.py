@@ -36,7 +36,7 @@ class PepprForm(QWidget):
     Attributes
     ----------
     map_box : QComboBox
-        Map to test.
+        Map to test; the panel has it beside the label, as it tells whose result is shown, too.
     fills : FillsField
         The fills.
     fill_box, steps_box, controls_box : QWidget
@@ -78,11 +78,7 @@ class PepprForm(QWidget):
         # By a person, since the last test was begun.
         self._is_wanted = False
         self.chosen.button.clicked.connect(self._on_folded)
-        above = FormRows()
-        above.form.addRow("&Map", self.map_box)
-        box = in_column(self, spacing=6)
-        box.addWidget(above)
-        box.addWidget(self.chosen)
+        in_column(self).addWidget(self.chosen)
 
     def settings(self) -> PepprSettings:
         """Return what is chosen.

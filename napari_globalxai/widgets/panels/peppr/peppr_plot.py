@@ -100,7 +100,8 @@ class PepprPlot(QWidget):
         self._figures = LatestOnly(self)
         self._figures.ready.connect(self._on_drawn)
         self._figures.failed.connect(self._catch_up)
-        self._is_behind = False
+        # A part that nobody shows yet is not put away.
+        self._is_behind = self._is_away = False
         self._resized = QTimer(self)
         self._resized.setSingleShot(True)
         self._resized.setInterval(_MILLISECONDS_UNSEEN)
@@ -206,6 +207,9 @@ class PepprPlot(QWidget):
             self._others = others
         self._called = called
         self._result, self._label = result, label
+        if result is None:
+            # Not to be taken for those of what comes next.
+            self._drawn = self._picture = None
         self._fit_height()
         self._draw_all()
 
@@ -239,12 +243,21 @@ class PepprPlot(QWidget):
             called=self._called,
         )
 
+    def setVisible(self, visible: bool) -> None:
+        """Draw once it has its place: put away it has none, and nothing is drawn."""
+        comes, self._is_away = visible and self._is_away, not visible
+        super().setVisible(visible)
+        if comes:
+            self._resized.start()
+
     def _draw_placed(self) -> None:
+        if self._is_away:
+            return
         self._resized.setInterval(_MILLISECONDS_OF_RESIZING)
         self._draw_all()
 
     def _draw_all(self) -> None:
-        if self._drawn is None and self._resized.isActive():
+        if self._is_away or (self._drawn is None and self._resized.isActive()):
             # All of it will be drawn then.
             return
         # One under way is shown first: where curves come faster than they are drawn, each would
@@ -293,7 +306,8 @@ class PepprPlot(QWidget):
         """Be as high as axes and words need; the panel scrolls."""
         needed = _LINES_OF_NOTHING * self.fontMetrics().height()
         if self._result is not None:
-            of_axes = least_height(self.font().pointSizeF(), self.width(), _DOTS_AN_INCH)
+            named = len(self._others or self._result.judged_by)
+            of_axes = least_height(self.font().pointSizeF(), self.width(), _DOTS_AN_INCH, named)
             needed = max(_LEAST_HEIGHT, of_axes)
         self.setMinimumHeight(needed)
 

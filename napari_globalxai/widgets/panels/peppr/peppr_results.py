@@ -11,6 +11,8 @@ from qtpy.QtWidgets import QAbstractItemView
 
 from napari_globalxai.errors import InputError
 from napari_globalxai.faithfulness.stored_results import stored_results
+from napari_globalxai.faithfulness.targets import MACRO
+from napari_globalxai.faithfulness.verdict.verdicts import is_faithful, shown_word
 from napari_globalxai.runs.folder import PEPPR_FOLDER, file_stem
 from napari_globalxai.runs.turns import reading
 from napari_globalxai.storage import read_json
@@ -86,7 +88,7 @@ class ResultTable(PlainTable):
                     name,
                     stored.fill,
                     _delta([each.get("delta") for each in judged]),
-                    _verdict([str(each["verdict"]) for each in judged]),
+                    _verdict([_word(each) for each in judged]),
                 ]
             )
         self.blockSignals(True)
@@ -162,7 +164,9 @@ def _is_published(result: PepprResult) -> bool:
 def _read_summary(path: Path) -> dict[str, Any] | None:
     """Return what a result says of its labels; None where it cannot be read: opening says why."""
     try:
-        labels = dict(read_json(path)["labels"])
+        summary = read_json(path)
+        # The overall map is judged by all labels together.
+        labels = {**summary["labels"], MACRO: summary.get("macro")}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return {name: told for name, told in labels.items() if isinstance(told, dict)}
@@ -176,4 +180,8 @@ def _delta(values: list[Any]) -> str:
 def _verdict(words: list[str]) -> str:
     if len(set(words)) == 1:
         return words[0]
-    return f"{words.count('faithful')} of {len(words)} faithful" if words else NOTHING
+    return f"{sum(map(is_faithful, words))} of {len(words)} faithful" if words else NOTHING
+
+
+def _word(told: dict[str, Any]) -> str:
+    return shown_word(str(told["verdict"]), cautioned=bool(told.get("cautioned")))

@@ -11,8 +11,9 @@ from napari_globalxai.faithfulness.result import PepprResult
 from napari_globalxai.settings.execution_settings import DeviceSettings
 from napari_globalxai.settings.peppr_settings import PepprSettings
 from napari_globalxai.widgets.fields.choice_box import choice_box
+from napari_globalxai.widgets.fields.flow_row import FlowRow
 from napari_globalxai.widgets.fields.parts import JobBar, heading, text_label
-from napari_globalxai.widgets.fields.settings_form import FormRows
+from napari_globalxai.widgets.fields.settings_form import named_field
 from napari_globalxai.widgets.jobs.workers import JobRunner, LatestOnly
 from napari_globalxai.widgets.layers.run_layers import RunLayers, layers_of
 from napari_globalxai.widgets.panels.peppr.further_results import FurtherResults
@@ -182,27 +183,31 @@ class PepprWidget(Panel):
         self.probability = text_label()
 
     def _lay_out(self) -> None:
-        shown = FormRows()
-        shown.form.addRow("La&bel", self.label_box)
+        self._whose = named_field("La&bel", self.label_box)
+        whose = FlowRow(named_field("&Map", self.map_box), self._whose, fills=True)
         self.content.addWidget(self.header)
         self.content.addWidget(self.about)
         self.content.addWidget(self.whole_run_note)
         self.content.addWidget(self.moved_model)
+        self.content.addWidget(whose)
+        # A result comes first: its curves are to be in view on a small screen. Without one, the
+        # next test is all that there is.
+        self.content.addWidget(self.verdict)
+        self.content.addWidget(self.plot, 1)
+        self.content.addWidget(self.scrubber)
+        self.content.addWidget(self.probability)
+        self.content.addWidget(self.verdict.reason)
         self.content.addWidget(self.form)
         self.content.addWidget(self.compute_button)
         self.content.addWidget(self.job_bar)
-        self.content.addWidget(shown)
-        self.content.addWidget(self.verdict)
-        self.content.addWidget(self.scrubber)
-        self.content.addWidget(self.probability)
-        self.content.addWidget(self.plot, 1)
-        # Below the curves, which are to be in view on a small screen.
         self.content.addWidget(self.results_heading)
         self.content.addWidget(self.results)
         self.content.addWidget(self.images)
         self.content.addWidget(self.otherwise)
         self.content.addWidget(self.further)
         self.content.addWidget(self.sanity)
+        self.content.addStretch(0)
+        self._show_parts(None)
 
     def _connect(self, viewer: Any) -> None:
         self.compute_button.clicked.connect(self.compute)
@@ -233,13 +238,13 @@ class PepprWidget(Panel):
 
     def _set_enabled(self, enabled: bool) -> None:
         self.form.setEnabled(enabled)
+        self.map_box.setEnabled(enabled)
         self.compute_button.setEnabled(enabled)
 
     def _on_started(self) -> None:
         self.compute_button.setEnabled(False)
         self._curves_to_come = True
         self.form.make_room()
-        self.bring_in_view(self.compute_button, self.plot)
 
     def _on_finished(self) -> None:
         self.compute_button.setEnabled(self.session.view is not None)
@@ -333,7 +338,7 @@ class PepprWidget(Panel):
         if view is not None and self.session.result is result:
             self._list_results(view)
             self.results.mark(result, view.maps)
-            self.bring_in_view(self.verdict, self.plot)
+            self.bring_in_view(self.header, self.plot)
 
     # The result.
 
@@ -350,10 +355,17 @@ class PepprWidget(Panel):
             self._open_at(result, self.label_box.currentText())
         view = self.session.view
         self.results.mark(result, {} if view is None else view.maps)
-        self.scrubber.setEnabled(result is not None)
-        self.label_box.setEnabled(result is not None)
+        self._show_parts(result)
         self.scrubber.show_state(self.session.fraction, self.session.arm)
         self._on_label(self.label_box.currentText())
+
+    def _show_parts(self, result: PepprResult | None) -> None:
+        """Show what there is of a result, as far as it has come."""
+        for part in (self._whose, self.plot):
+            part.setVisible(result is not None)
+        # Layers follow a finished one.
+        for part in (self.scrubber, self.probability):
+            part.setVisible(result is not None and result is self.session.result)
 
     def _list_labels(self, labels: list[str], wanted: str) -> None:
         self.label_box.blockSignals(True)
@@ -369,14 +381,14 @@ class PepprWidget(Panel):
             return
         with_curves = str(result.curves["label"].iloc[0])
         self._list_labels(list(result.areas), with_curves)
-        self.label_box.setEnabled(True)
         self.verdict.show_verdict(None, with_curves)
+        self._show_parts(result)
         self.plot.show_result(result, with_curves)
         if self._curves_to_come:
             # Once: later, it is for whoever looks on to scroll.
             self._curves_to_come = False
             self.about.hide()
-            self.bring_in_view(self.compute_button, self.plot)
+            self.bring_in_view(self.header, self.plot)
 
     def _grown(self) -> PepprResult | None:
         return self.growing.of(self.session.run, self.map_box.currentText())

@@ -29,11 +29,11 @@ def reason_text(result: PepprResult, label: str, verdict: Verdict) -> str:
     return ". ".join(told) + "."
 
 
-def unjudged_text(result: PepprResult) -> str:
-    """Return why there is no verdict on a label, or what is said in its place."""
+def unjudged_texts(result: PepprResult) -> tuple[str, str]:
+    """Return why there is no verdict on a label, in short, and what is said in its place."""
     if isinstance(result, ImageResult | PublishedResult):
-        return result.sentence
-    return f"The map {result.map_name} is judged by {', '.join(result.verdict)}."
+        return "", result.sentence
+    return f"The map {result.map_name} is judged by {', '.join(result.verdict)}.", ""
 
 
 def probability_text(result: PepprResult, label: str, row: int, fraction: float, arm: str) -> str:

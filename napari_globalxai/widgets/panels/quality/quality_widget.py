@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_globalxai.errors import InputError
+from napari_globalxai.runs.free_folder import refuse_other_folder
 from napari_globalxai.runs.record import AlignRecord
 from napari_globalxai.settings.cohort_settings import CohortSettings
 from napari_globalxai.settings.declared import declared_fields
@@ -26,6 +27,7 @@ from napari_globalxai.settings.frame_settings import (
     CohortFrameSettings,
     FrameSettings,
 )
+from napari_globalxai.widgets.fields.folder_note import FolderNote
 from napari_globalxai.widgets.fields.layouts import in_column
 from napari_globalxai.widgets.fields.parts import JobBar, flowing, heading, text_label
 from napari_globalxai.widgets.fields.path_field import PathField
@@ -190,6 +192,9 @@ class QualityWidget(Panel):
         self.preview = CohortPreview()
         self.output_field = PathField("Choose a folder for what is found")
         self.output_field.setToolTip("Where aligned images, tables and the page are written")
+        self.output_note = FolderNote(
+            "Why the folder cannot be taken", self.output_field, refuse_other_folder
+        )
         self.cohort_form = SettingsForm(
             CohortSettings.heading,
             # Labels play no part before there is a model.
@@ -246,6 +251,7 @@ class QualityWidget(Panel):
         form.addRow(self.preview)
         form.addRow(self.cohort_form)
         form.addRow("Fold&er", self.output_field)
+        form.addRow(self.output_note)
         form.addRow(self.alignment_form)
         form.addRow(self.frame_form)
         buttons = flowing(self.check_button, self.open_button)
