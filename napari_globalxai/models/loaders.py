@@ -24,8 +24,8 @@ from napari_globalxai.models.prepared import KnownNetwork
 from napari_globalxai.models.running.building import bounded_building
 from napari_globalxai.progress import Progress, ProgressCallback, ignore_progress
 
-# A hundred times what classifiers of images take.
 _LOADING = "Loading the model"
+# A hundred times what classifiers of images take.
 _MOST_MEMORY = 8 << 30
 _TIMES_ITS_SIZE = 8
 

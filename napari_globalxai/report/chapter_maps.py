@@ -35,8 +35,12 @@ def contrast_maps(folder: Path, record: Mapping[str, Any]) -> dict[str, tuple[Pa
 
 
 def comparison_maps(folder: Path, record: Mapping[str, Any]) -> dict[str, Path]:
-    """Return by label the difference that a comparison shows."""
-    return {label: folder / f"{file_stem(label)}.difference.tif" for label in _labels(record)}
+    """Return by label the difference that a comparison shows; none of too few patients."""
+    return {
+        label: folder / f"{file_stem(label)}.difference.tif"
+        for label, each in named_entries(record.get("labels")).items()
+        if each.get("moved_share") is not None
+    }
 
 
 def strategy_maps(folder: Path, clusters: pd.DataFrame, run: Run) -> dict[tuple[str, int], Path]:

@@ -63,9 +63,12 @@ def comparisons_chapter(run: Run, folders: Sequence[Path]) -> Chapter | None:
             tables.append(_labels_table(name, record))
             if peppr := entries(record.get("peppr")):
                 tables.append(_peppr_table(name, peppr))
-            lost = unusable_maps(comparison_maps(folder, record).values(), run)
-            warnings += [f"{name}: {each}" for each in (*texts(record.get("warnings")), *lost)]
-            if run.folder.resolve().name not in _run_names(record):
+            warnings += [f"{name}: {each}" for each in texts(record.get("warnings"))]
+            if run.folder.resolve().name in _run_names(record):
+                lost = unusable_maps(comparison_maps(folder, record).values(), run)
+                warnings += [f"{name}: {each}" for each in lost]
+            else:
+                # Of another frame, perhaps.
                 warnings.append(f"{name}: compares other runs than this one.")
             figures.append(_figure_name(folder))
     if not tables and not warnings:
@@ -95,7 +98,7 @@ def draw_comparison_figures(
             continue
         panels, maps = [], comparison_maps(folder, record)
         for label, each in named_entries(record.get("labels")).items():
-            image = image_in(maps[label], run)
+            image = image_in(maps[label], run) if label in maps else None
             images, patients = (whole_number(each.get(key)) for key in ("n", "patients"))
             if image is not None:
                 panels.append(MapPanel(label, image, images, patients))

@@ -142,13 +142,13 @@ class Evaluation:
                 is_constant = not any(isinstance(part, ast.Name) for part in ast.walk(node.right))
                 remarks.append(
                     f"division by zero in {self._shown(node)}: {self._images(zero)} "
-                    f"{form(len(zero), 'is', 'are')} chosen all the same"
+                    f"{form(len(zero), 'is', 'are')} among those chosen"
                     f"{others * (not is_constant)}"
                 )
         return list(dict.fromkeys(remarks))
 
     def _images(self, rows: npt.NDArray[np.int64]) -> str:
-        if len(rows) == len(self.table):
+        if len(rows) == len(self.table) > 1:
             return "all images"
         return (
             named(self.table[_FILE].iloc[rows])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 from typing import Any
 from weakref import ref
 
@@ -10,6 +11,8 @@ import pytest
 from qtpy import API_NAME
 from qtpy.QtCore import QObject
 
+from napari_globalxai.errors import Cancelled
+from napari_globalxai.progress import Progress
 from napari_globalxai.widgets.jobs.event_turns import TURNS
 from napari_globalxai.widgets.jobs.warm_up import import_models, wait_until_warm
 from napari_globalxai.widgets.jobs.workers import JobRunner
@@ -32,6 +35,34 @@ def test_a_runner_is_connected_no_more_after_ten_jobs_than_after_one(qtbot: Any)
             runner.run(lambda progress, number=number: number)
         counts.append(waiting_for_the_end(runner))
     assert counts == counts[:1] * 10
+
+
+def test_a_job_of_a_panel_that_is_collected_is_asked_to_quit(qtbot: Any) -> None:
+    """By Python, not by Qt: a panel is no more than taken out of its dock."""
+    begun, let_go, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def work(progress: Any) -> None:
+        begun.set()
+        try:
+            assert let_go.wait(60)
+            progress(Progress("Explaining images", 1, 2))
+        except Cancelled:
+            ended.set()
+            raise
+
+    class Part(QObject):
+        def __init__(self) -> None:
+            super().__init__()
+            self.itself = self
+            self.runner = JobRunner(self)
+            self.runner.run(work)
+
+    part = Part()
+    qtbot.waitUntil(begun.is_set, timeout=TIMEOUT)
+    del part
+    gc.collect()
+    let_go.set()
+    qtbot.waitUntil(ended.is_set, timeout=TIMEOUT)
 
 
 def test_a_panel_is_connected_no_more_by_what_it_does_in_turns(panels: Any, qtbot: Any) -> None:

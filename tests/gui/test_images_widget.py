@@ -123,7 +123,7 @@ def test_what_is_odd_about_a_query_is_told_where_it_chooses_images(
         line.editingFinished.emit()
         qtbot.waitUntil(lambda said=said: "⚠" in said.text(), timeout=TIMEOUT)
         assert "no image has LR 'l', but " in said.text()
-        assert f"⚠ division by zero in age / row: {first} is chosen all the same; row != 0" in (
+        assert f"⚠ division by zero in age / row: {first} is among those chosen; row != 0" in (
             said.text()
         )
         assert said.text().count(" of 40 images\n") == (said is images.said)

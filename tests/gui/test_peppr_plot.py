@@ -244,15 +244,16 @@ def test_nothing_is_drawn_before_the_plot_has_its_place(
     from napari_globalxai.widgets.panels.peppr import peppr_plot
     from napari_globalxai.widgets.workbench.open_panels import open_panel
 
-    draw, sizes, rooms = peppr_plot.draw_result, [], []
+    wanted, sizes, rooms = peppr_plot.PepprPlot._wanted, [], []
 
-    def noting(wanted: Any) -> Any:
-        sizes.append(wanted.size)
+    def noting(plot: Any) -> Any:
+        asked = wanted(plot)
+        sizes.append(asked.size)
         # Docks may get narrower later, where a window takes long to find its form.
         rooms.append(peppr.width())
-        return draw(wanted)
+        return asked
 
-    monkeypatch.setattr(peppr_plot, "draw_result", noting)
+    monkeypatch.setattr(peppr_plot.PepprPlot, "_wanted", noting)
     viewer = make_napari_viewer(show=True)
     peppr, explain = (open_panel(viewer, name) for name in ("PEPPR", "Global explanations"))
     with qtbot.waitSignal(explain.runner.succeeded, timeout=TIMEOUT):

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import QDockWidget, QScrollArea, QVBoxLayout, QWidget
 from napari_globalxai.widgets.fields.wrapped import WrappedBox, wrapped
 from napari_globalxai.widgets.jobs.event_turns import TURNS
 from napari_globalxai.widgets.workbench.open_panels import PANELS, open_panel
-from napari_globalxai.widgets.workbench.small_window import LEAST_WIDTH
+from napari_globalxai.widgets.workbench.small_window import LEAST_WIDTH, SmallWindow
 
 pytestmark = pytest.mark.gui
 
@@ -42,6 +42,13 @@ def inside_of(window: Any, name: str) -> Any:
 def area_of(window: Any, name: str) -> Any:
     dock = next(each for each in window.findChildren(QDockWidget) if each.objectName() == name)
     return window.dockWidgetArea(dock)
+
+
+def settle(window: Any, qtbot: Any) -> None:
+    """Wait until nothing is left to arrange."""
+    qtbot.wait(50)
+    timer = window.findChild(SmallWindow)._settled
+    qtbot.waitUntil(lambda: not timer.isActive(), timeout=10_000)
 
 
 def test_a_small_window_keeps_half_for_the_canvas(
@@ -113,7 +120,7 @@ def test_larger_letters_make_a_window_small(opened: Any, qtbot: Any) -> None:
     qtbot.waitUntil(lambda: width_of_controls(window) < large - 100, timeout=5000)
     width = width_for((large + width_of_controls(window)) / 2)
     opened.viewer.window.resize(width, 800)
-    qtbot.wait(600)
+    settle(window, qtbot)
     assert area_of(window, "layer list") == left
     appearance.font_size = 20
     try:
@@ -123,7 +130,7 @@ def test_larger_letters_make_a_window_small(opened: Any, qtbot: Any) -> None:
     qtbot.waitUntil(lambda: area_of(window, "layer list") == left, timeout=5000)
     # And stays there, whatever the docks remember of the larger ones.
     opened.viewer.window.resize(width + 10, 800)
-    qtbot.wait(600)
+    settle(window, qtbot)
     assert area_of(window, "layer list") == left
 
 
@@ -134,7 +141,7 @@ def test_controls_that_grow_make_a_window_small(opened: Any, qtbot: Any) -> None
     opened.viewer.window.resize(2600, 800)
     qtbot.waitUntil(lambda: TURNS.is_idle, timeout=60_000)
     opened.viewer.window.resize(width_for(width_of_controls(window)) + 100, 800)
-    qtbot.wait(600)
+    settle(window, qtbot)
     assert area_of(window, "layer list") == left
     name = "a name of colours as long as that of a file somewhere on a disk, and wide"
     try:
@@ -155,7 +162,7 @@ def test_lists_that_were_moved_by_hand_stay(opened: Any, qtbot: Any) -> None:
         window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, docks[name])
     opened.viewer.window.resize(1024, 768)
     opened.viewer.window.show()
-    qtbot.wait(600)
+    settle(window, qtbot)
     assert area_of(window, "layer list") == Qt.DockWidgetArea.BottomDockWidgetArea
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
@@ -345,6 +346,15 @@ def test_a_map_that_a_figure_lacks_is_named(run, without, chapter, place, mend):
     verb = "is " * (said == "missing")
     assert sentence.endswith(f"{path.name} {verb}{said}; {mend}.")
     assert (after.figures, after.tables) == (before.figures, before.tables)
+
+
+def test_labels_of_too_few_patients_lack_no_map(run):
+    folder = run.folder / "comparisons" / "few"
+    gx.compare(run, run, folder, where="row < 2", permutations=19)
+    assert not list(folder.glob("*.tif"))
+    warnings = [each for each in collect_chapters(run)["comparisons"].warnings if "missing" in each]
+    shutil.rmtree(folder)
+    assert warnings == []
 
 
 def test_many_maps_that_are_lost_are_one_sentence(run, without):

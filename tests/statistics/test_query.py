@@ -249,13 +249,13 @@ def test_values_that_no_image_has_are_remarked() -> None:
 @pytest.mark.parametrize(
     ("text", "images"),
     [
-        ("age / dose > 20", ": b.png, d.png are chosen all the same; dose != 0 leaves them out"),
+        ("age / dose > 20", ": b.png, d.png are among those chosen; dose != 0 leaves them out"),
         ("age // (dose * `in mg`) >= 20", "(dose * `in mg`)"),
-        ("not age % dose < 5", "age % dose: b.png, d.png are chosen"),
+        ("not age % dose < 5", "age % dose: b.png, d.png are among"),
         ("dose != 0 and age / dose > 20", ""),
         ("age / dose < 100", ""),
         ("age / 2 > 1", ""),
-        ("age / 0 > 1", "age / 0: all images are chosen all the same"),
+        ("age / 0 > 1", "age / 0: all images are among those chosen"),
     ],
 )
 def test_a_division_by_zero_that_chooses_images_is_remarked(text: str, images: str) -> None:

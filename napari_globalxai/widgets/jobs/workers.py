@@ -42,6 +42,8 @@ class Job(WorkerBase):  # type: ignore[misc]
     def __init__(self, work: Work) -> None:
         super().__init__(SignalsClass=_JobSignals)
         self._work: Work | None = work
+        # What its runner's end is told to: Qt holds that weakly, and a runner may be collected.
+        self.under_way: _UnderWay | None = None
         self._stop = threading.Event()
         self._stage = ""
         self._last = 0.0
@@ -175,6 +177,7 @@ class JobRunner(QObject):
             raise RuntimeError("a job is under way")
         self._then, self._progress, self._workers_shown = then, None, ""
         job = Job(work)
+        job.under_way = self._under_way
         job.progressed.connect(self._on_progressed)
         job.returned.connect(self._on_returned)
         job.errored.connect(self._on_errored)

@@ -104,8 +104,10 @@ def map_colormap(
     kind = "signed " if signed else ""
     colormap = Colormap(colours, name=f"{kind}{role}, {scale}")
     # napari keeps colours by their names, for good, and numbers others of a name that it knows:
-    # on percentiles, each image that was looked at would stay in its list of colours.
+    # on percentiles, each image that was looked at would stay in its list of colours. One a name
+    # is known, so that whoever chose others in napari's controls can choose these again.
     AVAILABLE_COLORMAPS.pop(colormap.name, None)
+    AVAILABLE_COLORMAPS[colormap.name] = colormap
     return colormap
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from napari_globalxai.cohort.wording import counted
 
 # What differs between sentences of one kind: whose it is, names, numbers, lists of examples.
-_WHOSE = re.compile(r"^[^\s:]+(?: [^\s:]+){0,3}: ")
+_WHOSE = re.compile(r"^(?:(?:[A-Za-z]:)?[^:]+\.\w{1,5}|[^\s:]+(?: [^\s:]+){0,3}): ")
 _EXAMPLES = re.compile(r" \([^()]*\)")
 _NAMES = re.compile(r"'[^']*'|\"[^\"]*\"|“[^”]*”|\b\d[\d.,]*\b")
 _LIST = re.compile(r"…(?:(?:,|, and| and) …)+")

@@ -94,8 +94,8 @@ class SmallWindow(QObject):
             self.arrange_soon()
         elif is_small and len(panels) != self._panels_known:
             # Whoever gives the list another height keeps it, until another panel comes.
-            self._panels_known = len(panels)
-            self._share_height()
+            if self._share_height():
+                self._panels_known = len(panels)
         elif not is_small and self._has_moved:
             self._move_back(lists)
             self._give_width(panels[0], min(USUAL_WIDTH, half - column - _EDGES))
@@ -143,8 +143,11 @@ class SmallWindow(QObject):
             dock.raise_()
         self._has_moved = True
 
-    def _share_height(self) -> None:
-        """Give the list of layers little of a low window: panels are read, the list is known."""
+    def _share_height(self) -> bool:
+        """Give the list of layers little of a low window: panels are read, the list is known.
+
+        Returns whether it could: of a window that is not seen, nothing has its height yet.
+        """
         lists = self._lists()
         below = [dock for dock in lists if dock.objectName() == _LIST]
         # Those in tabs behind keep the height that they had before.
@@ -156,6 +159,7 @@ class SmallWindow(QObject):
             of_list = max(below[0].minimumSizeHint().height(), round(of_list))
             heights = [height - of_list, of_list]
             self._window.resizeDocks([front[0], below[0]], heights, Qt.Orientation.Vertical)
+        return bool(front)
 
     def _move_back(self, lists: list[QDockWidget]) -> None:
         for dock in lists:
