@@ -381,8 +381,8 @@ def test_colours_of_images_that_were_looked_at_do_not_stay_in_the_lists_of_napar
     assert layers.layer("attribution").colormap.name.endswith("attribution, percentile")
     # Whoever takes others finds these again, on a scale that is the same for all images, too.
     panels.explain.maps.scale_box.setCurrentText("Linear")
-    viewer.dims.set_current_step(0, 0)
-    qtbot.waitUntil(lambda: TURNS.is_idle, timeout=TIMEOUT)
+    with qtbot.waitSignal(layers.attribution_shown, timeout=TIMEOUT):
+        viewer.dims.set_current_step(0, 0)
     layer = layers.layer("attribution")
     own = layer.colormap.name
     layer.colormap = "gray"
