@@ -133,6 +133,8 @@ def test_tab_follows_the_eye_and_reaches_all_of_each_panel(in_window: Any, qtbot
             # With fields of several parts.
             ask.box.setCurrentIndex(ask.box.findData("compare"))
         unfold(panel)
+        # What is in a panel comes turns later.
+        qtbot.waitUntil(lambda: TURNS.is_idle, timeout=60_000)
         qtbot.wait(100)
         wanted, order = controls(panel), tabbed(panel)
         assert len(order) > 3, name

@@ -9,6 +9,7 @@ from napari_globalxai.errors import InputError
 from napari_globalxai.widgets.fields.path_field import PathField
 from napari_globalxai.widgets.fields.warning_list import WarningList
 from napari_globalxai.widgets.jobs.workers import LatestOnly
+from napari_globalxai.widgets.words.panel_words import in_panel_words
 
 
 class FolderNote(WarningList):
@@ -53,7 +54,7 @@ def _why_not(folder: Path, refuse: Callable[[Path], object]) -> str:
     try:
         refuse(folder)
     except InputError as why:
-        return str(why)
+        return in_panel_words(str(why))
     except OSError as why:
         return f"{folder}: cannot be read ({why.strerror})."
     return ""
