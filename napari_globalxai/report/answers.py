@@ -12,9 +12,9 @@ from napari_globalxai.faithfulness.result import PepprResult
 from napari_globalxai.faithfulness.verdict.outside_share import MASS_WORTH_SAYING, outside_share
 from napari_globalxai.faithfulness.verdict.plain_verdict import plain_verdict
 from napari_globalxai.faithfulness.verdict.verdicts import (
-    FAITHFUL,
     FAITHFUL_INSIDE,
     NOT_ENOUGH_DATA,
+    is_faithful,
 )
 from napari_globalxai.report.style import FloatImage, Mask, is_missing, number, percent
 from napari_globalxai.runs.run import Run
@@ -82,7 +82,7 @@ def _sentence(label: str, name: str, result: PepprResult) -> str:
     verdict = result.verdict[label]
     text = plain_verdict(verdict, "its own map" if name == label else "the overall map")
     tested = f" {verdict.tested}." if verdict.tested else ""
-    rests_on_it = verdict.kind in (FAITHFUL, FAITHFUL_INSIDE, "faithful")
+    rests_on_it = is_faithful(verdict.word) or verdict.kind == FAITHFUL_INSIDE
     return f"{text}{_fractions(result.areas[label]) if rests_on_it else ''}{tested}"
 
 

@@ -7,7 +7,16 @@ import pytest
 
 from napari_globalxai.faithfulness.numbers_in_words import in_interval
 from napari_globalxai.faithfulness.verdict.outside_share import outside_sentence
-from napari_globalxai.faithfulness.verdict.verdicts import Evidence, Lead, judge
+from napari_globalxai.faithfulness.verdict.verdicts import (
+    FAITHFUL,
+    FAITHFUL_INSIDE,
+    FAITHFUL_WITH_A_CAUTION,
+    WELL_PLACED,
+    Evidence,
+    Lead,
+    is_faithful,
+    judge,
+)
 from napari_globalxai.plain_text import numeral
 from napari_globalxai.runs.performance import measure_performance
 
@@ -57,3 +66,20 @@ def test_the_performance_on_one_patient_has_no_interval():
     truth, scores = np.array([[[1.0], [0.0], [0.0]], [[0.3], [0.1], [0.2]]])
     (found,) = measure_performance(["A"], truth, scores, ["P"] * 3)
     assert str(found) == "A: ROC AUC 1.000 (no interval: too few patients; 1 with, 2 without)"
+
+
+@pytest.mark.parametrize(
+    ("word", "is_so"),
+    [
+        (FAITHFUL, True),
+        (FAITHFUL_WITH_A_CAUTION, True),
+        # Of version 0.1.
+        ("faithful", True),
+        ("faithful, with a caution", True),
+        (FAITHFUL_INSIDE, False),
+        (f"{WELL_PLACED} map of random weights", False),
+        ("not faithful", False),
+    ],
+)
+def test_what_is_counted_as_faithful(word, is_so):
+    assert is_faithful(word) == is_so

@@ -104,12 +104,17 @@ def width_for(column: float) -> int:
     return round(2 * (column + LEAST_WIDTH + 40))
 
 
-def test_larger_letters_make_a_window_small(opened: Any, qtbot: Any) -> None:
-    right, left = Qt.DockWidgetArea.RightDockWidgetArea, Qt.DockWidgetArea.LeftDockWidgetArea
-    window = opened.explain.window()
+def shown_wide(opened: Any, qtbot: Any) -> Any:
+    """The window, with all that is in it, and room for two columns beside the canvas."""
     opened.viewer.window.show()
     opened.viewer.window.resize(2600, 800)
     qtbot.waitUntil(lambda: TURNS.is_idle, timeout=60_000)
+    return opened.explain.window()
+
+
+def test_larger_letters_make_a_window_small(opened: Any, qtbot: Any) -> None:
+    right, left = Qt.DockWidgetArea.RightDockWidgetArea, Qt.DockWidgetArea.LeftDockWidgetArea
+    window = shown_wide(opened, qtbot)
     appearance = get_settings().appearance
     usual, before = appearance.font_size, width_of_controls(window)
     # What controls ask for changes with the colours that napari knows, hence with other tests.
@@ -136,10 +141,7 @@ def test_larger_letters_make_a_window_small(opened: Any, qtbot: Any) -> None:
 
 def test_controls_that_grow_make_a_window_small(opened: Any, qtbot: Any) -> None:
     right, left = Qt.DockWidgetArea.RightDockWidgetArea, Qt.DockWidgetArea.LeftDockWidgetArea
-    window = opened.explain.window()
-    opened.viewer.window.show()
-    opened.viewer.window.resize(2600, 800)
-    qtbot.waitUntil(lambda: TURNS.is_idle, timeout=60_000)
+    window = shown_wide(opened, qtbot)
     opened.viewer.window.resize(width_for(width_of_controls(window)) + 100, 800)
     settle(window, qtbot)
     assert area_of(window, "layer list") == left

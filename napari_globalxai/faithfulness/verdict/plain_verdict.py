@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from napari_globalxai.faithfulness.verdict.verdicts import (
-    FAITHFUL,
     FAITHFUL_INSIDE,
     NO_BETTER,
     NOT_ENOUGH_DATA,
     WELL_PLACED,
     Verdict,
+    is_faithful,
 )
 
 
@@ -24,8 +24,7 @@ def plain_verdict(verdict: Verdict, along: str, *, beside_word: bool = False) ->
     beside_word : bool, optional
         Whether the verdict's word stands beside it, and need not be said again.
     """
-    # Of version 0.1 the words are shorter.
-    if verdict.kind in (FAITHFUL, "faithful"):
+    if is_faithful(verdict.word):
         return f"Yes: along {along}, the decision rests on the places shown."
     if verdict.kind == FAITHFUL_INSIDE:
         return (
@@ -36,6 +35,7 @@ def plain_verdict(verdict: Verdict, along: str, *, beside_word: bool = False) ->
         if beside_word:
             return "Not shown: a map that never saw the model serves as well."
         return f"Not shown: {along} is {verdict.word}."
+    # Of version 0.1 the word is shorter.
     if verdict.kind in (NO_BETTER, "not faithful"):
         return (
             f"No: {along} is no better than maps like it that lie elsewhere. Do not use it as an "

@@ -83,7 +83,8 @@ def is_faithful(word: str) -> bool:
     word : str
         The word, with a caution or without.
     """
-    return word.startswith(FAITHFUL) or word == "faithful"
+    # Of version 0.1 the word is shorter.
+    return word == "faithful" or word.startswith((FAITHFUL, "faithful,"))
 
 
 def shown_word(word: str, *, cautioned: bool) -> str:
